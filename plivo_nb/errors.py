@@ -1,0 +1,104 @@
+"""What can go wrong, as a tree.
+
+    PlivoError
+     ├─ InvalidOption          an option's name or value is wrong (only with ``strict=True``; also a ValueError)
+     ├─ InvalidState           the method makes no sense now; the sentence says what to call instead
+     ├─ InvalidFeedback        ``send_quality_feedback`` was given a wrong call, score or comment
+     ├─ LoginFailed            ``.cause`` is the SDK's word
+     ├─ CallFailed             ``.cause`` is the SDK's word, ``.call_info`` the last snapshot of the call
+     ├─ MediaError             sound or a media session: ``.code`` names what failed
+     │   └─ SourceError        a file or source of sound that cannot be played
+     ├─ EngineError            the engine itself
+     │   ├─ NoRunningLoop      there is no running event loop to live on
+     │   └─ PlaneDied          the I/O plane ended unexpectedly; the next call starts it again
+     └─ LabError               the lab could not be started, or is not there any more
+
+Every message is one sentence that says what happened, why, and what to do next.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from plivo_nb.events import CallInfo
+
+
+class PlivoError(Exception):
+    """Base of every exception this package raises on purpose."""
+
+
+class InvalidOption(PlivoError, ValueError):
+    """An option has an unknown name or a value that is not allowed."""
+
+
+class InvalidState(PlivoError):
+    """The method cannot do anything in the client's present state."""
+
+
+class InvalidFeedback(PlivoError):
+    """The quality feedback names a wrong call, score or comment."""
+
+
+class LoginFailed(PlivoError):
+    """The registration did not succeed.
+
+    Args:
+        cause: the SDK's word for it, as `onLoginFailed` gives it.
+        sentence: what happened and what to do; by default made from the cause.
+    """
+
+    def __init__(self, cause: str, sentence: str | None = None) -> None:
+        super().__init__(sentence or f"Login failed: {cause}.")
+        self.cause = cause
+
+
+class CallFailed(PlivoError):
+    """A call ended before it was answered.
+
+    Args:
+        cause: the SDK's word for it, as `onCallFailed` gives it.
+        call_info: the call's last snapshot, if there was a call.
+        sentence: what happened and what to do; by default made from the cause.
+    """
+
+    def __init__(self, cause: str, call_info: CallInfo | None = None, sentence: str | None = None) -> None:
+        super().__init__(sentence or f"Call failed: {cause}.")
+        self.cause = cause
+        self.call_info = call_info
+
+
+class MediaError(PlivoError):
+    """A media session or a sound device failed.
+
+    Args:
+        sentence: what happened and what to do.
+        code: a short stable name of what failed, such as ``'IncompatibleSDP'``.
+    """
+
+    def __init__(self, sentence: str, code: str = "MediaError") -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+class SourceError(MediaError):
+    """A source of sound cannot be played: no such file, or not audio."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence, "SourceError")
+
+
+class EngineError(PlivoError):
+    """The engine that all clients of a kernel share has a problem."""
+
+
+class NoRunningLoop(EngineError):
+    """The engine needs a running event loop: a notebook cell, or ``asyncio.run``."""
+
+
+class PlaneDied(EngineError):
+    """The I/O plane ended unexpectedly; all calls ended with it."""
+
+
+class LabError(PlivoError):
+    """The lab could not be started, refused a command, or is gone."""
