@@ -1,0 +1,73 @@
+"""How late packets come: the delay that play-out needs on this network.
+
+Every packet has a transit time (arrival minus RTP time) on a clock with unknown zero. The fastest one of the
+last seconds stands for an undisturbed network; how much later the others come is the jitter to be bridged.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+_LONG = 256  # packets: about 5 s; what happened longer ago is forgotten
+_SHORT = 50  # packets: about 1 s; sees the onset of jitter
+_QUANTILE = 0.95
+_STEP_S = 0.020  # targets are whole frames: small changes of jitter must not move play-out
+_MARGIN_S = 0.010
+_EVERY = 10
+
+
+class DelayEstimator:
+    """The play-out delay that covers about the 95th percentile of the jitter.
+
+    It grows with the packet that shows the need; it falls when the last 5 s have been calm.
+
+    Args:
+        minimum_s: never less.
+        maximum_s: never more.
+    """
+
+    def __init__(self, minimum_s: float, maximum_s: float) -> None:
+        self._minimum, self._maximum = minimum_s, max(minimum_s, maximum_s)
+        self._transits = np.zeros(_LONG, np.float64)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all: another source, or another clock."""
+        self._count = 0
+        self._countdown = 0
+        self.base_s = math.inf
+        self.target_s = self._minimum
+
+    def add(self, transit_s: float) -> None:
+        """Take in a packet.
+
+        Args:
+            transit_s: arrival minus RTP time, both in seconds.
+        """
+        self._transits[self._count % _LONG] = transit_s
+        self._count += 1
+        self._countdown -= 1
+        if transit_s < self.base_s:
+            self.base_s = transit_s
+        if self._countdown <= 0 or transit_s - self.base_s > self.target_s - _MARGIN_S:
+            self._update()
+
+    def _update(self) -> None:
+        self._countdown = _EVERY
+        filled = min(self._count, _LONG)
+        window = self._transits[:filled]
+        self.base_s = float(window.min())
+        recent = window
+        if filled > _SHORT:
+            at = np.arange(self._count - _SHORT, self._count) % _LONG
+            recent = self._transits[at]
+        need = max(_quantile(window), _quantile(recent)) - self.base_s + _MARGIN_S
+        frames = math.ceil(need / _STEP_S - 1e-6)
+        self.target_s = min(self._maximum, max(self._minimum, frames * _STEP_S))
+
+
+def _quantile(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
+    index = min(len(values) - 1, math.ceil(_QUANTILE * len(values)) - 1)
+    return float(np.partition(values, index)[index])

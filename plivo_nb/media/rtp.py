@@ -1,0 +1,262 @@
+"""RTP: packets, and what a sender and a receiver count (RFC 3550 section 5.1 and appendices A.1, A.3, A.8)."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+_HEADER = struct.Struct("!BBHII")
+_MAX_DROPOUT = 3000
+_MAX_MISORDER = 100
+_SEEN_BITS = 256  # how far back duplicates are told from late packets, in packets
+
+
+@dataclass(frozen=True, slots=True)
+class RtpPacket:
+    """One RTP packet (RFC 3550 section 5.1). Header extensions are kept as bytes; padding is dropped."""
+
+    payload_type: int
+    sequence_number: int
+    timestamp: int
+    ssrc: int
+    payload: bytes
+    marker: bool = False
+    csrcs: tuple[int, ...] = ()
+    extension: tuple[int, bytes] | None = None
+    header_size: int = 12
+
+    @classmethod
+    def parse(cls, data: bytes) -> RtpPacket:
+        """Parse a packet.
+
+        Raises:
+            ValueError: it is no RTP packet, or cut off.
+        """
+        if len(data) < 12:
+            raise ValueError("shorter than an RTP header")
+        first, second, sequence_number, timestamp, ssrc = _HEADER.unpack_from(data)
+        if first >> 6 != 2:
+            raise ValueError("not RTP version 2")
+        if first == 0x80:  # the usual packet: no padding, extension or contributing sources
+            return cls(second & 0x7F, sequence_number, timestamp, ssrc, data[12:], second > 127)
+        position = 12 + 4 * (first & 0x0F)
+        if len(data) < position:
+            raise ValueError("cut off in the list of contributing sources")
+        csrcs = struct.unpack_from(f"!{first & 0x0F}I", data, 12)
+        extension = None
+        if first & 0x10:
+            if len(data) < position + 4:
+                raise ValueError("cut off in the header extension")
+            profile, words = struct.unpack_from("!HH", data, position)
+            position += 4
+            if len(data) < position + 4 * words:
+                raise ValueError("cut off in the header extension")
+            extension = (profile, data[position : position + 4 * words])
+            position += 4 * words
+        end = len(data)
+        if first & 0x20:
+            padding = data[-1]
+            if not 0 < padding <= end - position:
+                raise ValueError("impossible padding")
+            end -= padding
+        payload = data[position:end]
+        marker = second > 127
+        return cls(
+            second & 0x7F, sequence_number, timestamp, ssrc, payload, marker, csrcs, extension, position
+        )
+
+    def serialize(self) -> bytes:
+        """Return the packet's bytes. Raises struct.error where a field is out of its range."""
+        first = 0x80 | len(self.csrcs) | (0x10 if self.extension is not None else 0)
+        second = self.payload_type | (0x80 if self.marker else 0)
+        header = _HEADER.pack(first, second, self.sequence_number, self.timestamp, self.ssrc)
+        if self.csrcs:
+            header += struct.pack(f"!{len(self.csrcs)}I", *self.csrcs)
+        if self.extension is not None:
+            profile, content = self.extension
+            content += bytes(-len(content) % 4)
+            header += struct.pack("!HH", profile, len(content) // 4) + content
+        return header + self.payload
+
+
+class RtpSender:
+    """Numbers the packets of one stream and counts them.
+
+    Args:
+        ssrc: synchronisation source, 32 bits.
+        sequence_number: the first one; RFC 3550 wants it random.
+        timestamp: RTP time of the first sample; random as well.
+    """
+
+    def __init__(self, ssrc: int, sequence_number: int, timestamp: int) -> None:
+        self.ssrc = ssrc
+        self.sequence_number = sequence_number & 0xFFFF
+        self.timestamp = timestamp & 0xFFFFFFFF
+        self.packets = 0
+        self.bytes = 0
+        self.header_bytes = 0
+
+    def send(self, payload_type: int, payload: bytes, marker: bool = False, timestamp: int | None = None) -> bytes:
+        """Build the next packet.
+
+        Args:
+            payload_type: 0..127.
+            payload: the codec's bytes.
+            marker: first packet after a pause in sending (RFC 3551 section 4.1).
+            timestamp: RTP time, where it is not the present one (RFC 4733 keeps an event's first).
+        """
+        time = self.timestamp if timestamp is None else timestamp & 0xFFFFFFFF
+        second = payload_type | 0x80 if marker else payload_type
+        header = _HEADER.pack(0x80, second, self.sequence_number, time, self.ssrc)
+        self.sequence_number = (self.sequence_number + 1) & 0xFFFF
+        self.packets += 1
+        self.bytes += len(payload)
+        self.header_bytes += 12
+        return header + payload
+
+    def advance(self, samples: int) -> None:
+        """Let RTP time go on by that many clock units."""
+        self.timestamp = (self.timestamp + samples) & 0xFFFFFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where a received packet stands: sequence number and RTP time without their wrap-around."""
+
+    sequence: int
+    timestamp: int
+    duplicate: bool = False
+    restarted: bool = False
+
+
+class RtpReceiver:
+    """Counts the packets of one source that is received.
+
+    There is no probation (RFC 3550 A.1): packets come authenticated out of SRTP, and the first one is speech.
+
+    Args:
+        ssrc: the source.
+        clock_rate: RTP clock in Hz.
+    """
+
+    def __init__(self, ssrc: int, clock_rate: int) -> None:
+        self.ssrc = ssrc
+        self.clock_rate = clock_rate
+        self.received = 0
+        self.duplicates = 0
+        self._started = False
+        self._base = self._max = 0  # extended sequence numbers
+        self._bad = -1
+        self._seen = 0  # bit i: packet max - i was received
+        self._expected_before = 0  # of the sequence spaces before a restart of the source
+        self._timestamp: int | None = None
+        self._transit: float | None = None
+        self._jitter = 0.0
+        self._expected_prior = self._received_prior = 0
+
+    @property
+    def expected(self) -> int:
+        """Packets that the source has sent as far as the numbers tell."""
+        return self._expected_before + (self._max - self._base + 1 if self._started else 0)
+
+    @property
+    def lost(self) -> int:
+        """Cumulative number of packets lost (A.3); duplicates can make it negative."""
+        return self.expected - self.received
+
+    @property
+    def highest_sequence(self) -> int:
+        """Extended highest sequence number received, modulo 2^32."""
+        return self._max & 0xFFFFFFFF
+
+    @property
+    def jitter(self) -> float:
+        """Interarrival jitter in clock units (A.8)."""
+        return self._jitter
+
+    @property
+    def jitter_s(self) -> float:
+        """Interarrival jitter in seconds."""
+        return self._jitter / self.clock_rate
+
+    def receive(self, sequence_number: int, timestamp: int, arrival_s: float, timed: bool = True) -> Placed | None:
+        """Count a packet and place it.
+
+        Args:
+            sequence_number: as in the packet, 16 bits.
+            timestamp: as in the packet, 32 bits.
+            arrival_s: monotonic time of arrival.
+            timed: False where the arrival says nothing about the network: DTMF repeats its RTP time, and
+                what waited while our own loop stood still was not late.
+
+        Returns:
+            Its place, or None for one far out of sequence that no second one has confirmed yet.
+        """
+        restarted = False
+        if not self._started:
+            self._start(sequence_number)
+        delta = (sequence_number - self._max) & 0xFFFF
+        if delta < _MAX_DROPOUT:
+            sequence = self._max + delta
+        elif delta < 0x10000 - _MAX_MISORDER:
+            if sequence_number != self._bad:
+                self._bad = (sequence_number + 1) & 0xFFFF
+                return None
+            self._expected_before = self.expected
+            self._start(sequence_number, cycles=(self._max >> 16) + 1)
+            sequence = self._max
+            restarted = True
+        else:
+            sequence = self._max + delta - 0x10000
+        duplicate = self._mark(sequence)
+        self.received += 1
+        self.duplicates += duplicate
+        place = self._extend(timestamp, restarted)
+        if timed and not duplicate:
+            self._measure(place, arrival_s)
+        return Placed(sequence, place, duplicate, restarted)
+
+    def _start(self, sequence_number: int, cycles: int = 0) -> None:
+        self._started = True
+        self._base = self._max = (cycles << 16) + sequence_number
+        self._seen = 0
+        self._bad = -1
+
+    def _mark(self, sequence: int) -> bool:
+        """Note that a packet was received; tell whether it had been before."""
+        ahead = sequence - self._max
+        if ahead > 0:
+            self._seen = ((self._seen << ahead) | 1) & ((1 << _SEEN_BITS) - 1)
+            self._max = sequence
+            return False
+        bit = 1 << -ahead
+        if self._seen & bit:
+            return True
+        self._seen |= bit
+        self._base = min(self._base, sequence)
+        return False
+
+    def _extend(self, timestamp: int, restarted: bool) -> int:
+        if self._timestamp is None:
+            self._timestamp = timestamp
+        elif restarted:
+            # a source that restarts its numbers may restart its clock: keep going up, the buffer starts anew
+            self._timestamp = (((self._timestamp >> 32) + 1) << 32) + timestamp
+            self._transit = None
+        else:
+            self._timestamp += ((timestamp - self._timestamp + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+        return self._timestamp
+
+    def _measure(self, timestamp: int, arrival_s: float) -> None:
+        transit = arrival_s * self.clock_rate - timestamp
+        if self._transit is not None:
+            self._jitter += (abs(transit - self._transit) - self._jitter) / 16
+        self._transit = transit
+
+    def take_fraction_lost(self) -> float:
+        """Return the fraction lost since the last call (A.3), 0..1, for the next report block."""
+        expected, received = self.expected, self.received
+        interval = expected - self._expected_prior
+        lost = interval - (received - self._received_prior)
+        self._expected_prior, self._received_prior = expected, received
+        return lost / interval if interval > 0 and lost > 0 else 0.0
