@@ -1,0 +1,51 @@
+"""Frames on disk: Parquet, with what each column means written into the file."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from plivo_nb import __version__
+from plivo_nb.quality.frames import schema_metadata
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+_KEY = b"plivo_nb"
+
+
+def save(frame: pd.DataFrame, path: Path | str, name: str = "samples") -> None:
+    """Write a frame of the kit to a Parquet file; `load` gives back the same frame.
+
+    Args:
+        frame: what `client.samples` gave, or one like it.
+        path: the file; an existing one is replaced.
+        name: which frame of `plivo_nb.schema()` it is.
+    """
+    table = pa.Table.from_pandas(frame)
+    about = {"frame": name, "version": __version__, "columns": schema_metadata(name)}
+    metadata = {**(table.schema.metadata or {}), _KEY: json.dumps(about).encode()}
+    pq.write_table(table.replace_schema_metadata(metadata), str(path), compression="zstd")
+
+
+def load(path: Path | str) -> pd.DataFrame:
+    """Read a frame that `save` wrote."""
+    frame: pd.DataFrame = pq.read_table(str(path)).to_pandas()
+    return frame
+
+
+def about(path: Path | str) -> dict[str, object]:
+    """What a file says of itself: frame, version that wrote it, and its columns' units and meanings.
+
+    Raises:
+        ValueError: the file was not written by `save`.
+    """
+    metadata = pq.read_schema(str(path)).metadata or {}
+    if _KEY not in metadata:
+        raise ValueError(f"{path} was not written by plivo_nb.analysis.store.save.")
+    return dict(json.loads(metadata[_KEY]))
