@@ -1,3 +1,144 @@
-"""The softphone that lives in a notebook: the Plivo Browser SDK V2.1 in Python."""
+"""The softphone that lives in a notebook: the Plivo Browser SDK V2.1 in Python.
 
-__version__ = "0.1.0"
+    import plivo_nb
+
+    async with plivo_nb.Lab() as lab:                       # an embedded Plivo: no account, no network
+        client = lab.client()
+        await client.login("alice", lab.password("alice"))
+        call = await client.call("echo")
+        call.play(plivo_nb.speech_path())
+        ...
+        client.samples                                      # jitter, RTT, loss, MOS: a frame
+        await client.close()
+
+The house, from the top; imports go downwards only:
+
+    notebook cell / widgets / cli
+            |  methods, await, events                          the kernel's event loop
+    client, call       Plivo's documented surface: thin
+            |
+    engine             accounts, calls, the rules of several calls, samples, log
+            |  plane.wire: messages only - - - - - - - - - - - - - - - - - - - - - - - -
+    plane              one daemon thread with a loop of its own: sockets, media sessions, the 20 ms ticker
+            |
+    sip   media   quality                                      sans-I/O or pure; know nothing of each other
+            |
+    operation   options   events   errors                      leaves
+
+    lab        the embedded Plivo, a process of its own; uses client, sip and media.sdp
+    analysis   frames to pictures and files, imported late     preflight   check()
+    widgets    phone, dashboard, app                           data        the spoken sample
+"""
+
+from typing import TYPE_CHECKING
+
+from plivo_nb._version import __version__
+
+if TYPE_CHECKING:
+    from plivo_nb.call import Call
+    from plivo_nb.client import Client, Plivo
+    from plivo_nb.data import speech_path
+    from plivo_nb.engine.engine import Engine
+    from plivo_nb.errors import (
+        CallFailed,
+        EngineError,
+        InvalidFeedback,
+        InvalidOption,
+        InvalidState,
+        LabError,
+        LoginFailed,
+        MediaError,
+        NoRunningLoop,
+        PlaneDied,
+        PlivoError,
+        SourceError,
+    )
+    from plivo_nb.events import CallInfo
+    from plivo_nb.lab import Lab
+    from plivo_nb.media.sinks import Recorder
+    from plivo_nb.media.sources import AudioFile, Silence, Tone
+    from plivo_nb.operation import Operation
+    from plivo_nb.preflight import check
+    from plivo_nb.quality.frames import schema
+    from plivo_nb.widgets.app import app
+    from plivo_nb.widgets.dashboard import Dashboard
+    from plivo_nb.widgets.phone import Phone
+
+# A room is entered when one of its names is first used (PEP 562): `plivo-nb --version` and the lab's
+# process do not wait for pandas or aiortc.
+_ROOMS = {
+    "plivo_nb.call": ["Call"],
+    "plivo_nb.client": ["Client", "Plivo"],
+    "plivo_nb.data": ["speech_path"],
+    "plivo_nb.engine.engine": ["Engine"],
+    "plivo_nb.errors": [
+        "CallFailed",
+        "EngineError",
+        "InvalidFeedback",
+        "InvalidOption",
+        "InvalidState",
+        "LabError",
+        "LoginFailed",
+        "MediaError",
+        "NoRunningLoop",
+        "PlaneDied",
+        "PlivoError",
+        "SourceError",
+    ],
+    "plivo_nb.events": ["CallInfo"],
+    "plivo_nb.lab": ["Lab"],
+    "plivo_nb.media.sinks": ["Recorder"],
+    "plivo_nb.media.sources": ["AudioFile", "Silence", "Tone"],
+    "plivo_nb.operation": ["Operation"],
+    "plivo_nb.preflight": ["check"],
+    "plivo_nb.quality.frames": ["schema"],
+    "plivo_nb.widgets.app": ["app"],
+    "plivo_nb.widgets.dashboard": ["Dashboard"],
+    "plivo_nb.widgets.phone": ["Phone"],
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = [
+    "AudioFile",
+    "Call",
+    "CallFailed",
+    "CallInfo",
+    "Client",
+    "Dashboard",
+    "Engine",
+    "EngineError",
+    "InvalidFeedback",
+    "InvalidOption",
+    "InvalidState",
+    "Lab",
+    "LabError",
+    "LoginFailed",
+    "MediaError",
+    "NoRunningLoop",
+    "Operation",
+    "Phone",
+    "PlaneDied",
+    "Plivo",
+    "PlivoError",
+    "Recorder",
+    "Silence",
+    "SourceError",
+    "Tone",
+    "__version__",
+    "app",
+    "check",
+    "schema",
+    "speech_path",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in _ROOM_OF:
+        from importlib import import_module
+
+        return getattr(import_module(_ROOM_OF[name]), name)
+    raise AttributeError(f"module 'plivo_nb' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,7 +1,7 @@
 """What can go wrong, as a tree.
 
     PlivoError
-     ├─ InvalidOption          an option's name or value is wrong (only with ``strict=True``; also a ValueError)
+     ├─ InvalidOption          an option's name or value is wrong (with ``strict=True``; also a ValueError)
      ├─ InvalidState           the method makes no sense now; the sentence says what to call instead
      ├─ InvalidFeedback        ``send_quality_feedback`` was given a wrong call, score or comment
      ├─ LoginFailed            ``.cause`` is the SDK's word

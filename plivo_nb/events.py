@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar, overload
 
 _logger = logging.getLogger("plivo_nb.events")
@@ -62,15 +62,18 @@ class CallInfo(Mapping[str, Any]):
     originator: str | None = None
 
     def __getitem__(self, key: str) -> Any:
-        if key not in self.__slots__:
+        if key not in _CALL_INFO_KEYS:
             raise KeyError(key)
         return getattr(self, key)
 
-    def __iter__(self) -> Any:
-        return iter(self.__slots__)
+    def __iter__(self) -> Iterator[str]:
+        return iter(_CALL_INFO_KEYS)
 
     def __len__(self) -> int:
-        return len(self.__slots__)
+        return len(_CALL_INFO_KEYS)
+
+
+_CALL_INFO_KEYS = tuple(item.name for item in fields(CallInfo))
 
 
 class Emitter:

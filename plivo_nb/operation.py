@@ -8,12 +8,15 @@ cancelled or interrupted cell does not stop it. An ignored failure is logged, ne
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import html
 import logging
-from collections.abc import Coroutine, Generator
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from plivo_nb.errors import PlivoError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Generator
 
 _logger = logging.getLogger("plivo_nb.operation")
 _T = TypeVar("_T")
@@ -23,9 +26,9 @@ class Operation(Generic[_T]):
     """Work under way. Await it for its result, or ignore it.
 
     Args:
-        name: what it does, for its repr and the log, such as ``"login as alice"``.
+        name: what it does, for its repr and the log, such as ``"log in as alice"``.
         work: the coroutine that does it; started at once on the running loop.
-        call: the call it is about, for `Client.call`.
+        call: the call it is about, for `Client.call` and `Client.answer`.
 
     Attributes:
         call: the `Call` where there is one, at once, while it still rings.
@@ -35,47 +38,99 @@ class Operation(Generic[_T]):
         >>> await operation                               # raises LoginFailed if it failed
     """
 
-    def __init__(self, name: str, work: Coroutine[Any, Any, _T], *, call: Any = None) -> None:
+    def __init__(self, name: str, work: Coroutine[Any, Any, _T] | None = None, *, call: Any = None) -> None:
         self.name = name
         self.call = call
         self._awaited = False
-        self._task = asyncio.get_running_loop().create_task(work, name=f"plivo_nb {name}")
+        self._task: asyncio.Task[_T] | None = None
+        self._outcome: concurrent.futures.Future[_T] = concurrent.futures.Future()
+        if work is not None:
+            self._begin(work)
+
+    @classmethod
+    def start(
+        cls,
+        loop: asyncio.AbstractEventLoop,
+        name: str,
+        begin: Callable[[], tuple[Coroutine[Any, Any, _T], Any]],
+    ) -> Operation[_T]:
+        """Start work on `loop`, from it or from any other thread.
+
+        Args:
+            loop: where the work belongs.
+            begin: called on that loop; gives the coroutine and the call it is about, or None.
+        """
+        operation: Operation[_T] = cls(name)
+
+        def on_loop() -> None:
+            try:
+                work, operation.call = begin()
+            except Exception as error:
+                operation._outcome.set_exception(error)
+            else:
+                operation._begin(work)
+
+        if _running_loop() is loop:
+            on_loop()
+        else:
+            loop.call_soon_threadsafe(on_loop)
+        return operation
+
+    def _begin(self, work: Coroutine[Any, Any, _T]) -> None:
+        self._task = asyncio.get_running_loop().create_task(work, name=f"plivo_nb {self.name}")
         self._task.add_done_callback(self._settled)
 
     def __await__(self) -> Generator[Any, None, _T]:
         self._awaited = True
-        return asyncio.shield(self._task).__await__()
+        if self._task is not None and self._task.get_loop() is asyncio.get_running_loop():
+            return asyncio.shield(self._task).__await__()
+        return asyncio.shield(asyncio.wrap_future(self._outcome)).__await__()
 
     def done(self) -> bool:
         """True once the work has ended, well or not."""
-        return self._task.done()
+        return self._outcome.done()
 
     def cancel(self) -> None:
-        """Stop the work. The engine does this at shutdown; a call is ended with its `hangup`."""
-        self._task.cancel()
+        """Stop the work. `Client.close` does this; a call is ended with its `hangup`."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def is_task(self, task: asyncio.Task[Any] | None) -> bool:
+        """True if `task` is the one that does this work."""
+        return task is not None and task is self._task
+
+    def add_done_callback(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once the work has ended."""
+        self._outcome.add_done_callback(lambda _: callback())
 
     async def settled(self) -> None:
         """Wait until the work has ended, without raising what it raised."""
-        await asyncio.wait([self._task])
+        if self._task is not None:
+            await asyncio.wait([self._task])
 
     def _settled(self, task: asyncio.Task[_T]) -> None:
         if task.cancelled():
+            self._outcome.cancel()
             return
         error = task.exception()  # marks it as retrieved: it must not surface in a random cell
-        if error is None or self._awaited:
+        if error is None:
+            self._outcome.set_result(task.result())
+            return
+        self._outcome.set_exception(error)
+        if self._awaited:
             return
         if isinstance(error, PlivoError):
-            _logger.warning("%s did not succeed: %s", self.name, error)
+            _logger.warning("Operation '%s' did not succeed: %s", self.name, error)
         else:
-            _logger.error("%s failed unexpectedly.", self.name, exc_info=error)
+            _logger.error("Operation '%s' failed unexpectedly.", self.name, exc_info=error)
 
     @property
     def _status(self) -> str:
-        if not self._task.done():
+        if not self._outcome.done():
             return "under way"
-        if self._task.cancelled():
+        if self._outcome.cancelled():
             return "stopped"
-        error = self._task.exception()
+        error = self._outcome.exception()
         return f"failed: {error}" if error is not None else "done"
 
     def __repr__(self) -> str:
@@ -83,3 +138,10 @@ class Operation(Generic[_T]):
 
     def _repr_html_(self) -> str:
         return f"<span><b>{html.escape(self.name)}</b>: {html.escape(self._status)}</span>"
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

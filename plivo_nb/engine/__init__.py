@@ -1,1 +1,10 @@
-"""."""
+"""What all clients of a kernel share: the loop guard, the plane, accounts, calls, samples, the log.
+
+- `engine`: one per kernel loop; starts and stops the I/O plane, routes what crosses it, measures lag.
+- `account`: one registration with one server, and its reconnection.
+- `switchboard`: the rules of several calls of one account.
+- `session`: one call; joins its SIP dialog and its media session by a table of states.
+- `causes`: from SIP codes and local reasons to the SDK's words.
+- `records`: what is kept of calls and samples, as frames. `log`: the bounded log.
+- `peer_connection`: the object that `getPeerConnection()` gives.
+"""

@@ -1,0 +1,54 @@
+"""What `getPeerConnection()` gives: the kernel's view of a media session, with W3C's names (webrtc-pc)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from plivo_nb.engine.session import Session
+
+# webrtc-pc section 4.3.3: the connection's state by those of ICE and DTLS, worst first.
+_WORST_FIRST = ("failed", "disconnected", "new", "connecting", "connected", "closed")
+
+
+class PeerConnection:
+    """States as last told by the I/O plane, and statistics on demand. Used from the kernel's loop."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @property
+    def iceConnectionState(self) -> str:
+        """new, checking, connected, disconnected, failed or closed."""
+        return self._session.media_states["ice"]
+
+    @property
+    def iceGatheringState(self) -> str:
+        """new or complete."""
+        return "new" if self._session.media_states["gathering"] == "new" else "complete"
+
+    @property
+    def connectionState(self) -> str:
+        """new, connecting, connected, disconnected, failed or closed: the worst of ICE and DTLS."""
+        states = {self._session.media_states["ice"], self._session.media_states["dtls"]}
+        states = {"connecting" if state == "checking" else state for state in states}
+        if states == {"new", "connected"}:
+            return "connecting"
+        return next(state for state in _WORST_FIRST if state in states)
+
+    @property
+    def signalingState(self) -> str:
+        """stable once answered, have-local-offer or have-remote-offer before, closed after the end."""
+        match self._session.phase:
+            case "answered":
+                return "stable"
+            case "over":
+                return "closed"
+        return "have-local-offer" if self._session.direction == "OUTGOING" else "have-remote-offer"
+
+    async def getStats(self) -> dict[str, dict[str, Any]]:
+        """W3C webrtc-stats by id: names and units as there (seconds, bytes, fractions 0..1)."""
+        return await self._session.stats()
+
+    def __repr__(self) -> str:
+        return f"<PeerConnection {self.connectionState}, ICE {self.iceConnectionState}>"

@@ -1,0 +1,115 @@
+"""What is kept of a client's calls, handed out as frames by copy: samples, mediaMetrics events, calls."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from plivo_nb.quality.frames import MEDIA_METRICS, SAMPLES, ColumnStore
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from plivo_nb.engine.engine import Engine
+    from plivo_nb.engine.session import Session
+    from plivo_nb.quality.sampler import SampleRow
+
+
+class Records:
+    """The column stores of one client.
+
+    Args:
+        engine: measures the loop's lag, which is a column of every sample.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._samples = ColumnStore(SAMPLES)
+        self._media_metrics = ColumnStore(MEDIA_METRICS)
+        self._calls: list[dict[str, Any]] = []
+        self._mos: dict[int, list[float]] = {}
+        self.feedback: dict[str, tuple[int, str]] = {}
+
+    def add_sample(self, session: Session, row: SampleRow) -> None:
+        """Keep one second's numbers of a call."""
+        hand_over_ms = (time.monotonic() - row.time_monotonic_s) * 1000
+        lag_ms = max(self._engine.take_lag_ms(), hand_over_ms)
+        self._samples.append(
+            row.time_utc_ns, call_uuid=session.uuid or session.key, loop_lag_ms=lag_ms, **row.values()
+        )
+        self._mos.setdefault(id(session), []).append(row.mos)
+
+    def add_media_metric(self, session: Session, event: dict[str, Any]) -> None:
+        """Keep one mediaMetrics event."""
+        self._media_metrics.append(time.time_ns(), call_uuid=session.uuid, **event)
+
+    def add_call(self, session: Session) -> None:
+        """Keep the row of a call that ended."""
+        info = session.over.result()
+        scores = np.array(self._mos.pop(id(session), []), dtype=float)
+        scores = scores[~np.isnan(scores)]
+        times = session.timings
+        self._calls.append(
+            {
+                "time": session.started_utc_s,
+                "call_uuid": info.callUUID,
+                "direction": info.direction,
+                "src": info.src,
+                "dest": info.dest,
+                "state": info.state,
+                "cause": session.cause,
+                "code": info.code,
+                "reason": info.reason,
+                "originator": info.originator,
+                "post_dial_delay_ms": _between_ms(times, "dialled", "ringing"),
+                "answer_delay_ms": _between_ms(times, "ringing", "answered"),
+                "media_setup_ms": _between_ms(times, "answered", "first_rtp_received"),
+                "duration_s": _between_ms(times, "answered", "ended") / 1000,
+                "mos_mean": float(scores.mean()) if scores.size else np.nan,
+                "mos_p5": float(np.percentile(scores, 5)) if scores.size else np.nan,
+            }
+        )
+
+    def samples(self) -> pd.DataFrame:
+        """One row per call and second; `plivo_nb.schema("samples")` says what the columns mean."""
+        return self._samples.frame()
+
+    def media_metrics(self) -> pd.DataFrame:
+        """Every mediaMetrics event, with Plivo's keys."""
+        return self._media_metrics.frame()
+
+    def calls(self) -> pd.DataFrame:
+        """One row a call that ended; index `time` (UTC) is when it began."""
+        import pandas as pd
+
+        columns = [
+            "call_uuid",
+            "direction",
+            "src",
+            "dest",
+            "state",
+            "cause",
+            "code",
+            "reason",
+            "originator",
+            "post_dial_delay_ms",
+            "answer_delay_ms",
+            "media_setup_ms",
+            "duration_s",
+            "mos_mean",
+            "mos_p5",
+        ]
+        frame = pd.DataFrame(self._calls, columns=["time", *columns])
+        frame["feedback_score"] = [self.feedback.get(str(key), (np.nan, ""))[0] for key in frame["call_uuid"]]
+        frame["feedback_comment"] = [self.feedback.get(str(key), (0, None))[1] for key in frame["call_uuid"]]
+        frame["code"] = frame["code"].astype("float64")
+        frame.index = pd.DatetimeIndex(pd.to_datetime(frame.pop("time"), unit="s", utc=True), name="time")
+        return frame
+
+
+def _between_ms(times: dict[str, float], start: str, end: str) -> float:
+    if start not in times or end not in times:
+        return float("nan")
+    return (times[end] - times[start]) * 1000

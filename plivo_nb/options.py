@@ -1,0 +1,212 @@
+"""Options of a client: names, defaults, and what is allowed (spec.md section 2).
+
+Options come as a dict with Plivo's keys or as keyword arguments in PEP 8 names. An unknown option or a wrong
+value gives one warning that names the option, the value and what is allowed, and the default is used, as
+the SDK does; with ``strict=True`` it raises `InvalidOption` instead.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from plivo_nb.errors import InvalidOption
+
+_logger = logging.getLogger("plivo_nb.options")
+
+PLIVO_SERVERS = ("wss://client.plivo.com/signalling", "wss://client-fb.plivo.com/signalling")
+STATS_URL = "https://stats.plivo.com/v1/browser/validate/"
+INSIGHTS_URL = "wss://insights.plivo.com/ws"
+DEBUG_LEVELS = ("OFF", "ERROR", "WARN", "INFO", "DEBUG", "ALL")
+REGIONS = ("usa_west", "usa_east", "australia", "europe", "asia", "south_america")
+CONSTRAINTS = (
+    "deviceId",
+    "sampleRate",
+    "channelCount",
+    "echoCancellation",
+    "noiseSuppression",
+    "autoGainControl",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """All options of one client, checked. Field names are PEP 8; `to_dict` gives Plivo's keys.
+
+    Durations are seconds except where the name says ms; `max_average_bitrate` is bit/s.
+    """
+
+    debug: str = "INFO"
+    perm_on_click: bool = False
+    audio_constraints: Mapping[str, Any] = field(default_factory=dict)
+    enable_tracking: bool = True
+    dscp: bool = True
+    allow_multiple_incoming_calls: bool = False
+    client_region: str | None = None
+    pre_detect_owa: bool = False
+    registration_domain_socket: tuple[str, ...] = PLIVO_SERVERS
+    ice_servers: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    ice_gathering_timeout: float = 2.0
+    loopback_candidates: bool = False
+    jitter_min_ms: float = 20.0
+    jitter_max_ms: float = 200.0
+    sample_interval: float = 1.0
+    rules: Any = "v2.1"
+    codecs: tuple[str, ...] = ("OPUS", "PCMU")
+    max_average_bitrate: int = 48_000
+    stats_url: str = STATS_URL
+    insights_url: str = INSIGHTS_URL
+    sound: Literal["device", "browser", "none"] | None = None
+    strict: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options by Plivo's keys."""
+        return {plivo_key(item.name): getattr(self, item.name) for item in fields(self)}
+
+
+def plivo_key(name: str) -> str:
+    """Plivo's spelling of a PEP 8 option name: ``perm_on_click`` gives ``permOnClick``."""
+    head, *tail = name.split("_")
+    return head + "".join(part.capitalize() for part in tail)
+
+
+def _bool(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError
+    return value
+
+
+def _one_of(*allowed: Any) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        if value not in allowed:
+            raise ValueError
+        return value
+
+    return check
+
+
+def _number(low: float, high: float) -> Callable[[Any], float]:
+    def check(value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+            raise ValueError
+        return float(value)
+
+    return check
+
+
+def _integer(low: int, high: int) -> Callable[[Any], int]:
+    def check(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ValueError
+        return value
+
+    return check
+
+
+def _url(*schemes: str) -> Callable[[Any], str]:
+    pattern = re.compile(rf"(?:{'|'.join(schemes)})://[^\s/]+(?:/\S*)?")
+
+    def check(value: Any) -> str:
+        if not isinstance(value, str) or not pattern.fullmatch(value):
+            raise ValueError
+        return value
+
+    return check
+
+
+def _servers(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str) or not value:
+        raise ValueError
+    check = _url("ws", "wss")
+    return tuple(check(item) for item in value)
+
+
+def _codecs(value: Any) -> tuple[str, ...]:
+    names = tuple(str(item).upper() for item in value) if not isinstance(value, str) else ()
+    if not names or any(name not in ("OPUS", "PCMU") for name in names) or len(set(names)) != len(names):
+        raise ValueError
+    return names
+
+
+def _ice_servers(value: Any) -> tuple[Mapping[str, Any], ...]:
+    if isinstance(value, (str, Mapping)):
+        raise ValueError
+    servers = tuple(value)
+    for server in servers:
+        urls = server.get("urls") if isinstance(server, Mapping) else None
+        urls = [urls] if isinstance(urls, str) else urls
+        if not urls or not all(re.match(r"(stuns?|turns?):\S+", str(url)) for url in urls):
+            raise ValueError
+    return servers
+
+
+def _constraints(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping) or any(key not in CONSTRAINTS for key in value):
+        raise ValueError
+    return dict(value)
+
+
+def _rules(value: Any) -> Any:
+    if isinstance(value, str) and value not in ("v2.1", "sdk-2.2"):
+        raise ValueError
+    return value
+
+
+# PEP 8 name: (check, what is allowed in words)
+_CHECKS: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "debug": (_one_of(*DEBUG_LEVELS), f"one of {', '.join(DEBUG_LEVELS)}"),
+    "perm_on_click": (_bool, "True or False"),
+    "audio_constraints": (_constraints, f"a dict with keys among {', '.join(CONSTRAINTS)}"),
+    "enable_tracking": (_bool, "True or False"),
+    "dscp": (_bool, "True or False"),
+    "allow_multiple_incoming_calls": (_bool, "True or False"),
+    "client_region": (_one_of(None, *REGIONS), f"None or one of {', '.join(REGIONS)}"),
+    "pre_detect_owa": (_bool, "True or False"),
+    "registration_domain_socket": (_servers, "a list of ws:// or wss:// URLs"),
+    "ice_servers": (_ice_servers, "a list of {'urls': 'stun:…' or 'turn:…', 'username', 'credential'}"),
+    "ice_gathering_timeout": (_number(0.05, 30), "seconds, 0.05 to 30"),
+    "loopback_candidates": (_bool, "True or False"),
+    "jitter_min_ms": (_number(0, 1000), "milliseconds, 0 to 1000"),
+    "jitter_max_ms": (_number(20, 2000), "milliseconds, 20 to 2000"),
+    "sample_interval": (_number(0.1, 60), "seconds, 0.1 to 60"),
+    "rules": (_rules, "'v2.1', 'sdk-2.2', or rules of your own"),
+    "codecs": (_codecs, "a list of 'OPUS' and 'PCMU', in order of preference"),
+    "max_average_bitrate": (_integer(6_000, 510_000), "bit/s, 6000 to 510000"),
+    "stats_url": (_url("http", "https"), "an http:// or https:// URL"),
+    "insights_url": (_url("ws", "wss"), "a ws:// or wss:// URL"),
+    "sound": (_one_of(None, "device", "browser", "none"), "'device', 'browser' or 'none'"),
+    "strict": (_bool, "True or False"),
+}
+_NAMES = {plivo_key(name): name for name in _CHECKS} | {name: name for name in _CHECKS}
+
+
+def read_options(options: Mapping[str, Any] | None, keywords: Mapping[str, Any]) -> Options:
+    """Options from a dict with Plivo's keys and keyword arguments in either spelling; keywords win.
+
+    Raises:
+        InvalidOption: with ``strict=True``, for an unknown option or a wrong value.
+    """
+    given = {**(options or {}), **keywords}
+    strict = given.get("strict") is True
+    values: dict[str, Any] = {}
+    for key, value in given.items():
+        name = _NAMES.get(key)
+        if name is None:
+            _refuse(f"There is no option {key!r}; it is ignored. See the README for the options.", strict)
+            continue
+        check, allowed = _CHECKS[name]
+        try:
+            values[name] = check(value)
+        except (ValueError, TypeError, AttributeError):
+            shown = "(not shown)" if name == "ice_servers" else repr(value)
+            _refuse(f"Option {key} cannot be {shown}; allowed: {allowed}. The default is used.", strict)
+    return Options(**values)
+
+
+def _refuse(sentence: str, strict: bool) -> None:
+    if strict:
+        raise InvalidOption(sentence)
+    _logger.warning(sentence)
