@@ -124,7 +124,8 @@ def _mos(panel: Axes, samples: pd.DataFrame, seconds: Any) -> None:
 
 
 def _line(panel: Axes, seconds: Any, values: pd.Series, style: dict[str, Any]) -> None:
-    panel.plot(seconds, values.to_numpy(), linewidth=1.6, markersize=3.5, clip_on=False, **style)
+    # An empty line that is not clipped has no extent and makes the layout give up.
+    panel.plot(seconds, values.to_numpy(), linewidth=1.6, markersize=3.5, clip_on=not len(values), **style)
 
 
 def _limit(panel: Axes, value: Any, label: str) -> None:

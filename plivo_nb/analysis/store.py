@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from plivo_nb import __version__
+from plivo_nb._version import __version__
 from plivo_nb.quality.frames import schema_metadata
 
 if TYPE_CHECKING:
