@@ -1,0 +1,130 @@
+"""What the switch keeps of calls and transactions while they last: plain records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from plivo_nb.sip.message import Request, Response
+
+Side = Literal["caller", "callee"]
+TransactionKey = tuple[str, str, str]
+
+
+class Media(Protocol):
+    """What the switch needs of the network between the parties."""
+
+    def open_call(self, key: str, call_uuid: str, caller: str, callee: str) -> None:
+        """Put a relay into the call's media path."""
+        ...
+
+    def describe(self, key: str, side: Side, candidate: tuple[str, int] | None) -> tuple[str, int] | None:
+        """`side` can be reached at `candidate`; gives the address to tell the other side."""
+        ...
+
+    def close_call(self, key: str) -> None:
+        """The call is over."""
+        ...
+
+
+@dataclass(slots=True)
+class Leg:
+    """One party of a call: its tag, where it is, and its last CSeq in the dialog."""
+
+    side: Side
+    tag: str | None
+    socket: int | None
+    contact: str | None
+    address: str
+    cseq: int = 0
+    gone_at: float | None = None
+
+
+@dataclass(slots=True)
+class Call:
+    """One call through the switch, from the authenticated INVITE to the BYE's answer.
+
+    `address` of a leg is its From or To value as it is in the dialog.
+    """
+
+    call_id: str
+    call_uuid: str
+    caller_name: str
+    callee_name: str
+    caller: Leg
+    started_at: float
+    callees: dict[str, Leg] = field(default_factory=dict)
+    state: Literal["connecting", "ringing", "answered", "ended"] = "connecting"
+    answered_at: float | None = None
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    return_headers: bool = False
+
+    def leg(self, tag: str | None) -> Leg | None:
+        """The leg of that tag."""
+        if tag is None:
+            return None
+        return self.caller if tag == self.caller.tag else self.callees.get(tag)
+
+    def legs(self) -> list[Leg]:
+        """All of them."""
+        return [self.caller, *self.callees.values()]
+
+
+@dataclass(slots=True)
+class Branch:
+    """One copy of a request that the switch has forwarded (a client transaction, RFC 3261 section 16.6)."""
+
+    branch: str
+    socket: int
+    request: Request
+    provisional: bool = False
+    cancel_wanted: bool = False
+    cancel_sent: bool = False
+    final: Response | None = None
+    gone_at: float | None = None
+
+
+@dataclass(slots=True)
+class Transaction:
+    """One request that the switch has received and has to answer, with the copies made of it."""
+
+    key: TransactionKey
+    request: Request
+    socket: int
+    deadline: float
+    call: Call | None = None
+    initial: bool = False
+    branches: list[Branch] = field(default_factory=list)
+    waiting_for_route: bool = False
+    canceled: bool = False
+    last: Response | None = None
+    done: bool = False
+    gone_at: float | None = None
+
+
+# ---------------------------------------------------------------- what the switch tells its shell
+
+
+@dataclass(frozen=True, slots=True)
+class RouteWanted:
+    """A call to a robot waits for `Switch.route` or `Switch.refuse`."""
+
+    key: TransactionKey
+    number: str
+    call_uuid: str
+    caller: str
+    headers: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """Something for the log and the status: registered, unregistered, call-started, call-ended, ..."""
+
+    what: str
+    who: str
+    detail: str = ""
+    call_uuid: str | None = None
+
+
+SwitchEvent = RouteWanted | Happened

@@ -1,0 +1,233 @@
+"""The control channel between a notebook and its lab: JSON over a WebSocket on 127.0.0.1, opened by a token.
+
+parent                                   lab
+{"token": TOKEN}                         {"welcome": true}        or the socket is closed with 4401
+{"id": 7, "do": NAME, "with": {...}}     {"id": 7, "ok": VALUE}   or {"id": 7, "error": SENTENCE}
+                                         {"event": NAME, "data": {...}}   whenever something happens
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import itertools
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+from plivo_nb.errors import LabError
+
+_logger = logging.getLogger("plivo_nb.lab.control")
+
+HOST = "127.0.0.1"
+REFUSED = 4401
+_MAX_FRAME_BYTES = 64 << 20
+_FIRST_FRAME_S = 5.0
+
+Handler = Callable[[str, dict[str, Any]], Awaitable[Any]]
+EventCallback = Callable[[str, Any], None]
+
+
+class ControlServer:
+    """The lab's end.
+
+    Args:
+        token: what a client must say first.
+        handle: runs a command; a ValueError or LabError that it raises is told to the client as a sentence.
+    """
+
+    def __init__(self, token: str, handle: Handler) -> None:
+        self._token = token
+        self._handle = handle
+        self._server: Server | None = None
+        self._clients: set[ServerConnection] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> str:
+        """Listen on a free port.
+
+        Returns:
+            The ``ws://`` URL.
+        """
+        # No keep-alive pings: a notebook's loop may stand still for a minute while its user's cell computes.
+        self._server = await serve(
+            self._serve_client, HOST, 0, ping_interval=None, compression=None, max_size=_MAX_FRAME_BYTES
+        )
+        port = next(iter(self._server.sockets)).getsockname()[1]
+        return f"ws://{HOST}:{port}"
+
+    async def close(self) -> None:
+        """Stop listening and close every client's socket."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+
+    def publish(self, event: str, data: Any) -> None:
+        """Tell every client of an event; who does not read is not waited for."""
+        text = json.dumps({"event": event, "data": data})
+        for client in list(self._clients):
+            self._spawn(_send(client, text))
+
+    async def _serve_client(self, client: ServerConnection) -> None:
+        try:
+            async with asyncio.timeout(_FIRST_FRAME_S):
+                hello = json.loads(await client.recv())
+            given = hello.get("token") if isinstance(hello, dict) else None
+        except (ValueError, TimeoutError, ConnectionClosed):
+            given = None
+        if not isinstance(given, str) or not hmac.compare_digest(given.encode(), self._token.encode()):
+            _logger.warning("A control connection without the right token was refused.")
+            await client.close(REFUSED, "wrong token")
+            return
+        await _send(client, json.dumps({"welcome": True}))
+        self._clients.add(client)
+        try:
+            async for frame in client:
+                self._spawn(self._answer(client, frame))
+        except ConnectionClosed:
+            pass
+        finally:
+            self._clients.discard(client)
+
+    async def _answer(self, client: ServerConnection, frame: str | bytes) -> None:
+        identifier: Any = None
+        try:
+            request = json.loads(frame)
+            identifier = request["id"]
+            reply = {
+                "id": identifier,
+                "ok": await self._handle(str(request["do"]), dict(request.get("with") or {})),
+            }
+        except (ValueError, LabError) as error:
+            reply = {"id": identifier, "error": str(error)}
+        except (KeyError, TypeError) as error:
+            reply = {"id": identifier, "error": f"The lab does not understand this command ({error!r})."}
+        except Exception as error:
+            _logger.exception("A control command failed.")
+            reply = {"id": identifier, "error": f"The lab failed at this command: {error!r}."}
+        await _send(client, json.dumps(reply))
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work, name="lab control")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+class ControlClient:
+    """The notebook's end.
+
+    Args:
+        on_event: called with the name and the data of every event that the lab publishes.
+    """
+
+    def __init__(self, on_event: EventCallback | None = None) -> None:
+        self._on_event = on_event
+        self._socket: ClientConnection | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._ids = itertools.count(1)
+
+    async def open(self, url: str, token: str) -> None:
+        """Connect and show the token.
+
+        Raises:
+            LabError: the lab is not there, or refuses the token.
+        """
+        try:
+            self._socket = await connect(
+                url,
+                ping_interval=None,
+                compression=None,
+                proxy=None,
+                max_size=_MAX_FRAME_BYTES,
+                close_timeout=1,
+            )
+            await self._socket.send(json.dumps({"token": token}))
+            await self._socket.recv()
+        except ConnectionClosed as error:
+            await self.close()
+            why = (
+                "it refused the token"
+                if error.rcvd is not None and error.rcvd.code == REFUSED
+                else "it hung up"
+            )
+            raise LabError(f"The lab's control channel cannot be used: {why}. Start a new Lab.") from error
+        except (OSError, InvalidHandshake, TimeoutError) as error:
+            raise LabError(f"The lab cannot be reached ({error}). Start a new Lab.") from error
+        self._reader = asyncio.get_running_loop().create_task(
+            self._read(self._socket), name="lab control reader"
+        )
+
+    async def close(self) -> None:
+        """Close the socket; commands under way fail with a sentence."""
+        if self._reader is not None:
+            self._reader.cancel()
+            await asyncio.gather(self._reader, return_exceptions=True)
+            self._reader = None
+        if self._socket is not None:
+            await self._socket.close()
+            self._socket = None
+        self._fail_waiting()
+
+    async def do(self, name: str, **arguments: Any) -> Any:
+        """Run a command in the lab and give its answer.
+
+        Raises:
+            LabError: the lab refused, with its sentence, or is gone.
+        """
+        if self._socket is None:
+            raise LabError("The lab is not running; use `async with Lab() as lab:` or `await lab.start()`.")
+        identifier = next(self._ids)
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting[identifier] = answer
+        try:
+            await self._socket.send(json.dumps({"id": identifier, "do": name, "with": arguments}))
+            return await answer
+        except ConnectionClosed as error:
+            raise LabError(_GONE) from error
+        finally:
+            self._waiting.pop(identifier, None)
+
+    async def _read(self, socket: ClientConnection) -> None:
+        try:
+            async for frame in socket:
+                self._dispatch(json.loads(frame))
+        except ConnectionClosed:
+            pass
+        finally:
+            self._fail_waiting()
+
+    def _dispatch(self, message: dict[str, Any]) -> None:
+        if "event" in message:
+            if self._on_event is not None:
+                self._on_event(str(message["event"]), message.get("data"))
+            return
+        answer = self._waiting.get(message.get("id", -1))
+        if answer is None or answer.done():
+            return
+        if "error" in message:
+            answer.set_exception(LabError(str(message["error"])))
+        else:
+            answer.set_result(message.get("ok"))
+
+    def _fail_waiting(self) -> None:
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(LabError(_GONE))
+
+
+_GONE = "The lab is gone: its process has ended. Start a new Lab."
+
+
+async def _send(socket: ServerConnection, text: str) -> None:
+    with contextlib.suppress(ConnectionClosed):
+        await socket.send(text)

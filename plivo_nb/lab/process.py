@@ -1,0 +1,182 @@
+"""Lab: starts the embedded Plivo as a subprocess and talks with it.
+
+async with Lab() as lab:
+    client = lab.client()
+    await client.login("alice", lab.password("alice"))
+    await lab.network.set(loss=0.05, delay_ms=120)
+"""
+
+from __future__ import annotations
+
+import time
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from plivo_nb.errors import LabError
+from plivo_nb.lab.child import Child
+from plivo_nb.lab.config import LabConfig, accounts_of
+from plivo_nb.lab.control import ControlClient
+from plivo_nb.lab.views import NetworkView
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from plivo_nb.client import Client
+
+START_TIMEOUT_S = 20.0
+STOP_TIMEOUT_S = 5.0
+
+
+class Lab:
+    """An embedded Plivo in a subprocess of its own: accounts, a switch, robots to call, a network with knobs.
+
+    It serves 127.0.0.1 only and ends when this process ends, however that comes about. Use it with
+    ``async with``, or `start` and `close`, on a running loop such as a notebook's.
+
+    Args:
+        accounts: how many accounts, or their names, or names with passwords; by default alice, bob and carol.
+        port: of the switch's WebSocket; 0: a free one.
+        seed: everything random in the network is drawn from it; the same seed drops the same packets.
+        robots: whether there are robots to call (``echo`` and others).
+        scenario: the name of a network scenario to begin with.
+
+    Attributes:
+        network: the knobs, counters and log of the media path.
+        accounts: user names and their passwords. They open nothing but this lab.
+
+    Raises:
+        ValueError: wrong accounts.
+    """
+
+    def __init__(
+        self,
+        accounts: int | Sequence[str] | Mapping[str, str] | None = None,
+        *,
+        port: int = 0,
+        seed: int = 1,
+        robots: bool = True,
+        scenario: str | None = None,
+    ) -> None:
+        self.accounts = accounts_of(accounts)
+        self.network = NetworkView(self._do)
+        self._config = LabConfig(
+            port=port, accounts=self.accounts, seed=seed, robots=robots, scenario=scenario
+        )
+        self._child: Child | None = None
+        self._control: ControlClient | None = None
+        self._finalizer: weakref.finalize[Any, Any] | None = None
+        self._about: dict[str, Any] = {}
+        self.start_seconds: float | None = None
+
+    async def start(self) -> Self:
+        """Start the subprocess and connect to it. Does nothing when it runs already.
+
+        Raises:
+            LabError: it did not come up; the sentence says what it said last.
+        """
+        if self._child is not None:
+            return self
+        began = time.monotonic()
+        child = Child(self._config)
+        self._child = child
+        # A lab that was forgotten (a cell run twice) ends when its object goes, at the latest at exit.
+        self._finalizer = weakref.finalize(self, child.hang_up)
+        control = ControlClient(self.network._event)
+        try:
+            self._about = await child.ready(START_TIMEOUT_S)
+            await control.open(self._about["control"], child.token)
+        except BaseException:
+            await self.close()
+            raise
+        self._control = control
+        for entry in await self._do("network.history"):
+            self.network._event("network", entry)
+        self.start_seconds = time.monotonic() - began
+        return self
+
+    async def close(self) -> None:
+        """Stop the lab: its sockets are closed, its process is gone. Safe to call again."""
+        control, self._control = self._control, None
+        child, self._child = self._child, None
+        if control is not None:
+            await control.close()
+        if child is not None:
+            await child.stop(STOP_TIMEOUT_S)
+        if self._finalizer is not None:
+            self._finalizer.detach()
+            self._finalizer = None
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def url(self) -> str:
+        """The switch's address for ``registrationDomainSocket``, such as ``ws://127.0.0.1:34567``.
+
+        Raises:
+            LabError: the lab does not run.
+        """
+        if self._control is None:
+            raise LabError("The lab is not running; use `async with Lab() as lab:` or `await lab.start()`.")
+        return str(self._about["url"])
+
+    @property
+    def pid(self) -> int | None:
+        """The subprocess's process id while it runs."""
+        return self._child.process.pid if self._child is not None else None
+
+    @property
+    def running(self) -> bool:
+        """True from `start` until `close`, or until the process has ended by itself."""
+        return self._control is not None and self._child is not None and not self._child.exited.is_set()
+
+    def password(self, username: str) -> str:
+        """The password of an account.
+
+        Raises:
+            LabError: there is no such account; the sentence lists them.
+        """
+        if username not in self.accounts:
+            raise LabError(
+                f"The lab has no account {username!r}; it has {', '.join(list(self.accounts)[:10])}."
+            )
+        return self.accounts[username]
+
+    def options(self, **more: Any) -> dict[str, Any]:
+        """The options of a client of this lab, for ``Client(**lab.options())``.
+
+        Args:
+            more: options that are added or take precedence.
+        """
+        return {"registrationDomainSocket": [self.url], "loopbackCandidates": True, "iceServers": [], **more}
+
+    def client(self, **more: Any) -> Client:
+        """A client of this lab.
+
+        Args:
+            more: options as of `Client`, over those of `options`.
+        """
+        from plivo_nb.client import Client  # late: starting a lab needs no media stack in this process
+
+        return Client(**self.options(**more))
+
+    async def status(self) -> dict[str, Any]:
+        """Who is registered, which calls there are, what the network is set to."""
+        status: dict[str, Any] = await self._do("status")
+        return status
+
+    async def _do(self, name: str, **arguments: Any) -> Any:
+        if self._control is None:
+            raise LabError("The lab is not running; use `async with Lab() as lab:` or `await lab.start()`.")
+        return await self._control.do(name, **arguments)
+
+    def __repr__(self) -> str:
+        where = f"at {self.url}" if self.running else "not running"
+        return f"<Lab {where}, {len(self.accounts)} accounts>"

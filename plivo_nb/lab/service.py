@@ -1,0 +1,170 @@
+"""The lab itself: switch, network, robots and control, on one loop, in the subprocess or in the CLI."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from plivo_nb.errors import LabError
+from plivo_nb.lab.calls import Happened, RouteWanted, SwitchEvent
+from plivo_nb.lab.control import ControlServer
+from plivo_nb.lab.network import Network
+from plivo_nb.lab.server import SipServer
+from plivo_nb.lab.switch import HOST, Switch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from plivo_nb.lab.config import LabConfig
+
+_logger = logging.getLogger("plivo_nb.lab.service")
+_EVENTS = 5_000
+
+
+class LabService:
+    """A running lab.
+
+    Args:
+        config: what it is set up with.
+        token: opens the control channel; None: there is none.
+    """
+
+    def __init__(self, config: LabConfig, token: str | None = None) -> None:
+        self.config = config
+        self.network = Network(config.seed)
+        self.events: deque[dict[str, Any]] = deque(maxlen=_EVENTS)
+        self.server = SipServer(self._make_switch, self._on_event)
+        self.url = ""
+        self.control_url: str | None = None
+        self._control = ControlServer(token, self.handle) if token is not None else None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._commands: dict[str, Callable[..., Any]] = {
+            "status": self.status,
+            "network.set": self._network_set,
+            "network.clear": self._network_clear,
+            "network.settings": lambda: self.network.settings,
+            "network.counters": self.network.counters,
+            "network.log": self.network.log,
+            "network.history": lambda: list(self.network.history),
+        }
+
+    async def start(self) -> None:
+        """Serve.
+
+        Raises:
+            LabError: the port cannot be had.
+        """
+        try:
+            port = await self.server.start(self.config.port)
+        except OSError as error:
+            raise LabError(
+                f"The lab cannot listen on port {self.config.port} ({error.strerror}); choose another, or 0."
+            ) from error
+        self.url = f"ws://{HOST}:{port}"
+        if self._control is not None:
+            self.control_url = await self._control.start()
+        self._publish_network(self.network.clear())
+
+    async def close(self) -> None:
+        """Stop everything; nothing is left."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._control is not None:
+            await self._control.close()
+        await self.server.close()
+        await self.network.close()
+
+    async def handle(self, name: str, arguments: dict[str, Any]) -> Any:
+        """Run a command of the control channel.
+
+        Raises:
+            LabError: there is no such command.
+            ValueError: it cannot be done; the sentence says why.
+        """
+        command = self._commands.get(name)
+        if command is None:
+            raise LabError(f"The lab has no command {name!r}.")
+        result = command(**arguments)
+        return await result if asyncio.iscoroutine(result) else result
+
+    def status(self) -> dict[str, Any]:
+        """Registrations, calls and the network, as of now."""
+        snapshot = self.server.switch.snapshot(self._loop.time())
+        return {"url": self.url, "pid": os.getpid(), **snapshot, "network": self.network.settings}
+
+    # ------------------------------------------------------------------ inside
+
+    def _make_switch(self, port: int) -> Switch:
+        return Switch(self.config.accounts, port, media=self.network)
+
+    def _network_set(self, **knobs: Any) -> dict[str, Any]:
+        return self._publish_network(self.network.set(**knobs))
+
+    def _network_clear(self) -> dict[str, Any]:
+        return self._publish_network(self.network.clear())
+
+    def _publish_network(self, entry: dict[str, Any]) -> dict[str, Any]:
+        self._publish("network", entry)
+        return entry
+
+    def _on_event(self, event: SwitchEvent) -> None:
+        if isinstance(event, RouteWanted):
+            self.server.switch.refuse(event.key, 480, self._loop.time())
+            return
+        self._happened(event)
+
+    def _happened(self, event: Happened) -> None:
+        entry = {
+            "time_utc_ns": time.time_ns(),
+            "what": event.what,
+            "who": event.who,
+            "detail": event.detail,
+            "call_uuid": event.call_uuid,
+        }
+        self.events.append(entry)
+        self._publish("event", entry)
+
+    def _publish(self, name: str, data: Any) -> None:
+        if self._control is not None:
+            self._control.publish(name, data)
+
+    def _spawn(self, work: Any, name: str) -> None:
+        task = self._loop.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def serve(
+    config: LabConfig,
+    *,
+    token: str | None = None,
+    on_ready: Callable[[LabService], None] | None = None,
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Run a lab until `stop` is set or the task is cancelled.
+
+    Args:
+        config: what it is set up with.
+        token: opens a control channel.
+        on_ready: called once it serves.
+        stop: ends it.
+
+    Raises:
+        LabError: it cannot be started.
+    """
+    service = LabService(config, token)
+    try:
+        await service.start()
+        if on_ready is not None:
+            on_ready(service)
+        with contextlib.suppress(asyncio.CancelledError):
+            await (stop or asyncio.Event()).wait()
+    finally:
+        await service.close()

@@ -1,0 +1,117 @@
+"""What the notebook sees of the lab's network: knobs to set, counters, history and log as frames."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    import pandas as pd
+
+_HISTORY_ENTRIES = 10_000
+_DIRECTIONS = ("to_callee", "to_caller")
+
+
+class NetworkView:
+    """The media path between the parties of every call of the lab.
+
+    Directions are named by where packets go: ``to_callee`` is what the caller sends, ``to_caller`` what it
+    hears.
+
+    Args:
+        do: runs a command in the lab.
+    """
+
+    def __init__(self, do: Callable[..., Awaitable[Any]]) -> None:
+        self._do = do
+        self._history: deque[dict[str, Any]] = deque(maxlen=_HISTORY_ENTRIES)
+
+    async def set(
+        self, *, direction: str = "both", call_uuid: str | None = None, seed: int | None = None, **knobs: Any
+    ) -> dict[str, Any]:
+        """Change the knobs that are named, now, in calls under way and in those to come; the others stay.
+
+        Args:
+            direction: ``both``, ``to_callee`` or ``to_caller``.
+            call_uuid: only this call.
+            seed: begin the random streams anew from it: the same seed drops the same packets.
+            knobs: ``loss`` (fraction; RTP and RTCP only), ``burst_packets`` and ``burst_loss`` (loss in
+                bursts), ``delay_ms`` (one way, each direction), ``jitter_ms`` and ``jitter_shape``
+                (``uniform``: the half width; ``normal``: the deviation), ``reorder``, ``duplicate``
+                (fraction), ``rate_kbps`` and ``queue_ms``, ``black_hole``.
+
+        Returns:
+            The time in UTC nanoseconds and everything that holds now.
+
+        Raises:
+            LabError: an unknown knob or a value out of range; nothing is changed then.
+
+        Example:
+            >>> await lab.network.set(loss=0.05, delay_ms=120, jitter_ms=20)
+        """
+        given = {"direction": direction, "call_uuid": call_uuid, "seed": seed, **knobs}
+        entry: dict[str, Any] = await self._do("network.set", **given)
+        return entry
+
+    async def clear(self) -> dict[str, Any]:
+        """Put every knob back: a clean network."""
+        entry: dict[str, Any] = await self._do("network.clear")
+        return entry
+
+    async def settings(self) -> dict[str, Any]:
+        """What a new call gets, by direction."""
+        settings: dict[str, Any] = await self._do("network.settings")
+        return settings
+
+    async def counters(self) -> dict[str, Any]:
+        """What was done to packets since the lab began.
+
+        Returns:
+            ``seen``, ``dropped``, ``forwarded``, ``duplicated`` (RTP, both directions); ``to_callee`` and
+            ``to_caller`` with all counters of a direction; ``calls``, a list with the same for each call.
+        """
+        counters: dict[str, Any] = await self._do("network.counters")
+        return counters
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """What was set and when: a row for each change and direction, indexed by UTC time. A copy."""
+        import pandas as pd  # late: a lab starts without it
+
+        rows = [
+            {
+                "time": entry["time_utc_ns"],
+                "what": entry["what"],
+                "call_uuid": entry["call_uuid"],
+                "seed": entry["seed"],
+                "direction": direction,
+                **entry[direction],
+            }
+            for entry in self._history
+            for direction in _DIRECTIONS
+        ]
+        if not rows:
+            return pd.DataFrame(columns=["what", "call_uuid", "seed", "direction"])
+        frame = pd.DataFrame(rows)
+        frame["time"] = pd.to_datetime(frame["time"], unit="ns", utc=True)
+        return frame.set_index("time")
+
+    async def log(self, last: int | None = None) -> pd.DataFrame:
+        """What was done to each of the last packets (bounded): a row a packet, indexed by UTC time.
+
+        Args:
+            last: only so many; by default all that are kept.
+        """
+        import pandas as pd
+
+        rows = await self._do("network.log", last=last)
+        columns = ["time", "call_uuid", "direction", "kind", "bytes", "fate", "delay_ms"]
+        frame = pd.DataFrame(rows, columns=columns)
+        frame["time"] = pd.to_datetime(frame["time"], unit="ns", utc=True)
+        return frame.set_index("time")
+
+    def _event(self, name: str, data: Any) -> None:
+        if name == "network":
+            self._history.append(data)
