@@ -7,6 +7,7 @@ This room validates, delegates and emits. Protocol lives in `sip`, media in `med
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import re
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -26,7 +27,7 @@ from plivo_nb.operation import Operation
 from plivo_nb.options import DEBUG_LEVELS, read_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
     import pandas as pd
 
@@ -94,6 +95,7 @@ class Client:
         self._calls: dict[int, Call] = {}
         self._operations: set[Operation[Any]] = set()
         self._closed = False
+        self._at_close: list[Callable[[], Any]] = []
         self.set_debug(self.options.debug)
         self._engine.attach(self)
 
@@ -200,7 +202,18 @@ class Client:
             return
         self._closed = True
         await self._leave()
+        for callback in list(self._at_close):
+            result = callback()
+            if inspect.isawaitable(result):
+                await result
         await self._end_calls()
+        for closer in list(self._closers):
+            try:
+                await closer()
+            except Exception:
+                _logger.exception(
+                    "Something that closes with the client failed to; the client goes on closing."
+                )
         current = asyncio.current_task()
         for operation in list(self._operations):
             if not operation.done() and not operation.is_task(current):
@@ -208,6 +221,24 @@ class Client:
                 await operation.settled()
         await self._emitter.close()
         await self._engine.detach(self)
+
+    def at_close(self, callback: Callable[[], Any]) -> Callable[[], None]:
+        """Run `callback` (it may give an awaitable) when this client closes; widgets close with it.
+
+        Returns:
+            A function that forgets the callback.
+        """
+        self._at_close.append(callback)
+        return lambda: self._at_close.remove(callback) if callback in self._at_close else None
+
+    def at_close(self, closer: Callable[[], Awaitable[Any]]) -> Callable[[], None]:
+        """Have `closer()` awaited when this client closes: for what shows or uses it, such as widgets.
+
+        Returns:
+            A function that forgets it again.
+        """
+        self._closers.append(closer)
+        return lambda: self._closers.remove(closer) if closer in self._closers else None
 
     async def __aenter__(self) -> Client:
         return self

@@ -1,0 +1,187 @@
+"""The drawing process: four panels of one call, drawn by matplotlib, as PNG.
+
+This file is run by path (`render_worker.py` starts it) and stands alone: it imports nothing of the package,
+so that the process starts fast and holds no engine. It reads requests from standard input and writes pictures
+to standard output until its input ends; numbers come as plain bytes, nothing is unpickled.
+
+    request   header <II: length of the JSON, length of the numbers
+              JSON {"columns": [names], "rows": n, "title": str, "loss_limit": percent, "window_s": seconds}
+              numbers: float64, little endian, one column after the other; NaN is a gap
+    answer    header <cI: kind, length; kind b"P": PNG bytes, b"E": a sentence in UTF-8
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import struct
+import sys
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+    from numpy.typing import NDArray
+
+REQUEST = struct.Struct("<II")
+ANSWER = struct.Struct("<cI")
+LARGEST_REQUEST = 16 * 2**20
+INCHES = (10.0, 6.0)
+DPI = 100
+CROWD = 100  # points; above it the lines are thinner
+
+# panel: title, ((column, whose colour), ...), the scale's least top, the limit (or its name in the request)
+PANELS: tuple[tuple[str, tuple[tuple[str, str], ...], float, float | str, str], ...] = (
+    ("Jitter, ms", (("jitter_in", "received"), ("jitter_out", "sent")), 40.0, 30.0, "limit 30 ms"),
+    ("Round trip, ms", (("rtt", "neutral"),), 500.0, 400.0, "limit 400 ms"),
+    ("Packet loss, %", (("loss_in", "received"), ("loss_out", "sent")), 12.5, "loss_limit", "limit {:g} %"),
+    ("MOS", (("mos_in", "received"), ("mos_out", "sent")), 4.6, 3.0, "limit 3"),
+)
+
+
+def nice_top(value: float, least: float) -> float:
+    """The top of a scale: `least`, or the next of 1, 2, 3, 5 times a power of ten: it seldom moves."""
+    if not value > least:
+        return least
+    power = 10.0 ** np.floor(np.log10(value))
+    return float(next(step * power for step in (1.0, 2.0, 3.0, 5.0, 10.0) if step * power >= value))
+
+
+def clock(seconds: float, _position: int = 0) -> str:
+    """Seconds of a call as m:ss."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def tick_step(window_s: float) -> float:
+    """Seconds between the ticks of the time axis: at most seven of them."""
+    return next((step for step in (10, 15, 30, 60, 120, 300, 600) if window_s / step <= 7), window_s / 6)
+
+
+class _Panel:
+    def __init__(self, axes: Axes, index: int, colours: Mapping[str, str]) -> None:
+        title, columns, self.least_top, self.limit, self.limit_text = PANELS[index]
+        self.axes = axes
+        self.floor = 1.0 if title == "MOS" else 0.0
+        axes.set_title(title, loc="left", fontsize=14, fontweight="bold")
+        axes.grid(True, color="#E3E7EB", linewidth=0.8)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(labelsize=12)
+        self.lines: dict[str, Line2D] = {}
+        for column, whose in columns:
+            dashes = (0, (4, 1.6)) if whose == "sent" else "-"
+            # Small marks, because a value between two missing ones makes no line.
+            (line,) = axes.plot([], [], color=colours[whose], linestyle=dashes, marker=".")
+            self.lines[column] = line
+        self.limit_line = axes.axhline(0, color=colours["limit"], linestyle=(0, (1, 2)), linewidth=1.6)
+        self.limit_label = axes.text(
+            0.995, 0, "", transform=axes.get_yaxis_transform(), ha="right", va="bottom", fontsize=11,
+            color=colours["limit"],
+        )  # fmt: skip
+
+    def show(self, data: Mapping[str, NDArray[np.float64]], request: Mapping[str, Any]) -> None:
+        highest = -np.inf
+        for column, line in self.lines.items():
+            values = data[column]
+            line.set_data(data["t"], values)
+            crowded = len(values) > CROWD
+            line.set(linewidth=1.4 if crowded else 2.2, markersize=2.5 if crowded else 4.5)
+            if np.isfinite(values).any():
+                highest = max(highest, float(np.nanmax(values)))
+        limit = float(request[self.limit]) if isinstance(self.limit, str) else self.limit
+        self.limit_line.set_ydata([limit, limit])
+        self.limit_label.set_text(self.limit_text.format(limit))
+        self.limit_label.set_y(limit)
+        top = self.least_top if self.floor else nice_top(highest, max(self.least_top, limit * 1.25))
+        self.axes.set_ylim(self.floor, top)
+
+
+class LiveFigure:
+    """One figure that lasts: only its data, scales and title change from picture to picture.
+
+    Args:
+        colours: of ``received``, ``sent``, ``neutral`` and ``limit``.
+    """
+
+    def __init__(self, colours: Mapping[str, str]) -> None:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        self._figure = Figure(figsize=INCHES, dpi=DPI, facecolor="white")
+        self._canvas: Any = FigureCanvasAgg(self._figure)
+        axes = self._figure.subplots(2, 2).ravel()
+        self._panels = [_Panel(axes[index], index, colours) for index in range(4)]
+        # Fixed margins instead of a layout engine: nothing moves when a label gets wider.
+        self._figure.subplots_adjust(left=0.06, right=0.97, top=0.84, bottom=0.06, hspace=0.36, wspace=0.15)
+        self._title = self._figure.text(0.06, 0.955, "", fontsize=14, va="center")
+        legend_lines = [self._panels[0].lines["jitter_in"], self._panels[0].lines["jitter_out"]]
+        self._figure.legend(
+            legend_lines, ["received", "sent, as the far end reports"], loc="center right", ncols=2,
+            bbox_to_anchor=(0.975, 0.955), frameon=False, fontsize=12.5, handlelength=2.4, columnspacing=1.4,
+        )  # fmt: skip
+
+    def draw(self, request: Mapping[str, Any], data: Mapping[str, NDArray[np.float64]]) -> bytes:
+        """The picture of this data as PNG with a palette (a third of the bytes of a full-colour one)."""
+        from matplotlib.ticker import FuncFormatter, MultipleLocator
+        from PIL import Image
+
+        self._title.set_text(request["title"])
+        window_s = float(request["window_s"])
+        last = float(data["t"][-1]) if len(data["t"]) else 0.0
+        left = max(0.0, last - window_s)
+        for panel in self._panels:
+            panel.show(data, request)
+            panel.axes.set_xlim(left, left + window_s)
+            panel.axes.xaxis.set_major_locator(MultipleLocator(tick_step(window_s)))
+            panel.axes.xaxis.set_major_formatter(FuncFormatter(clock))
+        self._canvas.draw()
+        pixels = Image.fromarray(np.asarray(self._canvas.buffer_rgba())[..., :3])
+        out = io.BytesIO()
+        pixels.quantize(64, method=Image.Quantize.FASTOCTREE).save(out, "PNG", compress_level=6)
+        return out.getvalue()
+
+
+def unpack(request: Mapping[str, Any], numbers: bytes) -> dict[str, NDArray[np.float64]]:
+    """The columns of a request by name.
+
+    Raises:
+        ValueError: the numbers are not as many as the request says.
+    """
+    names, rows = request["columns"], int(request["rows"])
+    flat = np.frombuffer(numbers, dtype="<f8")
+    if flat.size != len(names) * rows:
+        raise ValueError(f"{flat.size} numbers came for {len(names)} columns of {rows} rows.")
+    return {name: flat[index * rows : (index + 1) * rows] for index, name in enumerate(names)}
+
+
+def serve(inlet: BinaryIO, outlet: BinaryIO, figure: LiveFigure) -> None:
+    """Answer requests until the inlet ends; a request that cannot be drawn is answered with a sentence."""
+    while len(header := inlet.read(REQUEST.size)) == REQUEST.size:
+        text_length, numbers_length = REQUEST.unpack(header)
+        if text_length + numbers_length > LARGEST_REQUEST:
+            return  # the stream is out of step: the kernel's end starts a fresh process
+        text, numbers = inlet.read(text_length), inlet.read(numbers_length)
+        try:
+            request = json.loads(text)
+            kind, answer = b"P", figure.draw(request, unpack(request, numbers))
+        except Exception as error:  # whatever it is, the kernel's end shows it, and this process goes on
+            kind, answer = b"E", f"{type(error).__name__}: {error}".encode()
+        outlet.write(ANSWER.pack(kind, len(answer)) + answer)
+        outlet.flush()
+
+
+def main() -> None:
+    """The process: pictures go out on the real standard output, stray prints to standard error."""
+    outlet = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    if hasattr(os, "nice"):
+        os.nice(10)
+    serve(sys.stdin.buffer, outlet, LiveFigure(json.loads(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""Knobs: sliders of a lab's network, to hear and see what loss, delay and jitter do to a call."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+from typing import Any, Protocol
+
+import ipywidgets as W
+
+from plivo_nb.widgets.chores import Chores
+from plivo_nb.widgets.phone_face import close_tree
+from plivo_nb.widgets.theme import style
+
+
+class Network(Protocol):
+    """What the knobs turn: a lab's network."""
+
+    async def set(self, *, loss: float, delay_ms: float, jitter_ms: float) -> Any:
+        """Apply to the media path from now on."""
+
+
+class Knobs:
+    """Three sliders and a button for a clean network. The last expression of a cell shows them.
+
+    Args:
+        network: a lab's network, such as `lab.network`.
+        loop: where it lives; the running loop by default.
+
+    Example:
+        >>> knobs = Knobs(lab.network)
+        >>> knobs
+        >>> knobs.set(loss=0.05)         # the same as moving the slider
+    """
+
+    def __init__(self, network: Network, *, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self._network = network
+        self._status = W.HTML()
+        self._chores = Chores(loop or asyncio.get_running_loop(), self._say, "knobs")
+        self.loss = _slider("Packet loss, %", 30.0, 0.5)
+        self.delay = _slider("Delay one way, ms", 400.0, 10.0)
+        self.jitter = _slider("Jitter, ± ms", 100.0, 5.0)
+        self._clean = W.Button(description="Clean network", layout=W.Layout(width="150px", height="32px"))
+        self._quiet = False
+        self._clean.on_click(lambda _button: self._chores.enter(self.clean))
+        for slider in (self.loss, self.delay, self.jitter):
+            slider.observe(lambda _change: self._moved(), "value")
+        rows = [W.HTML(style(), layout=W.Layout(display="none")), self.loss, self.delay, self.jitter,
+                W.HBox([self._clean]), self._status]  # fmt: skip
+        self.widget: Any = W.VBox(rows, layout=W.Layout(grid_gap="4px"))
+        self.widget.add_class("plivo")
+        self.widget.add_class("plivo-knobs")
+
+    def set(
+        self, *, loss: float | None = None, delay_ms: float | None = None, jitter_ms: float | None = None
+    ) -> None:
+        """Move the sliders, and the network with them. What is not given stays.
+
+        Args:
+            loss: fraction of the packets lost, 0 .. 0.3, each direction.
+            delay_ms: milliseconds one way, each direction.
+            jitter_ms: uniform variation of the delay, ± milliseconds.
+        """
+        self._quiet = True  # one command for three sliders
+        try:
+            for slider, value in ((self.loss, None if loss is None else loss * 100.0), (self.delay, delay_ms),
+                                  (self.jitter, jitter_ms)):  # fmt: skip
+                if value is not None:
+                    slider.value = value
+        finally:
+            self._quiet = False
+        self._moved()
+
+    def clean(self) -> None:
+        """A network with no fault at all."""
+        self.set(loss=0.0, delay_ms=0.0, jitter_ms=0.0)
+
+    def close(self) -> None:
+        """Take the sliders away; the network stays as it is."""
+        self._chores.close()
+        close_tree(self.widget)
+
+    def __repr__(self) -> str:
+        return "<Knobs>"
+
+    def _repr_mimebundle_(self, **arguments: Any) -> Any:
+        return {**self.widget._repr_mimebundle_(**arguments), "text/plain": repr(self)}
+
+    def _moved(self) -> None:
+        if not self._quiet:
+            self._chores.enter(self._apply)
+
+    async def _apply(self) -> None:
+        await self._network.set(
+            loss=self.loss.value / 100.0, delay_ms=self.delay.value, jitter_ms=self.jitter.value
+        )
+
+    def _say(self, sentence: str) -> None:
+        self._status.value = f'<div class="plivo-status" role="status">{html.escape(sentence)}</div>'
+
+
+def _slider(description: str, most: float, step: float) -> Any:
+    return W.FloatSlider(
+        value=0.0, min=0.0, max=most, step=step, description=description, continuous_update=False,
+        readout_format=".0f" if step >= 1 else ".1f", style={"description_width": "140px"},
+        layout=W.Layout(width="95%"),
+    )  # fmt: skip

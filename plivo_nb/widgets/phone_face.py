@@ -1,0 +1,192 @@
+"""The phone's face: its ipywidgets, laid out so that nothing moves, and the words on them. No engine here."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as W
+
+from plivo_nb.widgets.theme import GOOD, NOTHING, WORSE, style
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from plivo_nb.events import CallInfo
+
+KEYS = "123456789*0#"
+
+EVENT_WORDS = {
+    "onLogin": "logged in",
+    "onLoginFailed": "login failed: {0}",
+    "onLogout": "logged out",
+    "onCalling": "calling",
+    "onCallRemoteRinging": "ringing at the far end",
+    "onCallAnswered": "answered",
+    "onCallTerminated": "call ended",
+    "onCallFailed": "call failed: {0}",
+    "onIncomingCall": "incoming call from {0}",
+    "onIncomingCallCanceled": "the caller gave up",
+    "onIncomingCallIgnored": "incoming call ignored",
+    "onMediaPermission": "microphone: {0[status]}",
+    "onConnectionChange": "signalling {0[state]}",
+    "onDtmfReceived": "tone received: {0[tone]}",
+    "mediaMetrics": "{0[type]} {raised}",
+}
+
+_CONNECTIONS = {
+    "connected": (GOOD, "connected"),
+    "connecting": (WORSE, "connecting…"),
+    "none": (NOTHING, "not connected"),
+}
+
+
+def event_text(name: str, *arguments: Any) -> str:
+    """One event in a few words, for the list of last events."""
+    raised = ""
+    if name == "mediaMetrics":
+        raised = "raised" if arguments[0].get("active") else "cleared"
+    return EVENT_WORDS[name].format(*arguments, raised=raised)
+
+
+def peer_of(info: CallInfo) -> str:
+    """The other side of a call, as a person would say it."""
+    address = info.dest if info.direction == "OUTGOING" else info.src
+    return address.removeprefix("sip:").split("@")[0] if info.direction == "OUTGOING" else address
+
+
+def clock(seconds: float) -> str:
+    """A call's length as m:ss, or h:mm:ss."""
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
+
+
+class PhoneFace:
+    """The widgets of a phone, and one method for each thing they show."""
+
+    def __init__(self) -> None:
+        self._press: Callable[[str], None] = lambda key: None
+        self._style = W.HTML(style(), layout=W.Layout(display="none"))
+        self._top, self._screen, self._caller = W.HTML(), W.HTML(), W.HTML()
+        self._status, self._log = W.HTML(), W.HTML()
+        self.dial = W.Text(
+            placeholder="number or name, such as echo",
+            layout=W.Layout(width="100%", height="34px", margin="0"),
+        )
+        self.call = _button("Call", "plivo-go", icon="phone", tooltip="Call what stands in the dial field")
+        self.hangup = _button("Hang up", "plivo-stop", icon="times", tooltip="End the call")
+        self.mute = _button("Mute", "plivo-plain", icon="microphone-slash", tooltip="Send silence")
+        self.answer = _button("Answer", "plivo-go", icon="phone", tooltip="Answer the call shown above")
+        self.reject = _button(
+            "Reject", "plivo-stop", icon="times", tooltip="The caller hears that you are busy"
+        )
+        self.ignore = _button("Ignore", "plivo-plain", tooltip="It goes on ringing for the caller only")
+        self._keys = [_button(key, "plivo-key", height="32px") for key in KEYS]
+        for button in self._keys:
+            button.on_click(lambda pressed: self._press(pressed.description))
+        columns = W.Layout(grid_template_columns="repeat(3, 1fr)", grid_gap="4px", width="100%")
+        pad = W.GridBox(self._keys, layout=columns)
+        rows = [
+            self._style, self._top, self._screen, self._caller, _row(self.answer, self.reject, self.ignore),
+            self.dial, pad, _row(self.call, self.hangup, self.mute), self._status, self._log,
+        ]  # fmt: skip
+        self.box = W.VBox(rows, layout=W.Layout(grid_gap="6px", flex="0 0 auto"))
+        self.box.add_class("plivo")
+        self.box.add_class("plivo-phone")
+        self.said = ""
+        self.say("")
+
+    def on_press(self, handler: Callable[[str], None]) -> None:
+        """Call `handler` with the key when a key of the pad is clicked."""
+        self._press = handler
+
+    def on_dial(self, handler: Callable[[], None]) -> None:
+        """Call `handler` when Enter is pressed in the dial field."""
+
+        def received(_widget: Any, content: Any, _buffers: Any) -> None:
+            if content.get("event") == "submit":
+                handler()
+
+        self.dial.on_msg(received)
+
+    def say(self, sentence: str) -> None:
+        """Show a sentence in the status line; an empty one clears it."""
+        self.said = sentence
+        text = html.escape(sentence)
+        self._status.value = f'<div class="plivo-status" role="status" title="{text}">{text}</div>'
+
+    def show_connection(self, connection: str, user: str | None) -> None:
+        """The first line: a dot and words for the signalling connection, and who is logged in."""
+        colour, words = _CONNECTIONS[connection]
+        self._top.value = (
+            f'<div class="plivo-line"><span class="plivo-connection"><span class="plivo-dot" '
+            f'style="background:{colour}"></span>{words}</span>'
+            f'<span class="plivo-cut">{"logged out" if user is None else html.escape(user)}</span></div>'
+        )
+
+    def show_screen(self, state: str, peer: str, talked_s: float | None) -> None:
+        """The screen: what the phone is doing, with whom, and how long."""
+        timer = "" if talked_s is None else clock(talked_s)
+        self._screen.value = (
+            '<div class="plivo-screen"><div class="plivo-line">'
+            f'<span class="plivo-state">{html.escape(state)}</span><span class="plivo-timer">{timer}</span>'
+            "</div>"
+            f'<div class="plivo-peer plivo-cut">{html.escape(peer)}</div></div>'
+        )
+
+    def show_incoming(self, ringing: Sequence[CallInfo]) -> None:
+        """The panel of incoming calls: the latest caller; the room is kept when nobody calls."""
+        for button in (self.answer, self.reject, self.ignore):
+            button.disabled = not ringing
+        if not ringing:
+            self._caller.value = '<div class="plivo-caller plivo-dim">No incoming call.</div>'
+            return
+        more = f" · {len(ringing) - 1} more ringing" if len(ringing) > 1 else ""
+        self._caller.value = (
+            f'<div class="plivo-caller"><span>Incoming call{more}</span>'
+            f'<div class="plivo-cut"><b>{html.escape(peer_of(ringing[-1]))}</b></div></div>'
+        )
+
+    def show_mute(self, muted: bool) -> None:
+        """The mute button: in reverse, with another word, while muted."""
+        self.mute.description = "Unmute" if muted else "Mute"
+        (self.mute.add_class if muted else self.mute.remove_class)("plivo-on")
+
+    def show_keys_send_tones(self, tones: bool) -> None:
+        """What a key of the pad does now, in its tooltip."""
+        for button in self._keys:
+            button.tooltip = f"Send the tone {button.description}" if tones else f"Dial {button.description}"
+
+    def show_events(self, events: Sequence[tuple[str, str]]) -> None:
+        """The last events, newest first."""
+        lines = "".join(
+            f'<div class="plivo-cut"><time>{at}</time>{html.escape(text)}</div>'
+            for at, text in reversed(events)
+        )
+        self._log.value = f'<div class="plivo-events">{lines}</div>'
+
+    def close(self) -> None:
+        """Close every widget, in the page and in the kernel."""
+        close_tree(self.box)
+
+
+def close_tree(widget: Any) -> None:
+    """Close a widget and everything in it, with the layout and style models that each brings along."""
+    for child in getattr(widget, "children", ()):
+        close_tree(child)
+    for part in (getattr(widget, "style", None), getattr(widget, "layout", None), widget):
+        if isinstance(part, W.Widget):
+            part.close()
+
+
+def _button(text: str, kind: str, height: str = "34px", **more: Any) -> Any:
+    button = W.Button(
+        description=text, layout=W.Layout(width="auto", height=height, margin="0", flex="1 1 0"), **more
+    )
+    button.add_class(kind)
+    return button
+
+
+def _row(*buttons: Any) -> Any:
+    return W.HBox(buttons, layout=W.Layout(width="100%", grid_gap="6px"))

@@ -1,0 +1,179 @@
+"""A stand-in for the client, for what a real one does not do at will; its events come by the real Emitter.
+
+The real client, engine, lab and browser are used in tests/integration/test_widgets_*.py and tests/browser.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from plivo_nb.errors import InvalidState
+from plivo_nb.events import CallInfo, Emitter
+from plivo_nb.operation import Operation
+from plivo_nb.widgets.dashboard import Dashboard
+from plivo_nb.widgets.phone import Phone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class StandInCall:
+    """A call as the widgets see it."""
+
+    def __init__(self, peer: str, direction: Any = "OUTGOING", uuid: str = "uuid-1") -> None:
+        self.peer, self.direction, self.uuid = peer, direction, uuid
+        self.timings: dict[str, float] = {}
+        self.state: Any = "ringing"
+        self.rows = 0
+        self.codec = "OPUS"
+
+    @property
+    def info(self) -> CallInfo:
+        src, dest = ("sip:alice@phone.plivo.com", self.peer)
+        if self.direction == "INCOMING":
+            src, dest = dest, src
+        return CallInfo(self.uuid, self.direction, src, dest, self.state)
+
+    @property
+    def samples(self) -> pd.DataFrame:
+        count = np.arange(self.rows, dtype=float)
+        index = pd.to_datetime(count, unit="s", origin="2026-11-23", utc=True)
+        frame = pd.DataFrame(
+            {
+                "codec": pd.Categorical([self.codec] * self.rows),
+                "rtt_ms": 60.0 + count,
+                "jitter_in_ms": 5.0 + count,
+                "jitter_out_ms": np.where(count % 2, np.nan, 7.0),
+                "loss_in": 0.0,
+                "loss_out": np.where(count % 2, np.nan, 0.05),
+                "mos": 4.2 - count / 100,
+                "mos_in": 4.2 - count / 100,
+                "mos_out": 4.2,
+                "bitrate_in_kbps": 31.6,
+                "loop_lag_ms": 1.0,
+            },
+            index=index,
+        )
+        frame.index.name = "time"
+        return frame
+
+
+class StandInClient(Emitter):
+    """Does what it is told at once, and keeps what was asked of it in `asked`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.get_running_loop()
+        self.asked: list[tuple[Any, ...]] = []
+        self.threads: list[asyncio.AbstractEventLoop] = []
+        self.username: str | None = "alice"
+        self.is_logged_in = self.is_connected = True
+        self.muted = False
+        self.current_call: StandInCall | None = None
+        self.incoming_calls: list[StandInCall] = []
+        self.closers: list[Callable[[], Any]] = []
+        self.broken: Exception | None = None
+
+    def at_close(self, callback: Callable[[], Any]) -> Callable[[], None]:
+        self.closers.append(callback)
+        return lambda: self.closers.remove(callback)
+
+    def listeners(self) -> int:
+        return sum(len(entries) for entries in self._callbacks.values())
+
+    def _ask(self, *what: Any) -> Operation[Any]:
+        self.asked.append(what)
+        self.threads.append(asyncio.get_running_loop())
+        error = self.broken
+
+        async def work() -> Any:
+            if error is not None:
+                raise error
+
+        return Operation(str(what[0]), work())
+
+    def call(self, number: str) -> Operation[Any]:
+        if self.current_call is not None:
+            self.broken = InvalidState("call: there is a call already; hangup first.")
+        return self._ask("call", number)
+
+    def hangup(self) -> Operation[Any]:
+        return self._ask("hangup")
+
+    def answer(self, uuid: str | None = None) -> Operation[Any]:
+        return self._ask("answer", uuid)
+
+    def reject(self, uuid: str | None = None) -> Operation[Any]:
+        return self._ask("reject", uuid)
+
+    def ignore(self, uuid: str | None = None) -> Operation[Any]:
+        return self._ask("ignore", uuid)
+
+    def send_dtmf(self, digits: str) -> Operation[Any]:
+        return self._ask("send_dtmf", digits)
+
+    def mute(self) -> bool:
+        self.threads.append(asyncio.get_running_loop())
+        self.muted = True
+        return True
+
+    def unmute(self) -> bool:
+        self.muted = False
+        return True
+
+    # what the far end does
+
+    def answered(self, call: StandInCall | None = None) -> StandInCall:
+        call = self.current_call = call or StandInCall("echo")
+        self.emit("onCalling")
+        self.emit("onCallRemoteRinging", call.info)
+        call.state = "answered"
+        call.timings["answered"] = time.monotonic()
+        self.emit("onCallAnswered", call.info)
+        return call
+
+    def ended(self) -> None:
+        call, self.current_call = self.current_call, None
+        assert call is not None
+        call.state = "ended"
+        self.emit("onCallTerminated", call.info)
+
+    def rings(self, call: StandInCall) -> None:
+        self.incoming_calls.append(call)
+        self.emit("onIncomingCall", call.peer, {}, call.info)
+
+
+@pytest.fixture
+async def client():
+    yield StandInClient()
+    await asyncio.sleep(0.01)
+    left = [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("plivo_nb")]
+    assert left == []
+
+
+@pytest.fixture
+async def phone(client: StandInClient):
+    phone = Phone(client)  # type: ignore[arg-type]
+    yield phone
+    phone.close()
+
+
+@pytest.fixture
+async def dashboard(client: StandInClient):
+    dashboard = Dashboard(client, interval_s=0.05)  # type: ignore[arg-type]
+    yield dashboard
+    await dashboard.close()
+
+
+@pytest.fixture
+def widget_count() -> Callable[[], int]:
+    """How many widget models live in this process."""
+    from ipywidgets.widgets import widget
+
+    return lambda: len(widget._instances)
