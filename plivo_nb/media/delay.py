@@ -7,8 +7,12 @@ last seconds stands for an undisturbed network; how much later the others come i
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _LONG = 256  # packets: about 5 s; what happened longer ago is forgotten
 _SHORT = 50  # packets: about 1 s; sees the onset of jitter
@@ -40,6 +44,11 @@ class DelayEstimator:
         self.base_s = math.inf
         self.target_s = self._minimum
 
+    @property
+    def measured(self) -> bool:
+        """Whether any packet has been measured."""
+        return self._count > 0
+
     def add(self, transit_s: float) -> None:
         """Take in a packet.
 
@@ -68,6 +77,6 @@ class DelayEstimator:
         self.target_s = min(self._maximum, max(self._minimum, frames * _STEP_S))
 
 
-def _quantile(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
+def _quantile(values: NDArray[np.float64]) -> float:
     index = min(len(values) - 1, math.ceil(_QUANTILE * len(values)) - 1)
     return float(np.partition(values, index)[index])

@@ -1,4 +1,4 @@
-"""RTCP: sender and receiver reports, source description, goodbye (RFC 3550 section 6), reduced-size allowed (RFC 5506).
+"""RTCP: reports, source description, goodbye (RFC 3550 section 6); reduced-size packets too (RFC 5506).
 
 Times in reports are NTP: seconds since 1900 in 32.32 fixed point; round trips use the middle 32 bits.
 """
@@ -6,8 +6,11 @@ Times in reports are NTP: seconds since 1900 in 32.32 fixed point; round trips u
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 SR, RR, SDES, BYE = 200, 201, 202, 203
 _CNAME = 1

@@ -1,4 +1,4 @@
-"""RTP: packets, and what a sender and a receiver count (RFC 3550 section 5.1 and appendices A.1, A.3, A.8)."""
+"""RTP: packets, and what senders and receivers count (RFC 3550 section 5.1 and appendices A.1, A.3, A.8)."""
 
 from __future__ import annotations
 
@@ -90,13 +90,15 @@ class RtpSender:
 
     def __init__(self, ssrc: int, sequence_number: int, timestamp: int) -> None:
         self.ssrc = ssrc
-        self.sequence_number = sequence_number & 0xFFFF
+        self.sequence_number = self.first_sequence_number = sequence_number & 0xFFFF
         self.timestamp = timestamp & 0xFFFFFFFF
         self.packets = 0
         self.bytes = 0
         self.header_bytes = 0
 
-    def send(self, payload_type: int, payload: bytes, marker: bool = False, timestamp: int | None = None) -> bytes:
+    def send(
+        self, payload_type: int, payload: bytes, marker: bool = False, timestamp: int | None = None
+    ) -> bytes:
         """Build the next packet.
 
         Args:
@@ -179,7 +181,9 @@ class RtpReceiver:
         """Interarrival jitter in seconds."""
         return self._jitter / self.clock_rate
 
-    def receive(self, sequence_number: int, timestamp: int, arrival_s: float, timed: bool = True) -> Placed | None:
+    def receive(
+        self, sequence_number: int, timestamp: int, arrival_s: float, timed: bool = True
+    ) -> Placed | None:
         """Count a packet and place it.
 
         Args:

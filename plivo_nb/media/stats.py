@@ -1,12 +1,23 @@
-"""The numbers of an audio stream: cumulative counters for the sampler, and W3C webrtc-stats names for people."""
+"""The numbers of an audio stream: counters for the sampler, and W3C webrtc-stats names for people."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from plivo_nb.media.rtcp import ReportBlock, SenderReport, unix_time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from plivo_nb.media.codecs import Codec
+    from plivo_nb.media.receiving import Receiving
+    from plivo_nb.media.rtp import RtpSender
 
 SILENCE_DBFS = -100.0
 NAN = math.nan
@@ -51,6 +62,7 @@ class StreamCounters:
     inserted_samples: int = 0
     removed_samples: int = 0
     jitter_buffer_delay_s: float = 0.0  # sum over emitted samples
+    jitter_buffer_target_s: float = 0.0  # sum over emitted samples
     jitter_buffer_emitted: int = 0
     playout_delay_s: float = NAN  # now: how long a packet of an undisturbed network waits
     target_delay_s: float = NAN
@@ -108,6 +120,200 @@ class LevelMeter:
         self.duration_s += seconds
 
     def take_peak_dbfs(self, reader: int) -> float:
-        """Return the highest peak since this reader's last call. Readers: 0 the sampler, 1 the level display."""
+        """Return the highest peak since this reader's last call; 0: the sampler, 1: the level display."""
         peak, self._peaks[reader] = self._peaks[reader], 0.0
         return dbfs(peak / 32768)
+
+
+class RemoteView:
+    """What the far end's RTCP tells: its view of what we send, and its own sending."""
+
+    def __init__(self) -> None:
+        self.received = 0  # RTCP packets
+        self.malformed = 0
+        # report blocks about us
+        self.reports = 0
+        self.report_at = NAN
+        self.fraction_lost = NAN
+        self.packets_lost = 0
+        self.packets_expected = 0
+        self.jitter = 0
+        self.rtt_s = NAN
+        self.rtt_at = NAN
+        self.rtt_sum_s = 0.0
+        self.rtt_count = 0
+        # its sender reports
+        self.sr_at: float | None = None
+        self.sr_ssrc = 0
+        self.sr_ntp = 0
+        self.sr_packets = 0
+        self.sr_bytes = 0
+        self.sr_count = 0
+
+    def sender_report(self, report: SenderReport, now: float) -> None:
+        """Take a sender report in."""
+        self.sr_at, self.sr_ssrc, self.sr_ntp = now, report.ssrc, report.ntp_time
+        self.sr_packets, self.sr_bytes = report.packet_count, report.octet_count
+        self.sr_count += 1
+
+    def report_block(self, block: ReportBlock, rtt_s: float | None, now: float, first_sequence: int) -> None:
+        """Take a block about what we send in; `first_sequence` is the number that we began with."""
+        self.reports += 1
+        self.report_at = now
+        self.fraction_lost = block.fraction_lost
+        self.packets_lost = block.packets_lost
+        self.packets_expected = max(self.packets_expected, block.highest_sequence - first_sequence + 1)
+        self.jitter = block.jitter
+        if rtt_s is not None:
+            self.rtt_s, self.rtt_at = rtt_s, now
+            self.rtt_sum_s += rtt_s
+            self.rtt_count += 1
+
+
+def w3c_report(
+    *,
+    timestamp_ms: float,
+    utc_offset_s: float,
+    ssrc: int,
+    send: Codec | None,
+    rtp: RtpSender,
+    meter: LevelMeter,
+    remote: RemoteView,
+    receiving: Receiving,
+    counts: dict[str, Any],
+) -> dict[str, dict[str, Any]]:
+    """Put the numbers under the names of webrtc-stats; what there is nothing about is left out."""
+    report: dict[str, dict[str, Any]] = {}
+
+    def add(type_: str, key: str | None = None, /, **values: Any) -> None:
+        values = {name: value for name, value in values.items() if value is not None}
+        report[key or type_] = {"id": key or type_, "type": type_, "timestamp": timestamp_ms, **values}
+
+    def utc_ms(monotonic_s: float | None) -> float | None:
+        return None if monotonic_s is None else (monotonic_s + utc_offset_s) * 1000
+
+    if send is not None:
+        _add_sending(add, ssrc, send, rtp, meter)
+    if receiving.codec is not None:
+        _add_receiving(add, receiving, counts, utc_ms)
+    if send is not None and remote.reports:
+        expected = max(0, remote.packets_expected)
+        add(
+            "remote-inbound-rtp",
+            kind="audio",
+            ssrc=ssrc,
+            localId="outbound-rtp",
+            codecId="codec",
+            jitter=remote.jitter / send.clock_rate,
+            packetsLost=remote.packets_lost,
+            packetsReceived=max(0, expected - remote.packets_lost),
+            fractionLost=remote.fraction_lost,
+            roundTripTime=remote.rtt_s if remote.rtt_count else None,
+            totalRoundTripTime=remote.rtt_sum_s,
+            roundTripTimeMeasurements=remote.rtt_count,
+        )
+    if remote.sr_at is not None:
+        add(
+            "remote-outbound-rtp",
+            kind="audio",
+            ssrc=remote.sr_ssrc,
+            localId="inbound-rtp",
+            codecId="codec-inbound",
+            packetsSent=remote.sr_packets,
+            bytesSent=remote.sr_bytes,
+            reportsSent=remote.sr_count,
+            remoteTimestamp=unix_time(remote.sr_ntp) * 1000,
+        )
+    return report
+
+
+def _codec(codec: Codec) -> dict[str, Any]:
+    opus = codec.name == "OPUS"
+    return {
+        "mimeType": f"audio/{'opus' if opus else codec.name}",
+        "payloadType": codec.payload_type,
+        "clockRate": codec.clock_rate,
+        "channels": 2 if opus else 1,  # as in rtpmap; what is coded is mono
+        "transportId": "transport",
+    }
+
+
+def _add_sending(add: Callable[..., None], ssrc: int, send: Codec, rtp: RtpSender, meter: LevelMeter) -> None:
+    add("codec", **_codec(send))
+    add(
+        "media-source",
+        kind="audio",
+        trackIdentifier="audio",
+        audioLevel=meter.level,
+        totalAudioEnergy=meter.energy,
+        totalSamplesDuration=meter.duration_s,
+    )
+    add(
+        "outbound-rtp",
+        kind="audio",
+        ssrc=ssrc,
+        codecId="codec",
+        mediaSourceId="media-source",
+        remoteId="remote-inbound-rtp",
+        transportId="transport",
+        packetsSent=rtp.packets,
+        bytesSent=rtp.bytes,
+        headerBytesSent=rtp.header_bytes,
+        retransmittedPacketsSent=0,
+        active=True,
+    )
+
+
+def _add_receiving(
+    add: Callable[..., None],
+    receiving: Receiving,
+    counts: dict[str, Any],
+    utc_ms: Callable[[float | None], float | None],
+) -> None:
+    assert receiving.codec is not None
+    add("codec", "codec-inbound", **_codec(receiving.codec))
+    if receiving.ssrc is None:
+        return
+    meter = receiving.meter
+    add(
+        "inbound-rtp",
+        kind="audio",
+        ssrc=receiving.ssrc,
+        codecId="codec-inbound",
+        remoteId="remote-outbound-rtp",
+        playoutId="media-playout",
+        transportId="transport",
+        trackIdentifier="audio",
+        packetsReceived=counts["packets_received"],
+        packetsLost=counts["packets_lost"],
+        jitter=counts["jitter_in_s"],
+        packetsDiscarded=counts["packets_discarded"],
+        bytesReceived=counts["bytes_received"],
+        headerBytesReceived=counts["header_bytes_received"],
+        lastPacketReceivedTimestamp=utc_ms(receiving.last_packet_s),
+        jitterBufferDelay=counts["jitter_buffer_delay_s"],
+        jitterBufferTargetDelay=counts["jitter_buffer_target_s"],
+        jitterBufferMinimumDelay=counts["jitter_buffer_target_s"],
+        jitterBufferEmittedCount=counts["jitter_buffer_emitted"],
+        totalSamplesReceived=counts["total_samples"] + counts["inserted_samples"] - counts["removed_samples"],
+        concealedSamples=counts["concealed_samples"],
+        silentConcealedSamples=counts["silent_concealed_samples"],
+        concealmentEvents=counts["concealment_events"],
+        insertedSamplesForDeceleration=counts["inserted_samples"],
+        removedSamplesForAcceleration=counts["removed_samples"],
+        fecPacketsReceived=counts["fec_packets_received"],
+        fecPacketsDiscarded=counts["fec_packets_received"] - counts["fec_packets_used"],
+        audioLevel=meter.level,
+        totalAudioEnergy=meter.energy,
+        totalSamplesDuration=meter.duration_s,
+    )
+    seconds = 1 / receiving.rate
+    add(
+        "media-playout",
+        kind="audio",
+        synthesizedSamplesDuration=counts["concealed_samples"] * seconds,
+        synthesizedSamplesEvents=counts["concealment_events"],
+        totalSamplesDuration=counts["total_samples"] * seconds,
+        totalPlayoutDelay=counts["jitter_buffer_delay_s"],
+        totalSamplesCount=counts["total_samples"],
+    )

@@ -1,0 +1,168 @@
+"""DTMF as RTP telephone-events (RFC 4733): sending with redundancy, receiving without repeats."""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from dataclasses import dataclass
+
+DIGITS = "0123456789*#ABCD"
+_VOLUME = 10  # -dBm0
+_ENDS = 3  # end packets, RFC 4733 section 2.5.1.4
+_EVENT = struct.Struct("!BBH")
+
+
+@dataclass(frozen=True, slots=True)
+class EventPacket:
+    """What one telephone-event payload says (RFC 4733 section 2.3). `duration` is in RTP clock units."""
+
+    event: int
+    end: bool
+    volume: int
+    duration: int
+
+    @classmethod
+    def parse(cls, payload: bytes) -> EventPacket:
+        """Parse the first event of a payload. Raises ValueError when it is cut off."""
+        if len(payload) < 4:
+            raise ValueError("a telephone-event cut off")
+        event, flags, duration = _EVENT.unpack_from(payload)
+        return cls(event, bool(flags & 0x80), flags & 0x3F, duration)
+
+    def serialize(self) -> bytes:
+        """Return the payload."""
+        return _EVENT.pack(self.event, (0x80 if self.end else 0) | self.volume, min(self.duration, 0xFFFF))
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A telephone-event packet to send: its payload, the RTP time of its event, and whether it begins one."""
+
+    payload: bytes
+    timestamp: int
+    marker: bool
+
+
+class DtmfSender:
+    """Queues digits and says, tick by tick, what to send instead of audio.
+
+    A digit lasts `duration_ms`, in updates of 20 ms; its end is sent three times; `gap_ms` of audio follow.
+    """
+
+    def __init__(self) -> None:
+        self._queue: deque[tuple[int, int, int]] = deque()  # event, duration and gap in ms
+        self._event: tuple[int, int, int] | None = None
+        self._timestamp = 0
+        self._elapsed_ms = 0
+        self._ends = 0
+
+    @property
+    def pending(self) -> int:
+        """Digits that are not completely out: their ends and the gap after them belong to them."""
+        return len(self._queue) + (self._event is not None)
+
+    def queue(self, digits: str, duration_ms: int = 100, gap_ms: int = 70) -> None:
+        """Append digits.
+
+        Args:
+            digits: of ``0123456789*#ABCD``.
+            duration_ms: of each, 40 to 6000.
+            gap_ms: between two, at least 30.
+
+        Raises:
+            ValueError: one of them is none of these; nothing is queued.
+        """
+        events = [DIGITS.find(digit) for digit in digits.upper()]
+        if not events or -1 in events:
+            raise ValueError(f"{digits!r} holds something that is no DTMF digit; use {DIGITS}")
+        if not 40 <= duration_ms <= 6000 or not 30 <= gap_ms <= 6000:
+            raise ValueError("a DTMF digit lasts 40 to 6000 ms, the gap after it 30 to 6000 ms")
+        self._queue.extend((event, duration_ms, gap_ms) for event in events)
+
+    def clear(self) -> None:
+        """Forget all digits that have not begun."""
+        self._queue.clear()
+
+    def tick(self, timestamp: int, rate: int) -> Outgoing | None:
+        """Say what this tick sends instead of audio.
+
+        Args:
+            timestamp: the RTP time now.
+            rate: the telephone-event's clock in Hz.
+
+        Returns:
+            The packet, or None: audio goes out.
+        """
+        if self._event is None:
+            if not self._queue:
+                return None
+            self._event = self._queue.popleft()
+            self._timestamp, self._elapsed_ms, self._ends = timestamp, 0, 0
+        event, duration_ms, gap_ms = self._event
+        self._elapsed_ms += 20
+        first = self._elapsed_ms == 20
+        if self._elapsed_ms >= duration_ms and self._ends < _ENDS:
+            self._ends += 1
+            return self._packet(event, True, duration_ms, rate, first)
+        if self._elapsed_ms < duration_ms:
+            return self._packet(event, False, self._elapsed_ms, rate, first)
+        if self._elapsed_ms >= duration_ms + gap_ms:
+            self._event = None
+        return None
+
+    def _packet(self, event: int, end: bool, elapsed_ms: int, rate: int, marker: bool) -> Outgoing:
+        packet = EventPacket(event, end, _VOLUME, elapsed_ms * rate // 1000)
+        return Outgoing(packet.serialize(), self._timestamp, marker)
+
+
+class DtmfReceiver:
+    """Turns telephone-event packets into digits, one each, whatever is repeated, lost or reordered."""
+
+    def __init__(self) -> None:
+        self._current: tuple[int, int, int] | None = None  # RTP time, event, longest duration
+        self._updated_s = 0.0
+        self._done: deque[int] = deque(maxlen=16)  # RTP times of events already told
+
+    def receive(self, payload: bytes, timestamp: int, rate: int, now: float) -> list[tuple[str, int]]:
+        """Take a packet.
+
+        Args:
+            payload: of the RTP packet.
+            timestamp: of the RTP packet: the event's beginning.
+            rate: the telephone-event's clock in Hz.
+            now: monotonic seconds.
+
+        Returns:
+            The digits that have ended, each with its duration in ms.
+        """
+        try:
+            packet = EventPacket.parse(payload)
+        except ValueError:
+            return []
+        if packet.event >= len(DIGITS) or timestamp in self._done:
+            return []
+        told: list[tuple[str, int]] = []
+        if self._current is not None and self._current[0] != timestamp:
+            told += self._finish(rate)  # the end of the event before was lost
+        longest = packet.duration
+        if self._current is not None:
+            longest = max(longest, self._current[2])
+        self._current = (timestamp, packet.event, longest)
+        self._updated_s = now
+        if packet.end:
+            told += self._finish(rate)
+        return told
+
+    def expire(self, rate: int, now: float, after_s: float = 0.2) -> list[tuple[str, int]]:
+        """Return the digit whose end was lost, once nothing was heard of it for that long."""
+        if self._current is None or now - self._updated_s < after_s:
+            return []
+        return self._finish(rate)
+
+    def _finish(self, rate: int) -> list[tuple[str, int]]:
+        if self._current is None:
+            return []
+        timestamp, event, duration = self._current
+        self._current = None
+        self._done.append(timestamp)
+        return [(DIGITS[event], round(duration * 1000 / rate))]

@@ -1,0 +1,240 @@
+"""The jitter buffer: packets in any order in, what to play next out. It has a clock and no codec.
+
+Play-out stands at an RTP time. Each step asks what is there for that time; whatever the answer, time goes on,
+so that one lost packet costs its own length and nothing else. The play-out delay is what a packet of an
+undisturbed network would wait here. It is corrected only when it leaves the room between the target
+(`plivo_nb.media.delay`) and a frame and a half above it: a calm call is played exactly as it was sent.
+
+    step     when                                             what play-out does
+    IDLE     nothing came yet, or it is not time to start     silence; RTP time stands
+    PACKET   the packet for this time is there                decode
+    LOST     a later one is there, this one is missing        conceal; RTP time goes on
+    GAP      the sender sent nothing here (DTX, DTMF)         comfort noise; RTP time goes on
+    EMPTY    nothing is there at all                          conceal; RTP time goes on
+    WAIT     nothing is there, and the delay is too short     conceal; RTP time stands: the delay grows
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from plivo_nb.media.delay import DelayEstimator
+
+_ROOM_S = 0.035  # how far above its target the delay may stay
+_START_ROOM_S = 0.005  # how far above its target it starts at least; a tick later at most
+_AIM_S = 0.010  # where corrections bring it, above the target
+_GROW_S = 0.005  # shortages below this are not corrected
+_JUMP_S = 0.300  # an excess above this is cut off, not played faster
+_DISCONTINUITY_S = 2.0  # RTP time that far ahead of its clock: another clock
+_LATE_RUN = 15  # so many late packets in a row, with nothing to play: another clock
+_CAPACITY = 512  # packets
+
+
+class Step(Enum):
+    """What play-out does next; see the table above."""
+
+    IDLE = "idle"
+    PACKET = "packet"
+    LOST = "lost"
+    GAP = "gap"
+    EMPTY = "empty"
+    WAIT = "wait"
+
+
+@dataclass(slots=True)
+class Entry:
+    """A packet that waits: extended sequence number and RTP time, length in samples, monotonic arrival."""
+
+    sequence: int
+    timestamp: int
+    payload: bytes
+    samples: int
+    arrival_s: float
+    quiet_after: bool = False  # the sender may send nothing after it (an Opus packet of DTX)
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """The answer to `JitterBuffer.next`: for LOST, `entry` is the packet right after it, if that is here."""
+
+    step: Step
+    samples: int
+    entry: Entry | None = None
+
+
+class JitterBuffer:
+    """Orders the packets of one source and clocks them out.
+
+    Args:
+        rate: RTP clock in Hz.
+        minimum_s: shortest play-out delay target.
+        maximum_s: longest.
+    """
+
+    def __init__(self, rate: int, minimum_s: float, maximum_s: float) -> None:
+        self.rate = rate
+        self._frame = rate // 50
+        self._delay = DelayEstimator(minimum_s, maximum_s)
+        self.late = 0
+        self.dropped = 0  # thrown away by the buffer itself: a jump after a stall, or no room
+        self._entries: dict[int, Entry] = {}
+        self._next: int | None = None  # RTP time of the next sample for the decoder
+        self._last_sequence = 0
+        self._silent: set[int] = set()  # sequence numbers that carried no audio
+        self._quiet = False
+        self._late_run = 0
+
+    @property
+    def target_s(self) -> float:
+        """The play-out delay aimed at."""
+        return self._delay.target_s
+
+    @property
+    def playing(self) -> bool:
+        """Whether play-out has started."""
+        return self._next is not None
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def reset(self) -> None:
+        """Forget all packets and the clock: another source."""
+        self.dropped += len(self._entries)
+        self._restart()
+        self._delay.reset()
+
+    def _restart(self) -> None:
+        self._entries.clear()
+        self._silent.clear()
+        self._next = None
+        self._quiet = False
+        self._late_run = 0
+
+    def delay_s(self, now: float, queued: int = 0) -> float:
+        """Return the present play-out delay in seconds.
+
+        Args:
+            now: monotonic seconds.
+            queued: decoded samples that wait to be played.
+        """
+        if self._next is None or not self._delay.measured:
+            return 0.0
+        return now - self._delay.base_s - (self._next - queued) / self.rate
+
+    def insert(self, entry: Entry, timed: bool = True) -> bool:
+        """Take a packet in; duplicates have been dropped before.
+
+        Args:
+            entry: the packet.
+            timed: whether its arrival says something about the network.
+
+        Returns:
+            False when it came too late, and was dropped.
+        """
+        transit = entry.arrival_s - entry.timestamp / self.rate
+        if self._delay.measured and transit < self._delay.base_s - _DISCONTINUITY_S:
+            self.reset()
+        if timed:
+            self._delay.add(transit)
+        if self._next is not None and entry.timestamp + entry.samples <= self._next:
+            self.late += 1
+            self._late_run += 1
+            if self._late_run >= _LATE_RUN and not self._entries:
+                self.reset()
+            return False
+        self._late_run = 0
+        if len(self._entries) >= _CAPACITY:
+            del self._entries[min(self._entries)]
+            self.dropped += 1
+        self._entries[entry.timestamp] = entry
+        return True
+
+    def skip_sequence(self, sequence: int) -> None:
+        """Note that this packet came and holds no audio (DTMF): what it stands for is not lost."""
+        if self._next is None:
+            return
+        self._silent.add(sequence)
+        self._quiet = not self._entries
+        if len(self._silent) > _CAPACITY:
+            self._silent.clear()
+
+    def next(self, now: float, queued: int = 0) -> Next:
+        """Say what comes next, and go on by it.
+
+        Args:
+            now: monotonic seconds.
+            queued: decoded samples that wait to be played.
+        """
+        if self._next is None and not self._start(now):
+            return Next(Step.IDLE, self._frame)
+        assert self._next is not None
+        entry = self._entries.pop(self._next, None)
+        if entry is not None:
+            return self._play(entry, 0)
+        if not self._entries:
+            return self._underrun(now, queued)
+        entry = self._entries[min(self._entries)]
+        if entry.timestamp < self._next:  # play-out stands in the middle of a packet
+            del self._entries[entry.timestamp]
+            if entry.timestamp + entry.samples <= self._next:
+                self.dropped += 1
+                return self.next(now, queued)
+            return self._play(entry, self._next - entry.timestamp)
+        gap = entry.timestamp - self._next
+        samples = min(gap, self._frame)
+        self._next += samples
+        if self._missing(entry) <= 0:
+            return Next(Step.GAP, samples)
+        return Next(Step.LOST, samples, entry if samples == gap else None)
+
+    def _start(self, now: float) -> bool:
+        if not self._entries:
+            return False
+        first = self._entries[min(self._entries)]
+        if now - first.arrival_s < self.target_s + _START_ROOM_S and len(self._entries) < _CAPACITY // 2:
+            return False
+        self._next = first.timestamp
+        self._last_sequence = first.sequence - 1
+        return True
+
+    def _play(self, entry: Entry, offset: int) -> Next:
+        self._next = entry.timestamp + entry.samples
+        self._last_sequence = max(self._last_sequence, entry.sequence)
+        self._quiet = entry.quiet_after
+        if self._silent:
+            self._silent = {number for number in self._silent if number > self._last_sequence}
+        return Next(Step.PACKET, entry.samples - offset, entry)
+
+    def _missing(self, entry: Entry) -> int:
+        """Count the packets that are missing before this one."""
+        silent = sum(1 for number in self._silent if number < entry.sequence) if self._silent else 0
+        return entry.sequence - self._last_sequence - 1 - silent
+
+    def _underrun(self, now: float, queued: int) -> Next:
+        assert self._next is not None
+        if self._quiet:
+            self._next += self._frame
+            return Next(Step.GAP, self._frame)
+        if self.target_s - self.delay_s(now, queued) >= _GROW_S:
+            return Next(Step.WAIT, self._frame)
+        self._next += self._frame
+        return Next(Step.EMPTY, self._frame)
+
+    def correction(self, now: float, queued: int = 0) -> int:
+        """Return by how many samples the delay should change now: more than 0 to grow, less to shrink.
+
+        An excess beyond what can be played faster is cut off here, by dropping packets.
+        """
+        if self._next is None:
+            return 0
+        excess = self.delay_s(now, queued) - self.target_s
+        if -_GROW_S < excess <= _ROOM_S:
+            return 0
+        if excess > _JUMP_S:
+            self._next += int((excess - _AIM_S) * self.rate)
+            for timestamp in [t for t, e in self._entries.items() if t + e.samples <= self._next]:
+                self._last_sequence = max(self._last_sequence, self._entries.pop(timestamp).sequence)
+                self.dropped += 1
+            return 0
+        return -int((excess - _AIM_S) * self.rate)

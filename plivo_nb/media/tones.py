@@ -1,0 +1,103 @@
+"""Call-progress and DTMF tones, made by formula (ITU-T E.180, Q.23; the North American precise tone plan)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pcm = NDArray[np.int16]
+
+_ROWS, _COLUMNS = (697.0, 770.0, 852.0, 941.0), (1209.0, 1336.0, 1477.0, 1633.0)
+_KEYS = "123A456B789C*0#D"
+DTMF_HZ: dict[str, tuple[float, float]] = {
+    key: (_ROWS[index // 4], _COLUMNS[index % 4]) for index, key in enumerate(_KEYS)
+}
+_FADE_S = 0.004
+
+
+def tone(
+    frequencies_hz: tuple[float, ...],
+    seconds: float,
+    rate: int,
+    level_dbfs: float = -20.0,
+    fade_s: float = _FADE_S,
+) -> Pcm:
+    """Make a sum of sines with soft edges.
+
+    Args:
+        frequencies_hz: of each sine.
+        seconds: length.
+        rate: Hz.
+        level_dbfs: RMS of the sum.
+        fade_s: length of each soft edge.
+    """
+    count = round(seconds * rate)
+    time = np.arange(count) / rate
+    wave = np.sum([np.sin(2 * np.pi * frequency * time) for frequency in frequencies_hz], axis=0)
+    wave = wave * 10 ** (level_dbfs / 20) * (2 / len(frequencies_hz)) ** 0.5
+    edge = min(count // 2, round(fade_s * rate))
+    if edge:
+        rise = 0.5 - 0.5 * np.cos(np.pi * (np.arange(edge) + 0.5) / edge)
+        wave[:edge] *= rise
+        wave[-edge:] *= rise[::-1]
+    pcm: Pcm = np.clip(wave * 32767, -32768, 32767).astype(np.int16)
+    return pcm
+
+
+def dtmf(digit: str, rate: int, seconds: float = 0.1, level_dbfs: float = -20.0) -> Pcm:
+    """Make the tone of a DTMF digit (ITU-T Q.23). Raises KeyError for another character."""
+    return tone(DTMF_HZ[digit.upper()], seconds, rate, level_dbfs)
+
+
+class CadenceTone:
+    """A source that repeats a tone with pauses.
+
+    Args:
+        frequencies_hz: of the tone.
+        on_s: length of the tone.
+        off_s: length of the pause; 0: no pause.
+        level_dbfs: RMS of the tone.
+    """
+
+    def __init__(
+        self, frequencies_hz: tuple[float, ...], on_s: float, off_s: float = 0.0, level_dbfs: float = -20.0
+    ) -> None:
+        self.frequencies_hz, self.on_s, self.off_s, self.level_dbfs = frequencies_hz, on_s, off_s, level_dbfs
+        self._cycle: Pcm = np.zeros(1, np.int16)
+        self._at = 0
+
+    def open(self, rate: int) -> None:
+        """Make one cycle at this rate."""
+        fade_s = _FADE_S if self.off_s else 0.0  # without a pause the cycles join
+        on = tone(self.frequencies_hz, self.on_s, rate, self.level_dbfs, fade_s)
+        self._cycle = np.concatenate([on, np.zeros(round(self.off_s * rate), np.int16)])
+        self._at = 0
+
+    def read(self, samples: int) -> Pcm | None:
+        """Give the next samples of the cycle."""
+        at = (self._at + np.arange(samples)) % len(self._cycle)
+        self._at = (self._at + samples) % len(self._cycle)
+        return self._cycle[at]
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+def dial_tone() -> CadenceTone:
+    """350 + 440 Hz; whole cycles of both fit into the repeated second."""
+    return CadenceTone((350.0, 440.0), 1.0)
+
+
+def ringback_tone() -> CadenceTone:
+    """440 + 480 Hz, 2 s on, 4 s off."""
+    return CadenceTone((440.0, 480.0), 2.0, 4.0)
+
+
+def busy_tone() -> CadenceTone:
+    """480 + 620 Hz, half a second on, half a second off."""
+    return CadenceTone((480.0, 620.0), 0.5, 0.5)
+
+
+def ring_tone() -> CadenceTone:
+    """The bell of an incoming call: 1 s on, 2 s off."""
+    return CadenceTone((1000.0, 1250.0), 1.0, 2.0, -15.0)
