@@ -27,7 +27,7 @@ from plivo_nb.operation import Operation
 from plivo_nb.options import DEBUG_LEVELS, read_options
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     import pandas as pd
 
@@ -207,13 +207,6 @@ class Client:
             if inspect.isawaitable(result):
                 await result
         await self._end_calls()
-        for closer in list(self._closers):
-            try:
-                await closer()
-            except Exception:
-                _logger.exception(
-                    "Something that closes with the client failed to; the client goes on closing."
-                )
         current = asyncio.current_task()
         for operation in list(self._operations):
             if not operation.done() and not operation.is_task(current):
@@ -230,15 +223,6 @@ class Client:
         """
         self._at_close.append(callback)
         return lambda: self._at_close.remove(callback) if callback in self._at_close else None
-
-    def at_close(self, closer: Callable[[], Awaitable[Any]]) -> Callable[[], None]:
-        """Have `closer()` awaited when this client closes: for what shows or uses it, such as widgets.
-
-        Returns:
-            A function that forgets it again.
-        """
-        self._closers.append(closer)
-        return lambda: self._closers.remove(closer) if closer in self._closers else None
 
     async def __aenter__(self) -> Client:
         return self

@@ -62,7 +62,7 @@ class Phone:
         self._take_up(client.current_call)
         self._refresh()
         _phones[client] = self
-        self._forget_closing = client.at_close(self._close_with_client)
+        self._forget_closing = client.at_close(self.close)
         self._chores.watch(self._tick())
 
     # ------------------------------------------------------------------ what the buttons do
@@ -228,9 +228,6 @@ class Phone:
         answered_at = call.timings.get("answered")
         self._answered_at = answered_at
         self._state = "In call" if answered_at is not None else "Calling…"
-
-    async def _close_with_client(self) -> None:
-        self.close()
 
     async def _tick(self) -> None:
         while True:
