@@ -1,0 +1,158 @@
+"""The command line: `plivo-nb demo | lab | check`. The only room that prints.
+
+Arguments and exit codes stand here; what a command does, in the module of its name. Whatever it needs is
+imported when it runs, so that ``--help`` and ``--version`` answer at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+
+from plivo_nb._version import __version__
+from plivo_nb.errors import CallFailed, LoginFailed, PlivoError
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+_T = TypeVar("_T")
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="plivo-nb",
+    help="The softphone that lives in a notebook: try it, check it, or run its lab.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """Entry point of the `plivo-nb` command."""
+    # What the package logs is for programs; the command says what people need in its own words.
+    logging.getLogger("plivo_nb").addHandler(logging.NullHandler())
+    logging.getLogger("plivo_nb").propagate = False
+    app()
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        Console().print(f"plivo-nb {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def demo(
+    seconds: Annotated[float, typer.Option(min=6, max=3600, help="How long the call lasts.")] = 20.0,
+    out: Annotated[Path, typer.Option(help="Where samples.parquet, call.png and heard.wav go.")] = Path(
+        "plivo-nb-demo"
+    ),
+    lab: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Use the lab that runs there (ws://...), not one of my own."),
+    ] = None,
+    username: Annotated[str, typer.Option(help="Who logs in.")] = "alice",
+    password: Annotated[str | None, typer.Option(help="By default the lab's for that user.")] = None,
+    number: Annotated[str, typer.Option(help="Whom to call.")] = "echo",
+    loss: Annotated[
+        float, typer.Option(min=0, max=1, hidden=True, help="Loss while the network is clean.")
+    ] = 0.0,
+) -> None:
+    """Make a call to an echo robot while the network gets worse and better, and show what came of it."""
+    from plivo_nb.cli.demo import Plan, run
+    from plivo_nb.cli.screen import Screen
+
+    plan = Plan(
+        seconds=seconds,
+        out=out,
+        server=lab,
+        username=username,
+        password=password,
+        number=number,
+        clean_loss=loss,
+    )
+    screen = Screen()
+    outcome = _run(_watched(screen, run(plan, screen)))
+    screen.summary(outcome)
+    if not outcome.speech_came_back:
+        raise typer.Exit(1)
+
+
+async def _watched(screen: Any, work: Coroutine[Any, Any, _T]) -> _T:
+    with screen:
+        return await work
+
+
+@app.command()
+def lab(
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Of the WebSocket on 127.0.0.1; 0: a free one.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="Of everything random in the lab's network.")] = 1,
+) -> None:
+    """Run the embedded Plivo until Ctrl-C: accounts to log in with, robots to call."""
+    from plivo_nb.cli.lab import run
+
+    _run(run(port, seed, Console()))
+
+
+@app.command()
+def check() -> None:
+    """Look at what is installed and make a short call to the lab."""
+    from plivo_nb.cli.screen import checks
+    from plivo_nb.preflight import check as preflight
+
+    console = Console()
+    with console.status("Checking; this takes a few seconds."):
+        found = _run(preflight())
+    checks(console, found)
+    if (found["result"] == "failed").any():
+        raise typer.Exit(1)
+
+
+def _run(work: Coroutine[Any, Any, _T]) -> _T:
+    """Run a command's coroutine; what people can do something about becomes one sentence and exit code 1."""
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("Interrupted; everything is closed.")
+        raise typer.Exit(INTERRUPTED) from None
+    except (PlivoError, OSError) as error:
+        Console(stderr=True, soft_wrap=True).print(
+            _sentence(error), style="bold red", highlight=False, markup=False
+        )
+        raise typer.Exit(1) from None
+
+
+def _sentence(error: PlivoError | OSError) -> str:
+    """What went wrong and what to do, in one sentence."""
+    if isinstance(error, LoginFailed) and error.cause == "Authentication Error":
+        return "The login was refused: wrong user name or password."
+    if isinstance(error, LoginFailed) and error.cause in ("Connection Error", "Request Timeout"):
+        return (
+            "Nobody answers at that address: is the lab running? `plivo-nb lab` starts one and shows its URL."
+        )
+    if isinstance(error, CallFailed):
+        dest = f" to {error.call_info.dest}" if error.call_info else ""
+        hint = " (there is nobody of that name)" if error.cause == "Not Found" else ""
+        return f"The call{dest} was not answered: {error.cause}{hint}."
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"Cannot use {os.fsdecode(error.filename)}: {error.strerror}."
+    return str(error)

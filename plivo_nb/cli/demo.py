@@ -1,0 +1,318 @@
+"""The story of `plivo-nb demo`: one call to the echo robot, on a network that gets worse and better.
+
+Nothing is printed here: a `Watcher` is told what happens, and `run` gives the `Outcome`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import math
+import time
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
+
+from plivo_nb.client import Client
+from plivo_nb.data import speech_path
+from plivo_nb.errors import CallFailed, LoginFailed
+from plivo_nb.lab import Lab
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from plivo_nb.call import Call
+
+GOOD_CORRELATION = 0.8
+GOOD_COVERAGE = 0.5
+LOGIN_TIMEOUT_S = 15.0
+BAD_NETWORK = {"loss": 0.10, "delay_ms": 120.0, "jitter_ms": 20.0}
+_TICK_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the demo is to do.
+
+    Attributes:
+        seconds: length of the call.
+        out: directory of what it leaves; made when missing.
+        server: WebSocket URL of a lab that runs already; None: start one. Its network is then not touched.
+        username, password: who logs in; without a password, the lab's for that user.
+        number: whom to call.
+        clean_loss: loss while the network is called clean, 0..1; for tests.
+    """
+
+    seconds: float
+    out: Path
+    server: str | None = None
+    username: str = "alice"
+    password: str | None = None
+    number: str = "echo"
+    clean_loss: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A stretch of the call with one kind of network; `knobs` is empty when the network is not ours."""
+
+    name: str
+    seconds: float
+    knobs: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Passage:
+    """A phase as it went: when, and what the relay counted in it, by direction."""
+
+    phase: Phase
+    start: datetime
+    end: datetime
+    started_at_s: float
+    ended_at_s: float
+    relay: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Numbers of a stretch of the call, or of all of it. Losses are 0..1; `relay_*`: dropped by the relay."""
+
+    name: str
+    seconds: float
+    relay_loss_out: float
+    loss_out: float
+    relay_loss_in: float
+    loss_in: float
+    rtt_ms: float
+    mos_min: float
+    mos_mean: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of it; `correlation` and `coverage` (`analysis.compare.Match`) of the first, clean part."""
+
+    login_s: float
+    post_dial_delay_s: float
+    media_setup_s: float
+    codec: str
+    packets_sent: int
+    packets_received: int
+    whole: Score
+    phases: tuple[Score, ...]
+    correlation: float
+    coverage: float
+    files: tuple[Path, ...]
+
+    @property
+    def speech_came_back(self) -> bool:
+        """True when what was heard in the clean part is what was sent."""
+        return self.correlation > GOOD_CORRELATION and self.coverage > GOOD_COVERAGE
+
+
+class Watcher(Protocol):
+    """Is told what happens, as it happens."""
+
+    def step(self, text: str) -> None:
+        """Something is done now."""
+
+    def tick(self, phase: Phase, elapsed_s: float, total_s: float, samples: pd.DataFrame) -> None:
+        """A quarter of a second of the call has passed; `samples` are those so far."""
+
+
+def phases_of(plan: Plan, *, own_network: bool) -> tuple[Phase, ...]:
+    """Clean, bad, clean; or one phase where the network is somebody else's."""
+    if not own_network:
+        return (Phase("as it is", plan.seconds, {}),)
+    clean = {"loss": plan.clean_loss, "delay_ms": 0.0, "jitter_ms": 0.0}
+    bad = {**BAD_NETWORK, "loss": max(plan.clean_loss, BAD_NETWORK["loss"])}
+    third = plan.seconds / 3
+    return (Phase("clean", third, clean), Phase("bad", third, bad), Phase("clean again", third, clean))
+
+
+async def run(plan: Plan, watcher: Watcher) -> Outcome:
+    """Do it, from starting the lab to writing the files. Leaves no process behind, also when cancelled.
+
+    Raises:
+        LabError, LoginFailed, CallFailed: as their sentences say. OSError: `plan.out` cannot be written.
+    """
+    plan.out.mkdir(parents=True, exist_ok=True)
+    async with AsyncExitStack() as stack:
+        lab = None
+        if plan.server is None:
+            lab = await stack.enter_async_context(Lab())
+            watcher.step(f"The lab runs: an embedded Plivo, process {lab.pid}, at {lab.url}.")
+        client = await stack.enter_async_context(_client(plan, lab))
+        began = time.monotonic()
+        await _login(client, plan, lab)
+        login_s = time.monotonic() - began
+        watcher.step(f"{plan.username} is logged in.")
+        call = await client.call(plan.number)
+        watcher.step(f"{plan.number} answered.")
+        call.record(plan.out / "heard.wav")
+        recorded_at_s = time.monotonic()
+        call.play(speech_path(), loop=True)
+        passages = await _talk(plan, call, lab, watcher)
+        counters = await lab.network.counters() if lab is not None else {}
+        samples = call.samples
+        timings = (call.post_dial_delay_s, call.media_setup_s)
+        await call.hangup()
+        watcher.step("Hung up; looking at what was heard.")
+    first = passages[0]
+    window_s = (max(0.0, first.started_at_s - recorded_at_s), first.ended_at_s - recorded_at_s)
+    paths = (plan.out / "samples.parquet", plan.out / "call.png", plan.out / "heard.wav")
+    match = await asyncio.to_thread(_look_back, samples, passages, paths, window_s)
+    return Outcome(
+        login_s,
+        *timings,
+        codec=str(samples["codec"].iloc[-1]) if len(samples) else "none",
+        packets_sent=int(samples["packets_out"].sum()),
+        packets_received=int(samples["packets_in"].sum()),
+        whole=score("whole call", plan.seconds, samples, counters),
+        phases=tuple(_score_of(passage, samples) for passage in passages),
+        correlation=match[0],
+        coverage=match[1],
+        files=paths,
+    )
+
+
+def _client(plan: Plan, lab: Lab | None) -> Client:
+    if lab is not None:
+        return lab.client()
+    return Client(
+        registrationDomainSocket=[plan.server],
+        loopbackCandidates=_is_loopback(plan.server or ""),
+        iceServers=[],
+    )
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+async def _login(client: Client, plan: Plan, lab: Lab | None) -> None:
+    password = plan.password
+    if password is None:
+        password = lab.password(plan.username) if lab is not None else f"{plan.username}-secret"
+    try:
+        async with asyncio.timeout(LOGIN_TIMEOUT_S):
+            await client.login(plan.username, password)
+    except TimeoutError:
+        raise LoginFailed("Request Timeout") from None
+
+
+async def _talk(plan: Plan, call: Call, lab: Lab | None, watcher: Watcher) -> list[Passage]:
+    """Let the call go on through its phases.
+
+    Raises:
+        CallFailed: it ended before its time.
+    """
+    passages: list[Passage] = []
+    before_s = 0.0
+    ended = call.ended
+    for phase in phases_of(plan, own_network=lab is not None):
+        counters: dict[str, Any] = {}
+        if lab is not None:
+            await lab.network.set(**phase.knobs)
+            counters = await lab.network.counters()
+            watcher.step(f"The network is {phase.name}.")
+        passage = Passage(phase, datetime.now(UTC), datetime.now(UTC), time.monotonic(), math.nan)
+        until = passage.started_at_s + phase.seconds
+        while (left_s := until - time.monotonic()) > 0:
+            await asyncio.sleep(min(_TICK_S, left_s))
+            if ended.done():
+                info = await ended
+                raise CallFailed(
+                    "ended early", info, f"The call ended before its time: {info.reason or info.state}."
+                )
+            elapsed_s = before_s + phase.seconds - max(0.0, until - time.monotonic())
+            watcher.tick(phase, elapsed_s, plan.seconds, call.samples)
+        before_s += phase.seconds
+        passage.end, passage.ended_at_s = datetime.now(UTC), time.monotonic()
+        if lab is not None:
+            passage.relay = _between(counters, await lab.network.counters())
+        passages.append(passage)
+    return passages
+
+
+def _between(before: dict[str, Any], after: dict[str, Any]) -> dict[str, dict[str, int]]:
+    names = ("rtp_seen", "rtp_dropped")
+    return {
+        direction: {name: after[direction][name] - before[direction][name] for name in names}
+        for direction in ("to_callee", "to_caller")
+    }
+
+
+# ---------------------------------------------------------------- looking back
+
+
+def _score_of(passage: Passage, samples: pd.DataFrame) -> Score:
+    # A sample is of the second before it: those that lie in the phase but for less than half of theirs.
+    inside = (samples.index > passage.start) & (samples.index <= passage.end)
+    return score(passage.phase.name, passage.phase.seconds, samples[inside], passage.relay)
+
+
+def score(name: str, seconds: float, samples: pd.DataFrame, relay: dict[str, Any]) -> Score:
+    """The numbers of these samples, beside what the relay counted by direction."""
+
+    def total(column: str) -> float:
+        return float(samples[column].sum(min_count=1))
+
+    return Score(
+        name,
+        seconds,
+        relay_loss_out=_dropped(relay.get("to_callee", {})),
+        loss_out=_lost(total("packets_lost_out"), total("packets_out")),
+        relay_loss_in=_dropped(relay.get("to_caller", {})),
+        loss_in=_lost(total("packets_lost_in"), total("packets_in") + total("packets_lost_in")),
+        rtt_ms=float(samples["rtt_ms"].median()),
+        mos_min=float(samples["mos"].min()),
+        mos_mean=float(samples["mos"].mean()),
+    )
+
+
+def _dropped(counters: dict[str, int]) -> float:
+    return _lost(counters.get("rtp_dropped", 0), counters.get("rtp_seen", 0))
+
+
+def _lost(lost: float, all_of_them: float) -> float:
+    return float(lost / all_of_them) if all_of_them > 0 else math.nan
+
+
+def _look_back(
+    samples: pd.DataFrame,
+    passages: list[Passage],
+    paths: tuple[Path, Path, Path],
+    window_s: tuple[float, float],
+) -> tuple[float, float]:
+    """Write the files and compare the clean part of what was heard with what was sent; runs in a thread."""
+    from plivo_nb.analysis import compare, plots, store
+
+    parquet, picture, heard_path = paths
+    store.save(samples, parquet)
+    spans = [
+        plots.Span(passage.start, passage.end, knobs_text(passage.phase.knobs))
+        for passage in passages
+        if passage.phase.name == "bad"
+    ]
+    plots.call_figure(samples, spans).savefig(picture, dpi=110)
+    heard = compare.load(heard_path)
+    start, end = (round(at_s * compare.RATE_HZ) for at_s in window_s)
+    match = compare.match(heard[start:end], compare.load(speech_path()))
+    return match.correlation, match.coverage
+
+
+def knobs_text(knobs: dict[str, Any]) -> str:
+    """What was done to the network, in a few words."""
+    return (
+        f"network: {100 * knobs['loss']:.0f} % loss, {knobs['delay_ms']:.0f} ms delay each way, "
+        f"jitter ±{knobs['jitter_ms']:.0f} ms"
+    )

@@ -1,0 +1,157 @@
+"""What the commands show, by rich: the demo while it runs, its outcome, the check's findings."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+
+from plivo_nb.cli.demo import GOOD_CORRELATION
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    import pandas as pd
+
+    from plivo_nb.cli.demo import Outcome, Phase, Score
+
+_WORDS = ((4.0, "green", "good"), (3.6, "yellow", "fair"), (3.0, "dark_orange", "poor"), (0.0, "red", "bad"))
+_MARKS = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "failed": "[red]failed[/]"}
+
+
+class Screen:
+    """The demo's terminal: a line for each step, and one live block while the call is up.
+
+    Args:
+        console: where to; by default the terminal.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console()
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=40),
+            TextColumn("{task.completed:.0f} of {task.total:.0f} s"),
+            auto_refresh=False,
+        )
+        self._task = self._progress.add_task("The call", total=None, visible=False)
+        self._live = Live(self._progress, console=self.console, transient=True, refresh_per_second=4)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def step(self, text: str) -> None:
+        """Something is done now."""
+        self.console.print(f"[green]•[/] {text}", highlight=False)
+
+    def tick(self, phase: Phase, elapsed_s: float, total_s: float, samples: pd.DataFrame) -> None:
+        """Show how far the call is, and its newest numbers."""
+        text = f"network: {phase.name}"
+        self._progress.update(self._task, completed=elapsed_s, total=total_s, description=text, visible=True)
+        self._live.update(Group(self._progress, _newest(samples)))
+
+    def summary(self, outcome: Outcome) -> None:
+        """The final tables and the verdict."""
+        self.console.print(_facts(outcome))
+        self.console.print(_stretches(outcome))
+        files = ", ".join(str(path) for path in outcome.files)
+        self.console.print(f"Files: {files}", highlight=False, soft_wrap=True)
+        coverage = f"sound in {100 * outcome.coverage:.0f} % of the clean part"
+        how_well = f"correlation {outcome.correlation:.2f}, {coverage}"
+        if outcome.speech_came_back:
+            self.console.print(f"[bold green]The speech came back[/]: {how_well}.", highlight=False)
+        else:
+            limit = f"over {GOOD_CORRELATION} is wanted"
+            self.console.print(
+                f"[bold red]The speech did not come back[/]: {how_well} ({limit}).", highlight=False
+            )
+
+
+def _newest(samples: pd.DataFrame) -> Table:
+    """The newest sample in one row."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("MOS", "round trip", "jitter in", "loss in", "loss out", "level in"):
+        table.add_column(heading, justify="right", min_width=10)
+    if len(samples) == 0:
+        table.add_row(*["-"] * 6)
+        return table
+    row = samples.iloc[-1]
+    table.add_row(
+        mos_text(row["mos"]),
+        number(row["rtt_ms"], "{:.0f} ms"),
+        number(row["jitter_in_ms"], "{:.1f} ms"),
+        number(100 * row["loss_in"], "{:.1f} %"),
+        number(100 * row["loss_out"], "{:.1f} %"),
+        number(row["level_in_dbfs"], "{:.0f} dBFS"),
+    )
+    return table
+
+
+def _facts(outcome: Outcome) -> Table:
+    table = Table(title="The call", title_justify="left", title_style="bold", show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_row("Login", number(1000 * outcome.login_s, "{:.0f} ms"))
+    table.add_row("Post-dial delay", number(1000 * outcome.post_dial_delay_s, "{:.0f} ms"))
+    table.add_row("Answer to first RTP", number(1000 * outcome.media_setup_s, "{:.0f} ms"))
+    table.add_row("Codec", outcome.codec)
+    table.add_row("Packets sent / received", f"{outcome.packets_sent} / {outcome.packets_received}")
+    return table
+
+
+def _stretches(outcome: Outcome) -> Table:
+    stretches = [*outcome.phases, outcome.whole] if len(outcome.phases) > 1 else [outcome.whole]
+    table = Table(title="Second by second, summed up", title_justify="left", title_style="bold")
+    table.add_column("")
+    for stretch in stretches:
+        table.add_column(f"{stretch.name}\n{stretch.seconds:.0f} s", justify="right")
+    for name, cells in _rows(stretches):
+        table.add_row(name, *cells)
+    return table
+
+
+def _rows(stretches: list[Score]) -> list[tuple[str, list[str]]]:
+    return [
+        (
+            "Lost of what we sent: by the relay",
+            [number(100 * s.relay_loss_out, "{:.1f} %") for s in stretches],
+        ),
+        ("  as the far end measured", [number(100 * s.loss_out, "{:.1f} %") for s in stretches]),
+        (
+            "Lost of what we received: by the relay",
+            [number(100 * s.relay_loss_in, "{:.1f} %") for s in stretches],
+        ),
+        ("  as we measured", [number(100 * s.loss_in, "{:.1f} %") for s in stretches]),
+        ("Round trip, median", [number(s.rtt_ms, "{:.0f} ms") for s in stretches]),
+        ("MOS, lowest", [mos_text(s.mos_min) for s in stretches]),
+        ("MOS, mean", [mos_text(s.mos_mean) for s in stretches]),
+    ]
+
+
+def number(value: float, form: str) -> str:
+    """A number in that form, or a dash where it is missing."""
+    return "-" if math.isnan(value) else form.format(value)
+
+
+def mos_text(mos: float) -> str:
+    """A score with its colour and its word, so that colour is not all there is."""
+    if math.isnan(mos):
+        return "-"
+    _, colour, word = next(entry for entry in _WORDS if mos >= entry[0])
+    return f"[{colour}]{mos:.2f} {word}[/]"
+
+
+def checks(console: Console, found: pd.DataFrame) -> None:
+    """The findings of `preflight.check` as a table."""
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for _, row in found.iterrows():
+        table.add_row(_MARKS[row["result"]], row["what"], row["detail"])
+    console.print(table)

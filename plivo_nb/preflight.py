@@ -1,0 +1,204 @@
+"""check(): what is installed, and whether a call works here. For people who ask why they hear nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.metadata
+import platform
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from plivo_nb.errors import PlivoError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    import numpy.typing as npt
+    import pandas as pd
+
+    from plivo_nb.client import Client
+    from plivo_nb.lab import Lab
+
+OLDEST_PYTHON = (3, 11)
+_TALK_S = 2.5
+_STEP_TIMEOUT_S = 20.0
+_AUDIBLE = 0.01  # of full scale: -40 dBFS
+#: Distribution and the module in it that shows whether it loads here.
+_PACKAGES = (
+    ("aiortc", "aiortc"),
+    ("av", "av"),
+    ("websockets", "websockets.asyncio.client"),
+    ("sipmessage", "sipmessage"),
+    ("aiohttp", "aiohttp"),
+    ("numpy", "numpy"),
+    ("pandas", "pandas"),
+    ("pyarrow", "pyarrow.parquet"),
+    ("matplotlib", "matplotlib.figure"),
+    ("ipywidgets", "ipywidgets"),
+    ("anywidget", "anywidget"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        what: its name.
+        result: ``ok``; ``note``: works without, but worth knowing; ``failed``: calls will not work.
+        detail: what was found, and what to do about it.
+    """
+
+    what: str
+    result: Literal["ok", "note", "failed"]
+    detail: str
+
+
+async def check() -> pd.DataFrame:
+    """Look at Python, packages, sound, the signalling socket and a call to the embedded lab.
+
+    Takes a few seconds. No sound card is a note, not a failure: a server's notebook has none.
+
+    Returns:
+        One row a finding, in order: what, result (ok, note, failed), detail.
+
+    Example:
+        >>> await plivo_nb.check()
+    """
+    import pandas as pd  # late: `plivo_nb` itself must load where something is broken
+
+    found = [_python(), await asyncio.to_thread(_packages), await asyncio.to_thread(_sound)]
+    found += await _lab_findings()
+    return pd.DataFrame(found, columns=["what", "result", "detail"])
+
+
+def _python() -> Finding:
+    version = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    if sys.version_info < OLDEST_PYTHON:
+        return Finding("Python", "failed", f"{version}; 3.11 or newer is needed.")
+    return Finding("Python", "ok", version)
+
+
+def _packages() -> Finding:
+    versions, broken = [], []
+    for distribution, module in _PACKAGES:
+        try:
+            importlib.import_module(module)
+            versions.append(f"{distribution} {importlib.metadata.version(distribution)}")
+        except (ImportError, OSError) as error:
+            broken.append(f"{distribution} ({error})")
+    if broken:
+        return Finding(
+            "Packages", "failed", f"These do not load: {', '.join(broken)}. Install plivo-nb again."
+        )
+    return Finding("Packages", "ok", ", ".join(versions))
+
+
+def _sound() -> Finding:
+    without = "calls work without: play files, record, measure."
+    try:
+        sounddevice = importlib.import_module("sounddevice")
+        devices = list(sounddevice.query_devices())
+    except ImportError:
+        return Finding("Sound", "note", f"The package sounddevice is missing; {without}")
+    except OSError:
+        hint = "on Debian: apt install libportaudio2"
+        return Finding("Sound", "note", f"The PortAudio library is missing ({hint}); {without}")
+    except Exception as error:  # PortAudio's own error type exists only once it has loaded
+        return Finding("Sound", "note", f"PortAudio does not start ({error}); {without}")
+    inputs = sum(device["max_input_channels"] > 0 for device in devices)
+    outputs = sum(device["max_output_channels"] > 0 for device in devices)
+    if not devices:
+        return Finding("Sound", "note", f"PortAudio finds no sound device; {without}")
+    return Finding("Sound", "ok", f"{inputs} microphones and {outputs} speakers by PortAudio.")
+
+
+# ---------------------------------------------------------------- through the lab
+
+
+async def _lab_findings() -> list[Finding]:
+    """Lab, socket and call, each only when the one before worked."""
+    try:
+        from plivo_nb.lab import Lab
+    except ImportError as error:
+        return [Finding("Lab", "failed", f"It does not load: {error}.")]
+    lab = Lab()
+    found: list[Finding] = []
+    client: Client | None = None
+    try:
+        if not await _step(found, "Lab", lambda: _start(lab)):
+            return found
+        client = lab.client()
+        if await _step(found, "Socket", lambda: _socket(lab, client)):
+            await _step(found, "Call", lambda: _call(client))
+    finally:
+        if client is not None:
+            await client.close()
+        await lab.close()
+    return found
+
+
+async def _step(found: list[Finding], what: str, work: Callable[[], Awaitable[str]]) -> bool:
+    """Do one step in time; its finding is added. True when it worked."""
+    try:
+        async with asyncio.timeout(_STEP_TIMEOUT_S):
+            found.append(Finding(what, "ok", await work()))
+    except TimeoutError:
+        found.append(Finding(what, "failed", f"Nothing happened within {_STEP_TIMEOUT_S:.0f} s."))
+    except (PlivoError, OSError) as error:
+        found.append(Finding(what, "failed", str(error)))
+    return found[-1].result == "ok"
+
+
+async def _start(lab: Lab) -> str:
+    await lab.start()
+    return f"The embedded Plivo runs in a process of its own (started in {lab.start_seconds:.1f} s)."
+
+
+async def _socket(lab: Lab, client: Client) -> str:
+    name = next(iter(lab.accounts))
+    began = time.monotonic()
+    await client.login(name, lab.password(name))
+    return f"Logged in over a WebSocket in {1000 * (time.monotonic() - began):.0f} ms."
+
+
+class _Ear:
+    """A sink that knows how loud it got."""
+
+    def __init__(self) -> None:
+        self.peak = 0.0
+
+    def open(self, rate: int) -> None:
+        pass
+
+    def write(self, frame: npt.NDArray[np.int16]) -> None:
+        self.peak = max(self.peak, float(np.abs(frame.astype(np.int32)).max(initial=0)) / 32768.0)
+
+    def close(self) -> None:
+        pass
+
+
+async def _call(client: Client) -> str:
+    from plivo_nb.data import speech_path
+    from plivo_nb.errors import MediaError
+
+    call = await client.call("echo")
+    ear = _Ear()
+    call.add_sink(ear)
+    call.play(speech_path(), loop=True)
+    await asyncio.sleep(_TALK_S)
+    samples = call.samples
+    await call.hangup()
+    if ear.peak < _AUDIBLE:
+        raise MediaError(
+            "The call was answered, but the echo robot's sound did not come back: is UDP blocked?"
+        )
+    score = samples["mos"].dropna()
+    mos = f"MOS {score.iloc[-1]:.2f}" if len(score) else "too short for a MOS"
+    codec = samples["codec"].iloc[-1] if len(samples) else "no sample yet"
+    return f"The echo robot answered and was heard ({codec}, {mos})."
