@@ -1,8 +1,8 @@
 """The crossing table: the only messages between the kernel's loop and the I/O plane.
 
 Commands go down, each with an `id` of its own; the plane answers every one with `Ok` or `Failed`. Everything
-else that comes up is a report. `socket` and `session` are numbers chosen by the kernel's side, unique within a
-plane. All are frozen dataclasses of plain values, so that the plane can become a process one day; the two
+else that comes up is a report. `socket` and `session` are numbers chosen by the kernel's side, unique within
+a plane. All are frozen dataclasses of plain values, so that the plane can become a process one day; the two
 exceptions are `SetSource` and `SetSink`, which carry a ring buffer or a generator of sound.
 
     down                                          up
@@ -165,7 +165,7 @@ class GetStats(Command):
 
 @dataclass(frozen=True, slots=True)
 class CloseSession(Command):
-    """End the session: RTCP BYE, DTLS close, sockets closed. Ok with the final stats, as GetStats gives them."""
+    """End the session: RTCP BYE, DTLS close, sockets closed. Ok with the final stats, as of GetStats."""
 
     session: int
 
@@ -185,7 +185,8 @@ class Ok:
 class Failed:
     """The command `id` could not be done. `code` is a short stable name, `sentence` is for people.
 
-    Codes: ConnectionError (socket), Timeout, IncompatibleSDP, WebRTCError, NotNegotiated, UnknownId, SourceError.
+    Codes: ConnectionError (socket), Timeout, IncompatibleSDP, WebRTCError, NotNegotiated, UnknownId,
+    SourceError.
     """
 
     id: int
@@ -195,7 +196,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class SocketState:
-    """A socket that was open is ``closed`` (by either side). `code`: the WebSocket close code (1006: none came)."""
+    """A socket that was open is ``closed``, by either side. `code`: the close code (1006: none came)."""
 
     socket: int
     state: Literal["closed"]
@@ -217,8 +218,9 @@ class Received:
 class SessionState:
     """A change in a session.
 
-    `what` and `state`: ``gathering`` complete | timeout; ``ice`` new | checking | connected | disconnected | failed
-    | closed; ``dtls`` connecting | connected | failed | closed; ``rtp`` first-sent | first-received | timeout | resumed.
+    `what` and `state`: ``gathering`` complete | timeout; ``ice`` new | checking | connected | disconnected |
+    failed | closed; ``dtls`` connecting | connected | failed | closed; ``rtp`` first-sent | first-received |
+    timeout | resumed.
     """
 
     session: int

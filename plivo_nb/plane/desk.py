@@ -1,0 +1,218 @@
+"""Executes the commands of the crossing table on the plane's loop, and answers each with `Ok` or `Failed`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from plivo_nb.media.sdp import IncompatibleSDP
+from plivo_nb.plane import wire
+from plivo_nb.plane.media_session import MediaSession, SessionError
+from plivo_nb.plane.websocket import SocketError, WebSocket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from plivo_nb.quality.sampler import ClockAnchor
+
+_logger = logging.getLogger("plivo_nb.plane")
+
+
+class Desk:
+    """The sockets and sessions of a plane, and what is asked of them.
+
+    Args:
+        report: takes what goes up.
+        anchor: ties the plane's clock to UTC.
+        sessions_changed: called when `sessions` was empty and is not any more, or the other way round.
+    """
+
+    def __init__(
+        self,
+        report: Callable[[wire.Report], None],
+        anchor: ClockAnchor,
+        sessions_changed: Callable[[], None],
+    ) -> None:
+        self.sessions: dict[int, MediaSession] = {}
+        self._sockets: dict[int, WebSocket] = {}
+        self._report = report
+        self._anchor = anchor
+        self._sessions_changed = sessions_changed
+        self._tasks: dict[asyncio.Task[Any], tuple[str, int] | None] = {}
+
+    # ------------------------------------------------------------ commands
+
+    def execute(self, command: wire.Command) -> None:
+        """Do it, or start doing it; the answer comes as a report."""
+        try:
+            self._start(command)
+        except Exception as error:
+            self._fail(command, error)
+
+    def _start(self, command: wire.Command) -> None:
+        match command:
+            case wire.OpenSocket():
+                self._spawn(command, self._open_socket(command), ("socket", command.socket))
+            case wire.SendText():
+                self._spawn(command, self._socket(command.socket).send(command.text))
+            case wire.CloseSocket():
+                self._spawn(command, self._close_socket(command))
+            case wire.OpenSession():
+                self._open_session(command)
+                self._ok(command)
+            case wire.CreateOffer():
+                work = self._session(command.session).create_offer(command.ice_restart)
+                self._spawn(command, work, ("session", command.session))
+            case wire.CreateAnswer():
+                work = self._session(command.session).create_answer()
+                self._spawn(command, work, ("session", command.session))
+            case wire.SendDtmf():
+                session = self._session(command.session)
+                work_dtmf = session.send_dtmf(command.digits, command.duration_ms, command.gap_ms)
+                self._spawn(command, work_dtmf, ("session", command.session))
+            case wire.CloseSession():
+                self._spawn(command, self._close_session(command.session))
+            case _:
+                self._ok(command, self._at_once(command))
+
+    def _at_once(self, command: wire.Command) -> Any:
+        match command:
+            case wire.SetRemote():
+                self._session(command.session).set_remote(command.type, command.sdp)
+            case wire.SetMuted():
+                self._session(command.session).set_muted(command.muted)
+            case wire.SetSource():
+                self._session(command.session).set_source(command.source)
+            case wire.SetSink():
+                self._session(command.session).set_sink(command.sink)
+            case wire.GetStats():
+                return self._session(command.session).stats()
+            case _:
+                raise SessionError("WebRTCError", f"The I/O plane knows no command {type(command).__name__}.")
+        return None
+
+    # ------------------------------------------------------------ sockets and sessions
+
+    async def _open_socket(self, command: wire.OpenSocket) -> None:
+        if command.socket in self._sockets:
+            raise SocketError("ConnectionError", f"Socket {command.socket} is open already.")
+        socket = WebSocket(command.socket, command.url, self._socket_report)
+        await socket.open(command.open_timeout_s)
+        self._sockets[command.socket] = socket
+
+    def _socket_report(self, report: wire.Report) -> None:
+        if isinstance(report, wire.SocketState):
+            self._sockets.pop(report.socket, None)
+        self._report(report)
+
+    async def _close_socket(self, command: wire.CloseSocket) -> None:
+        await self._cancel(("socket", command.socket))
+        socket = self._sockets.pop(command.socket, None)
+        if socket is not None:
+            await socket.close(command.code, command.reason)
+
+    def _open_session(self, command: wire.OpenSession) -> None:
+        if command.session in self.sessions:
+            raise SessionError("WebRTCError", f"Session {command.session} is open already.")
+        session = MediaSession(command.session, command.config, self._report, self._anchor)
+        self.sessions[command.session] = session
+        if len(self.sessions) == 1:
+            self._sessions_changed()
+
+    async def _close_session(self, number: int) -> dict[str, dict[str, Any]]:
+        session = self.sessions.pop(number, None)
+        if session is None:
+            return {}  # it failed and is closed already: nothing to add
+        if not self.sessions:
+            self._sessions_changed()
+        await self._cancel(("session", number))
+        return await session.close()
+
+    def drop(self, session: MediaSession) -> None:
+        """Close a session that failed; it has said so itself."""
+        self._own(asyncio.ensure_future(self._close_session(session.number)), None)
+
+    def _socket(self, number: int) -> WebSocket:
+        if number not in self._sockets:
+            raise SocketError("UnknownId", f"There is no open socket {number}.")
+        return self._sockets[number]
+
+    def _session(self, number: int) -> MediaSession:
+        if number not in self.sessions:
+            raise SessionError(
+                "UnknownId", f"There is no media session {number}: it was closed, or has failed."
+            )
+        return self.sessions[number]
+
+    # ------------------------------------------------------------ tasks and answers
+
+    def _spawn(
+        self, command: wire.Command, work: Coroutine[Any, Any, Any], about: tuple[str, int] | None = None
+    ) -> None:
+        self._own(asyncio.get_running_loop().create_task(self._run(command, work)), about)
+
+    def _own(self, task: asyncio.Task[Any], about: tuple[str, int] | None) -> None:
+        self._tasks[task] = about
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.pop(task, None)
+        if not task.cancelled() and task.exception() is not None:
+            _logger.error("A task of the I/O plane failed.", exc_info=task.exception())
+
+    async def _run(self, command: wire.Command, work: Coroutine[Any, Any, Any]) -> None:
+        try:
+            value = await work
+        except asyncio.CancelledError:
+            self._report(wire.Failed(command.id, "ConnectionError", "It was closed before that was done."))
+            raise
+        except Exception as error:
+            self._fail(command, error)
+        else:
+            self._ok(command, value)
+
+    async def _cancel(self, about: tuple[str, int]) -> None:
+        """Cancel what is still being done for this socket or session."""
+        tasks = [task for task, subject in self._tasks.items() if subject == about]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _ok(self, command: wire.Command, value: Any = None) -> None:
+        self._report(wire.Ok(command.id, value))
+
+    def _fail(self, command: wire.Command, error: Exception) -> None:
+        match error:
+            case SocketError() | SessionError():
+                code, sentence = error.code, str(error)
+            case IncompatibleSDP():
+                code, sentence = "IncompatibleSDP", str(error)
+            case _:
+                name = type(command).__name__
+                _logger.error("The command %s failed unexpectedly.", name, exc_info=error)
+                code, sentence = (
+                    "WebRTCError",
+                    f"{name} failed unexpectedly: {type(error).__name__}: {error}.",
+                )
+        self._report(wire.Failed(command.id, code, sentence))
+
+    # ------------------------------------------------------------ the end
+
+    async def close(self) -> None:
+        """Close all sessions and sockets and end all tasks."""
+        closing = [self._close_session(number) for number in list(self.sessions)]
+        sockets = list(self._sockets.values())
+        results = await asyncio.gather(*closing, *(s.close(1001) for s in sockets), return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                _logger.error("Closing failed.", exc_info=result)
+        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def abort(self) -> None:
+        """Drop all sockets at once, when `close` took too long."""
+        for socket in self._sockets.values():
+            socket.abort()

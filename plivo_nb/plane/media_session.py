@@ -1,0 +1,328 @@
+"""One media session: an audio stream each way over one transport, negotiated by SDP, sampled.
+
+It lives on the plane's loop. Its packet path has no task, timer or queue of its own: packets come in the
+socket's callback, and the plane's one ticker calls `tick`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from plivo_nb.media import sdp
+from plivo_nb.media.audio_stream import AudioStream
+from plivo_nb.media.codecs import Codec
+from plivo_nb.media.transport import Transport, TransportConfig
+from plivo_nb.plane.sampling import SessionSampler
+from plivo_nb.plane.wire import Digit, Fault, Level, Report, Sample, SessionConfig, SessionState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from plivo_nb.media.sinks import Sink
+    from plivo_nb.media.sources import Source
+    from plivo_nb.quality.sampler import ClockAnchor
+
+_logger = logging.getLogger("plivo_nb.plane.session")
+
+#: No RTP and no RTCP for this long, where there should be some, is reported as ``rtp timeout``.
+RTP_TIMEOUT_S = 10.0
+_LEVEL_TICKS = 5
+_POLL_TICKS = 25
+
+Stats = dict[str, dict[str, Any]]
+
+
+class SessionError(Exception):
+    """A command could not be done; `code` is one of wire.Failed's, the message a sentence for people."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+class MediaSession:
+    """One session of the plane.
+
+    Args:
+        number: the kernel side's number for it.
+        config: the options that media needs.
+        report: gets what happens.
+        anchor: ties the plane's clock to UTC.
+    """
+
+    def __init__(
+        self, number: int, config: SessionConfig, report: Callable[[Report], None], anchor: ClockAnchor
+    ) -> None:
+        self.number = number
+        self.failed = False
+        self._config = config
+        self._report = report
+        self.stream = AudioStream(jitter_min_ms=config.jitter_min_ms, jitter_max_ms=config.jitter_max_ms)
+        self.transport = Transport(
+            TransportConfig(
+                ice_servers=config.ice_servers,
+                gathering_timeout_s=config.ice_gathering_timeout_s,
+                loopback_candidates=config.loopback_candidates,
+                dscp=config.dscp,
+            ),
+            on_rtp=self._rtp,
+            on_rtcp=self._rtcp,
+            on_state=self._state,
+        )
+        self.stream.on_digit = self._digit
+        self._sampler = SessionSampler(anchor, config.sample_interval_s)
+        self._negotiating = asyncio.Lock()
+        self._session_id = secrets.randbits(62)
+        self._version = 0
+        self._offer: sdp.SessionDescription | None = None
+        self._offered: tuple[sdp.Format, ...] = ()
+        self._dtls_client: bool | None = None
+        self._receives = True
+        self._ticks = 0
+        self._sending = False
+        self._last_media_at: float | None = None
+        self._media_missing = False
+        self._dtmf_waiting: list[asyncio.Future[None]] = []
+
+    # ------------------------------------------------------------ negotiation
+
+    async def create_offer(self, ice_restart: bool = False) -> str:
+        """The SDP text of an offer; with `ice_restart`, of one with new ICE credentials."""
+        async with self._negotiating:
+            await self.transport.gather(controlling=True, restart=ice_restart)
+            self._offered = sdp.offered_formats(self._config.codecs, self._config.max_average_bitrate_bps)
+            return sdp.build_offer(self._local("actpass", "sendrecv", "0"), self._offered)
+
+    async def create_answer(self) -> str:
+        """The SDP text of the answer to the offer set before; connecting starts.
+
+        Raises:
+            SessionError: there is no offer to answer.
+            sdp.IncompatibleSDP: there is nothing in common.
+        """
+        async with self._negotiating:
+            offer = self._offer
+            if offer is None:
+                raise SessionError("WebRTCError", "There is no offer of the other side to answer.")
+            audio = offer.audio(self._config.codecs)
+            events = offer.telephone_events(audio)
+            restart = self.transport.restarted_by(offer)
+            if not restart:
+                await self.transport.abandon_restart()
+            await self.transport.gather(controlling=False, restart=restart)
+            if self._dtls_client is None:
+                self._dtls_client = sdp.answer_setup(offer.setup) == "active"
+            direction = sdp.answer_direction(offer.direction)
+            local = self._local("active" if self._dtls_client else "passive", direction, offer.mid)
+            text = sdp.build_answer(local, offer, [*audio, *events])
+            self.transport.connect(offer, dtls_client=self._dtls_client)
+            self._configure(audio, audio, events, direction)
+            self._offer = None
+            return text
+
+    def set_remote(self, kind: sdp.Kind, text: str) -> None:
+        """Take the other side's SDP: an offer waits for `create_answer`, an answer connects.
+
+        Raises:
+            sdp.IncompatibleSDP: it cannot work.
+        """
+        remote = sdp.parse(text, kind)
+        audio = remote.audio(self._config.codecs)
+        if kind == "offer":
+            self._offer = remote
+            return
+        if self._dtls_client is None:
+            self._dtls_client = remote.setup == "passive"
+        self.transport.connect(remote, dtls_client=self._dtls_client)
+        direction = sdp.answer_direction(remote.direction)
+        self._configure(audio, self._offered, (), direction)
+
+    def _local(self, setup: sdp.Setup, direction: sdp.Direction, mid: str | None) -> sdp.Local:
+        self._version += 1
+        transport = self.transport
+        return sdp.Local(
+            ice_ufrag=transport.ice_ufrag,
+            ice_pwd=transport.ice_pwd,
+            candidates=transport.candidates,
+            fingerprint=transport.fingerprint,
+            ssrc=self.stream.ssrc,
+            cname=self.stream.cname,
+            setup=setup,
+            direction=direction,
+            mid=mid,
+            session_id=self._session_id,
+            version=self._version,
+            max_average_bitrate_bps=self._config.max_average_bitrate_bps,
+        )
+
+    def _configure(
+        self,
+        send: Sequence[sdp.Format],
+        receive: Sequence[sdp.Format],
+        events: Sequence[sdp.Format],
+        direction: sdp.Direction,
+    ) -> None:
+        """Set the stream up: we send the first format of theirs, and take any of those we named."""
+        self._receives = "recv" in direction
+        self.stream.configure(
+            _codec(send[0]),
+            [_codec(f) for f in receive],
+            {f.payload_type: f.clock_rate for f in events},
+            direction,
+        )
+
+    # ------------------------------------------------------------ the tick
+
+    def tick(self, now: float) -> None:
+        """One 20 ms tick: play one frame, send one; what is due each 100 ms, 500 ms and sample interval."""
+        self._ticks += 1
+        if self._ticks % _POLL_TICKS == 0:
+            self.transport.poll(now)
+            self._watch_media(now)
+        if self.transport.dtls_state != "connected":
+            return
+        for packet in self.stream.tick(now):
+            if self.transport.send(packet) and not self._sending and packet[1] & 0x7F not in range(64, 96):
+                self._sending = True
+                self._tell("rtp", "first-sent", at=now)
+        if self._dtmf_waiting and not self.stream.dtmf_pending:
+            self._dtmf_done()
+        if self._ticks % _LEVEL_TICKS == 0:
+            in_dbfs, out_dbfs = self.stream.take_levels()
+            self._report(Level(self.number, in_dbfs, out_dbfs))
+        row = self._sampler.due(self.stream, now)
+        if row is not None:
+            self._report(Sample(self.number, row))
+
+    def skip(self, ticks: int) -> None:
+        """After a stall: RTP time goes on over so many ticks, nothing is sent for them."""
+        if self.transport.dtls_state == "connected":
+            self.stream.skip(ticks)
+
+    def _rtp(self, data: bytes, now: float) -> None:
+        if self._last_media_at is None:
+            self._tell("rtp", "first-received", at=now)
+        self._heard(now)
+        self._guard(self.stream.receive_rtp, data, now)
+
+    def _rtcp(self, data: bytes, now: float) -> None:
+        if self._last_media_at is not None:
+            self._heard(now)
+        self._guard(self.stream.receive_rtcp, data, now)
+
+    def _guard(self, take: Callable[[bytes, float], None], data: bytes, now: float) -> None:
+        """Hand a packet on; what goes wrong in it ends this session and no other."""
+        try:
+            take(data, now)
+        except Exception as error:
+            self.fault(error)
+
+    def _heard(self, now: float) -> None:
+        self._last_media_at = now
+        if self._media_missing:
+            self._media_missing = False
+            self._tell("rtp", "resumed", at=now)
+
+    def _watch_media(self, now: float) -> None:
+        last = self._last_media_at
+        if last is None or self._media_missing or not self._receives or now - last < RTP_TIMEOUT_S:
+            return
+        self._media_missing = True
+        self._tell("rtp", "timeout", f"No sound has come from the other side for {now - last:.0f} s.", now)
+
+    # ------------------------------------------------------------ reports
+
+    def _state(self, what: str, state: str, detail: str) -> None:
+        self._tell(cast("Literal['gathering', 'ice', 'dtls', 'rtp']", what), state, detail)
+
+    def _tell(
+        self,
+        what: Literal["gathering", "ice", "dtls", "rtp"],
+        state: str,
+        detail: str = "",
+        at: float | None = None,
+    ) -> None:
+        self._report(SessionState(self.number, what, state, time.monotonic() if at is None else at, detail))
+
+    def _digit(self, digit: str, duration_ms: int) -> None:
+        self._report(Digit(self.number, digit, duration_ms))
+
+    def fault(self, error: BaseException) -> None:
+        """End this session because of an unexpected error; said once."""
+        if self.failed:
+            return
+        self.failed = True
+        _logger.error("Media session %d failed.", self.number, exc_info=error)
+        sentence = f"The call's media failed unexpectedly ({type(error).__name__}: {error}); the call ends."
+        self._report(Fault(self.number, "WebRTCError", sentence))
+
+    # ------------------------------------------------------------ the rest
+
+    def stats(self) -> Stats:
+        """W3C webrtc-stats of the stream and the transport, by stats id."""
+        now = time.monotonic()
+        timestamp_ms = self._sampler.utc_ms(now)
+        both = {**self.stream.stats(now), **self.transport.stats()}
+        return {key: {"id": key, "timestamp": timestamp_ms, **values} for key, values in both.items()}
+
+    def set_muted(self, muted: bool) -> None:
+        """True: silence is sent instead of the source."""
+        self.stream.muted = muted
+
+    def set_source(self, source: Source) -> None:
+        """What is sent from now on."""
+        self.stream.source = source
+
+    def set_sink(self, sink: Sink) -> None:
+        """Where what is heard goes from now on."""
+        self.stream.sink = sink
+
+    async def send_dtmf(self, digits: str, duration_ms: int, gap_ms: int) -> None:
+        """Send digits as telephone-events (RFC 4733); returns when the last is out.
+
+        Raises:
+            SessionError: telephone-event was not negotiated, or a digit is none.
+        """
+        if not self.stream.can_send_dtmf:
+            raise SessionError(
+                "NotNegotiated", "The other side has not agreed to telephone-event (RFC 4733)."
+            )
+        try:
+            self.stream.send_dtmf(digits, duration_ms, gap_ms)
+        except ValueError as error:
+            raise SessionError("WebRTCError", f"These digits cannot be sent: {error}.") from error
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._dtmf_waiting.append(future)
+        await future
+
+    def _dtmf_done(self) -> None:
+        for future in self._dtmf_waiting:
+            if not future.done():
+                future.set_result(None)
+        self._dtmf_waiting.clear()
+
+    async def close(self) -> Stats:
+        """Say goodbye (RTCP BYE, DTLS close_notify), close all sockets; the final statistics."""
+        final: Stats = {}
+        if not self.failed:
+            final = self.stats()
+            self.transport.send(self.stream.bye(time.monotonic()))
+        await self.transport.close()
+        self.stream.source.close()
+        return final
+
+
+def _codec(f: sdp.Format) -> Codec:
+    """The codec of a format; an Opus encoder minds the peer's limit and wishes (RFC 7587 section 6.1)."""
+    if not f.is_called("opus"):
+        return Codec("PCMU", f.payload_type, f.clock_rate)
+    codec = Codec("OPUS", f.payload_type, f.clock_rate)
+    limit = f.parameter("maxaveragebitrate") or ""
+    if limit.isdigit() and 6000 <= int(limit) < codec.bitrate_bps:
+        codec = replace(codec, bitrate_bps=int(limit))
+    return replace(codec, dtx=f.parameter("usedtx") == "1")

@@ -1,0 +1,103 @@
+"""Reports on their way up: batched, in order, and bounded without ever losing a state."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections import deque
+from typing import TYPE_CHECKING
+
+from plivo_nb.plane.wire import Level, Report, Sample
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+_logger = logging.getLogger("plivo_nb.plane")
+
+#: So many reports may wait before new `Level`s are dropped: a display that is late wants the newest one only.
+LEVELS_WAIT_BELOW = 200
+#: So many `Sample`s may wait, the oldest are dropped: an hour of ten sessions, one a second.
+SAMPLES_KEPT = 36_000
+
+
+class Outbox:
+    """Collects reports on the plane's loop and hands them out in batches.
+
+    Args:
+        loop: the plane's loop; `put` is called on it.
+        on_report: gets the batches.
+        deliver_on: the loop on which `on_report` is called. While that loop is busy (a blocking cell) batches
+            wait here, bounded. None: `on_report` is called on the plane's loop.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        on_report: Callable[[list[Report]], None],
+        deliver_on: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._loop = loop
+        self._on_report = on_report
+        self._deliver_on = deliver_on
+        self._waiting: deque[Report] = deque()
+        self._samples = 0
+        self._scheduled = False
+        self._lock = threading.Lock()
+        self.dropped = 0
+
+    def put(self, report: Report) -> None:
+        """Hand this report up, soon. States are never dropped."""
+        with self._lock:
+            if isinstance(report, Level) and len(self._waiting) >= LEVELS_WAIT_BELOW:
+                self.dropped += 1
+                return
+            if isinstance(report, Sample):
+                self._samples += 1
+                if self._samples > SAMPLES_KEPT:
+                    self._drop_oldest_sample()
+            self._waiting.append(report)
+            if self._scheduled:
+                return
+            self._scheduled = True
+        try:
+            if self._deliver_on is None:
+                self._loop.call_soon(self.flush)
+            else:
+                self._deliver_on.call_soon_threadsafe(self.flush)
+        except RuntimeError:
+            # The receiver's loop is closed: nobody is left to tell.
+            self._scheduled = False
+
+    def flush(self) -> None:
+        """Hand out what waits, now."""
+        with self._lock:
+            batch = list(self._waiting)
+            self._waiting.clear()
+            self._samples = 0
+            self._scheduled = False
+        if not batch:
+            return
+        try:
+            self._on_report(batch)
+        except Exception:
+            _logger.exception("A batch of %d reports was not taken.", len(batch))
+
+    def last_words(self, report: Report) -> None:
+        """Hand this report up from whichever thread notices the plane's end."""
+        with self._lock:
+            self._waiting.append(report)
+        if self._deliver_on is None:
+            self.flush()
+            return
+        with contextlib.suppress(RuntimeError):
+            self._deliver_on.call_soon_threadsafe(self.flush)
+
+    def _drop_oldest_sample(self) -> None:
+        for index, report in enumerate(self._waiting):
+            if isinstance(report, Sample):
+                del self._waiting[index]
+                self._samples -= 1
+                self.dropped += 1
+                return

@@ -1,0 +1,293 @@
+"""The I/O plane: one daemon thread with its own event loop, where all lives that has a deadline.
+
+Cells block the kernel's loop; that is a notebook's nature. So the sockets' pongs, RTP each 20 ms and the
+sampling run here, and the kernel's side talks to them by the messages of `plivo_nb.plane.wire` only. One
+ticker serves all sessions. No promise is made against a single C call that holds the interpreter's lock all
+along.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from plivo_nb.errors import PlaneDied
+from plivo_nb.plane.daemon_executor import DaemonExecutor
+from plivo_nb.plane.desk import Desk
+from plivo_nb.plane.outbox import Outbox
+from plivo_nb.plane.wire import Command, PlaneDead, Report
+from plivo_nb.quality.sampler import ClockAnchor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_logger = logging.getLogger("plivo_nb.plane")
+
+TICK_S = 0.02
+#: So many late ticks are made up for (three packets at once at most); more is a stall, and they are skipped.
+CATCH_UP_TICKS = 2
+SWITCH_INTERVAL_S = 0.0005
+
+
+class Plane:
+    """The plane's lifetime, its ticker, and the way in and out. Used once: a dead or stopped one stays so.
+
+    Example:
+        >>> plane = Plane()
+        >>> plane.start(print)
+        >>> plane.post(wire.OpenSocket(1, socket=1, url="ws://127.0.0.1:5066"))
+        >>> plane.stop()
+    """
+
+    def __init__(self) -> None:
+        self._commands: deque[Command] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._outbox: Outbox | None = None
+        self._desk: Desk | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0
+        self._started = False
+        self._stopping = False
+        self._dead = False
+        self._main: asyncio.Task[None] | None = None
+        self._stop_requested: asyncio.Event | None = None
+        self._quick = False
+        self._when_ended: Callable[[], object] | None = None
+        self.skipped_ticks = 0
+
+    # ------------------------------------------------------------ lifetime
+
+    @property
+    def alive(self) -> bool:
+        """Whether commands are taken."""
+        return self._started and not self._stopping and not self._dead
+
+    def start(
+        self, on_report: Callable[[list[Report]], None], deliver_on: asyncio.AbstractEventLoop | None = None
+    ) -> None:
+        """Run in a daemon thread of its own.
+
+        Args:
+            on_report: takes batches of reports, in order.
+            deliver_on: the loop on which `on_report` is called; while it is busy, reports wait in a bounded
+                queue (levels are dropped first, states never). None: called on the plane's thread.
+        """
+        self._claim()
+        self._loop = asyncio.new_event_loop()
+        self._loop.set_debug(False)  # it distorts time
+        self._loop.set_default_executor(DaemonExecutor())
+        self._outbox = Outbox(self._loop, on_report, deliver_on)
+        self._thread = threading.Thread(target=self._run, name="plivo_nb plane", daemon=True)
+        self._thread.start()
+
+    def run_on(self, loop: asyncio.AbstractEventLoop, on_report: Callable[[list[Report]], None]) -> None:
+        """Run on this loop instead of a thread, for teaching and comparison; called on that loop."""
+        self._claim()
+        self._loop = loop
+        self._outbox = Outbox(loop, on_report)
+        self._main = loop.create_task(self._serve())
+
+    def _claim(self) -> None:
+        if self._started:
+            raise RuntimeError("A plane is started once; make another one.")
+        self._started = True
+
+    def stop(self, timeout_s: float = 1.0) -> None:
+        """Close all sessions and sockets and end the thread, within about `timeout_s`.
+
+        From any thread but the plane's. In loop mode it only asks for the end: `aclose` waits for it.
+        """
+        if not self._started or self._loop is None:
+            return
+        self._stopping = True
+        self._wake(self._request_stop)
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+            if self._thread.is_alive():
+                _logger.warning(
+                    "The I/O plane did not end within %.1f s; its thread is left behind.", timeout_s
+                )
+
+    async def aclose(self, timeout_s: float = 1.0) -> None:
+        """Like `stop`, without blocking the loop it is called on; in both modes."""
+        if self._thread is None:
+            self.stop()
+            if self._main is not None:
+                await asyncio.wait([self._main], timeout=timeout_s)
+            return
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+        self._when_ended = lambda: loop.call_soon_threadsafe(ended.set)
+        self._stopping = True
+        self._wake(self._request_stop)
+        if self._thread.is_alive():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), timeout_s)
+
+    def _request_stop(self) -> None:
+        if self._stop_requested is not None:
+            self._stop_requested.set()
+
+    # ------------------------------------------------------------ the way in
+
+    def post(self, command: Command) -> None:
+        """Hand a command over, from any thread. Its answer comes as a report.
+
+        Raises:
+            PlaneDied: the plane is not running.
+        """
+        if not self.alive:
+            raise PlaneDied("The I/O plane is not running; the next call starts it again.")
+        first = not self._commands
+        self._commands.append(command)
+        if first:
+            self._wake(self._take_commands)
+
+    def _wake(self, callback: Callable[[], None]) -> None:
+        assert self._loop is not None
+        try:
+            self._loop.call_soon_threadsafe(callback)
+        except RuntimeError:
+            _logger.debug("The plane's loop is closed.")
+
+    def _take_commands(self) -> None:
+        while self._commands and self._desk is not None:
+            self._desk.execute(self._commands.popleft())
+
+    # ------------------------------------------------------------ the thread
+
+    def _run(self) -> None:
+        loop = self._loop
+        assert loop is not None
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_until_complete(self._serve())
+        except BaseException as error:
+            self._died(error)
+        finally:
+            self._dead = True
+            self._set_quick_switching(False)
+            self._finish(loop)
+            if self._when_ended is not None:
+                self._when_ended()
+
+    async def _serve(self) -> None:
+        assert self._outbox is not None
+        self._stop_requested = asyncio.Event()
+        self._desk = Desk(self._outbox.put, ClockAnchor.now(), self._sessions_changed)
+        self._take_commands()
+        if not self._stopping:
+            await self._stop_requested.wait()
+        try:
+            async with asyncio.timeout(0.8):
+                await self._desk.close()
+        except TimeoutError:
+            _logger.warning("Closing took too long; what is left is dropped.")
+            self._desk.abort()
+        self._sessions_changed()
+        self._outbox.flush()
+
+    def _died(self, error: BaseException) -> None:
+        _logger.error("The I/O plane died.", exc_info=error)
+        self._dead = True
+        assert self._outbox is not None
+        self._outbox.last_words(
+            PlaneDead(
+                f"The I/O plane ended unexpectedly ({type(error).__name__}: {error}), and all calls with it."
+            )
+        )
+
+    def _finish(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Leave no task, no socket: also after a death."""
+        try:
+            tasks = asyncio.all_tasks(loop)
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                loop.run_until_complete(asyncio.wait(tasks, timeout=0.2))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        except BaseException:
+            _logger.exception("The I/O plane could not tidy up.")
+        finally:
+            asyncio.set_event_loop(None)
+            loop.close()
+
+    # ------------------------------------------------------------ the ticker
+
+    def _sessions_changed(self) -> None:
+        """Tick, and switch threads quickly, only while there are sessions."""
+        assert self._desk is not None
+        busy = bool(self._desk.sessions)
+        self._set_quick_switching(busy and self._thread is not None)
+        if busy and self._timer is None:
+            self._due = time.monotonic() + TICK_S
+            self._schedule()
+        elif not busy and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _schedule(self) -> None:
+        assert self._loop is not None
+        # loop.time() is time.monotonic() on every platform's loop that we run on.
+        self._timer = self._loop.call_at(self._due, self._tick)
+
+    def _tick(self) -> None:
+        """One tick of all sessions, at absolute deadlines.
+
+        Slightly late ticks are made up for at once. After a stall nothing is sent twice as fast: the late
+        ones are skipped, and RTP time goes on.
+        """
+        assert self._desk is not None
+        now = time.monotonic()
+        late = int((now - self._due) / TICK_S)
+        skipped = late if late > CATCH_UP_TICKS else 0
+        self.skipped_ticks += skipped
+        self._due += TICK_S * (skipped + 1)
+        self._schedule()
+        for session in list(self._desk.sessions.values()):
+            try:
+                if skipped:
+                    session.skip(skipped)
+                session.tick(now)
+            except Exception as error:
+                session.fault(error)
+            if session.failed:
+                self._desk.drop(session)
+
+    # ------------------------------------------------------------ the interpreter
+
+    def _set_quick_switching(self, on: bool) -> None:
+        if on != self._quick:
+            self._quick = on
+            _switching.change(1 if on else -1)
+
+
+class _Switching:
+    """The interpreter's switch interval, counted over all planes, and put back by the last one.
+
+    A thread that wants the interpreter's lock waits for this long: 5 ms by default, several times in a tick.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._before = 0.0
+
+    def change(self, by: int) -> None:
+        with self._lock:
+            if self._users == 0 and by > 0:
+                self._before = sys.getswitchinterval()
+                sys.setswitchinterval(SWITCH_INTERVAL_S)
+            self._users += by
+            if self._users == 0:
+                sys.setswitchinterval(self._before)
+
+
+_switching = _Switching()

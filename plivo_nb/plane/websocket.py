@@ -1,0 +1,161 @@
+"""The signalling sockets: SIP over WebSocket (RFC 7118), one message a frame, kept alive by pings."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import socket
+import ssl
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidStatus,
+    InvalidURI,
+    WebSocketException,
+)
+from websockets.typing import Subprotocol
+
+from plivo_nb.plane.wire import Received, SocketState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from plivo_nb.plane.wire import Report
+
+_logger = logging.getLogger("plivo_nb.plane.websocket")
+_PING_INTERVAL_S = 20.0
+_PING_TIMEOUT_S = 20.0
+_CLOSE_TIMEOUT_S = 0.5
+_MAX_FRAME_BYTES = 1 << 20
+
+
+class SocketError(Exception):
+    """A socket could not be opened or used; `code` is one of wire.Failed's, the message a sentence."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+class WebSocket:
+    """One WebSocket. Made, used and closed on the plane's loop.
+
+    Args:
+        number: the kernel side's number for it.
+        url: ``ws://`` or ``wss://``.
+        report: gets `Received` for each frame, and one `SocketState` when a socket that was open is closed.
+    """
+
+    def __init__(self, number: int, url: str, report: Callable[[Report], None]) -> None:
+        self.number = number
+        self.url = url
+        self._report = report
+        self._connection: ClientConnection | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._sending = asyncio.Lock()
+
+    async def open(self, timeout_s: float) -> None:
+        """Connect; returns once the socket is open.
+
+        Raises:
+            SocketError: it cannot be opened; the sentence says why.
+        """
+        try:
+            self._connection = await connect(
+                self.url,
+                subprotocols=[Subprotocol("sip")],
+                open_timeout=timeout_s,
+                ping_interval=_PING_INTERVAL_S,
+                ping_timeout=_PING_TIMEOUT_S,
+                close_timeout=_CLOSE_TIMEOUT_S,
+                max_size=_MAX_FRAME_BYTES,
+                compression=None,
+                proxy=None if _is_here(self.url) else True,
+            )
+        except (OSError, TimeoutError, WebSocketException, ValueError) as error:
+            raise _explained(self.url, error) from error
+        if self._connection.subprotocol != "sip":
+            _logger.warning("%s did not agree to the subprotocol 'sip'; it is tried all the same.", self.url)
+        self._reader = asyncio.get_running_loop().create_task(self._read(self._connection))
+
+    async def send(self, text: str) -> None:
+        """Send one text frame; frames go out in the order of the calls.
+
+        Raises:
+            SocketError: the socket is closed.
+        """
+        async with self._sending:
+            if self._connection is None:
+                raise SocketError("ConnectionError", f"The socket to {self.url} is not open.")
+            try:
+                await self._connection.send(text)
+            except ConnectionClosed as error:
+                raise SocketError("ConnectionError", f"The socket to {self.url} is closed.") from error
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close with this code, waiting for the other side's agreement for half a second at most."""
+        if self._connection is not None:
+            await self._connection.close(code, reason)
+        if self._reader is not None:
+            await self._reader
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+        if self._connection is not None:
+            self._connection.transport.abort()
+
+    async def _read(self, connection: ClientConnection) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                frame = await connection.recv()
+                text = frame if isinstance(frame, str) else frame.decode("utf-8", "replace")
+                self._report(Received(self.number, text, time.monotonic()))
+        await connection.wait_closed()
+        code = 1006 if connection.close_code is None else connection.close_code
+        self._report(
+            SocketState(self.number, "closed", code, connection.close_reason or "", time.monotonic())
+        )
+
+
+def _is_here(url: str) -> bool:
+    """Whether the server is on this machine, where no proxy of the environment is wanted."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _explained(url: str, error: Exception) -> SocketError:
+    """What went wrong, for people."""
+    host = urlsplit(url).hostname or url
+    match error:
+        case TimeoutError():
+            return SocketError("Timeout", f"The signalling server {url} did not answer in time.")
+        case socket.gaierror():
+            return SocketError(
+                "ConnectionError", f"The name {host} of the signalling server cannot be resolved."
+            )
+        case ConnectionRefusedError():
+            return SocketError(
+                "ConnectionError", f"Nothing listens at {url}: is the signalling server (the lab?) running?"
+            )
+        case ssl.SSLError():
+            return SocketError(
+                "ConnectionError", f"The TLS connection to {host} failed: {error.reason or error}."
+            )
+        case InvalidURI() | ValueError():
+            return SocketError("ConnectionError", f"{url!r} is no address of a WebSocket (ws:// or wss://).")
+        case InvalidStatus():
+            status = error.response.status_code
+            return SocketError("ConnectionError", f"{url} is no SIP WebSocket: it answered HTTP {status}.")
+        case InvalidHandshake():
+            return SocketError("ConnectionError", f"{url} is no SIP WebSocket: {error}.")
+    return SocketError("ConnectionError", f"The signalling server {url} cannot be reached: {error}.")
