@@ -230,7 +230,7 @@ class Call:
         info = await asyncio.shield(self._session.over)
         await asyncio.shield(self._session.closed)
         for item in self._owned:
-            await asyncio.to_thread(item.close)
+            await _close_off_loop(item)
         return info
 
     def _check_open(self, method: str) -> None:
@@ -249,3 +249,11 @@ class Call:
             if value not in (None, {})
         )
         return f"<table><caption>{html.escape(repr(self)[1:-1])}</caption>{rows}</table>"
+
+
+async def _close_off_loop(item: Source | Sink) -> None:
+    """Close what may wait for its worker, without blocking the loop."""
+    try:
+        await asyncio.to_thread(item.close)
+    except RuntimeError:  # the interpreter is ending: it starts no more threads
+        item.close()

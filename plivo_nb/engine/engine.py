@@ -66,7 +66,6 @@ class Engine:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._lag_timer: asyncio.TimerHandle | None = None
         self._lag_max_s = 0.0
-        self._exiting = False
 
     @classmethod
     def current(cls) -> Engine:
@@ -120,7 +119,6 @@ class Engine:
 
     def _at_exit(self) -> None:
         """Say goodbye within 2 s when the interpreter ends with clients open (BYE, un-REGISTER, sessions)."""
-        self._exiting = True
         deadline = time.monotonic() + _SHUTDOWN_S
         if not self.loop.is_closed() and not self.loop.is_running():
             closing = self.loop.create_task(self.close())
@@ -172,7 +170,7 @@ class Engine:
             if self.plane_mode == "loop":
                 self._plane.run_on(self.loop, self._reports)
             else:
-                self._plane.start(self._from_plane_thread)
+                self._plane.start(self._reports, deliver_on=self.loop)
             self._schedule_lag_probe()
         return self._plane
 
@@ -183,19 +181,11 @@ class Engine:
         plane, self._plane = self._plane, None
         if plane is None:
             return
-        if self._exiting or self.plane_mode == "loop":
-            plane.stop(1.0)
-        else:
-            await asyncio.to_thread(plane.stop, 1.0)
+        await plane.aclose(1.0)
         for future in self._pending.values():
             if not future.done():
                 future.cancel()
         self._pending.clear()
-
-    def _from_plane_thread(self, reports: list[wire.Report]) -> None:
-        # A closed loop has nobody left to tell.
-        with contextlib.suppress(RuntimeError):
-            self.loop.call_soon_threadsafe(self._reports, reports)
 
     def _reports(self, reports: list[wire.Report]) -> None:
         for report in reports:

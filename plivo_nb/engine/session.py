@@ -385,7 +385,7 @@ class Session:
         if self.phase in ("answered", "answering") or (self.key and self.direction == "OUTGOING"):
             answered = self.answered.done()
             self._sip(lambda ua, now: ua.hangup(self._key, now))
-            if not answered and self.phase != "over":
+            if not answered and not self.over.done():
                 self._end_unanswered("failed", cause, originator="local", reason=sentence)
         elif self.key:
             self._sip(lambda ua, now: ua.reject(self._key, now, 488))
@@ -398,6 +398,8 @@ class Session:
         self.fail(cause, str(error))
 
     def _end_unanswered(self, state: CallState, cause: str, **ending: Any) -> None:
+        if self.over.done():
+            return
         self.cause = cause
         info = self.info(state, **ending)
         if not self.answered.done():

@@ -1,0 +1,107 @@
+"""A real kernel that is busy: calls and the socket live on (design.md, rules of the loop)."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from jupyter_client.manager import KernelManager
+
+pytestmark = pytest.mark.xdist_group("busy-kernel")
+
+SETUP = """
+import json, time, asyncio
+from plivo_nb import Lab, Tone
+lab = Lab(seed=5); await lab.start()
+client = lab.client()
+lost = []
+client.on("onConnectionChange", lambda change: lost.append(change["state"]))
+await client.login("alice", lab.password("alice"))
+call = await client.call("echo")
+call.play(Tone(440.0))
+await asyncio.sleep(1.5)
+"""
+
+
+class Kernel:
+    """A real IPython kernel; `run` executes one cell and gives what its last expression was."""
+
+    def __init__(self) -> None:
+        self._manager = KernelManager(kernel_name="python3")
+        self._manager.start_kernel()
+        self._client = self._manager.client()
+        self._client.start_channels()
+        self._client.wait_for_ready(timeout=60)
+
+    def run(self, code: str, timeout_s: float = 60.0) -> Any:
+        shown: list[str] = []
+
+        def output(message: dict[str, Any]) -> None:
+            kind, content = message["msg_type"], message["content"]
+            assert kind != "error", "\n".join(content["traceback"])
+            if kind == "execute_result":
+                shown.append(content["data"]["text/plain"])
+            elif kind == "stream":
+                shown.append(f"printed: {content['text']}")
+
+        self._client.execute_interactive(code, timeout=timeout_s, output_hook=output)
+        return shown
+
+    def value(self, expression: str, timeout_s: float = 60.0) -> Any:
+        shown = self.run(f"json.dumps({expression})", timeout_s)
+        assert len(shown) == 1, shown
+        return json.loads(shown[0].strip("'").replace("\\\\", "\\"))
+
+    def close(self) -> None:
+        self._client.stop_channels()
+        self._manager.shutdown_kernel()
+        self._manager.cleanup_resources()
+
+
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[Kernel]:
+    running = Kernel()
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="module")
+def in_call(kernel: Kernel) -> Iterator[Kernel]:
+    assert kernel.run(SETUP) == []
+    yield kernel
+    assert kernel.run("await client.close(); await lab.close()") == []
+
+
+def test_a_cell_that_sleeps_three_seconds_is_not_heard_at_the_far_end(in_call: Kernel) -> None:
+    assert in_call.run("began = time.time(); time.sleep(3); ended = time.time()") == []
+    in_call.run(
+        "await asyncio.sleep(0.3)\n"
+        "log = await lab.network.log()\n"
+        "mine = log[(log['direction'] == 'to_callee') & (log['kind'] == 'rtp')]\n"
+        "seconds = mine.index.as_unit('ns').asi8 / 1e9\n"
+        "seconds = seconds[(seconds > began - 0.1) & (seconds < ended + 0.1)]"
+    )
+    assert in_call.value("len(seconds)") >= 150
+    gap_ms = 1000 * in_call.value("max(b - a for a, b in zip(seconds, seconds[1:]))")
+    assert gap_ms < 60, f"the largest gap in what arrived from us was {gap_ms:.0f} ms"
+    stats = "(await call.stats()).values()"
+    reports = in_call.value(f"[s['packetsLost'] for s in {stats} if s['type'] == 'remote-inbound-rtp']")
+    assert reports == [0]
+
+
+def test_the_busy_time_is_shown_as_lag_and_not_as_a_bad_network(in_call: Kernel) -> None:
+    in_call.run("time.sleep(1.5)\nawait asyncio.sleep(1.2)")
+    lag_ms = in_call.value("float(call.samples['loop_lag_ms'].max())")
+    loss = in_call.value("float(call.samples['loss_in'].max())")
+    assert lag_ms > 1000
+    assert loss == 0
+
+
+def test_the_socket_stays_up_through_a_cell_of_fifty_seconds(in_call: Kernel) -> None:
+    in_call.run("lost.clear()")
+    assert in_call.run("time.sleep(50)", timeout_s=90) == []
+    in_call.run("await asyncio.sleep(0.5)")
+    assert in_call.value("lost") == []
+    assert in_call.value("[client.is_logged_in, call.phase]") == [True, "answered"]
+    in_call.run("await call.hangup(); again = await client.call('echo')")
+    assert in_call.value("again.info.state") == "answered"

@@ -1,0 +1,225 @@
+"""The client over the lab: a real WebSocket, real SIP, real ICE, DTLS-SRTP and RTP."""
+
+import asyncio
+import gc
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from plivo_nb import CallFailed, Client, InvalidState, Lab, LoginFailed, Tone
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+def names(events: list[tuple]) -> list[str]:
+    return [event[0] for event in events]
+
+
+async def until(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.02)
+
+
+async def test_login_tells_by_event_and_by_await(lab: Lab, clients, heard_events) -> None:
+    client = clients()
+    events = heard_events(client)
+    await client.login("alice", lab.password("alice"))
+    assert client.is_logged_in
+    assert names(events) == ["onConnectionChange", "onLogin"]
+    await client.login("alice", lab.password("alice"))
+    assert names(events).count("onLogin") == 1
+    await client.logout()
+    assert not client.is_logged_in
+    assert names(events)[-1] == "onLogout"
+
+
+async def test_a_wrong_password_is_an_authentication_error(clients, heard_events) -> None:
+    client = clients()
+    events = heard_events(client)
+    with pytest.raises(LoginFailed) as failure:
+        await client.login("alice", "wrong")
+    assert failure.value.cause == "Authentication Error"
+    assert ("onLoginFailed", "Authentication Error") in events
+    assert "wrong" not in client.log.to_string()
+
+
+async def test_empty_credentials_are_refused_in_the_documented_words(clients, heard_events) -> None:
+    client = clients()
+    events = heard_events(client)
+    with pytest.raises(LoginFailed):
+        await client.login("", "")
+    assert events == [("onLoginFailed", "Username and password must be filled out")]
+
+
+async def test_no_server_is_a_connection_error(unused_tcp_port: int, clients) -> None:
+    client = clients(registration_domain_socket=[f"ws://127.0.0.1:{unused_tcp_port}"])
+    with pytest.raises(LoginFailed, match=str(unused_tcp_port)) as failure:
+        await client.login("alice", "x")
+    assert failure.value.cause == "Connection Error"
+
+
+async def test_an_unknown_callee_is_not_found(alice: Client, heard_events) -> None:
+    events = heard_events(alice)
+    with pytest.raises(CallFailed) as failure:
+        await alice.call("nobody-here")
+    assert failure.value.cause == "Not Found"
+    assert failure.value.call_info.state == "failed"
+    assert failure.value.call_info.code == 404
+    assert names(events) == ["onCalling", "onCallFailed"]
+
+
+async def test_a_call_to_the_echo_robot_has_sound_numbers_and_one_ending(
+    alice: Client, heard_events, tmp_path
+) -> None:
+    events = heard_events(alice)
+    operation = alice.call("echo", {"X-PH-Test": "hello_1", "Nope": "x"})
+    assert operation.call is not None
+    call = await operation
+    assert call.info.state == "answered"
+    assert call.info.extraHeaders == {"X-PH-Test": "hello_1"}
+    assert alice.get_call_uuid() == call.call_uuid
+    recorder = call.record(tmp_path / "heard.wav")
+    call.play(Tone(440.0))
+    await asyncio.sleep(3.2)
+    samples = call.samples
+    assert len(samples) >= 2
+    assert samples["packets_in"].iloc[-1] == pytest.approx(50, abs=5)
+    assert samples["level_in_dbfs"].iloc[-1] > -30
+    assert samples["loss_in"].max() == 0
+    stats = await alice.get_peer_connection()["pc"].getStats()
+    assert {"inbound-rtp", "outbound-rtp"} <= {entry["type"] for entry in stats.values()}
+    info = await call.hangup()
+    assert info.state == "ended"
+    assert info.originator == "local"
+    assert recorder.seconds > 2.5
+    assert names(events) == ["onCalling", "onCallRemoteRinging", "onCallAnswered", "onCallTerminated"]
+    assert alice.get_call_uuid() is None
+    assert alice.get_last_call_uuid() == call.call_uuid
+    row = alice.calls.iloc[-1]
+    assert row["state"] == "ended"
+    assert row["media_setup_ms"] < 3000
+    assert alice.get_peer_connection() == {"status": "called in wrong state", "pc": None}
+
+
+async def test_bob_answers_alice_and_hangs_up(alice: Client, bob: Client, heard_events) -> None:
+    at_alice, at_bob = heard_events(alice), heard_events(bob)
+    operation = alice.call("bob", {"X-PH-Name": "Alice"})
+    await until(lambda: bob.incoming_calls)
+    caller, headers, info = next(event[1:] for event in at_bob if event[0] == "onIncomingCall")
+    assert caller == "alice@phone.plivo.com"
+    assert {name.lower(): value for name, value in headers.items()} == {"x-ph-name": "Alice"}
+    assert info.direction == "INCOMING"
+    assert bob.get_call_uuid() is None
+    theirs = await bob.answer(info.callUUID)
+    ours = await operation
+    assert ours.call_uuid == theirs.call_uuid
+    assert (await bob.hangup()).originator == "local"
+    assert (await ours.ended).originator == "remote"
+    assert names(at_alice)[-1] == names(at_bob)[-1] == "onCallTerminated"
+
+
+async def test_a_rejected_call_is_busy_for_the_caller(alice: Client, bob: Client, heard_events) -> None:
+    at_bob = heard_events(bob)
+    operation = alice.call("bob")
+    await until(lambda: bob.incoming_calls)
+    assert (await bob.reject()).state == "rejected"
+    with pytest.raises(CallFailed) as failure:
+        await operation
+    assert failure.value.cause == "Busy"
+    assert at_bob[-1][:2] == ("onCallFailed", "Rejected")
+
+
+async def test_a_canceled_call_ends_for_both(alice: Client, bob: Client, heard_events) -> None:
+    at_alice, at_bob = heard_events(alice), heard_events(bob)
+    operation = alice.call("bob")
+    await until(lambda: bob.incoming_calls)
+    assert (await alice.hangup()).state == "canceled"
+    with pytest.raises(CallFailed) as failure:
+        await operation
+    assert failure.value.cause == "Canceled"
+    await until(lambda: not bob.incoming_calls)
+    assert names(at_bob)[-1] == "onIncomingCallCanceled"
+    assert at_alice[-1][:2] == ("onCallFailed", "Canceled")
+
+
+async def test_an_ignored_call_goes_on_ringing_for_the_caller(
+    alice: Client, bob: Client, heard_events
+) -> None:
+    at_alice, at_bob = heard_events(alice), heard_events(bob)
+    operation = alice.call("bob")
+    await until(lambda: bob.incoming_calls)
+    await bob.ignore()
+    assert bob.incoming_calls == []
+    assert names(at_bob)[-1] == "onIncomingCallIgnored"
+    with pytest.raises(InvalidState):
+        await bob.answer()
+    await until(lambda: "onCallRemoteRinging" in names(at_alice))
+    assert not operation.done()
+    await alice.hangup()
+    await asyncio.sleep(0.2)
+    assert names(at_bob)[-1] == "onIncomingCallIgnored"
+    with pytest.raises(CallFailed):
+        await operation
+
+
+async def test_dtmf_goes_by_info_and_arrives_in_order(alice: Client, bob: Client, heard_events) -> None:
+    at_bob = heard_events(bob)
+    operation = alice.call("bob")
+    await until(lambda: bob.incoming_calls)
+    await bob.answer()
+    await operation
+    await alice.send_dtmf("19*#")
+    await until(lambda: names(at_bob).count("onDtmfReceived") == 4)
+    assert "".join(event[1]["tone"] for event in at_bob if event[0] == "onDtmfReceived") == "19*#"
+    with pytest.raises(InvalidState):
+        await alice.send_dtmf("12x")
+    await alice.hangup()
+
+
+async def test_mute_holds_from_before_the_call_and_ends_with_it(alice: Client, bob: Client) -> None:
+    assert alice.mute() is True
+    operation = alice.call("bob")
+    await until(lambda: bob.incoming_calls)
+    theirs = await bob.answer()
+    ours = await operation
+    ours.play(Tone(440.0))
+    await asyncio.sleep(2.2)
+    assert theirs.samples["level_in_dbfs"].iloc[-1] < -70
+    assert ours.samples["muted"].iloc[-1]
+    alice.unmute()
+    await asyncio.sleep(2.2)
+    assert theirs.samples["level_in_dbfs"].iloc[-1] > -30
+    alice.mute()
+    await alice.hangup()
+    assert alice.muted is False
+
+
+@pytest.mark.parametrize(
+    "method", ["answer", "reject", "ignore", "hangup"], ids=lambda name: f"{name} without a call"
+)
+async def test_a_method_in_a_wrong_state_says_what_to_call_instead(alice: Client, method: str) -> None:
+    with pytest.raises(InvalidState):
+        await getattr(alice, method)()
+
+
+async def test_calling_before_login_is_refused(clients) -> None:
+    with pytest.raises(InvalidState, match="login"):
+        await clients().call("echo")
+
+
+async def test_closing_during_a_call_leaves_nothing_behind(lab: Lab, clients) -> None:
+    before = {thread.name for thread in threading.enumerate() if not thread.name.startswith("asyncio")}
+    client = clients()
+    await client.login("carol", lab.password("carol"))
+    call = await client.call("echo")
+    await client.close()
+    assert call.info.state == "ended"
+    gc.collect()
+    after = {thread.name for thread in threading.enumerate() if not thread.name.startswith("asyncio")}
+    assert after <= before
+    tasks = [task for task in asyncio.all_tasks() if task.get_name().startswith("plivo_nb")]
+    assert tasks == []

@@ -1,0 +1,98 @@
+"""The emitter and the snapshot that events carry."""
+
+import asyncio
+import dataclasses
+import logging
+
+import pytest
+
+from plivo_nb.events import CallInfo, Emitter
+
+
+def test_callbacks_run_in_the_order_of_registration() -> None:
+    emitter, heard = Emitter(), []
+    emitter.on("onLogin", lambda: heard.append(1))
+    emitter.on("onLogin")(lambda: heard.append(2))
+    emitter.emit("onLogin")
+    assert heard == [1, 2]
+
+
+def test_once_is_once_and_off_is_off() -> None:
+    emitter, heard = Emitter(), []
+    emitter.once("onLoginFailed", heard.append)
+    emitter.emit("onLoginFailed", "a")
+    emitter.emit("onLoginFailed", "b")
+    emitter.on("onLoginFailed", heard.append)
+    emitter.off("onLoginFailed", heard.append)
+    emitter.on("onLoginFailed", print)
+    emitter.off("onLoginFailed")
+    emitter.emit("onLoginFailed", "c")
+    assert heard == ["a"]
+
+
+def test_a_callback_that_raises_is_logged_with_its_event_and_the_others_run(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    emitter, heard = Emitter(), []
+
+    def broken() -> None:
+        raise RuntimeError("mine")
+
+    emitter.on("onLogout", broken)
+    emitter.on("onLogout", lambda: heard.append("other"))
+    with caplog.at_level(logging.ERROR, logger="plivo_nb"):
+        emitter.emit("onLogout")
+    assert heard == ["other"]
+    assert "onLogout" in caplog.text
+
+
+async def test_a_coroutine_callback_runs_and_its_failure_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    emitter, heard = Emitter(), []
+
+    async def slow(cause: str) -> None:
+        await asyncio.sleep(0)
+        heard.append(cause)
+        raise RuntimeError("later")
+
+    emitter.on("onLoginFailed", slow)
+    with caplog.at_level(logging.ERROR, logger="plivo_nb"):
+        emitter.emit("onLoginFailed", "why")
+        await asyncio.sleep(0.01)
+    assert heard == ["why"]
+    assert "onLoginFailed" in caplog.text
+    await emitter.close()
+
+
+async def test_close_cancels_callbacks_that_still_run() -> None:
+    emitter, ended = Emitter(), []
+
+    async def endless() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(True)
+
+    emitter.on("onLogin", endless)
+    emitter.emit("onLogin")
+    await asyncio.sleep(0)
+    await emitter.close()
+    assert ended == [True]
+
+
+def test_an_unknown_event_and_a_callback_that_is_none_are_refused() -> None:
+    emitter = Emitter()
+    with pytest.raises(ValueError, match="onCallAnswered"):
+        emitter.on("onAnswered", print)
+    with pytest.raises(ValueError, match="function"):
+        emitter.on("onLogin", "print")  # type: ignore[call-overload]
+
+
+def test_call_info_reads_by_attribute_and_by_plivos_key_and_stays_as_it_is() -> None:
+    info = CallInfo("u-1", "OUTGOING", "sip:alice@phone.plivo.com", "echo", "ringing")
+    assert info["callUUID"] == info.callUUID == "u-1"
+    assert dict(info)["state"] == "ringing"
+    assert set(info) >= {"callUUID", "direction", "src", "dest", "extraHeaders", "state"}
+    with pytest.raises(KeyError):
+        info["uuid"]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        info.state = "ended"  # type: ignore[misc]

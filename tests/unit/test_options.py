@@ -1,0 +1,84 @@
+"""Options: defaults, both spellings, and what happens to wrong ones."""
+
+import logging
+
+import pytest
+
+from plivo_nb.errors import InvalidOption
+from plivo_nb.options import PLIVO_SERVERS, Options, plivo_key, read_options
+
+
+def test_the_defaults_are_those_of_the_documentation() -> None:
+    options = read_options(None, {})
+    assert options == Options()
+    assert options.debug == "INFO"
+    assert options.dscp is True
+    assert options.registration_domain_socket == PLIVO_SERVERS
+    assert options.codecs == ("OPUS", "PCMU")
+
+
+def test_plivos_keys_and_pep8_keywords_mean_the_same() -> None:
+    by_key = read_options({"permOnClick": True, "clientRegion": "europe"}, {})
+    by_keyword = read_options(None, {"perm_on_click": True, "client_region": "europe"})
+    assert by_key == by_keyword
+    assert by_key.to_dict()["permOnClick"] is True
+
+
+def test_keywords_win_over_the_dict() -> None:
+    assert read_options({"dscp": True}, {"dscp": False}).dscp is False
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("debug", "LOUD"),
+        ("permOnClick", "yes"),
+        ("clientRegion", "mars"),
+        ("registrationDomainSocket", "ws://127.0.0.1:1"),
+        ("registrationDomainSocket", ["http://127.0.0.1:1"]),
+        ("registrationDomainSocket", []),
+        ("codecs", ["OPUS", "G729"]),
+        ("codecs", "OPUS"),
+        ("iceServers", [{"urls": "ftp:x"}]),
+        ("sampleInterval", 0),
+        ("jitterMaxMs", True),
+        ("maxAverageBitrate", 4.5),
+        ("audioConstraints", {"depth": 1}),
+        ("sound", "loud"),
+    ],
+)
+def test_a_wrong_value_is_named_and_the_default_is_used(
+    name: str, value: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, logger="plivo_nb"):
+        assert read_options({name: value}, {}) == Options()
+    assert len(caplog.records) == 1
+    assert name in caplog.text
+    assert "allowed" in caplog.text
+
+
+def test_an_unknown_option_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, logger="plivo_nb"):
+        assert read_options({"volume": 11}, {}) == Options()
+    assert "volume" in caplog.text
+
+
+def test_strict_raises_instead() -> None:
+    with pytest.raises(InvalidOption, match="debug"):
+        read_options({"debug": "LOUD", "strict": True}, {})
+    with pytest.raises(InvalidOption, match="volume"):
+        read_options(None, {"volume": 11, "strict": True})
+
+
+def test_a_turn_credential_shows_neither_in_a_repr_nor_in_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    good = {"urls": "turn:127.0.0.1", "username": "u", "credential": "hush-hush"}
+    assert "hush-hush" not in repr(read_options({"iceServers": [good]}, {}))
+    with caplog.at_level(logging.WARNING, logger="plivo_nb"):
+        read_options({"iceServers": [{"urls": "x", "credential": "hush-hush"}]}, {})
+    assert "hush-hush" not in caplog.text
+
+
+def test_every_option_has_both_spellings() -> None:
+    assert plivo_key("allow_multiple_incoming_calls") == "allowMultipleIncomingCalls"
+    assert plivo_key("dscp") == "dscp"
+    assert plivo_key("ice_gathering_timeout") == "iceGatheringTimeout"
