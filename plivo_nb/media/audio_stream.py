@@ -30,6 +30,7 @@ Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
 _TICK_S = 0.020
 _RTCP_MEAN_S = 1.0
+_STALL_S = 0.060
 
 
 class AudioStream:
@@ -74,6 +75,7 @@ class AudioStream:
         self._marker = True
         self._source_bytes = 0
         self._last_tick_s: float | None = None
+        self._stalled_until_s = 0.0
         self._rtcp_due_s: float | None = None
         self._silence: dict[int, Pcm] = {}
 
@@ -168,6 +170,8 @@ class AudioStream:
         """
         if self._codec is None:
             return []
+        if self._last_tick_s is not None and now - self._last_tick_s > _STALL_S:
+            self._stalled_until_s = now + _STALL_S
         self._last_tick_s = now
         self._play(now)
         packets: list[bytes] = []
@@ -312,7 +316,8 @@ class AudioStream:
             now: when it arrived.
         """
         # what waited in the socket while our own thread stood still says nothing about the network
-        timed = self._last_tick_s is None or now - self._last_tick_s < 3 * _TICK_S
+        last = self._last_tick_s
+        timed = last is None or (now - last < _STALL_S and now >= self._stalled_until_s)
         self._receiving.receive(data, now, timed)
 
     def receive_rtcp(self, data: bytes, now: float) -> None:
@@ -367,14 +372,9 @@ class AudioStream:
         """Return the highest peaks (in, out) since the last call, in dBFS, for a level display."""
         return self._receiving.meter.take_peak_dbfs(1), self._meter.take_peak_dbfs(1)
 
-    def counters(self, now: float | None = None) -> StreamCounters:
-        """Return all numbers. The two levels are peaks since the last call: one reader only.
-
-        Args:
-            now: monotonic seconds; by default the time of the last tick.
-        """
+    def counters(self) -> StreamCounters:
+        """Return all numbers. The two levels are peaks since the last call: one reader only."""
         remote = self._remote
-        at = now if now is not None else self._last_tick_s
         return StreamCounters(
             codec=self._codec.name if self._codec else "",
             muted=self.muted,
@@ -391,7 +391,7 @@ class AudioStream:
             remote_report_at=remote.report_at,
             level_out_dbfs=self._meter.take_peak_dbfs(0),
             level_in_dbfs=self._receiving.meter.take_peak_dbfs(0),
-            **self._receiving.counts(at if at is not None else 0.0),
+            **self._receiving.counts(),
         )
 
     def stats(self, now: float) -> dict[str, dict[str, Any]]:
@@ -409,7 +409,7 @@ class AudioStream:
             meter=self._meter,
             remote=self._remote,
             receiving=self._receiving,
-            counts=self._receiving.counts(now),
+            counts=self._receiving.counts(),
         )
 
 

@@ -225,6 +225,11 @@ def opus_has_fec(payload: bytes) -> bool:
     return bool(payload[1] >> (7 - frames) & 1)
 
 
+def _whole(samples: int) -> int:
+    """Round up to what libopus can make: multiples of 2.5 ms, 120 ms at most."""
+    return min(_OPUS_MAX_SAMPLES, -(-samples // 120) * 120)
+
+
 def _check(library_result: int, what: str) -> int:
     if library_result < 0:
         raise ValueError(f"libopus could not {what} (error {library_result})")
@@ -302,11 +307,11 @@ class OpusDecoder:
 
     def decode_fec(self, following: bytes, samples: int) -> Pcm:
         """Decode the lost packet from the next one; libopus conceals where there is no redundancy in it."""
-        return self._decode(following, samples, 1)
+        return self._decode(following, _whole(samples), 1)[-samples:]
 
     def conceal(self, samples: int) -> Pcm:
         """Extrapolate (packet loss concealment of libopus)."""
-        return self._decode(None, samples, 0)
+        return self._decode(None, _whole(samples), 0)[:samples]
 
 
 class AvOpusEncoder:

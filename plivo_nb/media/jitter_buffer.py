@@ -139,7 +139,7 @@ class JitterBuffer:
             self._delay.add(transit)
         if self._next is not None and entry.timestamp + entry.samples <= self._next:
             self.late += 1
-            self._late_run += 1
+            self._late_run += timed
             if self._late_run >= _LATE_RUN and not self._entries:
                 self.reset()
             return False
@@ -182,9 +182,11 @@ class JitterBuffer:
                 return self.next(now, queued)
             return self._play(entry, self._next - entry.timestamp)
         gap = entry.timestamp - self._next
-        samples = min(gap, self._frame)
+        lost = self._missing(entry) > 0
+        # the lost packet was as long as the one after it: redundancy is good for a whole packet only
+        samples = min(gap, max(self._frame, entry.samples) if lost else self._frame)
         self._next += samples
-        if self._missing(entry) <= 0:
+        if not lost:
             return Next(Step.GAP, samples)
         return Next(Step.LOST, samples, entry if samples == gap else None)
 

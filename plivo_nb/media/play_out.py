@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,6 +41,8 @@ class PlayOut:
         self._queue: list[Pcm] = []
         self._queued = 0
         self._concealing = False
+        self.silent = False  # the last frame was filled up with comfort noise
+        self.delay_s = math.nan  # play-out delay at the last tick
         self.malformed = 0
         self.total = 0
         self.concealed = 0
@@ -87,6 +90,7 @@ class PlayOut:
 
     def pull(self, now: float) -> Pcm:
         """Return the frame to play in this tick; always 20 ms."""
+        self.delay_s = self.buffer.delay_s(now, self._queued) if self.buffer.playing else math.nan
         if not self._queued:
             pcm = self._step(now)
             if len(pcm) == self.frame:  # the usual case: a packet is a frame
@@ -110,11 +114,13 @@ class PlayOut:
         if step.step is Step.PACKET and step.entry is not None:
             return self._decode(step.entry, step.samples, now, correction)
         if step.step is Step.IDLE:
+            self.silent = True
             return (
                 np.zeros(step.samples, np.int16) if not self.total else self._concealer.comfort(step.samples)
             )
         self.total += step.samples
         if step.step is Step.GAP:
+            self.silent = True
             self._concealing = True  # what is played now teaches nothing about the background
             return self._concealer.comfort(step.samples)
         return self._conceal(step.samples, step.entry)
@@ -131,7 +137,7 @@ class PlayOut:
         self.emitted += len(pcm)
         self.delay_sum_s += len(pcm) * (now - entry.arrival_s + self._queued / self.rate)
         self.target_sum_s += len(pcm) * self.buffer.target_s
-        self._concealing = False
+        self._concealing = self.silent = False
         pcm = self._concealer.good(pcm)
         return self._correct(pcm, correction) if correction else pcm
 
@@ -148,6 +154,7 @@ class PlayOut:
             pcm, silent = np.zeros(samples, np.int16), True
         self.fec_used += payload is not None
         self.concealed += samples
+        self.silent = silent
         if silent:
             self.silent_concealed += samples
         return pcm

@@ -72,7 +72,9 @@ class Receiving:
         current = self.codec
         if codecs and (current is None or current not in codecs):
             same = [c for c in codecs if current is not None and c.name == current.name]
-            if not same:
+            if same and self._play is not None:
+                self._play.codec = same[0]  # another payload type for the same codec
+            else:
                 self._switch(codecs[0])
 
     def _switch(self, codec: Codec) -> None:
@@ -165,7 +167,11 @@ class Receiving:
         if not playing:
             frame = np.zeros(play.frame, np.int16)
         if self.first_packet_s is not None:
-            play.learn(self.meter.measure(frame, self.rate))
+            if play.silent:
+                # noise of our own must not look like sound from there
+                self.meter.silence(0.02)
+            else:
+                play.learn(self.meter.measure(frame, self.rate))
         return frame
 
     def report_blocks(self, remote: RemoteView, now: float) -> tuple[rtcp.ReportBlock, ...]:
@@ -188,7 +194,7 @@ class Receiving:
         )
         return (block,)
 
-    def counts(self, now: float) -> dict[str, Any]:
+    def counts(self) -> dict[str, Any]:
         """Return the received and played fields of `StreamCounters`."""
         source, play = self._source, self._play
         received = self._before["received"] + (source.received if source else 0)
@@ -198,7 +204,6 @@ class Receiving:
             for name, value in _play_counts(play).items():
                 sums[name] += value
         started = play is not None and play.buffer.playing
-        queued = play.queued if play is not None else 0
         return {
             "codec_in": play.codec.name if play is not None else "",
             "packets_received": received,
@@ -209,7 +214,7 @@ class Receiving:
             "header_bytes_received": self.header_bytes,
             "jitter_in_s": source.jitter_s if source is not None and source.received else NAN,
             "sample_rate": self.rate,
-            "playout_delay_s": play.buffer.delay_s(now, queued) if play is not None and started else NAN,
+            "playout_delay_s": play.delay_s if play is not None and started else NAN,
             "target_delay_s": play.buffer.target_s if play is not None and started else NAN,
             **sums,
         }

@@ -128,7 +128,7 @@ class Pair:
 
 
 def speech_like(seconds: float, rate: int, seed: int = 3) -> NDArray[np.int16]:
-    """Make voiced syllables with pauses: a gliding pitch with formants, so that the codecs take it for speech."""
+    """Make voiced syllables with pauses: a gliding pitch with formants, so that codecs take it for speech."""
     generator = np.random.default_rng(seed)
     time = np.arange(round(seconds * rate)) / rate
     pitch = 120 + 30 * np.sin(2 * np.pi * 0.7 * time) + 10 * np.sin(2 * np.pi * 2.3 * time)
