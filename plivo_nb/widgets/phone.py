@@ -37,6 +37,7 @@ class Phone:
 
     Args:
         client: the client whose calls these are. Log it in before or after.
+        dial: what stands in the dial field at first.
 
     Example:
         >>> phone = Phone(client)
@@ -44,12 +45,13 @@ class Phone:
         >>> await phone.call("echo")     # the same as typing echo and clicking Call
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, *, dial: str = "") -> None:
         older = _phones.get(client)
         if older is not None:
             older.close()
         self._client = client
         self._face = phone_face.PhoneFace()
+        self._face.dial.value = dial
         self._chores = Chores(client.loop, self._face.say, "phone")
         self._events: deque[tuple[str, str]] = deque(maxlen=_SHOWN_EVENTS)
         self._state = "Ready"
