@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,15 @@ JITTER_LIMIT_MS, RTT_LIMIT_MS, MOS_LIMIT = 30.0, 400.0, 3.0
 LOSS_LIMITS = {"OPUS": 0.10, "PCMU": 0.20}
 
 
+class CallFigure(Figure):
+    """A matplotlib figure that a notebook shows by itself, with no pyplot and no backend chosen."""
+
+    def _repr_png_(self) -> bytes:
+        target = io.BytesIO()
+        self.savefig(target, format="png", dpi=80)
+        return target.getvalue()
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """A stretch of time in which something was done to the network.
@@ -47,7 +57,7 @@ class Span:
 
 def call_figure(
     samples: pd.DataFrame, impairments: Sequence[Span] = (), *, title: str = "One call, second by second"
-) -> Figure:
+) -> CallFigure:
     """Jitter, round trip, loss and MOS of a call over time, both directions.
 
     Args:
@@ -58,7 +68,7 @@ def call_figure(
     Returns:
         A figure of its own, drawn by Agg: save it, or let it be the last line of a notebook's cell.
     """
-    figure = Figure(figsize=(9.5, 9.0), layout="constrained")
+    figure = CallFigure(figsize=(9.5, 9.0), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize=14, fontweight="bold", color=_INK, x=0.02, ha="left")
     axes: list[Axes] = list(figure.subplots(4, 1, sharex=True))

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
+from plivo_nb.cli.outcome import Outcome, Score, knobs_text, score
 from plivo_nb.client import Client
 from plivo_nb.data import speech_path
 from plivo_nb.errors import CallFailed, LoginFailed
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
     from plivo_nb.call import Call
 
-GOOD_CORRELATION = 0.8
-GOOD_COVERAGE = 0.5
 LOGIN_TIMEOUT_S = 15.0
 BAD_NETWORK = {"loss": 0.10, "delay_ms": 120.0, "jitter_ms": 20.0}
 _TICK_S = 0.25
@@ -75,43 +74,6 @@ class Passage:
     started_at_s: float
     ended_at_s: float
     relay: dict[str, dict[str, int]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """Numbers of a stretch of the call, or of all of it. Losses are 0..1; `relay_*`: dropped by the relay."""
-
-    name: str
-    seconds: float
-    relay_loss_out: float
-    loss_out: float
-    relay_loss_in: float
-    loss_in: float
-    rtt_ms: float
-    mos_min: float
-    mos_mean: float
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of it; `correlation` and `coverage` (`analysis.compare.Match`) of the first, clean part."""
-
-    login_s: float
-    post_dial_delay_s: float
-    media_setup_s: float
-    codec: str
-    packets_sent: int
-    packets_received: int
-    whole: Score
-    phases: tuple[Score, ...]
-    correlation: float
-    coverage: float
-    files: tuple[Path, ...]
-
-    @property
-    def speech_came_back(self) -> bool:
-        """True when what was heard in the clean part is what was sent."""
-        return self.correlation > GOOD_CORRELATION and self.coverage > GOOD_COVERAGE
 
 
 class Watcher(Protocol):
@@ -260,33 +222,6 @@ def _score_of(passage: Passage, samples: pd.DataFrame) -> Score:
     return score(passage.phase.name, passage.phase.seconds, samples[inside], passage.relay)
 
 
-def score(name: str, seconds: float, samples: pd.DataFrame, relay: dict[str, Any]) -> Score:
-    """The numbers of these samples, beside what the relay counted by direction."""
-
-    def total(column: str) -> float:
-        return float(samples[column].sum(min_count=1))
-
-    return Score(
-        name,
-        seconds,
-        relay_loss_out=_dropped(relay.get("to_callee", {})),
-        loss_out=_lost(total("packets_lost_out"), total("packets_out")),
-        relay_loss_in=_dropped(relay.get("to_caller", {})),
-        loss_in=_lost(total("packets_lost_in"), total("packets_in") + total("packets_lost_in")),
-        rtt_ms=float(samples["rtt_ms"].median()),
-        mos_min=float(samples["mos"].min()),
-        mos_mean=float(samples["mos"].mean()),
-    )
-
-
-def _dropped(counters: dict[str, int]) -> float:
-    return _lost(counters.get("rtp_dropped", 0), counters.get("rtp_seen", 0))
-
-
-def _lost(lost: float, all_of_them: float) -> float:
-    return float(lost / all_of_them) if all_of_them > 0 else math.nan
-
-
 def _look_back(
     samples: pd.DataFrame,
     passages: list[Passage],
@@ -308,11 +243,3 @@ def _look_back(
     start, end = (round(at_s * compare.RATE_HZ) for at_s in window_s)
     match = compare.match(heard[start:end], compare.load(speech_path()))
     return match.correlation, match.coverage
-
-
-def knobs_text(knobs: dict[str, Any]) -> str:
-    """What was done to the network, in a few words."""
-    return (
-        f"network: {100 * knobs['loss']:.0f} % loss, {knobs['delay_ms']:.0f} ms delay each way, "
-        f"jitter ±{knobs['jitter_ms']:.0f} ms"
-    )

@@ -10,14 +10,15 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from plivo_nb.cli.demo import GOOD_CORRELATION
+from plivo_nb.cli.outcome import GOOD_CORRELATION
 
 if TYPE_CHECKING:
     from typing import Self
 
     import pandas as pd
 
-    from plivo_nb.cli.demo import Outcome, Phase, Score
+    from plivo_nb.cli.demo import Phase
+    from plivo_nb.cli.outcome import Outcome, Score
 
 _WORDS = ((4.0, "green", "good"), (3.6, "yellow", "fair"), (3.0, "dark_orange", "poor"), (0.0, "red", "bad"))
 _MARKS = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "failed": "[red]failed[/]"}
