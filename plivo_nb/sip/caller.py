@@ -1,0 +1,237 @@
+"""An outgoing call until its answer: the caller's side of INVITE (RFC 3261 sections 9.1, 13.2 and 8.1.3.4).
+
+    calling      INVITE sent        --1xx--> proceeding proceeding                      --2xx--> answered:
+    the dialog of this answer is the call's either       3xx: the next target; other failures, time-out,
+    lost transport: CallFailed either       hang-up: CallFailed(487) at once; behind the user's back CANCEL
+    as soon as a 1xx has come, and
+                 ACK + BYE where a 2xx crossed it
+
+A forking proxy lets several phones ring: each 18x with a new To tag is an early dialog. The first 2xx wins;
+what else answers gets ACK and BYE.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from plivo_nb.sip import session_timer
+from plivo_nb.sip.call import Call
+from plivo_nb.sip.dialog import Dialog
+from plivo_nb.sip.events import Answered, CallFailed, Originator, Progress
+from plivo_nb.sip.exchange import Exchange, ask
+from plivo_nb.sip.message import Request, Response
+from plivo_nb.sip.offer_answer import Move
+from plivo_nb.sip.transaction import TIMEOUT
+from plivo_nb.sip.values import parse_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from plivo_nb.sip.core import Core
+
+_MAX_EARLY_DIALOGS = 20
+_MAX_REDIRECTIONS = 5
+
+
+class OutgoingCall(Call):
+    """A call that we make.
+
+    Args:
+        core: the user agent's core.
+        uri: who is called.
+        body: the offer.
+        headers: further header fields of the INVITE.
+    """
+
+    caller = True
+
+    def __init__(self, core: Core, uri: str, body: bytes, headers: Sequence[tuple[str, str]]) -> None:
+        request = core.begin("INVITE", uri, uri)
+        super().__init__(core, request.call_id)
+        request.body = body
+        for route in core.service_route:
+            request.headers.add("Route", route)
+        for name, value in headers:
+            request.headers.add(name, value)
+        core.finish(request, contact=core.dialog_contact)
+        request.headers.add("Content-Type", "application/sdp")
+        self.session.move(Move.SEND_OFFER, body)
+        self._exchange = Exchange(core, request, self)
+        self._proceeding = False
+        self._cancelled = False
+        self._early: dict[str, Dialog] = {}
+        self._acks: dict[str, Request] = {}
+        self._targets: list[str] = []
+        self._tried = {uri}
+        self._x_call_uuid: str | None = None
+
+    def start(self, now: float) -> None:
+        """Send the INVITE, or fail at once where there is no connection."""
+        if not self.core.up:
+            self._fail(None, "Connection Error", "system", now)
+            return
+        self.limit(now + self.core.config.ring_timeout_s, self._unanswered)
+        self._exchange.start(now)
+
+    # ---- responses
+
+    def on_response(self, response: Response, now: float) -> None:
+        """A response that is no challenge we can answer."""
+        self._x_call_uuid = response.x_call_uuid or self._x_call_uuid
+        if response.status < 200:
+            self._provisional(response, now)
+        elif response.status < 300:
+            self._success(response, now)
+        elif not self.over and not self._redirect(response, now):
+            self._fail(response.status, response.reason, "remote", now, response)
+
+    def _provisional(self, response: Response, now: float) -> None:
+        self._proceeding = True
+        if self.over:
+            self._cancel(now)
+            return
+        tag = response.to.tag
+        if response.status == 100 or self.dialog is not None:
+            return
+        if tag is not None and tag not in self._early and len(self._early) < _MAX_EARLY_DIALOGS:
+            dialog = self._early[tag] = Dialog.of_caller(self._exchange.request, response)
+            self.core.dialogs[dialog.id] = self
+        self.core.emit(
+            Progress(
+                self.key,
+                response.status,
+                response.reason,
+                response.body,
+                response.headers.items(),
+                self._x_call_uuid,
+            )
+        )
+
+    def _success(self, response: Response, now: float) -> None:
+        tag = response.to.tag or ""
+        known = self._acks.get(tag)
+        if known is not None:  # the 2xx again: its ACK was lost
+            self.core.send(known, now)
+            return
+        dialog = Dialog.of_caller(self._exchange.request, response)
+        if tag in self._early:
+            dialog.local_sequence = max(dialog.local_sequence, self._early[tag].local_sequence)
+            dialog.remote_sequence = self._early[tag].remote_sequence
+        self._acks[tag] = self.acknowledge(dialog, self._exchange.request)
+        self.core.send(self._acks[tag], now)
+        if self.over or self.dialog is not None:  # it crossed our CANCEL, or is another fork's answer
+            self.bye(dialog, now)
+        else:
+            self._answered(dialog, response, now)
+
+    def _answered(self, dialog: Dialog, response: Response, now: float) -> None:
+        self.limit(None)
+        for early in self._early.values():
+            self.core.dialogs.pop(early.id, None)
+        self._early.clear()
+        self.dialog = dialog
+        self.core.dialogs[dialog.id] = self
+        self.session.move(Move.RECEIVE_ANSWER, response.body)
+        self.session_timer.restart(session_timer.terms_answered(response), now)
+        self.core.emit(Answered(self.key, response.body, response.headers.items(), self._x_call_uuid))
+
+    def on_no_response(self, timed_out: bool, now: float) -> None:
+        """Nobody answered the INVITE, or the transport was lost before anybody did."""
+        if timed_out:
+            self._fail(408, "Request Timeout", "system", now)
+        else:
+            self._fail(None, "Connection Error", "system", now)
+
+    def dialog_of(self, request: Request) -> Dialog | None:
+        """The answered dialog, or one of the early ones."""
+        return self.dialog or self._early.get(request.from_.tag or "")
+
+    # ---- redirection
+
+    def _redirect(self, response: Response, now: float) -> bool:
+        """Follow a 3xx; after it, a target that fails gives way to the next. True where another one is
+        tried.
+        """
+        if 300 <= response.status < 400:
+            self._targets += _redirections(response)
+        while self._targets and len(self._tried) <= _MAX_REDIRECTIONS and self.core.up:
+            uri = self._targets.pop(0)
+            if uri not in self._tried:
+                self._tried.add(uri)
+                for early in self._early.values():
+                    self.core.dialogs.pop(early.id, None)
+                self._early.clear()
+                self._proceeding = False
+                self._exchange.again(uri, now)
+                return True
+        return False
+
+    # ---- giving up
+
+    def hangup(self, now: float) -> None:
+        """CANCEL before the answer, BYE after it."""
+        if self.dialog is not None:
+            super().hangup(now)
+        else:
+            self._fail(487, "Request Terminated", "local", now)
+
+    def _unanswered(self, now: float) -> None:
+        self._fail(408, "Request Timeout", "system", now)
+
+    def transport_down(self, now: float) -> None:
+        """Responses find no way back over another connection: an unanswered call is over, and cancelled
+        later.
+        """
+        if self.dialog is None:
+            self._fail(None, "Connection Error", "system", now)
+
+    def _fail(
+        self,
+        code: int | None,
+        reason: str,
+        originator: Originator,
+        now: float,
+        response: Response | None = None,
+    ) -> None:
+        if self.over or self.dialog is not None:
+            return
+        self._exchange.may_retry = False
+        self.close(now)
+        headers = [] if response is None else response.headers.items()
+        why = None if response is None else response.reason_header
+        self.core.emit(CallFailed(self.key, code, reason, headers, why, originator, self._x_call_uuid))
+        if self._proceeding and response is None:
+            self._cancel(now)
+
+    def _cancel(self, now: float) -> None:
+        """Send the CANCEL; a server that never ends the INVITE is waited for no longer than 64 T1 (9.1)."""
+        transaction = self._exchange.transaction
+        if self._cancelled or transaction is None or transaction.finished:
+            return
+        self._cancelled = True
+        invite = transaction.request
+        cancel = Request("CANCEL", invite.uri)
+        for name in ("Via", "Max-Forwards", "Route", "To", "From", "Call-ID"):
+            for value in invite.headers.get_all(name):
+                cancel.headers.add(name, value)
+        cancel.headers.add("CSeq", f"{invite.cseq.sequence} CANCEL")
+        cancel.headers.add("User-Agent", self.core.config.product)
+        ask(self.core, cancel, lambda response, timed_out, at: None, now)
+        self.core.timers.start(now + TIMEOUT, lambda at: transaction.expire())
+
+
+def _redirections(response: Response) -> list[str]:
+    """The SIP targets of a 3xx, the best first; URIs that carry headers are passed over."""
+    ranked = []
+    for contact in response.contacts:
+        try:
+            weight = float(contact.parameters.get("q") or 1.0)
+        except ValueError:
+            weight = 1.0
+        if contact.uri != "*" and "?" not in contact.uri:
+            try:
+                parse_uri(contact.uri)
+            except ValueError:
+                continue
+            ranked.append((weight, contact.uri))
+    return [uri for _, uri in sorted(ranked, key=lambda pair: -pair[0])]

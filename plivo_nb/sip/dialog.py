@@ -1,0 +1,114 @@
+"""Dialogs: what two user agents remember of each other from the INVITE to the BYE (RFC 3261 section 12)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from plivo_nb.sip.message import Request, Response
+from plivo_nb.sip.values import NameAddr, parse_uri
+
+if TYPE_CHECKING:
+    from sipmessage import CSeq
+
+DialogId = tuple[str, str, str]  # Call-ID, local tag, remote tag
+
+
+class Dialog:
+    """One dialog, early or confirmed. Make it with `of_caller` or `of_callee`.
+
+    `local` and `remote` are the From and To values with their tags, as every request in the dialog carries
+    them; `target` is where the other side wants its requests (its Contact), `route` the proxies that want
+    to see them.
+    """
+
+    __slots__ = ("call_id", "id", "local", "local_sequence", "remote", "remote_sequence", "route", "target")
+
+    def __init__(
+        self,
+        identity: DialogId,
+        local: str,
+        remote: str,
+        target: str,
+        route: list[str],
+        local_sequence: int,
+        remote_sequence: int | None,
+    ) -> None:
+        self.id = identity
+        self.call_id = identity[0]
+        self.local = local
+        self.remote = remote
+        self.target = target
+        self.route = route
+        self.local_sequence = local_sequence
+        self.remote_sequence = remote_sequence
+
+    @classmethod
+    def of_caller(cls, request: Request, response: Response) -> Dialog:
+        """The dialog that a 101-299 to our INVITE makes (section 12.1.2)."""
+        contacts = response.contacts
+        return cls(
+            (request.call_id, request.from_.tag or "", response.to.tag or ""),
+            request.headers.get("From") or "",
+            response.headers.get("To") or "",
+            contacts[0].uri if contacts else request.uri,
+            list(reversed(response.values("Record-Route"))),
+            request.cseq.sequence,
+            None,
+        )
+
+    @classmethod
+    def of_callee(cls, request: Request, local_tag: str) -> Dialog:
+        """The dialog that our 101-299 to an INVITE makes (section 12.1.1)."""
+        caller, contacts = request.from_, request.contacts
+        return cls(
+            (request.call_id, local_tag, caller.tag or ""),
+            f"{request.headers.get('To')};tag={local_tag}",
+            request.headers.get("From") or "",
+            contacts[0].uri if contacts else caller.uri,
+            request.values("Record-Route"),
+            0,
+            request.cseq.sequence,
+        )
+
+    @staticmethod
+    def id_of(request: Request) -> DialogId:
+        """The dialog that a received request belongs to, seen from here."""
+        return request.call_id, request.to.tag or "", request.from_.tag or ""
+
+    def next_sequence(self) -> int:
+        """The CSeq number of our next request."""
+        self.local_sequence += 1
+        return self.local_sequence
+
+    def in_order(self, cseq: CSeq) -> bool:
+        """Whether a request of the other side is newer than all before it; if so, remember it (12.2.2)."""
+        if self.remote_sequence is not None and cseq.sequence <= self.remote_sequence:
+            return False
+        self.remote_sequence = cseq.sequence
+        return True
+
+    def refresh(self, message: Request | Response) -> None:
+        """Take the new Contact of a re-INVITE, or of its 2xx, as the target."""
+        contacts = message.contacts
+        if contacts and contacts[0].uri != "*":
+            self.target = contacts[0].uri
+
+    def request(self, method: str, sequence: int) -> Request:
+        """Start a request in this dialog: its URI, Route, To, From, Call-ID and CSeq (section 12.2.1.1).
+
+        A first route without ``lr`` is a strict router, as RFC 2543 had them: it becomes the Request-URI
+        and the target moves to the end of the route.
+        """
+        uri, route = self.target, self.route
+        if route:
+            first = NameAddr.parse(route[0]).uri
+            if "lr" not in parse_uri(first).parameters:
+                uri, route = first, [*route[1:], f"<{self.target}>"]
+        request = Request(method, uri)
+        for value in route:
+            request.headers.add("Route", value)
+        request.headers.add("To", self.remote)
+        request.headers.add("From", self.local)
+        request.headers.add("Call-ID", self.call_id)
+        request.headers.add("CSeq", f"{sequence} {method}")
+        return request

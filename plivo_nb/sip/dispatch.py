@@ -1,0 +1,132 @@
+"""Where a received request goes: the order of checks of RFC 3261 section 8.2, then its dialog or its
+method.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from plivo_nb.sip import session_timer
+from plivo_nb.sip.callee import CallReceived
+from plivo_nb.sip.core import EXTENSIONS, METHODS
+from plivo_nb.sip.dialog import Dialog
+from plivo_nb.sip.events import MessageReceived
+
+if TYPE_CHECKING:
+    from plivo_nb.sip.core import Core
+    from plivo_nb.sip.message import Request
+    from plivo_nb.sip.transaction import ServerTransaction
+
+_PACKAGES = ("keep-alive", "message-summary")  # NOTIFY without a subscription that servers send
+_Refusal = tuple[int, list[tuple[str, str]]]
+
+
+class Dispatcher:
+    """Takes every well-formed request."""
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+
+    def request(self, request: Request, now: float) -> None:
+        """Find who it is for, or answer it here."""
+        core = self.core
+        transaction = core.layer.receive_request(request, now)
+        if request.method == "ACK":
+            call = core.dialogs.get(Dialog.id_of(request))
+            if call is not None:
+                call.receive_ack(request, now)
+            return
+        if transaction is None:
+            return
+        if request.method == "CANCEL":
+            self._cancel(request, transaction, now)
+            return
+        refusal = self._inspect(request)
+        if refusal is not None:
+            core.respond(transaction, refusal[0], now, headers=refusal[1])
+        elif request.to.tag is not None:
+            self._in_dialog(request, transaction, now)
+        else:
+            self._outside(request, transaction, now)
+
+    def _cancel(self, request: Request, transaction: ServerTransaction, now: float) -> None:
+        meant = self.core.layer.cancelled_by(request)
+        self.core.respond(transaction, 481 if meant is None else 200, now)
+        if meant is not None and meant.on_cancel is not None:
+            meant.on_cancel(request, now)
+
+    def _inspect(self, request: Request) -> _Refusal | None:
+        """Method, Request-URI, required extensions, body: sections 8.2.1 to 8.2.3."""
+        if request.method not in METHODS:
+            return 405, [("Allow", ",".join(METHODS))]
+        if request.uri.partition(":")[0].lower() not in ("sip", "sips", "tel"):
+            return 416, []
+        unknown = [value for value in request.values("Require") if value.lower() not in EXTENSIONS]
+        if unknown:
+            return 420, [("Unsupported", ", ".join(unknown))]
+        if request.headers.get("Content-Encoding") not in (None, "", "identity"):
+            return 415, [("Accept-Encoding", "identity")]
+        if request.method == "INVITE" and request.body and request.content_type != "application/sdp":
+            return 415, [("Accept", "application/sdp")]
+        accepted = {value.partition(";")[0].strip().lower() for value in request.values("Accept")}
+        wanted = accepted & {"application/sdp", "application/*", "*/*"}
+        if request.method == "INVITE" and "Accept" in request.headers and not wanted:
+            return 406, []
+        return None
+
+    def _in_dialog(self, request: Request, transaction: ServerTransaction, now: float) -> None:
+        call = self.core.dialogs.get(Dialog.id_of(request))
+        if call is None:
+            self.core.respond(transaction, 481, now)
+        elif not call.in_order(request):
+            self.core.respond(transaction, 500, now, reason="CSeq Out of Order")
+        elif request.method in ("INVITE", "BYE", "INFO"):
+            call.receive(request, transaction, now)
+        else:
+            self._anywhere(request, transaction, now)
+
+    def _outside(self, request: Request, transaction: ServerTransaction, now: float) -> None:
+        core = self.core
+        if core.layer.merged(request):
+            core.respond(transaction, 482, now)
+        elif request.method == "INVITE":
+            self._invite(request, transaction, now)
+        elif request.method in ("BYE", "INFO"):
+            core.respond(transaction, 481, now)
+        else:
+            self._anywhere(request, transaction, now)
+
+    def _invite(self, request: Request, transaction: ServerTransaction, now: float) -> None:
+        core = self.core
+        if session_timer.too_small(request):
+            core.respond(transaction, 422, now, headers=[("Min-SE", str(session_timer.MIN_INTERVAL_S))])
+        elif not request.contacts or request.contacts[0].uri == "*":
+            core.respond(transaction, 400, now, reason="Contact Needed")
+        elif len(core.calls) >= core.config.max_calls:
+            core.respond(transaction, 486, now)
+        else:
+            key = request.call_id
+            if key in core.calls:  # we call ourselves through a proxy
+                key = f"{key};{request.from_.tag}"
+            CallReceived(core, key, request, transaction).start(now)
+
+    def _anywhere(self, request: Request, transaction: ServerTransaction, now: float) -> None:
+        """OPTIONS, MESSAGE and NOTIFY, in a dialog or outside."""
+        core = self.core
+        if request.method == "OPTIONS":
+            headers = [
+                ("Allow", ",".join(METHODS)),
+                ("Accept", "application/sdp"),
+                ("Accept-Encoding", "identity"),
+                ("Supported", ",".join(EXTENSIONS)),
+            ]
+            core.respond(transaction, 200, now, headers=headers)
+        elif request.method == "MESSAGE":
+            core.respond(transaction, 200, now)
+            core.emit(MessageReceived(request.from_.uri, request.content_type, request.body))
+        else:
+            event = (request.headers.get("Event") or "").partition(";")[0].strip().lower()
+            if event in _PACKAGES:
+                core.respond(transaction, 200, now)
+            else:
+                core.respond(transaction, 489, now, headers=[("Allow-Events", ", ".join(_PACKAGES))])

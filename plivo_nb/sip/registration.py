@@ -1,0 +1,230 @@
+"""Registration: keeping the server's knowledge of where we are (RFC 3261 section 10, RFC 5626).
+
+    off           --register-->    registering registering   --2xx-->         registered, until its refresh
+    is due    --3xx-6xx--> off: RegistrationFailed registered    --due-->         refreshing (the binding
+    still holds) refreshing    --2xx-->         registered      --5xx, 408, nothing--> again after a pause;
+    failed when it ran out any           --unregister-->  leaving --any answer--> off: Unregistered
+
+A lost socket takes the binding's way away, so a new one means to register again at once.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from plivo_nb.sip.events import Registered, RegistrationFailed, Unregistered
+from plivo_nb.sip.exchange import ask
+from plivo_nb.sip.message import Request, Response
+from plivo_nb.sip.values import NameAddr, parse_uri
+
+if TYPE_CHECKING:
+    from plivo_nb.sip.core import Core
+    from plivo_nb.sip.timers import Timer
+
+_FIRST_PAUSE_S = 2.0
+_LAST_PAUSE_S = 20.0
+_MAX_INTERVAL_TRIES = 3
+_WORDS = {
+    401: "Authentication Error",
+    407: "Authentication Error",
+    403: "Rejected",
+    603: "Rejected",
+    404: "Not Found",
+    604: "Not Found",
+    408: "Request Timeout",
+    410: "Unavailable",
+    480: "Unavailable",
+}
+
+
+class Standing(Enum):
+    """Where a registration is."""
+
+    OFF = "off"
+    REGISTERING = "registering"
+    REGISTERED = "registered"
+    REFRESHING = "refreshing"
+    LEAVING = "leaving"
+
+
+class Registration:
+    """The one registration of a user agent."""
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self.standing = Standing.OFF
+        self.bound_until: float | None = None  # when the server forgets us
+        self._known = False  # the user was told Registered and nothing since
+        self._attempt = 0  # names the REGISTER whose answer counts
+        self._sequence = 0
+        self._call_id = ""
+        self._tag = ""
+        self._expires_s = core.config.expires_s
+        self._interval_tries = 0
+        self._pause_s = _FIRST_PAUSE_S
+        self._timer: Timer | None = None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the user wants to be registered."""
+        return self.standing not in (Standing.OFF, Standing.LEAVING)
+
+    def start(self, now: float, *, anew: bool) -> None:
+        """Register, or refresh. `anew`: with other credentials than before."""
+        if anew or not self._call_id:
+            self._call_id, self._tag, self._sequence = self.core.token(22), self.core.token(10), 0
+            self._known, self.bound_until = False, None
+        self._expires_s = self.core.config.expires_s
+        self._interval_tries = 0
+        self._pause_s = _FIRST_PAUSE_S
+        self.standing = Standing.REFRESHING if self._known else Standing.REGISTERING
+        self._send(now)
+
+    def stop(self, now: float) -> None:
+        """Remove our binding."""
+        self._cancel_timer()
+        if self.standing is Standing.LEAVING:
+            return
+        before, self.standing = self.standing, Standing.LEAVING
+        self._attempt += 1
+        if before is Standing.OFF or not self.core.up:
+            self._left()
+        else:
+            self._send(now)
+
+    def transport_up(self, now: float) -> None:
+        """A new socket: the way to us has to be made known again."""
+        if self.wanted:
+            self.standing = Standing.REFRESHING if self._known else Standing.REGISTERING
+            self._pause_s = _FIRST_PAUSE_S
+            self._send(now)
+
+    def transport_down(self, now: float) -> None:
+        """The socket is lost; what was asked for waits for the next one."""
+        self._cancel_timer()
+        self._attempt += 1
+        if self.standing is Standing.LEAVING:
+            self._left()
+
+    # ---- REGISTER
+
+    def _send(self, now: float) -> None:
+        self._cancel_timer()
+        if not self.core.up:
+            return
+        expires_s = 0 if self.standing is Standing.LEAVING else self._expires_s
+        core = self.core
+        request = Request("REGISTER", f"sip:{core.config.domain}")
+        request.headers.add("To", f"<{core.address}>")
+        request.headers.add("From", f"<{core.address}>;tag={self._tag}")
+        request.headers.add("Call-ID", self._call_id)
+        request.headers.add("CSeq", f"{self._next_sequence()} REGISTER")
+        contact = f'<{core.contact_uri}>;+sip.ice;reg-id=1;+sip.instance="<{core.instance_id}>"'
+        core.finish(request, contact=f"{contact};expires={expires_s}")
+        request.headers.add("Expires", str(expires_s))
+        self._attempt += 1
+        attempt = self._attempt
+
+        def done(response: Response | None, timed_out: bool, at: float) -> None:
+            if attempt == self._attempt:
+                self._answered(response, timed_out, at)
+
+        ask(core, request, done, now, self._next_sequence)
+
+    def _next_sequence(self) -> int:
+        self._sequence += 1
+        return self._sequence
+
+    def _answered(self, response: Response | None, timed_out: bool, now: float) -> None:
+        if self.standing is Standing.LEAVING:
+            self._left()
+        elif response is None:
+            self._refused(
+                408 if timed_out else None, "Request Timeout" if timed_out else "Connection Error", now
+            )
+        elif response.status < 300:
+            self._bound(response, now)
+        elif response.status == 423 and self._longer(response):
+            self._send(now)
+        else:
+            self._refused(response.status, response.reason, now, response)
+
+    def _longer(self, response: Response) -> bool:
+        """Ask for the interval that the server wants at least (section 10.2.8)."""
+        least = _seconds(response.headers.get("Min-Expires"))
+        self._interval_tries += 1
+        if least is None or least <= self._expires_s or self._interval_tries > _MAX_INTERVAL_TRIES:
+            return False
+        self._expires_s = least
+        return True
+
+    def _bound(self, response: Response, now: float) -> None:
+        expires_s = self._granted(response)
+        self.core.service_route = response.values("Service-Route")
+        self.standing = Standing.REGISTERED
+        self.bound_until = now + expires_s
+        self._pause_s = _FIRST_PAUSE_S
+        # Before it runs out, and not all phones of a kernel (or of a world) at once.
+        due = now + expires_s * (0.75 + 0.15 * self.core.random.random())
+        self._timer = self.core.timers.start(due, self._refresh)
+        refreshed, self._known = self._known, True
+        self.core.emit(Registered(float(expires_s), refreshed))
+
+    def _granted(self, response: Response) -> int:
+        """The seconds that the server gives our Contact; a 200 lists the account's others too."""
+        for contact in response.contacts:
+            ours = contact.parameters.get("+sip.instance") == f"<{self.core.instance_id}>"
+            if ours or _same_place(contact, self.core.contact_uri):
+                seconds = _seconds(contact.parameters.get("expires"))
+                if seconds:
+                    return seconds
+        return _seconds(response.headers.get("Expires")) or self._expires_s
+
+    def _refresh(self, now: float) -> None:
+        self.standing = Standing.REFRESHING if self._known else Standing.REGISTERING
+        self._send(now)
+
+    def _refused(self, code: int | None, reason: str, now: float, response: Response | None = None) -> None:
+        passing = code is None or code in (408, 430, 480) or 500 <= code < 600
+        if (self.standing is Standing.REGISTERING and self.bound_until is None) or not passing:
+            self.standing = Standing.OFF
+            self._known, self.bound_until = False, None
+            self.core.emit(RegistrationFailed(code, _word(code), reason))
+            return
+        if self._known and self.bound_until is not None and now >= self.bound_until:
+            self._known = False
+            self.core.emit(RegistrationFailed(code, _word(code), reason))
+        wait = _seconds(response.headers.get("Retry-After")) if response is not None else None
+        pause = min(float(wait), 60.0) if wait else self._pause_s
+        self._pause_s = min(2 * self._pause_s, _LAST_PAUSE_S)
+        self._timer = self.core.timers.start(now + pause, self._refresh)
+
+    def _left(self) -> None:
+        self.standing = Standing.OFF
+        self._known, self.bound_until = False, None
+        self.core.service_route = []
+        self.core.emit(Unregistered())
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _word(code: int | None) -> str:
+    return "Connection Error" if code is None or code == 503 else _WORDS.get(code, "SIP Failure Code")
+
+
+def _seconds(value: str | None) -> int | None:
+    match = None if value is None else re.match(r"[ \t]*([0-9]{1,10})", value)
+    return None if match is None else min(int(match[1]), 2**31)
+
+
+def _same_place(contact: NameAddr, uri: str) -> bool:
+    try:
+        theirs, ours = parse_uri(contact.uri), parse_uri(uri)
+    except ValueError:
+        return False
+    return (theirs.user, theirs.host.lower(), theirs.port) == (ours.user, ours.host.lower(), ours.port)

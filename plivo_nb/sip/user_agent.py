@@ -1,0 +1,395 @@
+"""The user agent: messages and time in, messages and events out; no socket, no clock, no thread.
+
+    agent = UserAgent(UserAgentConfig())
+    agent.transport_up(now)                       # the caller opened a WebSocket
+    agent.register("alice", "secret", now)
+    for text in agent.outgoing(): socket.send(text)
+    agent.receive(text, now)                      # each frame that comes
+    agent.advance(now)                            # not later than agent.next_deadline()
+    for event in agent.events(): ...
+
+`now` is in seconds on any monotonic clock, the same for all calls. After a stall give first what was
+received meanwhile, then advance: else answers that are there already count as missing. A method about a
+call that is over does nothing: its final event is on its way, or was read already.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from plivo_nb.sip.callee import CallReceived
+from plivo_nb.sip.caller import OutgoingCall
+from plivo_nb.sip.core import Core, UserAgentConfig
+from plivo_nb.sip.digest import Credentials
+from plivo_nb.sip.dispatch import Dispatcher
+from plivo_nb.sip.events import (
+    Answered,
+    CallFailed,
+    Canceled,
+    Confirmed,
+    Ended,
+    Event,
+    IncomingCall,
+    InfoAnswered,
+    InfoReceived,
+    MessageReceived,
+    NoAnswer,
+    Originator,
+    Progress,
+    Registered,
+    RegistrationFailed,
+    Reinvite,
+    ReinviteAnswered,
+    ReinviteFailed,
+    Rejected,
+    RequestAnswered,
+    RequestFailed,
+    TransportSilent,
+    Unregistered,
+)
+from plivo_nb.sip.exchange import ask
+from plivo_nb.sip.message import MalformedMessage, Request, Response, parse
+from plivo_nb.sip.registration import Registration, Standing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from plivo_nb.sip.call import Call
+    from plivo_nb.sip.digest import Random
+    from plivo_nb.sip.timers import Timer
+    from plivo_nb.sip.trace import Trace
+
+__all__ = [
+    "Answered",
+    "CallFailed",
+    "Canceled",
+    "Census",
+    "Confirmed",
+    "Counters",
+    "Ended",
+    "Event",
+    "IncomingCall",
+    "InfoAnswered",
+    "InfoReceived",
+    "MessageReceived",
+    "NoAnswer",
+    "Originator",
+    "Progress",
+    "Registered",
+    "RegistrationFailed",
+    "Reinvite",
+    "ReinviteAnswered",
+    "ReinviteFailed",
+    "Rejected",
+    "RequestAnswered",
+    "RequestFailed",
+    "TransportSilent",
+    "Unregistered",
+    "UserAgent",
+    "UserAgentConfig",
+]
+
+
+@dataclass(slots=True)
+class Counters:
+    """What the agent has seen so far."""
+
+    received: int = 0
+    sent: int = 0
+    malformed: int = 0
+    malformed_answered: int = 0
+    unmatched_responses: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """What the agent holds at this moment; all zero when everything is over."""
+
+    calls: int
+    dialogs: int
+    transactions: int
+
+
+class UserAgent:
+    """One SIP endpoint: an account, its registration and its calls.
+
+    Args:
+        config: how it behaves.
+        random: a seeded `random.Random` makes it repeatable; by default the system's source.
+    """
+
+    def __init__(self, config: UserAgentConfig | None = None, *, random: Random | None = None) -> None:
+        self._core = Core(config or UserAgentConfig(), random)
+        self._registration = Registration(self._core)
+        self._dispatcher = Dispatcher(self._core)
+        self._keepalive: Timer | None = None
+        self._heard_at = 0.0
+        self.counters = Counters()
+
+    # ---- the pump
+
+    def transport_up(self, now: float) -> None:
+        """A socket is open: what waited is sent, the registration is made known again."""
+        core = self._core
+        if core.up:
+            self.transport_down(now)
+        core.up = True
+        core.unpark(now)
+        core.layer.restored(now)
+        self._registration.transport_up(now)
+        self._heard_at = now
+        self._keepalive = core.timers.start(now + core.config.keepalive_s, self._keep_alive)
+
+    def transport_down(self, now: float) -> None:
+        """The socket is lost. Answered calls go on; what waits for an answer fails; nothing is sent
+        meanwhile.
+        """
+        core = self._core
+        if not core.up:
+            return
+        core.up = False
+        core.heard()
+        core.outbox.clear()
+        if self._keepalive is not None:
+            self._keepalive.cancel()
+        self._registration.transport_down(now)
+        for call in list(core.calls.values()):
+            call.transport_down(now)
+        core.layer.broken(now)
+
+    def receive(self, text: str | bytes, now: float) -> None:
+        """Take one SIP message from the wire. Whatever it is, nothing is raised.
+
+        Args:
+            text: one WebSocket frame; white space only is a keep-alive.
+            now: when it came.
+        """
+        self._core.heard()
+        self._heard_at = now
+        if not text.strip():
+            return
+        self.counters.received += 1
+        try:
+            message = parse(text)
+        except MalformedMessage as error:
+            self._refuse_malformed(text, error, now)
+            return
+        self._core.trace.add(now, "in", _as_text(text), message)
+        if isinstance(message, Request):
+            self._dispatcher.request(message, now)
+        elif not self._core.layer.receive_response(message, now):
+            self.counters.unmatched_responses += 1
+
+    def _refuse_malformed(self, text: str | bytes, error: MalformedMessage, now: float) -> None:
+        """Count it, and answer it where an answer is due, without a transaction (section 8.2.7)."""
+        self.counters.malformed += 1
+        self._core.trace.add(now, "in", _as_text(text), None)
+        reply = error.reply(self._core.token(10))
+        if reply is not None and self._core.up:
+            self.counters.malformed_answered += 1
+            self._core.outbox.append(str(reply))
+            self._core.trace.add(now, "out", self._core.outbox[-1], reply)
+
+    def next_deadline(self) -> float | None:
+        """When `advance` wants to be called next; None: not before something else happens."""
+        return self._core.timers.next_deadline()
+
+    def advance(self, now: float) -> None:
+        """Let time pass: fire all timers that are due."""
+        self._core.timers.advance(now)
+
+    def outgoing(self) -> list[str]:
+        """Drain what is to be sent, in order."""
+        texts, self._core.outbox = self._core.outbox, []
+        self.counters.sent += len(texts)
+        return texts
+
+    def events(self) -> list[Event]:
+        """Drain what happened, in order."""
+        events, self._core.events = self._core.events, []
+        return events
+
+    def _keep_alive(self, now: float) -> None:
+        """Ask a silent server whether it is there; any answer will do."""
+        config = self._core.config
+        if now - self._heard_at >= config.keepalive_s and self._registration.standing is Standing.REGISTERED:
+            uri = f"sip:{config.domain}"
+            request = self._core.finish(self._core.begin("OPTIONS", uri, uri))
+            ask(self._core, request, lambda response, timed_out, at: None, now)
+            self._heard_at = now
+        due = max(self._heard_at, now - config.keepalive_s / 2) + config.keepalive_s
+        self._keepalive = self._core.timers.start(due, self._keep_alive)
+
+    # ---- what is going on
+
+    @property
+    def trace(self) -> Trace:
+        """Every message, masked and bounded."""
+        return self._core.trace
+
+    @property
+    def registered(self) -> bool:
+        """Whether the server has a binding of ours, as far as we know."""
+        return self._registration.standing in (Standing.REGISTERED, Standing.REFRESHING)
+
+    @property
+    def address(self) -> str:
+        """Our own SIP URI."""
+        return self._core.address
+
+    @property
+    def contact(self) -> str:
+        """The URI that the server is told to reach us at."""
+        return self._core.contact_uri
+
+    @property
+    def live_calls(self) -> list[str]:
+        """The keys of all calls that have not had their final event."""
+        return list(self._core.calls)
+
+    @property
+    def calls(self) -> Census:
+        """How many calls, dialogs and transactions are alive."""
+        return Census(len(self._core.calls), len(self._core.dialogs), len(self._core.layer))
+
+    # ---- registration
+
+    def register(self, username: str, password: str, now: float) -> None:
+        """Register this account and keep it registered; waits for a transport where there is none.
+
+        Raises:
+            ValueError: the name has a line break or NUL in it.
+        """
+        if not username or any(char in username for char in "\r\n\0"):
+            raise ValueError("A user name is not empty and has no line break in it.")
+        core = self._core
+        old = core.credentials
+        same = old is not None and (old.username, old.password) == (username, password)
+        core.credentials = Credentials(username, password, core.random)
+        self._registration.start(now, anew=not same)
+
+    def unregister(self, now: float) -> None:
+        """Remove our binding; `Unregistered` follows, at the latest when the request times out."""
+        self._registration.stop(now)
+
+    # ---- calls
+
+    def invite(self, target: str, body: bytes, headers: Sequence[tuple[str, str]], now: float) -> str:
+        """Call somebody.
+
+        Args:
+            target: 'echo', '+14155550100', 'bob@host' or a SIP URI.
+            body: the SDP offer.
+            headers: further header fields, such as X-PH-*.
+            now: the time.
+
+        Returns:
+            The key of the call in all events and methods: its Call-ID.
+
+        Raises:
+            ValueError: no SIP URI can be made of the target, or a header would break the message.
+        """
+        call = OutgoingCall(self._core, self._core.target_uri(target), body, headers)
+        call.start(now)
+        return call.key
+
+    def _call(self, key: str) -> Call | None:
+        return self._core.calls.get(key)
+
+    def _ringing(self, key: str) -> CallReceived | None:
+        call = self._core.calls.get(key)
+        return call if isinstance(call, CallReceived) else None
+
+    def ring(self, call: str, now: float) -> None:
+        """Send 180 Ringing."""
+        if ringing := self._ringing(call):
+            ringing.provisional(180, b"", now)
+
+    def progress(self, call: str, body: bytes, now: float) -> None:
+        """Send 183 Session Progress with early media."""
+        if ringing := self._ringing(call):
+            ringing.provisional(183, body, now)
+
+    def accept(self, call: str, body: bytes, now: float) -> None:
+        """Answer with 200; `Confirmed` follows with the ACK."""
+        if ringing := self._ringing(call):
+            ringing.accept(body, now)
+
+    def reject(self, call: str, now: float, code: int = 486, reason: str | None = None) -> None:
+        """Refuse with a 3xx-6xx."""
+        if ringing := self._ringing(call):
+            ringing.reject(now, code, reason)
+
+    def ignore(self, call: str, now: float) -> None:
+        """Send no final response: a CANCEL or our timer (408) ends it."""
+
+    def hangup(self, call: str, now: float) -> None:
+        """End it: CANCEL before the answer, BYE after it, 486 for one that rings here."""
+        if known := self._call(call):
+            known.hangup(now)
+
+    def info(self, call: str, content_type: str, body: bytes, now: float) -> None:
+        """Send an INFO in the call; `InfoAnswered` follows."""
+        if known := self._call(call):
+            known.info(content_type, body, now)
+
+    def reinvite(self, call: str, body: bytes, now: float) -> None:
+        """Offer a change of the session; `ReinviteAnswered` or `ReinviteFailed` follows."""
+        if known := self._call(call):
+            known.reinvite(body, now)
+
+    def accept_reinvite(self, call: str, body: bytes, now: float) -> None:
+        """Answer the offer that `Reinvite` brought."""
+        if known := self._call(call):
+            known.accept_reinvite(body, now)
+
+    def reject_reinvite(self, call: str, code: int, now: float) -> None:
+        """Refuse the offer that `Reinvite` brought; the call goes on as it was."""
+        if known := self._call(call):
+            known.reject_reinvite(code, now)
+
+    # ---- requests outside calls
+
+    def message(self, target: str, content_type: str, body: bytes, now: float) -> str:
+        """Send a MESSAGE (RFC 3428); `RequestAnswered` or `RequestFailed` follows with the key returned."""
+        return self._ask("MESSAGE", target, content_type, body, now)
+
+    def options(self, target: str, now: float) -> str:
+        """Ask what somebody can do; `RequestAnswered` or `RequestFailed` follows with the key returned."""
+        return self._ask("OPTIONS", target, "", b"", now)
+
+    def _ask(self, method: str, target: str, content_type: str, body: bytes, now: float) -> str:
+        core, uri = self._core, self._core.target_uri(target)
+        request = core.begin(method, uri, uri)
+        for route in core.service_route:
+            request.headers.add("Route", route)
+        core.finish(request)
+        request.body = body
+        if content_type:
+            request.headers.add("Content-Type", content_type)
+        key = request.call_id
+
+        def done(response: Response | None, timed_out: bool, at: float) -> None:
+            if response is None:
+                core.emit(
+                    RequestFailed(key, method, None, "Request Timeout" if timed_out else "Connection Error")
+                )
+            elif response.status < 300:
+                core.emit(RequestAnswered(key, method, response.status, response.content_type, response.body))
+            else:
+                core.emit(RequestFailed(key, method, response.status, response.reason))
+
+        if core.up:
+            ask(core, request, done, now)
+        else:
+            done(None, False, now)
+        return key
+
+    def __repr__(self) -> str:
+        standing = self._registration.standing.value
+        return f"<UserAgent {self._core.address} {standing}, {len(self._core.calls)} calls>"
+
+
+def _as_text(data: str | bytes) -> str:
+    return data if isinstance(data, str) else data.decode("utf-8", "replace")
