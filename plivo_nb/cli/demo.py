@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from plivo_nb.cli.outcome import Outcome, Score, knobs_text, score
 from plivo_nb.client import Client
 from plivo_nb.data import speech_path
-from plivo_nb.errors import CallFailed, LoginFailed
+from plivo_nb.errors import LoginFailed, PlivoError
 from plivo_nb.lab import Lab
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ async def _talk(plan: Plan, call: Call, lab: Lab | None, watcher: Watcher) -> li
     """Let the call go on through its phases.
 
     Raises:
-        CallFailed: it ended before its time.
+        PlivoError: it ended before its time.
     """
     passages: list[Passage] = []
     before_s = 0.0
@@ -192,9 +192,7 @@ async def _talk(plan: Plan, call: Call, lab: Lab | None, watcher: Watcher) -> li
             await asyncio.sleep(min(_TICK_S, left_s))
             if ended.done():
                 info = await ended
-                raise CallFailed(
-                    "ended early", info, f"The call ended before its time: {info.reason or info.state}."
-                )
+                raise PlivoError(f"The call ended before its time: {info.reason or info.state}.")
             elapsed_s = before_s + phase.seconds - max(0.0, until - time.monotonic())
             watcher.tick(phase, elapsed_s, plan.seconds, call.samples)
         before_s += phase.seconds

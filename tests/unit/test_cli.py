@@ -72,7 +72,6 @@ INFO = CallInfo(
         (LoginFailed("Rejected"), "Login failed: Rejected."),
         (CallFailed("Not Found", INFO), "The call to nobody was not answered: Not Found (there is nobody"),
         (CallFailed("Busy"), "The call was not answered: Busy."),
-        (CallFailed("ended early", INFO, "The call ended before its time: RTP Timeout."), "before its time"),
         (LabError("The lab did not start."), "The lab did not start."),
     ],
 )
