@@ -95,7 +95,7 @@ class MediaSession:
         """The SDP text of an offer; with `ice_restart`, of one with new ICE credentials."""
         async with self._negotiating:
             await self.transport.gather(controlling=True, restart=ice_restart)
-            self._offered = sdp.offered_formats(self._config.codecs, self._config.max_average_bitrate_bps)
+            self._offered = sdp.offered_formats(self._config.codecs)
             return sdp.build_offer(self._local("actpass", "sendrecv", "0"), self._offered)
 
     async def create_answer(self) -> str:

@@ -1,0 +1,155 @@
+"""DTLS-SRTP over aiortc (RFC 5763, 5764), with what it lacks; only this file touches its private side.
+
+What is worked around here, and until when (aiortc 1.16):
+
+- No ICE restart: `Switch` stands where RTCDtlsTransport wants an RTCIceTransport, and the connection beneath
+  it can be exchanged. Until https://github.com/aiortc/aiortc/issues/211.
+- RTP costs a task switch and a second parse for each packet: `protect` and `unprotect` are called directly.
+  As long as RTP is our own.
+- A refused certificate is only logged, and a handshake may last for ever: `DtlsSrtp` gives the reason, and a
+  limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any, cast
+
+import pylibsrtp
+from aiortc import RTCCertificate, RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport
+from aiortc.rtcdtlstransport import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from plivo_nb.media.ice import IceConnection
+
+
+class Switch:
+    """What DTLS records go through: the ICE connection of the moment."""
+
+    role = "controlled"  # aiortc asks only where the DTLS role is left open; ours never is
+
+    def __init__(self) -> None:
+        self.connection: IceConnection | None = None
+        self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    def deliver(self, data: bytes) -> None:
+        """Take in one record."""
+        self._queue.put_nowait(data)
+
+    def close(self) -> None:
+        """Wake whoever waits for records."""
+        self._queue.put_nowait(None)
+
+    async def _recv(self) -> bytes:
+        data = await self._queue.get()
+        if data is None:
+            raise ConnectionError("the transport is closed")
+        return data
+
+    async def _send(self, data: bytes) -> None:
+        if self.connection is None:
+            raise ConnectionError("there is no path")
+        await self.connection.send(data)
+
+
+class DtlsSrtp(RTCDtlsTransport):
+    """A DTLS association for its keys; the records go through `switch`, the packets do not.
+
+    Args:
+        switch: where records go.
+        on_state: called with (state, detail): connecting, connected, failed, closed; detail is a sentence.
+    """
+
+    def __init__(self, switch: Switch, on_state: Callable[[str, str], None]) -> None:
+        certificate = RTCCertificate.generateCertificate()
+        super().__init__(cast(Any, switch), [certificate])
+        self._switch = switch
+        self._on_state = on_state
+        self._reason = ""
+        first = certificate.getFingerprints()[0]
+        self.fingerprint = (first.algorithm, first.value)
+
+    @property
+    def role(self) -> str:
+        """client, server, or unknown before the handshake (W3C RTCDtlsRole)."""
+        return "unknown" if self._role == "auto" else self._role
+
+    @property
+    def connected(self) -> bool:
+        """Whether packets can be protected."""
+        return self._state is State.CONNECTED
+
+    async def handshake(
+        self, fingerprints: Sequence[tuple[str, str]], client: bool, timeout_s: float
+    ) -> None:
+        """Agree on keys with a peer that holds one of these certificates; `on_state` tells how it went.
+
+        Args:
+            fingerprints: (hash name, value) pairs of the peer's description; all must match.
+            client: whether we speak first.
+            timeout_s: when to give up.
+        """
+        self._set_role("client" if client else "server")
+        prints = [RTCDtlsFingerprint(algorithm=name, value=value) for name, value in fingerprints]
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.start(RTCDtlsParameters(fingerprints=prints))
+        except TimeoutError:
+            self._reason = "The other side did not answer the DTLS handshake."
+            self._set_state(State.FAILED)
+
+    def protect(self, data: bytes) -> bytes | None:
+        """The SRTP or SRTCP packet of an RTP or RTCP packet; None when it cannot be made."""
+        try:
+            return self._tx_srtp.protect_rtcp(data) if is_rtcp(data) else self._tx_srtp.protect(data)
+        except pylibsrtp.Error:
+            return None
+
+    def unprotect(self, data: bytes) -> bytes | None:
+        """The RTP or RTCP packet of an SRTP or SRTCP packet; None when it is forged, replayed, too early."""
+        session = cast(Any, self._rx_srtp)
+        if session is None:
+            return None
+        try:
+            packet: bytes = session.unprotect_rtcp(data) if is_rtcp(data) else session.unprotect(data)
+        except pylibsrtp.Error:
+            return None
+        return packet
+
+    async def close(self) -> None:
+        """Tell the other side, and end the task that reads records."""
+        pump = self._task
+        with contextlib.suppress(ConnectionError):
+            await self.stop()
+        self._switch.close()
+        if pump is not None:
+            await asyncio.gather(pump, return_exceptions=True)
+
+    def _validate_peer_identity(self, remoteParameters: RTCDtlsParameters) -> None:
+        self._reason = (
+            "The other side's certificate does not match the fingerprint of its SDP: "
+            "the audio might go to somebody else, so the call is not connected."
+        )
+        super()._validate_peer_identity(remoteParameters)
+        if self._state is not State.FAILED:
+            self._reason = ""
+
+    def _set_state(self, state: State) -> None:
+        before = self._state
+        super()._set_state(state)
+        if state is before:
+            return
+        detail = ""
+        if state is State.FAILED:
+            detail = self._reason or "The DTLS handshake with the other side failed."
+        elif state is State.CLOSED:
+            detail = "The DTLS association is closed."
+        self._on_state(self.state, detail)
+
+
+def is_rtcp(data: bytes) -> bool:
+    """Tell RTCP from RTP where both use one port (RFC 5761 section 4)."""
+    return 192 <= data[1] <= 223

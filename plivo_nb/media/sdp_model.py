@@ -1,0 +1,178 @@
+"""What a session description says, as values (RFC 8866, 8839): the types of `plivo_nb.media.sdp`."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
+Setup = Literal["actpass", "active", "passive"]
+Kind = Literal["offer", "answer", "pranswer"]
+
+PROFILE = "UDP/TLS/RTP/SAVPF"
+TELEPHONE_EVENT = "telephone-event"
+
+
+class IncompatibleSDP(ValueError):
+    """A session description that we cannot work with; the message is one sentence for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One ICE candidate (RFC 8839 section 5.1). `protocol` in lower case; `type` host, srflx, relay…"""
+
+    foundation: str
+    component: int
+    protocol: str
+    priority: int
+    address: str
+    port: int
+    type: str
+    related_address: str | None = None
+    related_port: int | None = None
+    tcp_type: str | None = None
+
+    @classmethod
+    def parse(cls, value: str) -> Candidate:
+        """Read what stands after ``a=candidate:``; ValueError when it is none."""
+        words = value.split()
+        if len(words) < 8 or words[6] != "typ":
+            raise ValueError(f"not a candidate: {value!r}")
+        extras = dict(zip(words[8::2], words[9::2], strict=False))
+        related_port = extras.get("rport")
+        return cls(
+            foundation=words[0],
+            component=int(words[1]),
+            protocol=words[2].lower(),
+            priority=int(words[3]),
+            address=words[4],
+            port=int(words[5]),
+            type=words[7],
+            related_address=extras.get("raddr"),
+            related_port=None if related_port is None else int(related_port),
+            tcp_type=extras.get("tcptype"),
+        )
+
+    def __str__(self) -> str:
+        text = (
+            f"{self.foundation} {self.component} {self.protocol} {self.priority} "
+            f"{self.address} {self.port} typ {self.type}"
+        )
+        if self.related_address is not None:
+            text += f" raddr {self.related_address} rport {self.related_port or 0}"
+        if self.tcp_type is not None:
+            text += f" tcptype {self.tcp_type}"
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One RTP payload format: `name` as registered (opus, PCMU, telephone-event), `clock_rate` in Hz."""
+
+    payload_type: int
+    name: str
+    clock_rate: int
+    channels: int = 1
+    parameters: str = ""
+
+    def is_called(self, name: str) -> bool:
+        """Format names compare without case (RFC 8866 section 6.6)."""
+        return self.name.lower() == name.lower()
+
+    def parameter(self, name: str) -> str | None:
+        """One parameter of a=fmtp, such as ``useinbandfec``; None when it is not there."""
+        for item in self.parameters.split(";"):
+            key, _, value = item.strip().partition("=")
+            if key.lower() == name.lower():
+                return value
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One m= section as its answer needs it: a section that is not ours is answered with port 0."""
+
+    media: str
+    profile: str
+    formats: str
+    mid: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDescription:
+    """What the other side said about its audio, normalised.
+
+    `index` says which of `sections` is the audio described here. `setup` is what the DTLS role follows from;
+    where the peer said nothing usable it is what makes the call work.
+    """
+
+    ice_ufrag: str
+    ice_pwd: str
+    ice_lite: bool
+    candidates: tuple[Candidate, ...]
+    fingerprints: tuple[tuple[str, str], ...]
+    setup: Setup
+    direction: Direction
+    formats: tuple[Format, ...]
+    mid: str | None
+    bundled: bool
+    ssrc: int | None
+    cname: str | None
+    ptime_ms: int | None
+    sections: tuple[Section, ...]
+    index: int
+
+    def audio(self, names: Sequence[str]) -> tuple[Format, ...]:
+        """The formats among `names` (OPUS, PCMU), in the peer's order.
+
+        Raises:
+            IncompatibleSDP: there is none.
+        """
+        wanted = {name.lower() for name in names}
+        common = tuple(f for f in self.formats if f.name.lower() in wanted and _usual_clock(f))
+        if not common:
+            theirs = ", ".join(f"{f.name}/{f.clock_rate}" for f in self.formats) or "none"
+            raise IncompatibleSDP(
+                f"There is no common codec: we have {', '.join(names)}, the other side has {theirs}."
+            )
+        return common
+
+    def telephone_events(self, audio: Sequence[Format]) -> tuple[Format, ...]:
+        """The telephone-event formats (RFC 4733) whose clock is that of one of the formats `audio`."""
+        clocks = {f.clock_rate for f in audio}
+        return tuple(f for f in self.formats if f.is_called(TELEPHONE_EVENT) and f.clock_rate in clocks)
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """Our side of a description. `version` grows by one with each description that differs from the last."""
+
+    ice_ufrag: str
+    ice_pwd: str
+    candidates: tuple[Candidate, ...]
+    fingerprint: tuple[str, str]
+    ssrc: int
+    cname: str
+    setup: Setup = "actpass"
+    direction: Direction = "sendrecv"
+    mid: str | None = "0"
+    session_id: int = 1
+    version: int = 1
+    max_average_bitrate_bps: int = 48_000
+
+
+def is_address(text: str) -> bool:
+    """Whether a candidate's address is one: peers also send names (mDNS), which cannot be reached as such."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _usual_clock(f: Format) -> bool:
+    return f.clock_rate == (48000 if f.is_called("opus") else 8000)
