@@ -117,6 +117,7 @@ SAMPLES: tuple[Column, ...] = (
     ),
     Column("playout_delay_ms", "float", "ms", "Time a packet waits in the jitter buffer", "jitter buffer"),
     Column("discarded", "float", "packets", "Packets that arrived too late to be played", "jitter buffer"),
+    Column("source_bytes", "float", "bytes", "RTP payload sent in the interval that the source gave", "RTP"),
     Column(
         "loop_lag_ms",
         "float",

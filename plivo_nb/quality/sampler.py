@@ -31,6 +31,7 @@ class CounterSnapshot:
         bytes_received: RTP payload bytes, without headers.
         packets_sent: RTP packets sent.
         bytes_sent: RTP payload bytes, without headers.
+        source_bytes: those of them that were made of what the source gave: no filler, nothing while muted.
         concealed_samples: play-out samples that were made up because nothing was there to play.
         remote_packets_lost: the far end's cumulative loss of what we send (RTCP report block).
         remote_packets_expected: how many of our packets the far end expected up to its last report:
@@ -56,6 +57,7 @@ class CounterSnapshot:
     bytes_received: float = NAN
     packets_sent: float = NAN
     bytes_sent: float = NAN
+    source_bytes: float = NAN
     concealed_samples: float = NAN
     remote_packets_lost: float = NAN
     remote_packets_expected: float = NAN
@@ -108,6 +110,7 @@ class SampleRow:
     concealed_ms: float
     playout_delay_ms: float
     discarded: float
+    source_bytes: float
 
     def values(self) -> dict[str, float | str | bool]:
         """Column name to value, all but the two times."""
@@ -152,6 +155,7 @@ class Sampler:
             bytes_received=0,
             packets_sent=0,
             bytes_sent=0,
+            source_bytes=0,
             concealed_samples=0,
         )
         self._reported = (0.0, 0.0)  # lost and expected by the far end's last report
@@ -214,6 +218,7 @@ class Sampler:
             / snapshot.sample_rate_hz,
             playout_delay_ms=delay_ms,
             discarded=discarded,
+            source_bytes=snapshot.source_bytes - last.source_bytes,
         )
 
     def _remote_loss(self, snapshot: CounterSnapshot) -> float:

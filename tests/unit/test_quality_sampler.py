@@ -20,6 +20,7 @@ FIRST = CounterSnapshot(
     bytes_received=4_000,
     packets_sent=51,
     bytes_sent=4_080,
+    source_bytes=4_000,
     concealed_samples=0,
     sample_rate_hz=48_000,
     jitter_s=0.004,
@@ -41,6 +42,7 @@ def test_first_interval_counts_from_the_beginning():
     assert row.time_utc_ns == 1_001_000_000_000
     assert row.time_monotonic_s == 101.0
     assert (row.packets_in, row.packets_out, row.packets_lost_in) == (50, 51, 0)
+    assert row.source_bytes == 4_000
     assert row.bitrate_in_kbps == pytest.approx(32.0)
     assert row.bitrate_out_kbps == pytest.approx(32.64)
     assert row.rtt_ms == pytest.approx(100)
