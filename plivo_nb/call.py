@@ -56,6 +56,11 @@ class Call:
     # ------------------------------------------------------------ what it is
 
     @property
+    def client(self) -> Client:
+        """The client whose call this is."""
+        return self._client
+
+    @property
     def info(self) -> CallInfo:
         """A snapshot with Plivo's keys: callUUID, direction, src, dest, state, extraHeaders."""
         return self._session.now_info()
@@ -141,9 +146,11 @@ class Call:
         finished = asyncio.Event()
         event_loop = self._client.loop
         if isinstance(source, (str, os.PathLike)):
-            source = AudioFile(
-                os.fspath(source), loop=loop, on_end=lambda: event_loop.call_soon_threadsafe(finished.set)
-            )
+
+            def file_ended() -> None:
+                event_loop.call_soon_threadsafe(finished.set)
+
+            source = AudioFile(os.fspath(source), loop=loop, on_end=file_ended)
             self._owned.append(source)
         else:
             finished.set()

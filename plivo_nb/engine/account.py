@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from plivo_nb.engine import causes
 from plivo_nb.errors import LoginFailed, MediaError, PlaneDied
 from plivo_nb.plane import wire
-from plivo_nb.sip import user_agent as sip
+from plivo_nb.sip import events as sip
+from plivo_nb.sip.user_agent import UserAgent, UserAgentConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +54,7 @@ class Account:
         *,
         on_sip_event: Callable[[sip.Event], None],
         on_restored: Callable[[], None],
-        config: sip.UserAgentConfig | None = None,
+        config: UserAgentConfig | None = None,
     ) -> None:
         self._engine = engine
         self._servers = servers
@@ -62,8 +63,8 @@ class Account:
         self._log = log
         self._on_sip_event = on_sip_event
         self._on_restored = on_restored
-        self._config = config or sip.UserAgentConfig()
-        self._ua = sip.UserAgent(self._config)
+        self._config = config or UserAgentConfig()
+        self._ua = UserAgent(self._config)
         self._socket: int | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._login: asyncio.Future[None] | None = None
@@ -135,7 +136,7 @@ class Account:
 
     # ------------------------------------------------------------ the SIP core's pump
 
-    def sip(self, action: Callable[[sip.UserAgent, float], _T]) -> _T:
+    def sip(self, action: Callable[[UserAgent, float], _T]) -> _T:
         """Run `action(user_agent, now)` and send what comes of it."""
         result = action(self._ua, self._engine.loop.time())
         self._pump()

@@ -17,13 +17,14 @@ from plivo_nb.engine import causes
 from plivo_nb.errors import CallFailed, MediaError, PlaneDied
 from plivo_nb.events import CallInfo, CallState, Direction
 from plivo_nb.plane import wire
-from plivo_nb.sip import user_agent as sip
+from plivo_nb.sip.user_agent import UserAgent
 
 if TYPE_CHECKING:
     from plivo_nb.engine.engine import Engine
     from plivo_nb.media.sinks import Sink
     from plivo_nb.media.sources import Source
     from plivo_nb.quality.sampler import SampleRow
+    from plivo_nb.sip import events as sip
 
 _logger = logging.getLogger("plivo_nb.session")
 
@@ -47,7 +48,7 @@ DTMF_TYPE = "application/dtmf-relay"
 DTMF_MS = 100
 DTMF_GAP_MS = 70
 
-SipAction = Callable[[Callable[[sip.UserAgent, float], Any]], Any]
+SipAction = Callable[[Callable[[UserAgent, float], Any]], Any]
 Emit = Callable[..., None]
 
 
@@ -360,21 +361,17 @@ class Session:
         reason = event.protocol_reason
         ending = {
             "originator": event.originator,
-            "code": event.code,
-            "reason": (reason.text if reason else None) or event.reason,
+            "reason": self.cause or (reason.text if reason else None) or event.reason or None,
             "protocol": reason.protocol if reason else None,
         }
-        if self.cause is not None:
-            ending["reason"] = self.cause
         if self.answered.done() and not self.answered.cancelled() and self.answered.exception() is None:
-            info = self.info("ended", **ending)
+            info = self.info("ended", code=event.code, **ending)
             self._finish(info, "onCallTerminated", info)
         elif self.hung_up:
             self._end_unanswered("canceled", causes.CANCELED, originator="local")
         else:
-            code = ending.pop("code")
-            cause = self.cause or causes.of_sip(code, event.originator)
-            self._end_unanswered("failed", cause, code=code, **ending)
+            cause = self.cause or causes.of_sip(event.code, event.originator)
+            self._end_unanswered("failed", cause, code=event.code, **ending)
 
     def fail(self, cause: str, sentence: str) -> None:
         """End the call for a reason of our own, such as media that does not come."""
@@ -551,7 +548,7 @@ class Session:
             self.fail(causes.WEBRTC_ERROR, detail or f"The {what.upper()} connection could not be made.")
 
 
-def _send_info(key: str, body: bytes, ua: sip.UserAgent, now: float) -> None:
+def _send_info(key: str, body: bytes, ua: UserAgent, now: float) -> None:
     ua.info(key, DTMF_TYPE, body, now)
 
 

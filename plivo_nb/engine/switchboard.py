@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from plivo_nb.engine.session import DTMF_TYPE, Session
-from plivo_nb.sip import user_agent as sip
+from plivo_nb.sip import events as sip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
