@@ -45,7 +45,10 @@ class Call:
         self.session_timer = SessionTimer(core.timers, self._refresh, self._expired)
         self.outgoing: OutgoingReinvite | None = None
         self.incoming: IncomingReinvite | None = None
-        core.calls[key] = self
+
+    def enter(self) -> None:
+        """Let the user name it from now on."""
+        self.core.calls[self.key] = self
 
     def limit(self, at: float | None, action: Callable[[float], None] | None = None) -> None:
         """Set, move or lift the time by which the call must have been answered."""

@@ -43,11 +43,12 @@ class CallReceived(Call):
         self._tag = core.token(10)
         self._early = Dialog.of_callee(request, self._tag)
         self._hangup_after_ack = False
-        core.dialogs[self._early.id] = self
 
     def start(self, now: float) -> None:
         """Say 100, tell the user, start the timer."""
         request, core = self.request, self.core
+        self.enter()
+        core.dialogs[self._early.id] = self
         core.respond(self.transaction, 100, now)
         self.transaction.on_cancel = self._cancelled
         self.limit(now + self._patience(), self._unanswered)

@@ -31,6 +31,13 @@ if TYPE_CHECKING:
 
 _MAX_EARLY_DIALOGS = 20
 _MAX_REDIRECTIONS = 5
+_OURS = frozenset(
+    (
+        *("via", "max-forwards", "to", "from", "call-id", "cseq", "contact", "route", "record-route"),
+        *("content-type", "content-length", "allow", "supported", "user-agent", "require"),
+        *("authorization", "proxy-authorization"),
+    )
+)
 
 
 class OutgoingCall(Call):
@@ -52,6 +59,8 @@ class OutgoingCall(Call):
         for route in core.service_route:
             request.headers.add("Route", route)
         for name, value in headers:
+            if name.lower() in _OURS:
+                raise ValueError(f"{name} is made by the user agent itself.")
             request.headers.add(name, value)
         core.finish(request, contact=core.dialog_contact)
         request.headers.add("Content-Type", "application/sdp")
@@ -67,6 +76,7 @@ class OutgoingCall(Call):
 
     def start(self, now: float) -> None:
         """Send the INVITE, or fail at once where there is no connection."""
+        self.enter()
         if not self.core.up:
             self._fail(None, "Connection Error", "system", now)
             return

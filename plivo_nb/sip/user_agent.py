@@ -290,6 +290,7 @@ class UserAgent:
         Raises:
             ValueError: no SIP URI can be made of the target, or a header would break the message.
         """
+        _check(body)
         call = OutgoingCall(self._core, self._core.target_uri(target), body, headers)
         call.start(now)
         return call.key
@@ -308,11 +309,13 @@ class UserAgent:
 
     def progress(self, call: str, body: bytes, now: float) -> None:
         """Send 183 Session Progress with early media."""
+        _check(body)
         if ringing := self._ringing(call):
             ringing.provisional(183, body, now)
 
     def accept(self, call: str, body: bytes, now: float) -> None:
         """Answer with 200; `Confirmed` follows with the ACK."""
+        _check(body)
         if ringing := self._ringing(call):
             ringing.accept(body, now)
 
@@ -331,16 +334,19 @@ class UserAgent:
 
     def info(self, call: str, content_type: str, body: bytes, now: float) -> None:
         """Send an INFO in the call; `InfoAnswered` follows."""
+        _check(body)
         if known := self._call(call):
             known.info(content_type, body, now)
 
     def reinvite(self, call: str, body: bytes, now: float) -> None:
         """Offer a change of the session; `ReinviteAnswered` or `ReinviteFailed` follows."""
+        _check(body)
         if known := self._call(call):
             known.reinvite(body, now)
 
     def accept_reinvite(self, call: str, body: bytes, now: float) -> None:
         """Answer the offer that `Reinvite` brought."""
+        _check(body)
         if known := self._call(call):
             known.accept_reinvite(body, now)
 
@@ -360,6 +366,7 @@ class UserAgent:
         return self._ask("OPTIONS", target, "", b"", now)
 
     def _ask(self, method: str, target: str, content_type: str, body: bytes, now: float) -> str:
+        _check(body)
         core, uri = self._core, self._core.target_uri(target)
         request = core.begin(method, uri, uri)
         for route in core.service_route:
@@ -393,3 +400,8 @@ class UserAgent:
 
 def _as_text(data: str | bytes) -> str:
     return data if isinstance(data, str) else data.decode("utf-8", "replace")
+
+
+def _check(body: bytes) -> None:
+    """A text frame carries UTF-8: other bodies would fail at a worse moment. Raises ValueError."""
+    body.decode("utf-8")
