@@ -59,6 +59,7 @@ class Call:
     answered_at: float | None = None
     headers: list[tuple[str, str]] = field(default_factory=list)
     return_headers: bool = False
+    early_media_s: float = 0.0
 
     def leg(self, tag: str | None) -> Leg | None:
         """The leg of that tag."""
@@ -100,6 +101,7 @@ class Transaction:
     canceled: bool = False
     last: Response | None = None
     done: bool = False
+    held: tuple[Branch, Response] | None = None
     gone_at: float | None = None
 
 

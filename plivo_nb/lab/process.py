@@ -167,6 +167,29 @@ class Lab:
 
         return Client(**self.options(**more))
 
+    async def call(
+        self, user: str, n: int = 1, headers: Mapping[str, str] | None = None, role: str = "echo"
+    ) -> list[dict[str, Any]]:
+        """Have robots ring a user, with `n` calls at once.
+
+        Args:
+            user: an account, such as ``"alice"``; she must be logged in somewhere.
+            n: how many calls.
+            headers: X-PH headers to send along.
+            role: what the robot does once it is answered; the number of a robot that talks, such as ``echo``.
+
+        Returns:
+            Once each call rings or has failed, a dict for each: ``robot``, ``call_uuid``, ``state``
+            (``ringing`` or ``failed``) and ``cause``.
+
+        Raises:
+            LabError: no such role, or no robots.
+        """
+        calls: list[dict[str, Any]] = await self._do(
+            "call", user=user, n=n, headers=dict(headers) if headers else None, role=role
+        )
+        return calls
+
     async def status(self) -> dict[str, Any]:
         """Who is registered, which calls there are, what the network is set to."""
         status: dict[str, Any] = await self._do("status")

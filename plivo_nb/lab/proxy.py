@@ -143,6 +143,8 @@ class Proxy:
         if transaction.done or transaction.canceled:
             return
         transaction.canceled = True
+        if transaction.held is not None and transaction.call is not None:
+            self._drop_held(transaction, transaction.call)
         if not any(branch.final is None for branch in transaction.branches):
             self.reply(transaction, 487, now)
             return
@@ -196,13 +198,35 @@ class Proxy:
             call.state, call.answered_at = "answered", now
             self.calls[call.call_id] = call
             self._emit(Happened("call-answered", call.callee_name, call_uuid=call.call_uuid))
-        self._pass_back(transaction, branch, response, now)
+        if call is not None and transaction.initial and call.early_media_s > 0:
+            self._hold(transaction, branch, response, now)
+        else:
+            self._pass_back(transaction, branch, response, now)
         for other in transaction.branches:
             if other.final is None:
                 other.cancel_wanted = True
         self._cancel_branches(transaction, only_wanted=True)
         if call is not None and transaction.request.method == "BYE":
             self.end(call, f"BYE from the {self._side_of(transaction, call)}")
+
+    def _hold(self, transaction: Transaction, branch: Branch, response: Response, now: float) -> None:
+        """Early media: the answer goes on as a 183 now, and as itself when the time for that is over."""
+        early = response.copy()
+        early.status, early.reason = 183, "Session Progress"
+        self._pass_back(transaction, branch, early, now)
+        transaction.held = (branch, response)
+        assert transaction.call is not None
+        transaction.deadline = now + transaction.call.early_media_s
+
+    def _drop_held(self, transaction: Transaction, call: Call) -> None:
+        """The caller has given up during early media: acknowledge the answer and end the call for it."""
+        assert transaction.held is not None
+        _, response = transaction.held
+        callee = call.leg(response.to.tag)
+        if callee is not None and callee.socket is not None and callee.contact is not None:
+            ack = self._of_our_own("ACK", call, call.caller, callee, call.caller.cseq)
+            self._send(callee.socket, ack)
+            self.send_bye(call, call.caller, callee)
 
     def _give_best(self, transaction: Transaction, now: float) -> None:
         """Pass on the best of the failures: a 6xx, else the lowest (RFC 3261 section 16.7 step 6)."""
@@ -248,6 +272,8 @@ class Proxy:
                 self._forget(transaction)
             elif transaction.canceled:
                 self.reply(transaction, 487, now)
+            elif transaction.held is not None:
+                self._pass_back(transaction, *transaction.held, now)
             else:
                 self._cancel_branches(transaction)
                 self.reply(transaction, 408, now)
@@ -268,13 +294,7 @@ class Proxy:
         if to.socket is None or to.contact is None:
             return
         gone.cseq += 1
-        bye = Request("BYE", to.contact, Headers())
-        bye.headers.add("Via", f"SIP/2.0/WS {self.host}:{self.port};branch={self._new_branch()}")
-        bye.headers.add("Max-Forwards", "70")
-        bye.headers.add("From", gone.address)
-        bye.headers.add("To", to.address)
-        bye.headers.add("Call-ID", call.call_id)
-        bye.headers.add("CSeq", f"{gone.cseq} BYE")
+        bye = self._of_our_own("BYE", call, gone, to, gone.cseq)
         bye.headers.add("Reason", 'SIP;cause=408;text="The other side is gone"')
         self._send(to.socket, bye)
 
@@ -313,6 +333,17 @@ class Proxy:
         transaction.branches.append(branch)
         self._branches[branch_id] = (transaction, branch)
         self._send(socket, copy)
+
+    def _of_our_own(self, method: str, call: Call, sender: Leg, to: Leg, cseq: int) -> Request:
+        """A request along a dialog, made in the sender's name."""
+        request = Request(method, to.contact or "", Headers())
+        request.headers.add("Via", f"SIP/2.0/WS {self.host}:{self.port};branch={self._new_branch()}")
+        request.headers.add("Max-Forwards", "70")
+        request.headers.add("From", sender.address)
+        request.headers.add("To", to.address)
+        request.headers.add("Call-ID", call.call_id)
+        request.headers.add("CSeq", f"{cseq} {method}")
+        return request
 
     def _hop_by_hop(self, branch: Branch, method: str, to: str) -> Request:
         """An ACK or CANCEL of our own for a branch (RFC 3261 sections 9.1 and 17.1.1.3)."""

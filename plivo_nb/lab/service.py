@@ -11,9 +11,10 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from plivo_nb.errors import LabError
-from plivo_nb.lab.calls import Happened, RouteWanted, SwitchEvent
+from plivo_nb.lab.calls import RouteWanted, SwitchEvent
 from plivo_nb.lab.control import ControlServer
 from plivo_nb.lab.network import Network
+from plivo_nb.lab.robots import PREFIX, Robots
 from plivo_nb.lab.server import SipServer
 from plivo_nb.lab.switch import HOST, Switch
 
@@ -42,6 +43,7 @@ class LabService:
         self.url = ""
         self.control_url: str | None = None
         self._control = ControlServer(token, self.handle) if token is not None else None
+        self._robots: Robots | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._loop = asyncio.get_running_loop()
         self._commands: dict[str, Callable[..., Any]] = {
@@ -51,6 +53,7 @@ class LabService:
             "network.settings": lambda: self.network.settings,
             "network.counters": self.network.counters,
             "network.log": self.network.log,
+            "call": self._call,
             "network.history": lambda: list(self.network.history),
         }
 
@@ -70,12 +73,19 @@ class LabService:
         if self._control is not None:
             self.control_url = await self._control.start()
         self._publish_network(self.network.clear())
+        if self.config.robots:
+            self._robots = Robots(
+                self.url, self.server.switch.registrar.accounts, self._happened, self._network_set
+            )
+            self._spawn(self._robots.warm_up(), "lab warms robots up")
 
     async def close(self) -> None:
         """Stop everything; nothing is left."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._robots is not None:
+            await self._robots.close()
         if self._control is not None:
             await self._control.close()
         await self.server.close()
@@ -102,7 +112,8 @@ class LabService:
     # ------------------------------------------------------------------ inside
 
     def _make_switch(self, port: int) -> Switch:
-        return Switch(self.config.accounts, port, media=self.network)
+        is_robot = Robots.has if self.config.robots else lambda number: False
+        return Switch(self.config.accounts, port, media=self.network, is_robot=is_robot)
 
     def _network_set(self, **knobs: Any) -> dict[str, Any]:
         return self._publish_network(self.network.set(**knobs))
@@ -116,17 +127,46 @@ class LabService:
 
     def _on_event(self, event: SwitchEvent) -> None:
         if isinstance(event, RouteWanted):
-            self.server.switch.refuse(event.key, 480, self._loop.time())
-            return
-        self._happened(event)
+            self._spawn(self._find_robot(event), f"lab finds a robot for {event.number}")
+        elif not event.who.startswith(PREFIX):
+            self._happened(event.what, event.who, event.detail, event.call_uuid)
 
-    def _happened(self, event: Happened) -> None:
+    async def _find_robot(self, wanted: RouteWanted) -> None:
+        switch = self.server.switch
+        try:
+            if self._robots is None:
+                raise LabError("This lab has no robots.")
+            claim = await self._robots.claim(
+                wanted.number, wanted.caller, wanted.call_uuid, dict(wanted.headers)
+            )
+        except LabError as error:
+            _logger.warning("No robot for %s: %s", wanted.number, error)
+            switch.refuse(wanted.key, 480, self._loop.time())
+        else:
+            if claim.refusal is not None:
+                switch.refuse(wanted.key, claim.refusal.status, self._loop.time(), claim.refusal.reason)
+            else:
+                switch.route(
+                    wanted.key,
+                    claim.users,
+                    self._loop.time(),
+                    early_media_s=claim.early_media_s,
+                    return_headers=claim.return_headers,
+                )
+        self.server.pump()
+
+    async def _call(self, user: str, n: int, headers: dict[str, str] | None, role: str) -> Any:
+        if self._robots is None:
+            raise LabError("This lab has no robots that could call; start it with robots=True.")
+        return await self._robots.call(user, n, headers, role)
+
+    def _happened(self, what: str, who: str, detail: str, call_uuid: str | None) -> None:
         entry = {
             "time_utc_ns": time.time_ns(),
-            "what": event.what,
-            "who": event.who,
-            "detail": event.detail,
-            "call_uuid": event.call_uuid,
+            "what": what,
+            "who": who,
+            "detail": detail,
+            "call_uuid": call_uuid,
         }
         self.events.append(entry)
         self._publish("event", entry)
@@ -138,7 +178,12 @@ class LabService:
     def _spawn(self, work: Any, name: str) -> None:
         task = self._loop.create_task(work, name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._spawned_ended)
+
+    def _spawned_ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            _logger.error("%s failed.", task.get_name(), exc_info=task.exception())
 
 
 async def serve(

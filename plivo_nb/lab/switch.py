@@ -156,11 +156,30 @@ class Switch:
 
     # ------------------------------------------------------------------ robots
 
-    def route(self, key: TransactionKey, users: Iterable[str], now: float) -> None:
-        """The answer to `RouteWanted`: ring these registered users, all at once."""
+    def route(
+        self,
+        key: TransactionKey,
+        users: Iterable[str],
+        now: float,
+        *,
+        early_media_s: float = 0.0,
+        return_headers: bool = False,
+    ) -> None:
+        """The answer to `RouteWanted`: ring these registered users, all at once.
+
+        Args:
+            key: the one of `RouteWanted`.
+            users: who.
+            now: seconds.
+            early_media_s: for so long the answer goes to the caller as a 183 with its session description.
+            return_headers: the caller's X-PH headers go back with the ringing and the answer.
+        """
         transaction = self.proxy.transactions.get(key)
         if transaction is None or transaction.done or not transaction.waiting_for_route:
             return
+        if transaction.call is not None:
+            transaction.call.early_media_s = early_media_s
+            transaction.call.return_headers = return_headers
         bindings = [binding for user in users for binding in self.registrar.bindings(user, now)[-1:]]
         self.proxy.fork(transaction, bindings, now)
 

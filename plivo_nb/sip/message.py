@@ -129,7 +129,10 @@ class _Message:
     @property
     def via(self) -> Via:
         """The topmost Via."""
-        return Via.parse(split_list(self._first("Via"))[0])
+        values = split_list(self._first("Via"))
+        if not values:
+            raise ValueError("The topmost Via is empty.")
+        return Via.parse(values[0])
 
     @property
     def contacts(self) -> list[NameAddr]:

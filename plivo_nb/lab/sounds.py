@@ -1,0 +1,125 @@
+"""What robots let be heard: sources of sound of their own (the `Source` protocol of `plivo_nb.media`).
+
+They are read by the I/O plane's thread: no waiting, only arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pcm = NDArray[np.int16]
+
+_AMPLITUDE = 0.14 * 32767
+_DTMF_ROWS = (697.0, 770.0, 852.0, 941.0)
+_DTMF_COLUMNS = (1209.0, 1336.0, 1477.0)
+_DTMF_KEYS = ("123", "456", "789", "*0#")
+TONE_S = 0.12
+PAUSE_S = 0.08
+
+
+class Synthesis:
+    """Base: makes sound as a function of time."""
+
+    def __init__(self) -> None:
+        self._rate = 48_000
+        self._position = 0
+
+    def open(self, rate: int) -> None:
+        """Go on at this rate in Hz from the same time."""
+        self._position = round(self._position * rate / self._rate)
+        self._rate = rate
+
+    def read(self, samples: int) -> Pcm | None:
+        """The next stretch."""
+        seconds = (self._position + np.arange(samples)) / self._rate
+        self._position += samples
+        wave = np.clip(self.wave(seconds) * _AMPLITUDE, -32767, 32767)
+        return wave.astype(np.int16)
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+    def wave(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The sound at these times; 1 is the usual amplitude."""
+        raise NotImplementedError
+
+
+class Sine(Synthesis):
+    """A sine of that frequency in Hz."""
+
+    def __init__(self, frequency_hz: float) -> None:
+        super().__init__()
+        self.frequency_hz = frequency_hz
+
+    def wave(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The sine."""
+        return np.sin(2 * np.pi * self.frequency_hz * seconds)
+
+
+class MusicOnHold(Synthesis):
+    """Four broken chords, two seconds each, over and over; of our own making, so nobody's rights."""
+
+    _CHORDS_HZ = (
+        (261.63, 329.63, 392.0),
+        (220.0, 261.63, 329.63),
+        (174.61, 220.0, 261.63),
+        (196.0, 246.94, 293.66),
+    )
+    _NOTE_S = 0.25
+
+    def wave(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Plucked notes, each dying away."""
+        note = np.floor(seconds / self._NOTE_S).astype(np.int64)
+        chord = np.array(self._CHORDS_HZ)[(note // 8) % len(self._CHORDS_HZ)]
+        frequency = np.take_along_axis(chord, (note % 3)[:, None], axis=1)[:, 0]
+        since = seconds - note * self._NOTE_S
+        sound: NDArray[np.float64] = 1.6 * np.sin(2 * np.pi * frequency * since) * np.exp(-6 * since)
+        return sound
+
+
+class DtmfTones:
+    """Plays the digits that are added, one after the other, as DTMF tones (ITU-T Q.23); silence between."""
+
+    def __init__(self) -> None:
+        self._rate = 48_000
+        self._pending: deque[str] = deque(maxlen=100)
+        self._current: str | None = None
+        self._position = 0
+
+    def add(self, digit: str) -> None:
+        """Play this one of 0-9 * # too. May be called from any thread."""
+        self._pending.append(digit)
+
+    def open(self, rate: int) -> None:
+        """Go on at this rate in Hz."""
+        self._position = round(self._position * rate / self._rate)
+        self._rate = rate
+
+    def read(self, samples: int) -> Pcm | None:
+        """The next stretch of the digit that is being played; None while there is none."""
+        if self._current is None:
+            if not self._pending:
+                return None
+            self._current, self._position = self._pending.popleft(), 0
+        seconds = (self._position + np.arange(samples)) / self._rate
+        low, high = dtmf_frequencies(self._current)
+        wave = np.sin(2 * np.pi * low * seconds) + np.sin(2 * np.pi * high * seconds)
+        self._position += samples
+        if self._position >= (TONE_S + PAUSE_S) * self._rate:
+            self._current = None
+        pcm: Pcm = (wave * (seconds < TONE_S) * _AMPLITUDE).astype(np.int16)
+        return pcm
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+def dtmf_frequencies(digit: str) -> tuple[float, float]:
+    """The two frequencies of a digit in Hz; of ``0`` for what is none."""
+    for row, keys in zip(_DTMF_ROWS, _DTMF_KEYS, strict=True):
+        if digit in keys and len(digit) == 1:
+            return row, _DTMF_COLUMNS[keys.index(digit)]
+    return _DTMF_ROWS[3], _DTMF_COLUMNS[1]
