@@ -102,7 +102,7 @@ class Account:
         if not self.connected:
             await self._connect()
         self._login = self._engine.loop.create_future()
-        self.sip(lambda ua, now: ua.register(username, password, now))
+        self.drive(lambda ua, now: ua.register(username, password, now))
         try:
             await self._login
         finally:
@@ -112,7 +112,7 @@ class Account:
         """Un-register and close the socket; a server that does not answer is not waited for long."""
         if self.registered and self.connected:
             self._logout = self._engine.loop.create_future()
-            self.sip(lambda ua, now: ua.unregister(now))
+            self.drive(lambda ua, now: ua.unregister(now))
             await asyncio.wait([self._logout], timeout=_GOODBYE_S)
         await self.close()
 
@@ -136,7 +136,7 @@ class Account:
 
     # ------------------------------------------------------------ the SIP core's pump
 
-    def sip(self, action: Callable[[UserAgent, float], _T]) -> _T:
+    def drive(self, action: Callable[[UserAgent, float], _T]) -> _T:
         """Run `action(user_agent, now)` and send what comes of it."""
         result = action(self._ua, self._engine.loop.time())
         self._pump()
@@ -171,7 +171,7 @@ class Account:
 
     def _wake(self) -> None:
         self._timer = None
-        self.sip(lambda ua, now: ua.advance(now))
+        self.drive(lambda ua, now: ua.advance(now))
 
     def _handle(self, event: sip.Event) -> None:
         match event:
@@ -241,12 +241,12 @@ class Account:
         self._socket = socket
         self._log.add("connected", url)
         self._emit("onConnectionChange", {"state": "connected"})
-        self.sip(lambda ua, now: ua.transport_up(now))
+        self.drive(lambda ua, now: ua.transport_up(now))
 
     def _on_report(self, report: wire.Report) -> None:
         match report:
             case wire.Received(text=text):
-                self.sip(lambda ua, now: ua.receive(text, now))
+                self.drive(lambda ua, now: ua.receive(text, now))
             case wire.SocketState(socket=socket, code=code, reason=reason):
                 if socket == self._socket:
                     self._lost(code, reason)
@@ -264,7 +264,7 @@ class Account:
         if socket is not None:
             self._engine.route_socket(socket, None)
         self._log.add("connection lost", f"{code} {reason}".strip())
-        self.sip(lambda ua, now: ua.transport_down(now))
+        self.drive(lambda ua, now: ua.transport_down(now))
         if self._login is not None and not self._login.done():
             self._login.set_exception(
                 LoginFailed(causes.CONNECTION_ERROR, f"The server closed the connection ({code} {reason}).")

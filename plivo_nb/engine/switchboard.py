@@ -92,7 +92,7 @@ class Switchboard:
         session = Session(
             self._engine,
             self._config,
-            self._account.sip,
+            self._account.drive,
             self._emit,
             direction=direction,
             src=src,
@@ -108,7 +108,7 @@ class Switchboard:
         busy = not self._allow_multiple and (self.active is not None or self.ringing)
         if busy or len(self.ringing) >= MAX_RINGING:
             self._log.add("incoming call rejected", f"from {event.caller}: busy")
-            self._account.sip(lambda ua, now: ua.reject(event.call, now, 486))
+            self._account.drive(lambda ua, now: ua.reject(event.call, now, 486))
             return
         headers = {name: value for name, value in event.headers if name.lower().startswith("x-ph-")}
         user = event.caller.partition("@")[0]
