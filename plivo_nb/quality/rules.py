@@ -1,0 +1,306 @@
+"""The rules behind mediaMetrics events, as data (spec.md section 6). `judge` applies them.
+
+A rule says what is measured, when it is over, how often within how many samples it must be, and what the
+event then says.
+
+    Rule        a number of the samples against a limit, so often within a window
+    SpanRule    the sum of a number over a span of time that falls short of a limit
+    EventRule   a state that was reported: gathering, the ICE connection, the microphone
+
+`PRESETS` has two sets: ``v2.1``, the documented rules, and ``sdk-2.2``, those of the published packages.
+Rules of your own, alone or beside a preset's:
+
+    >>> quiet = Rule(type="quiet", group="audio", desc="remote_level", stream="remote",
+    ...              column="level_in_dbfs", over="<", limit=-40)
+    >>> client = Client(rules=[*V2_1, quiet])
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
+
+from plivo_nb.quality.sampler import SampleRow
+
+Stream = Literal["local", "remote", "None"]
+Comparison = Literal[">", ">=", "<", "<=", "repeats"]
+ValueMode = Literal["current", "mean over"]
+Exemption = Literal["muted", "held", "silent source"]
+
+_COLUMNS = frozenset(
+    item.name for item in fields(SampleRow) if item.name not in ("time_utc_ns", "codec", "muted")
+)
+_ANY_CODEC = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A number of the samples that is over its limit too often.
+
+    Args:
+        type, group, desc, stream: as the event tells them. Stream: ``local`` is what we send, ``remote`` what
+            we receive.
+        column: a column of `plivo_nb.schema("samples")`, in its unit.
+        over: how a value compares with the limit when it is over; ``repeats`` has no limit: over are the
+            samples of the window that have the value most of them share, if two do.
+        limit: in the column's unit; or by codec (``{"OPUS": 0.1, "PCMU": 0.2}``, ``""`` for all others).
+        window: how many of the last samples count.
+        count: raised when at least so many of them are over. A missing sample is not over.
+        clear: cleared, once, when at most so many are.
+        value: ``current``, or ``mean over``: of those in the window that are over.
+        cleared_value: the value when cleared; None: the last one measured.
+        every: judged at every n-th sample.
+        interval_s: samples are merged into one for each so many seconds; 0: taken as they come.
+        repeat: raised again each time it is judged, while it lasts.
+        unless: when the sample says nothing about this rule: it then counts as missing.
+
+    Raises:
+        ValueError: the numbers do not fit together, or there is no such column; the sentence tells.
+    """
+
+    type: str
+    group: str
+    desc: str
+    stream: Stream = "None"
+    column: str
+    over: Comparison
+    limit: float | Mapping[str, float] = 0.0
+    window: int = 5
+    count: int = 3
+    clear: int = 0
+    value: ValueMode = "current"
+    cleared_value: float | None = None
+    every: int = 1
+    interval_s: float = 0.0
+    repeat: bool = False
+    unless: tuple[Exemption, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_column(self.type, self.column)
+        if self.over not in (">", ">=", "<", "<=", "repeats"):
+            raise ValueError(f"Rule {self.type}: over must be one of > >= < <= repeats, not {self.over!r}.")
+        if self.value not in ("current", "mean over"):
+            raise ValueError(f"Rule {self.type}: value must be 'current' or 'mean over', not {self.value!r}.")
+        if not 0 <= self.clear < self.count <= self.window:
+            raise ValueError(
+                f"Rule {self.type}: 0 <= clear < count <= window must hold, not "
+                f"{self.clear}, {self.count}, {self.window}."
+            )
+        if self.every < 1 or self.interval_s < 0:
+            raise ValueError(f"Rule {self.type}: every must be at least 1 and interval_s at least 0.")
+
+    def is_over(self, value: float, codec: str) -> bool:
+        """Whether this value of a call with this codec is over the limit; a missing one (NaN) never is."""
+        limit = self.limit
+        if isinstance(limit, Mapping):
+            limit = limit.get(codec, limit.get(_ANY_CODEC, math.nan))
+        match self.over:
+            case ">":
+                return value > limit
+            case ">=":
+                return value >= limit
+            case "<":
+                return value < limit
+            case "<=":
+                return value <= limit
+        return False  # "repeats" is a matter of the window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpanRule:
+    """The sum of a number over any span of so many seconds that is less than a limit.
+
+    Args:
+        type, group, desc, stream: as the event tells them.
+        column: a column of `plivo_nb.schema("samples")`, in its unit.
+        limit: raised when the sum is less, cleared when it is not.
+        span_s: seconds.
+        value: what the event tells, raised and cleared.
+        unless: when the sample says nothing about this rule: it is cleared then, and a new span begins.
+
+    Raises:
+        ValueError: there is no such column, or no span.
+    """
+
+    type: str
+    group: str
+    desc: str
+    stream: Stream = "None"
+    column: str
+    limit: float
+    span_s: float
+    value: float = 0
+    unless: tuple[Exemption, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_column(self.type, self.column)
+        if not self.span_s > 0:
+            raise ValueError(f"Rule {self.type}: span_s must be above 0.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRule:
+    """A state that was reported. Raised at each change into one of `raised_by`.
+
+    Args:
+        type, group, desc, stream: as the event tells them.
+        what: of whom the state is: ``gathering``, ``ice`` or ``microphone``.
+        raised_by: states that raise it.
+        cleared_by: states that clear it.
+        over_by: states that end it without an event, so that it can be raised anew.
+        value: what the event tells; None: the state.
+    """
+
+    type: str
+    group: str
+    desc: str
+    stream: Stream = "None"
+    what: str
+    raised_by: frozenset[str]
+    cleared_by: frozenset[str] = frozenset()
+    over_by: frozenset[str] = frozenset()
+    value: float | str | None = None
+
+
+AnyRule = Rule | SpanRule | EventRule
+
+
+def _check_column(type_: str, column: str) -> None:
+    if column not in _COLUMNS:
+        raise ValueError(f"Rule {type_}: samples have no number {column!r}; see plivo_nb.schema('samples').")
+
+
+# ---------------------------------------------------------------- the presets
+
+_JITTER_OUT = Rule(
+    type="high_jitter",
+    group="network",
+    desc="jitterLocalMeasures",
+    stream="local",
+    column="jitter_out_ms",
+    over=">",
+    limit=30,
+)
+_LOSS_OUT = Rule(
+    type="high_packetloss",
+    group="network",
+    desc="packetLossLocalMeasure",
+    stream="local",
+    column="loss_out",
+    over=">",
+    limit={"OPUS": 0.10, "PCMU": 0.20},
+    value="mean over",
+)
+_RTT = Rule(
+    type="high_rtt",
+    group="network",
+    desc="high latency",
+    column="rtt_ms",
+    over=">",
+    limit=400,
+    value="mean over",
+)
+_MOS = Rule(type="low_mos", group="network", desc="mosRemoteMeasure", column="mos", over="<", limit=3)
+_SILENCE_OUT = Rule(
+    type="no_audio_received",
+    group="audio",
+    desc="local_audio",
+    stream="local",
+    column="level_out_dbfs",
+    over="<=",
+    limit=-70,
+    count=5,
+    unless=("muted", "held"),
+)
+_COMMON: tuple[AnyRule, ...] = (
+    SpanRule(
+        type="no_microphone_access",
+        group="audio",
+        desc="no audio sent",
+        stream="local",
+        column="source_bytes",
+        limit=80,
+        span_s=3,
+        unless=("muted", "held", "silent source"),
+    ),
+    EventRule(
+        type="no_microphone_access",
+        group="audio",
+        desc="lost access to microphone",
+        stream="local",
+        what="microphone",
+        raised_by=frozenset({"lost"}),
+        cleared_by=frozenset({"present"}),
+        value=0,
+    ),
+    EventRule(
+        type="ice_timeout",
+        group="network",
+        desc="Possible NAT/Firewall issue",
+        what="gathering",
+        raised_by=frozenset({"timeout"}),
+        over_by=frozenset({"complete"}),
+        value=2000,
+    ),
+    EventRule(
+        type="ice_connection",
+        group="network",
+        desc="network drop",
+        what="ice",
+        raised_by=frozenset({"disconnected", "failed"}),
+        cleared_by=frozenset({"connected"}),
+    ),
+)
+
+#: The documented rules.
+V2_1: tuple[AnyRule, ...] = (
+    _JITTER_OUT,
+    replace(_JITTER_OUT, desc="jitterRemoteMeasures", stream="remote", column="jitter_in_ms"),
+    _RTT,
+    _LOSS_OUT,
+    replace(_LOSS_OUT, desc="packetLossRemoteMeasure", stream="remote", column="loss_in"),
+    _MOS,
+    _SILENCE_OUT,
+    replace(_SILENCE_OUT, desc="remote_audio", stream="remote", column="level_in_dbfs", unless=()),
+    *_COMMON,
+)
+
+
+def _as_published(rule: AnyRule) -> AnyRule:
+    """A documented rule as the published packages have it."""
+    if not isinstance(rule, Rule):
+        return rule
+    rule = replace(rule, window=3, count=2, clear=1, every=2, interval_s=5.0, repeat=True, cleared_value=0)
+    match rule.type:
+        case "high_packetloss":
+            return replace(rule, over=">=", limit={"OPUS": 0.10, _ANY_CODEC: 0.02}, desc=rule.desc + "s")
+        case "low_mos":
+            return replace(rule, limit=3.5, desc=rule.desc + "s")
+        case "no_audio_received":
+            return replace(rule, over="repeats", limit=0.0)
+    return rule
+
+
+#: The rules of the published packages 2.1.29 to 2.2.21.
+SDK_2_2: tuple[AnyRule, ...] = tuple(_as_published(rule) for rule in V2_1)
+
+PRESETS: dict[str, tuple[AnyRule, ...]] = {"v2.1": V2_1, "sdk-2.2": SDK_2_2}
+
+
+def resolve(option: Any) -> tuple[AnyRule, ...]:
+    """The rules that the option `rules` names: a preset's name, or rules of your own.
+
+    Raises:
+        ValueError: neither; the sentence says what is allowed.
+    """
+    if isinstance(option, str):
+        if option in PRESETS:
+            return PRESETS[option]
+    elif isinstance(option, Iterable) and not isinstance(option, Mapping):
+        own = tuple(option)
+        if all(isinstance(rule, Rule | SpanRule | EventRule) for rule in own):
+            return own
+    names = ", ".join(repr(name) for name in PRESETS)
+    raise ValueError(f"Option rules cannot be {option!r}; allowed: {names}, or a list of Rule objects.")
