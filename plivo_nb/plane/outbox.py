@@ -44,12 +44,15 @@ class Outbox:
         self._waiting: deque[Report] = deque()
         self._samples = 0
         self._scheduled = False
+        self._closed = False
         self._lock = threading.Lock()
         self.dropped = 0
 
     def put(self, report: Report) -> None:
         """Hand this report up, soon. States are never dropped."""
         with self._lock:
+            if self._closed:
+                return
             if isinstance(report, Level) and len(self._waiting) >= LEVELS_WAIT_BELOW:
                 self.dropped += 1
                 return
@@ -85,8 +88,9 @@ class Outbox:
             _logger.exception("A batch of %d reports was not taken.", len(batch))
 
     def last_words(self, report: Report) -> None:
-        """Hand this report up from whichever thread notices the plane's end."""
+        """Hand this report up as the last one; what comes after it is not told any more."""
         with self._lock:
+            self._closed = True
             self._waiting.append(report)
         if self._deliver_on is None:
             self.flush()

@@ -33,6 +33,7 @@ TICK_S = 0.02
 #: So many late ticks are made up for (three packets at once at most); more is a stall, and they are skipped.
 CATCH_UP_TICKS = 2
 SWITCH_INTERVAL_S = 0.0005
+_CLEAR_S = 0.8
 
 
 class Plane:
@@ -185,14 +186,17 @@ class Plane:
         self._take_commands()
         if not self._stopping:
             await self._stop_requested.wait()
+        await self._clear(self._desk)
+        self._outbox.flush()
+
+    async def _clear(self, desk: Desk) -> None:
         try:
-            async with asyncio.timeout(0.8):
-                await self._desk.close()
+            async with asyncio.timeout(_CLEAR_S):
+                await desk.close()
         except TimeoutError:
             _logger.warning("Closing took too long; what is left is dropped.")
-            self._desk.abort()
+            desk.abort()
         self._sessions_changed()
-        self._outbox.flush()
 
     def _died(self, error: BaseException) -> None:
         _logger.error("The I/O plane died.", exc_info=error)
@@ -212,6 +216,8 @@ class Plane:
                 task.cancel()
             if tasks:
                 loop.run_until_complete(asyncio.wait(tasks, timeout=0.2))
+            if self._desk is not None and not self._stopping:
+                loop.run_until_complete(self._clear(self._desk))
             loop.run_until_complete(loop.shutdown_asyncgens())
         except BaseException:
             _logger.exception("The I/O plane could not tidy up.")

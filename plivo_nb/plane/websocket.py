@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ipaddress
 import logging
 import socket
@@ -112,16 +111,17 @@ class WebSocket:
             self._connection.transport.abort()
 
     async def _read(self, connection: ClientConnection) -> None:
-        with contextlib.suppress(ConnectionClosed):
+        try:
             while True:
                 frame = await connection.recv()
                 text = frame if isinstance(frame, str) else frame.decode("utf-8", "replace")
                 self._report(Received(self.number, text, time.monotonic()))
+        except ConnectionClosed as error:
+            # What the other side said; else why we closed (too big a frame, no pong); else nothing was said.
+            told = error.rcvd or error.sent
         await connection.wait_closed()
-        code = 1006 if connection.close_code is None else connection.close_code
-        self._report(
-            SocketState(self.number, "closed", code, connection.close_reason or "", time.monotonic())
-        )
+        code, reason = (int(told.code), told.reason) if told is not None else (1006, "")
+        self._report(SocketState(self.number, "closed", code, reason, time.monotonic()))
 
 
 def _is_here(url: str) -> bool:

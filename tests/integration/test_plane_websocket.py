@@ -1,0 +1,158 @@
+"""The plane's sockets against a real WebSocket server on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from plivo_nb.plane import wire
+from plivo_nb.plane.websocket import SocketError, WebSocket
+
+
+@asynccontextmanager
+async def server(
+    handler: Callable[[ServerConnection], Awaitable[None]], **options: Any
+) -> AsyncIterator[str]:
+    async with serve(handler, "127.0.0.1", 0, subprotocols=[Subprotocol("sip")], **options) as running:
+        yield f"ws://127.0.0.1:{next(iter(running.sockets)).getsockname()[1]}"
+
+
+async def echo(connection: ServerConnection) -> None:
+    async for frame in connection:
+        await connection.send(frame)
+
+
+async def until(condition: Callable[[], bool], within_s: float = 3.0) -> None:
+    async with asyncio.timeout(within_s):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_frames_go_both_ways_in_order() -> None:
+    reports: list[Any] = []
+    async with server(echo) as url:
+        here = WebSocket(3, url, reports.append)
+        await here.open(5)
+        await asyncio.gather(*(here.send(f"OPTIONS {n}") for n in range(50)))
+        await until(lambda: len(reports) == 50)
+        assert [r.text for r in reports] == [f"OPTIONS {n}" for n in range(50)]
+        assert {r.socket for r in reports} == {3}
+        await here.close(1000, "done")
+    assert reports[-1] == wire.SocketState(3, "closed", 1000, reports[-1].reason, reports[-1].at)
+    with pytest.raises(SocketError, match="closed"):
+        await here.send("late")
+
+
+async def test_subprotocol_and_binary_frames() -> None:
+    seen: list[Any] = []
+
+    async def handler(connection: ServerConnection) -> None:
+        seen.append(connection.subprotocol)
+        await connection.send(b"SIP/2.0 200 \xff")
+        await connection.wait_closed()
+
+    reports: list[Any] = []
+    async with server(handler) as url:
+        here = WebSocket(1, url, reports.append)
+        await here.open(5)
+        await until(lambda: bool(reports))
+        assert seen == ["sip"]
+        assert reports[0].text == "SIP/2.0 200 \ufffd"
+        await here.close()
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1008, 1011, 4000])
+async def test_close_codes_of_the_server_are_told(code: int) -> None:
+    async def handler(connection: ServerConnection) -> None:
+        await connection.close(code, "because")
+
+    reports: list[Any] = []
+    async with server(handler) as url:
+        await WebSocket(1, url, reports.append).open(5)
+        await until(lambda: bool(reports))
+    assert (reports[0].code, reports[0].reason) == (code, "because")
+
+
+async def test_a_connection_that_just_ends_is_1006() -> None:
+    async def handler(connection: ServerConnection) -> None:
+        connection.transport.abort()
+
+    reports: list[Any] = []
+    async with server(handler) as url:
+        await WebSocket(1, url, reports.append).open(5)
+        await until(lambda: bool(reports))
+    assert reports[0].code == 1006
+
+
+async def test_a_frame_over_a_megabyte_is_1009() -> None:
+    async def handler(connection: ServerConnection) -> None:
+        await connection.send("x" * (1 << 20) + "x")
+        await connection.wait_closed()
+
+    reports: list[Any] = []
+    async with server(handler) as url:
+        await WebSocket(1, url, reports.append).open(5)
+        await until(lambda: bool(reports))
+    assert reports[0].code == 1009
+
+
+async def test_nobody_listens() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"ws://127.0.0.1:{unused.getsockname()[1]}"
+    with pytest.raises(SocketError, match="Nothing listens at") as caught:
+        await WebSocket(1, url, print).open(5)
+    assert caught.value.code == "ConnectionError"
+
+
+async def test_a_server_that_says_nothing_times_out() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        with pytest.raises(SocketError, match="did not answer in time") as caught:
+            await WebSocket(1, f"ws://127.0.0.1:{silent.getsockname()[1]}", print).open(0.2)
+    assert caught.value.code == "Timeout"
+
+
+async def test_what_is_no_sip_websocket_is_said_so() -> None:
+    def refuse(connection: ServerConnection, request: Request) -> Response:
+        return connection.respond(HTTPStatus.NOT_FOUND, "no")
+
+    async with server(echo, process_request=refuse) as url:
+        with pytest.raises(SocketError, match="HTTP 404"):
+            await WebSocket(1, url, print).open(5)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1", "nonsense", "ws://"])
+async def test_wrong_addresses_are_said_so(url: str) -> None:
+    with pytest.raises(SocketError, match="no address of a WebSocket"):
+        await WebSocket(1, url, print).open(1)
+
+
+async def test_a_name_that_does_not_exist() -> None:
+    with pytest.raises(SocketError) as caught:
+        await WebSocket(1, "ws://no-such-host.invalid:5066", print).open(5)
+    assert "no-such-host.invalid" in str(caught.value)
+
+
+async def test_a_server_that_vanishes_does_not_hold_the_close_up() -> None:
+    async def handler(connection: ServerConnection) -> None:
+        connection.transport.pause_reading()
+        await asyncio.sleep(5)
+
+    reports: list[Any] = []
+    async with server(handler, close_timeout=0.1) as url:
+        here = WebSocket(1, url, reports.append)
+        await here.open(5)
+        async with asyncio.timeout(1.5):
+            await here.close()
+        assert isinstance(reports[-1], wire.SocketState)
