@@ -68,6 +68,7 @@ class AudioStream:
         self._receiving = Receiving(jitter_min_ms / 1000, jitter_max_ms / 1000)
         self._source: Source = Silence()
         self._sink: Sink = Null()
+        self._sink_rate = 0
         self._sent_sink: Sink | None = None
         self._meter = LevelMeter()
         self._remote = RemoteView()
@@ -102,8 +103,14 @@ class AudioStream:
     @sink.setter
     def sink(self, sink: Sink) -> None:
         self._sink = sink
-        if self._receiving.rate:
-            sink.open(self._receiving.rate)
+        self._sink_rate = 0
+        self._open_sink()
+
+    def _open_sink(self) -> None:
+        """Tell the sink the rate, where it is known and new to it."""
+        if self._receiving.rate != self._sink_rate:
+            self._sink_rate = self._receiving.rate
+            self._sink.open(self._sink_rate)
 
     @property
     def sent_sink(self) -> Sink | None:
@@ -145,17 +152,13 @@ class AudioStream:
             (kind for kind, rate in self._events.items() if rate == send.clock_rate),
             next(iter(self._events), None),
         )
-        if self.direction != direction:
-            self._marker = True
         self.direction = direction
-        rate_before = self._receiving.rate
         self._receiving.configure(receive, self._events)
         if old is None or old.clock_rate != send.clock_rate:
             self._source.open(send.clock_rate)
             if self._sent_sink is not None:
                 self._sent_sink.open(send.clock_rate)
-        if self._receiving.rate != rate_before:
-            self._sink.open(self._receiving.rate)
+        self._open_sink()
 
     # ------------------------------------------------------------ the clock
 
@@ -201,10 +204,8 @@ class AudioStream:
 
     def _play(self, now: float) -> None:
         receiving = self._receiving
-        old_rate = receiving.rate
         frame = receiving.pull(now, playing=self.direction in ("sendrecv", "recvonly"))
-        if receiving.rate != old_rate:
-            self._sink.open(receiving.rate)
+        self._open_sink()
         self._sink.write(frame)
         if receiving.digits:
             digits, receiving.digits = receiving.digits, []

@@ -143,7 +143,10 @@ class Recorder:
         if self._thread is not None:
             self._thread.join(_CLOSE_S)
         else:
-            with wave.open(str(self.path), "wb") as file:  # nothing was heard: an empty recording
+            with (
+                self.path.open("wb") as raw,
+                wave.open(raw, "wb") as file,
+            ):  # nothing was heard: an empty recording
                 self._set_up(file, 48_000)
 
     def _set_up(self, file: wave.Wave_write, rate: int) -> None:
@@ -154,7 +157,7 @@ class Recorder:
     def _run(self) -> None:
         try:
             rate = self._rate
-            with wave.open(str(self.path), "wb") as file:
+            with self.path.open("wb") as raw, wave.open(raw, "wb") as file:
                 self._set_up(file, rate)
                 self._copy(file, rate)
         except (OSError, wave.Error) as error:
