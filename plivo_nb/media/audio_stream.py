@@ -74,6 +74,7 @@ class AudioStream:
         self._remote = RemoteView()
         self._pending: list[Pcm] = []  # frames that wait for a packet longer than a tick
         self._marker = True
+        self._quiet = False  # in a pause of DTX
         self._source_bytes = 0
         self._last_tick_s: float | None = None
         self._stalled_until_s = 0.0
@@ -242,11 +243,13 @@ class AudioStream:
         assert self._codec is not None
         assert self._encoder is not None
         payload = self._encoder.encode(pcm)
-        if self._codec.dtx and len(payload) <= 2:
+        quiet = self._codec.dtx and len(payload) <= 2
+        if quiet and self._quiet:
             self._marker = True  # RFC 7587 section 3.1.3: nothing is sent; RTP time goes on
-        else:
+        else:  # the first packet of a pause is sent: it tells the far end that nothing is lost
             packets.append(self._rtp.send(self._codec.payload_type, payload, self._marker))
             self._marker = False
+        self._quiet = quiet
         self._rtp.advance(samples)
 
     def _send_repacked(self, packets: list[bytes], frame: Pcm, samples: int) -> None:
