@@ -39,6 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.child:
             asyncio.run(_run_child())
+            sys.stderr.flush()
+            os._exit(0)  # at once: a thread that still imports, or waits for stdin, is no reason to linger
         else:
             config = LabConfig(
                 port=options.port,

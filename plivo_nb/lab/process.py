@@ -60,7 +60,16 @@ class Lab:
         scenario: str | None = None,
     ) -> None:
         self.accounts = accounts_of(accounts)
-        self.network = NetworkView(self._do)
+        # Weakly: the control channel's reader holds the view, and must not keep a forgotten lab alive.
+        me = weakref.ref(self)
+
+        async def do(name: str, **arguments: Any) -> Any:
+            lab = me()
+            if lab is None:
+                raise LabError("The lab is gone: its Lab object is no more. Start a new Lab.")
+            return await lab._do(name, **arguments)
+
+        self.network = NetworkView(do)
         self._config = LabConfig(
             port=port, accounts=self.accounts, seed=seed, robots=robots, scenario=scenario
         )
