@@ -116,12 +116,12 @@ class LiveFigure:
         axes = self._figure.subplots(2, 2).ravel()
         self._panels = [_Panel(axes[index], index, colours) for index in range(4)]
         # Fixed margins instead of a layout engine: nothing moves when a label gets wider.
-        self._figure.subplots_adjust(left=0.06, right=0.97, top=0.84, bottom=0.06, hspace=0.36, wspace=0.15)
-        self._title = self._figure.text(0.06, 0.955, "", fontsize=14, va="center")
+        self._figure.subplots_adjust(left=0.06, right=0.97, top=0.835, bottom=0.06, hspace=0.36, wspace=0.15)
+        self._title = self._figure.text(0.06, 0.972, "", fontsize=14, va="center")
         legend_lines = [self._panels[0].lines["jitter_in"], self._panels[0].lines["jitter_out"]]
         self._figure.legend(
-            legend_lines, ["received", "sent, as the far end reports"], loc="center right", ncols=2,
-            bbox_to_anchor=(0.975, 0.955), frameon=False, fontsize=12.5, handlelength=2.4, columnspacing=1.4,
+            legend_lines, ["received", "sent, as the far end reports"], loc="center left", ncols=2,
+            bbox_to_anchor=(0.052, 0.925), frameon=False, fontsize=12.5, handlelength=2.4, columnspacing=1.4,
         )  # fmt: skip
 
     def draw(self, request: Mapping[str, Any], data: Mapping[str, NDArray[np.float64]]) -> bytes:

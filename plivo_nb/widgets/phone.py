@@ -101,7 +101,15 @@ class Phone:
 
     def send_dtmf(self, digits: str) -> Operation[Any]:
         """Send tones in the call: 0-9 * #, one or several."""
-        return self._started(self._client.send_dtmf(digits))
+        self._face.say("")
+        operation = self._client.send_dtmf(digits)
+
+        async def sent() -> None:
+            await operation
+            self._note(f"tones sent: {digits}")
+
+        self._chores.watch(sent())
+        return operation
 
     def press(self, key: str) -> Operation[Any] | None:
         """Press a key of the pad: a tone in an answered call, else one more character in the dial field."""
@@ -180,7 +188,7 @@ class Phone:
 
     def _set_muted(self, muted: bool) -> Any:
         result = self._client.mute() if muted else self._client.unmute()
-        self._refresh()
+        self._note("muted" if muted else "not muted")
         return result
 
     def _shown_incoming(self) -> str | None:
@@ -198,9 +206,13 @@ class Phone:
 
     def _happened(self, name: str, *arguments: Any) -> None:
         info = next((value for value in arguments if isinstance(value, CallInfo)), None)
-        self._events.append((time.strftime("%H:%M:%S"), phone_face.event_text(name, *arguments)))
         if name in _STATE_WORDS or name == "onCallFailed":
             self._call_changed(name, info, *arguments)
+        self._note(phone_face.event_text(name, *arguments))
+
+    def _note(self, text: str) -> None:
+        """Add a line to the list of last events."""
+        self._events.append((time.strftime("%H:%M:%S"), text))
         self._refresh()
 
     def _call_changed(self, name: str, info: CallInfo | None, *arguments: Any) -> None:

@@ -74,13 +74,11 @@ class PhoneFace:
             placeholder="number or name, such as echo",
             layout=W.Layout(width="100%", height="34px", margin="0"),
         )
-        self.call = _button("Call", "plivo-go", icon="phone", tooltip="Call what stands in the dial field")
-        self.hangup = _button("Hang up", "plivo-stop", icon="times", tooltip="End the call")
-        self.mute = _button("Mute", "plivo-plain", icon="microphone-slash", tooltip="Send silence")
-        self.answer = _button("Answer", "plivo-go", icon="phone", tooltip="Answer the call shown above")
-        self.reject = _button(
-            "Reject", "plivo-stop", icon="times", tooltip="The caller hears that you are busy"
-        )
+        self.call = _button("Call", "plivo-go", tooltip="Call what stands in the dial field")
+        self.hangup = _button("Hang up", "plivo-stop", tooltip="End the call")
+        self.mute = _button("Mute", "plivo-plain", tooltip="Send silence")
+        self.answer = _button("Answer", "plivo-go", tooltip="Answer the call shown above")
+        self.reject = _button("Reject", "plivo-stop", tooltip="The caller hears that you are busy")
         self.ignore = _button("Ignore", "plivo-plain", tooltip="It goes on ringing for the caller only")
         self._keys = [_button(key, "plivo-key", height="32px") for key in KEYS]
         for button in self._keys:

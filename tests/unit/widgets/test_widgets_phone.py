@@ -139,6 +139,7 @@ async def test_the_pad_sends_tones_in_a_call_only(phone, client) -> None:
     key(phone, "5").click()
     await turns()
     assert client.asked == [("send_dtmf", "5")]
+    assert "tones sent: 5" in text(phone._face._log)
     assert phone._face.dial.value == ""
     client.ended()
     key(phone, "#").click()

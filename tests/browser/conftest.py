@@ -1,0 +1,370 @@
+"""JupyterLab and Voila on free ports of 127.0.0.1, driven in Debian's Chromium."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import nbformat
+import psutil
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+REPOSITORY = Path(__file__).parents[2]
+ARTEFACTS = REPOSITORY / "artefacts"
+CHROMIUM = "/usr/bin/chromium"
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+]  # fmt: skip
+SECONDS = 1000  # Playwright counts in milliseconds
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1360, "height": 900})
+    page.set_default_timeout(30 * SECONDS)
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def shoot(page: Page, request: pytest.FixtureRequest) -> Callable[[str], Path]:
+    """Take a screenshot into artefacts/, named after the test."""
+    ARTEFACTS.mkdir(exist_ok=True)
+
+    def take(name: str) -> Path:
+        path = ARTEFACTS / f"{request.node.name}-{name}.png"
+        page.screenshot(path=path)
+        return path
+
+    return take
+
+
+class Server:
+    """A running Jupyter server: its address, its folder, and what it has started."""
+
+    def __init__(self, url: str, root: Path, data: Path, process: subprocess.Popen[bytes]) -> None:
+        self.url, self.root, self.data, self.process = url, root, data, process
+
+    def children(self) -> list[psutil.Process]:
+        """Every process it started, directly or not, that is not just waiting to be reaped."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found = psutil.Process(self.process.pid).children(recursive=True)
+            return [child for child in found if _alive(child)]
+        return []
+
+    def kernels(self) -> list[psutil.Process]:
+        return [child for child in self.children() if "ipykernel_launcher" in _command(child)]
+
+    def workers(self) -> list[psutil.Process]:
+        """The drawing processes."""
+        return [child for child in self.children() if _command(child).find("widgets/figure.py") >= 0]
+
+    def labs(self) -> list[psutil.Process]:
+        return [child for child in self.children() if "plivo_nb.lab" in _command(child)]
+
+    def notebook(self, name: str, cells: list[str], kernel: str = "python3") -> str:
+        """Write a notebook of these code cells; gives its path for `Lab.open`."""
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
+        notebook.metadata["kernelspec"] = {"name": kernel, "display_name": kernel, "language": "python"}
+        nbformat.write(notebook, self.root / name)
+        return name
+
+
+def _alive(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def _command(process: psutil.Process) -> str:
+    with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+        return " ".join(process.cmdline())
+    return ""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for_http(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"The server ended with {process.returncode}:\n{log.read_text()[-3000:]}")
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except urllib.error.HTTPError as answer:
+            answer.close()
+            return
+        except OSError:
+            time.sleep(0.2)
+    raise TimeoutError(f"Nothing answers at {url}:\n{log.read_text()[-3000:]}")
+
+
+@contextlib.contextmanager
+def serve(home: Path, root: Path, command: list[str], port: int, probe: str) -> Iterator[Server]:
+    environment = {
+        **os.environ, "HOME": str(home), "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_DATA_DIR": str(home / "data"), "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
+        "IPYTHONDIR": str(home / "ipython"),
+    }  # fmt: skip
+    log = home / "server.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            command, stdout=out, stderr=subprocess.STDOUT, env=environment, cwd=root, start_new_session=True
+        )
+        server = Server(f"http://127.0.0.1:{port}", root, home / "data", process)
+        try:
+            wait_for_http(server.url + probe, process, log)
+            yield server
+        finally:
+            left = server.children()
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            _, alive = psutil.wait_procs(left, timeout=5)
+            for orphan in alive:
+                orphan.kill()
+            assert alive == [], f"left running: {[_command(orphan) for orphan in alive]}"
+
+
+@pytest.fixture(scope="session")
+def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """JupyterLab, in a folder with a copy of the notebooks."""
+    home, root = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("work")
+    for notebook in (REPOSITORY / "notebooks").glob("*.ipynb"):
+        shutil.copy(notebook, root)
+    settings = home / "settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    quiet = {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}
+    (settings / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
+    port = free_port()
+    command = [
+        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1",
+        f"--port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token=", "--ServerApp.password=",
+        "--ServerApp.disable_check_xsrf=True", f"--ServerApp.root_dir={root}",
+        "--LabApp.expose_app_in_browser=True",
+    ]  # fmt: skip
+    with serve(home, root, command, port, "/api/status") as server:
+        yield server
+
+
+class Notebook:
+    """A notebook open in JupyterLab."""
+
+    def __init__(self, page: Page, server: Server, path: str) -> None:
+        self.page, self.server, self.path = page, server, path
+        self.client = "client"  # the name of the client in the kernel
+        self.cells = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook .jp-Cell")
+
+    def open(self) -> Notebook:
+        """Load the page anew and wait for the kernel."""
+        self.page.goto(f"{self.server.url}/lab/tree/{self.path}?reset")
+        self.cells.first.wait_for(timeout=60 * SECONDS)
+        self.page.evaluate(
+            """async () => { const panel = window.jupyterapp.shell.currentWidget;
+                await panel.context.ready; await panel.sessionContext.ready;
+                await panel.sessionContext.session.kernel.info; }"""
+        )
+        self.wait_idle()
+        return self
+
+    def wait_idle(self, seconds: float = 60) -> None:
+        selector = '.jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook-ExecutionIndicator[data-status="idle"]'
+        self.page.locator(selector).wait_for(timeout=seconds * SECONDS)
+
+    def command(self, name: str) -> None:
+        self.page.evaluate(f"{{ window.jupyterapp.commands.execute('{name}'); null }}")
+
+    def activate(self, index: int) -> None:
+        """Make a cell the active one; negative numbers count from the end."""
+        self.page.evaluate(
+            """index => { const content = window.jupyterapp.shell.currentWidget.content;
+                content.activeCellIndex = (index + content.widgets.length) % content.widgets.length; }""",
+            index,
+        )
+
+    def start(self, index: int) -> None:
+        """Run one cell and do not wait for its end."""
+        self.activate(index)
+        self.command("notebook:run-cell")
+
+    def run(self, index: int) -> None:
+        """Run one cell and wait for its end."""
+        self.activate(index)
+        self.page.evaluate("async () => { await window.jupyterapp.commands.execute('notebook:run-cell'); }")
+
+    def run_all_but_last(self) -> None:
+        self.activate(-1)
+        self.page.evaluate(
+            "async () => { await window.jupyterapp.commands.execute('notebook:run-all-above'); }"
+        )
+
+    def kernel(self, what: str) -> None:
+        """``interrupt`` or ``restart`` the kernel."""
+        self.page.evaluate(
+            """async what => {
+                await window.jupyterapp.shell.currentWidget.sessionContext.session.kernel[what](); }""",
+            what,
+        )
+
+    def evaluate(self, expression: str) -> Any:
+        """The value of a Python expression in the kernel; it must be a literal."""
+        text = self.page.evaluate(
+            """async expression => {
+                const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+                const request = {code: "", store_history: false, user_expressions: {value: expression}};
+                const value = (await kernel.requestExecute(request).done).content.user_expressions.value;
+                return value.status === "ok" ? value.data["text/plain"] : "'" + value.evalue + "'"; }""",
+            expression,
+        )
+        return ast.literal_eval(text)
+
+    def wait_for(self, expression: str, value: Any, seconds: float = 10) -> None:
+        """Wait until an expression in the kernel has this value."""
+        deadline = time.monotonic() + seconds
+        while (found := self.evaluate(expression)) != value:
+            assert time.monotonic() < deadline, f"{expression} is {found!r}, not {value!r}"
+            self.page.wait_for_timeout(100)
+
+    def wait_for_processes(self, *, workers: int, labs: int, seconds: float = 10) -> None:
+        """Wait until so many drawing processes and labs run."""
+        deadline = time.monotonic() + seconds
+        while (found := (len(self.server.workers()), len(self.server.labs()))) != (workers, labs):
+            assert time.monotonic() < deadline, f"{found} drawing processes and labs run"
+            self.page.wait_for_timeout(100)
+
+    def saved(self) -> nbformat.NotebookNode:
+        """Save, and read the file."""
+        self.page.evaluate("async () => { await window.jupyterapp.commands.execute('docmanager:save'); }")
+        return nbformat.read(self.server.root / self.path, as_version=4)
+
+    def errors(self) -> list[str]:
+        """The errors in the saved outputs, such as ``NameError: ...``."""
+        outputs = [output for cell in self.saved().cells for output in cell.get("outputs", ())]
+        return [f"{output.ename}: {output.evalue}" for output in outputs if output.output_type == "error"]
+
+
+class PhoneInPage:
+    """The phone as a person sees it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.box = page.locator(".plivo-phone").last
+        self.state = self.box.locator(".plivo-state")
+        self.timer = self.box.locator(".plivo-timer")
+        self.status = self.box.locator(".plivo-status")
+        self.events = self.box.locator(".plivo-events")
+
+    def button(self, name: str) -> Locator:
+        return self.box.locator("button.jupyter-button").filter(has_text=re.compile(rf"^{re.escape(name)}$"))
+
+    def click(self, name: str) -> None:
+        self.button(name).click()
+
+    def dial(self, target: str) -> None:
+        self.box.locator("input[type=text]").fill(target)
+
+    def expect_state(self, words: str, seconds: float = 15) -> None:
+        expect(self.state).to_have_text(words, timeout=seconds * SECONDS)
+
+
+class DashboardInPage:
+    """The dashboard as a person sees it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.box = page.locator(".plivo-dashboard").last
+        self.image = self.box.locator("img")
+        self.mos = self.box.locator(".plivo-mos b")
+        self.word = self.box.locator(".plivo-word")
+        self.note = self.box.locator(".plivo-note")
+
+    def png(self) -> bytes:
+        """The bytes of the picture that the page shows now."""
+        numbers = self.image.evaluate(
+            "async image => Array.from(new Uint8Array(await (await fetch(image.src)).arrayBuffer()))"
+        )
+        return bytes(numbers)
+
+    def score(self) -> float | None:
+        text = self.mos.inner_text()
+        return None if text == "–" else float(text)
+
+    def wait_for_score(self, condition: Callable[[float], bool], seconds: float = 25) -> float:
+        """Wait until the MOS shown meets the condition."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            score = self.score()
+            if score is not None and condition(score):
+                return score
+            self.page.wait_for_timeout(250)
+        raise AssertionError(f"The MOS shown is {self.score()} after {seconds} s.")
+
+
+@pytest.fixture
+def open_notebook(page: Page, jupyter: Server) -> Iterator[Callable[[str], Notebook]]:
+    """Open a notebook; at the end its kernel is shut down, and must take all it started with it."""
+
+    def opened(path: str) -> Notebook:
+        return Notebook(page, jupyter, path).open()
+
+    yield opened
+    _shut_down_kernels(jupyter)
+
+
+def _shut_down_kernels(server: Server) -> None:
+    with urllib.request.urlopen(f"{server.url}/api/sessions", timeout=10) as answer:
+        sessions = json.load(answer)
+    for session in sessions:
+        request = urllib.request.Request(f"{server.url}/api/sessions/{session['id']}", method="DELETE")
+        with urllib.request.urlopen(request, timeout=20):
+            pass
+    deadline = time.monotonic() + 8
+    while server.children() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert [_command(child) for child in server.children()] == []
+
+
+@pytest.fixture
+def phone(page: Page) -> PhoneInPage:
+    return PhoneInPage(page)
+
+
+@pytest.fixture
+def dashboard(page: Page) -> DashboardInPage:
+    return DashboardInPage(page)

@@ -1,0 +1,184 @@
+"""Phone and dashboard in JupyterLab, clicked as a person does; everything behind them is real."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+APP = ["import plivo_nb\nsoftphone = await plivo_nb.app()", "await softphone.close()"]
+# Where the four panels are in the picture of 1000 x 600 points.
+PANELS = {
+    "jitter": (slice(100, 296), slice(62, 480)),
+    "round trip": (slice(100, 296), slice(560, 965)),
+    "loss": (slice(368, 564), slice(62, 480)),
+    "MOS": (slice(368, 564), slice(560, 965)),
+}
+
+
+def pixels(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), dtype=int)
+
+
+def changed_panels(before: bytes, after: bytes) -> set[str]:
+    differs = np.abs(pixels(after) - pixels(before)).sum(axis=2) > 60
+    return {name for name, (rows, columns) in PANELS.items() if differs[rows, columns].any()}
+
+
+def pictures(notebook: Any) -> list[bytes]:
+    """The PNG outputs in the saved file that the dashboard made."""
+    return [
+        base64.b64decode(output.data["image/png"])
+        for cell in notebook.saved().cells
+        for output in cell.get("outputs", ())
+        if "image/png" in output.get("data", {}) and "<the call with" in output.data.get("text/plain", "")
+    ]
+
+
+def click_through_a_call(notebook: Any, phone: Any, dashboard: Any, shoot: Callable[[str], Path]) -> bytes:
+    """Call the echo robot by clicking and do in the call what can be done; gives the last picture."""
+    client = notebook.client
+    phone.dial("echo")
+    phone.click("Call")
+    phone.expect_state("In call")
+    expect(phone.timer).to_have_text("0:02", timeout=15_000)
+    first = dashboard.png()
+    box = dashboard.box.bounding_box()
+
+    for digit in "5#":
+        phone.click(digit)
+    notebook.wait_for(f"list({client}.log.query('event == \"digits sent\"').text)", ["5", "#"])
+    phone.click("Mute")
+    expect(phone.button("Unmute")).to_be_visible()
+    notebook.wait_for(f"bool({client}.samples.muted.iloc[-1])", True)
+    phone.click("Unmute")
+    notebook.wait_for(f"bool({client}.samples.muted.iloc[-1])", False)
+
+    expect(phone.timer).to_have_text("0:06", timeout=15_000)
+    phone.box.scroll_into_view_if_needed()
+    shoot("in-call")
+    assert changed_panels(first, dashboard.png()) == set(PANELS)
+    assert (
+        dashboard.box.bounding_box() == pytest.approx(box)
+        or dashboard.box.bounding_box()["height"] == box["height"]
+    )
+    assert dashboard.wait_for_score(lambda score: score > 4) <= 4.5
+    assert phone.status.inner_text() == ""
+
+    phone.click("Hang up")
+    phone.expect_state("Call ended")
+    notebook.page.wait_for_timeout(1500)
+    last = dashboard.png()
+    notebook.page.wait_for_timeout(1500)
+    assert dashboard.png() == last
+    return last
+
+
+def test_first_call_by_hand(jupyter, open_notebook, phone, dashboard, shoot):
+    """All cells of the first notebook but its closing one, then a call by clicking."""
+    notebook = open_notebook("01_first_call.ipynb")
+    notebook.run_all_but_last()
+    notebook.wait_idle(90)
+    assert notebook.errors() == []
+    last = click_through_a_call(notebook, phone, dashboard, shoot)
+    assert pictures(notebook) == [last]
+    notebook.run(-1)
+    dashboard.box.wait_for(state="detached")
+    assert notebook.errors() == []
+    assert pictures(notebook) == [last]
+    notebook.page.locator(".jp-RenderedImage").last.scroll_into_view_if_needed()
+    shoot("closed")
+    assert (jupyter.workers(), jupyter.labs()) == ([], [])
+
+
+def test_clicks_on_another_thread(jupyter, other_kernel, open_notebook, phone, dashboard, shoot):
+    """ipykernel 7.3 runs clicks on a thread of its own, with a loop of its own; a call goes all the same."""
+    notebook = open_notebook(jupyter.notebook("other.ipynb", APP, kernel=other_kernel))
+    notebook.run_all_but_last()
+    phone.expect_state("Ready", 30)
+    assert notebook.evaluate("__import__('ipykernel').__version__").startswith("7.3.")
+    notebook.evaluate(
+        "[threading := __import__('threading'), clicks := [], softphone.phone._face.mute.on_click("
+        "lambda _: clicks.append(threading.current_thread() is threading.main_thread()))] and None"
+    )
+    notebook.client = "softphone.client"
+    last = click_through_a_call(notebook, phone, dashboard, shoot)
+    assert notebook.evaluate("clicks") == [False, False]
+    assert pictures(notebook) == [last]
+    notebook.run(-1)
+    assert notebook.errors() == []
+
+
+def test_run_again_interrupt_reload_restart(jupyter, open_notebook, phone, dashboard, shoot, page):
+    """Nothing hangs and nothing is left over, whatever a person does to the notebook."""
+    notebook = open_notebook(
+        jupyter.notebook("again.ipynb", [*APP[:1], "import asyncio\nawait asyncio.sleep(60)"])
+    )
+    notebook.client = "softphone.client"
+    for _ in range(2):
+        notebook.run(0)
+    expect(page.locator(".plivo-phone")).to_have_count(1)
+    notebook.wait_for_processes(workers=1, labs=1)
+    tasks = "len([t for t in __import__('asyncio').all_tasks() if t.get_name() == 'plivo_nb phone'])"
+    assert notebook.evaluate(tasks) == 1
+
+    phone.click("Call")
+    phone.expect_state("In call")
+    notebook.start(1)
+    page.wait_for_timeout(500)
+    notebook.kernel("interrupt")
+    notebook.wait_idle(10)
+    before = phone.timer.inner_text()
+    expect(phone.timer).not_to_have_text(before, timeout=5000)
+    notebook.wait_for_processes(workers=1, labs=1)
+
+    notebook.saved()
+    notebook.open()
+    phone.expect_state("In call")
+    phone.click("Hang up")
+    phone.expect_state("Call ended")
+    shoot("reloaded")
+
+    notebook.kernel("restart")
+    notebook.wait_for_processes(workers=0, labs=0)
+    notebook.wait_idle(30)
+    notebook.run(0)
+    phone.expect_state("Ready")
+    assert [error.partition(":")[0] for error in notebook.errors()] == ["CancelledError"]
+    notebook.evaluate("__import__('asyncio').ensure_future(softphone.close()) and None")
+    notebook.wait_for_processes(workers=0, labs=0)
+
+
+@pytest.fixture(scope="module")
+def other_kernel(jupyter, tmp_path_factory) -> str:
+    """A kernel with ipykernel 7.3 beside the packages that are installed; gives its name."""
+    folder = tmp_path_factory.mktemp("ipykernel73")
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    subprocess.run([*command, f"--target={folder}", "ipykernel==7.3.*"], check=True, timeout=120)
+    kernel = jupyter.data / "kernels" / "ipykernel73"
+    kernel.mkdir(parents=True)
+    # The path is set before anything is imported: the packages of the environment would win over PYTHONPATH
+    # only if they stood before it, which they do not.
+    description = {
+        "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "display_name": "ipykernel 7.3",
+        "language": "python",
+        "env": {"PYTHONPATH": str(folder)},
+        "metadata": {"supported_features": ["kernel subshells"]},
+    }
+    (kernel / "kernel.json").write_text(json.dumps(description))
+    yield "ipykernel73"
+    shutil.rmtree(kernel)
