@@ -1,8 +1,10 @@
 """Did the speech come back? Heard sound against sent sound, aligned.
 
 Sound that went through a codec, a jitter buffer and a changing network comes back late, by an amount that
-changes. So the comparison goes window by window: each second of what was heard is looked for in what was
-sent, by normalised cross-correlation over all shifts (FFT), and its best match is its score.
+changes. So the comparison goes window by window: each half second of what was heard is looked for in what was
+sent, by normalised cross-correlation over all shifts (FFT), and its best match is its score. Only the
+telephone band counts: below it codecs filter, which turns the phase; above it they keep the sound but not its
+waveform.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float64]
 
-RATE_HZ = 8000  # speech has most of its energy below 4 kHz, and codecs keep the waveform there
+RATE_HZ = 8000
+_BAND_HZ = (300.0, 3400.0)
 _QUIET_DB = 30.0  # a window this far below the sent sound's level is a pause, not speech
 
 
@@ -61,7 +64,7 @@ def load(path: Path | str, rate_hz: int = RATE_HZ) -> FloatArray:
     return np.concatenate(parts).astype(np.float64) / 32768.0
 
 
-def match(heard: FloatArray, sent: FloatArray, *, window_s: float = 1.0, rate_hz: int = RATE_HZ) -> Match:
+def match(heard: FloatArray, sent: FloatArray, *, window_s: float = 0.5, rate_hz: int = RATE_HZ) -> Match:
     """Look for each window of `heard` in `sent`, which counts as played over and over.
 
     Args:
@@ -73,6 +76,7 @@ def match(heard: FloatArray, sent: FloatArray, *, window_s: float = 1.0, rate_hz
     width = round(window_s * rate_hz)
     if len(heard) < width or len(sent) < width:
         return _NOTHING
+    heard, sent = _in_band(heard, rate_hz), _in_band(sent, rate_hz)
     lookup = _Lookup(sent, width)
     floor = np.sqrt(np.mean(sent**2)) * 10 ** (-_QUIET_DB / 20)
     starts = range(0, len(heard) - width + 1, width // 2)
@@ -86,6 +90,13 @@ def match(heard: FloatArray, sent: FloatArray, *, window_s: float = 1.0, rate_hz
         return _NOTHING
     at_s, correlations, offsets_s = (np.array(column) for column in zip(*found, strict=True))
     return Match(float(np.median(correlations)), len(found) / len(starts), at_s, correlations, offsets_s)
+
+
+def _in_band(sound: FloatArray, rate_hz: int) -> FloatArray:
+    spectrum = np.fft.rfft(sound)
+    frequencies = np.fft.rfftfreq(len(sound), 1.0 / rate_hz)
+    spectrum[(frequencies < _BAND_HZ[0]) | (frequencies > _BAND_HZ[1])] = 0.0
+    return np.fft.irfft(spectrum, len(sound))
 
 
 class _Lookup:
@@ -108,7 +119,14 @@ class _Lookup:
         scores = np.fft.irfft(product, self._size)[: self._length]
         scores /= self._norm * max(float(np.linalg.norm(window)), 1e-9)
         where = int(np.argmax(scores))
-        return float(np.clip(scores[where], 0.0, 1.0)), where
+        return float(np.clip(_peak(scores, where), 0.0, 1.0)), where
+
+
+def _peak(scores: FloatArray, where: int) -> float:
+    """Height of the peak, by a parabola through three points: delays are no whole number of samples."""
+    before, top, after = (float(scores[index % len(scores)]) for index in (where - 1, where, where + 1))
+    bend = before - 2.0 * top + after
+    return top if bend >= 0.0 else top - (before - after) ** 2 / (8.0 * bend)
 
 
 _NOTHING = Match(0.0, 0.0, np.zeros(0), np.zeros(0), np.zeros(0))

@@ -80,7 +80,6 @@ def call_figure(
     _mos(axes[3], samples, seconds)
     for panel in axes:
         _dress(panel)
-    axes[3].legend(loc="lower left", **_LEGEND)
     figure.align_ylabels(axes)
     axes[3].xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[-1].set_xlabel("seconds into the call", color=_INK)
@@ -130,7 +129,8 @@ def _mos(panel: Axes, samples: pd.DataFrame, seconds: Any) -> None:
     _line(panel, seconds, samples["mos_g107"], _MODEL)
     panel.set_ylabel("MOS (1 bad, 4.5 best)")
     _limit(panel, MOS_LIMIT, "limit 3")
-    panel.set_ylim(0.9, 4.6)
+    panel.set_yticks([1, 2, 3, 4])
+    panel.set_ylim(0.9, 5.2)  # room for the legend above the best score
 
 
 def _line(panel: Axes, seconds: Any, values: pd.Series, style: dict[str, Any]) -> None:

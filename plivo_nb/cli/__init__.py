@@ -58,8 +58,8 @@ def _options(
     pass
 
 
-@app.command()
-def demo(
+@app.command("demo")
+def _demo(
     seconds: Annotated[float, typer.Option(min=6, max=3600, help="How long the call lasts.")] = 20.0,
     out: Annotated[Path, typer.Option(help="Where samples.parquet, call.png and heard.wav go.")] = Path(
         "plivo-nb-demo"
@@ -100,8 +100,8 @@ async def _watched(screen: Any, work: Coroutine[Any, Any, _T]) -> _T:
         return await work
 
 
-@app.command()
-def lab(
+@app.command("lab")
+def _lab(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Of the WebSocket on 127.0.0.1; 0: a free one.")
     ] = 0,
@@ -113,8 +113,8 @@ def lab(
     _run(run(port, seed, Console()))
 
 
-@app.command()
-def check() -> None:
+@app.command("check")
+def _check() -> None:
     """Look at what is installed and make a short call to the lab."""
     from plivo_nb.cli.screen import checks
     from plivo_nb.preflight import check as preflight

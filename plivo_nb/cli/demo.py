@@ -6,6 +6,8 @@ Nothing is printed here: a `Watcher` is told what happens, and `run` gives the `
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import importlib
 import ipaddress
 import math
 import time
@@ -15,8 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from plivo_nb.cli.outcome import Outcome, Score, knobs_text, score
-from plivo_nb.client import Client
+from plivo_nb.cli.outcome import Outcome, Score, knobs_text, score, whole_score
 from plivo_nb.data import speech_path
 from plivo_nb.errors import LoginFailed, PlivoError
 from plivo_nb.lab import Lab
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from plivo_nb.call import Call
+    from plivo_nb.client import Client
 
 LOGIN_TIMEOUT_S = 15.0
 BAD_NETWORK = {"loss": 0.10, "delay_ms": 120.0, "jitter_ms": 20.0}
 _TICK_S = 0.25
+_ROBOTS_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +107,15 @@ async def run(plan: Plan, watcher: Watcher) -> Outcome:
     """
     plan.out.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
+        # Loading the client and the plots takes a second of computing: now, while the lab's process does the
+        # same, and not while the call is up.
+        loading = asyncio.create_task(asyncio.to_thread(_load, "plivo_nb.client", "plivo_nb.analysis.plots"))
         lab = None
         if plan.server is None:
             lab = await stack.enter_async_context(Lab())
             watcher.step(f"The lab runs: an embedded Plivo, process {lab.pid}, at {lab.url}.")
+            await _robots_awake(lab)
+        await loading
         client = await stack.enter_async_context(_client(plan, lab))
         began = time.monotonic()
         await _login(client, plan, lab)
@@ -120,6 +128,7 @@ async def run(plan: Plan, watcher: Watcher) -> Outcome:
         call.play(speech_path(), loop=True)
         passages = await _talk(plan, call, lab, watcher)
         counters = await lab.network.counters() if lab is not None else {}
+        stats = await call.stats()
         samples = call.samples
         timings = (call.post_dial_delay_s, call.media_setup_s)
         await call.hangup()
@@ -132,9 +141,9 @@ async def run(plan: Plan, watcher: Watcher) -> Outcome:
         login_s,
         *timings,
         codec=str(samples["codec"].iloc[-1]) if len(samples) else "none",
-        packets_sent=int(samples["packets_out"].sum()),
-        packets_received=int(samples["packets_in"].sum()),
-        whole=score("whole call", plan.seconds, samples, counters),
+        packets_sent=stats.get("outbound-rtp", {}).get("packetsSent", 0),
+        packets_received=stats.get("inbound-rtp", {}).get("packetsReceived", 0),
+        whole=whole_score(plan.seconds, samples, counters, stats),
         phases=tuple(_score_of(passage, samples) for passage in passages),
         correlation=match[0],
         coverage=match[1],
@@ -142,9 +151,26 @@ async def run(plan: Plan, watcher: Watcher) -> Outcome:
     )
 
 
+def _load(*modules: str) -> None:
+    for module in modules:
+        importlib.import_module(module)
+
+
+async def _robots_awake(lab: Lab) -> None:
+    """Wait until the first robots have registered: a call would wait for them, and seem slow."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_ROBOTS_TIMEOUT_S):
+            status = await lab.status()
+            while not status["registrations"]:
+                await asyncio.sleep(0.05)
+                status = await lab.status()
+
+
 def _client(plan: Plan, lab: Lab | None) -> Client:
     if lab is not None:
         return lab.client()
+    from plivo_nb.client import Client
+
     return Client(
         registrationDomainSocket=[plan.server],
         loopbackCandidates=_is_loopback(plan.server or ""),
@@ -215,8 +241,11 @@ def _between(before: dict[str, Any], after: dict[str, Any]) -> dict[str, dict[st
 
 
 def _score_of(passage: Passage, samples: pd.DataFrame) -> Score:
-    # A sample is of the second before it: those that lie in the phase but for less than half of theirs.
-    inside = (samples.index > passage.start) & (samples.index <= passage.end)
+    import pandas as pd
+
+    # A sample is of the second before it; it belongs to the phase in which its middle lies.
+    middles = pd.DatetimeIndex(samples.index) - pd.Timedelta(seconds=0.5)
+    inside = (middles > pd.Timestamp(passage.start)) & (middles <= pd.Timestamp(passage.end))
     return score(passage.phase.name, passage.phase.seconds, samples[inside], passage.relay)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -69,6 +69,23 @@ def score(name: str, seconds: float, samples: pd.DataFrame, relay: dict[str, Any
         mos_min=float(samples["mos"].min()),
         mos_mean=float(samples["mos"].mean()),
     )
+
+
+def whole_score(
+    seconds: float, samples: pd.DataFrame, relay: dict[str, Any], stats: dict[str, dict[str, Any]]
+) -> Score:
+    """The numbers of the whole call: losses by its final stats, which count what no sample covers too."""
+    received, reported = stats.get("inbound-rtp", {}), stats.get("remote-inbound-rtp", {})
+    return replace(
+        score("whole call", seconds, samples, relay),
+        loss_in=_lost_by(received),
+        loss_out=_lost_by(reported),
+    )
+
+
+def _lost_by(stats: dict[str, Any]) -> float:
+    lost = stats.get("packetsLost", 0)
+    return _lost(lost, lost + stats.get("packetsReceived", 0))
 
 
 def _dropped(counters: dict[str, int]) -> float:

@@ -122,15 +122,15 @@ def _stretches(outcome: Outcome) -> Table:
 def _rows(stretches: list[Score]) -> list[tuple[str, list[str]]]:
     return [
         (
-            "Lost of what we sent: by the relay",
+            "Sent, dropped by the relay",
             [number(100 * s.relay_loss_out, "{:.1f} %") for s in stretches],
         ),
-        ("  as the far end measured", [number(100 * s.loss_out, "{:.1f} %") for s in stretches]),
+        ("Sent, lost as reported back", [number(100 * s.loss_out, "{:.1f} %") for s in stretches]),
         (
-            "Lost of what we received: by the relay",
+            "Heard, dropped by the relay",
             [number(100 * s.relay_loss_in, "{:.1f} %") for s in stretches],
         ),
-        ("  as we measured", [number(100 * s.loss_in, "{:.1f} %") for s in stretches]),
+        ("Heard, lost as measured", [number(100 * s.loss_in, "{:.1f} %") for s in stretches]),
         ("Round trip, median", [number(s.rtt_ms, "{:.0f} ms") for s in stretches]),
         ("MOS, lowest", [mos_text(s.mos_min) for s in stretches]),
         ("MOS, mean", [mos_text(s.mos_mean) for s in stretches]),
