@@ -22,6 +22,7 @@ The house, from the top; imports go downwards only:
     plane              one daemon thread with a loop of its own: sockets, media sessions, the 20 ms ticker
             |
     sip   media   quality                                      sans-I/O or pure; know nothing of each other
+    insights                                                   Plivo's statistics service, if it is wanted
             |
     operation   options   events   errors                      leaves
 

@@ -21,6 +21,7 @@ from plivo_nb.engine.media_config import session_config
 from plivo_nb.engine.peer_connection import PeerConnection
 from plivo_nb.engine.records import Records
 from plivo_nb.engine.switchboard import Switchboard
+from plivo_nb.engine.tracking import Tracking
 from plivo_nb.errors import CallFailed, InvalidFeedback, InvalidState, LoginFailed
 from plivo_nb.events import Callback, CallInfo, Emitter
 from plivo_nb.operation import Operation
@@ -83,6 +84,7 @@ class Client:
         self._emitter = Emitter()
         self._log = Log()
         self._records = Records(self._engine)
+        self._tracking = Tracking(self._engine, self.options, self._emit, self._records)
         self._switchboard = Switchboard(
             self._engine,
             session_config(self.options),
@@ -90,6 +92,7 @@ class Client:
             self._records,
             self._log,
             allow_multiple=self.options.allow_multiple_incoming_calls,
+            on_new=self._tracking.follow,
         )
         self._account: Account | None = None
         self._calls: dict[int, Call] = {}
@@ -163,6 +166,7 @@ class Client:
         except LoginFailed as error:
             self._emit("onLoginFailed", error.cause)
             raise
+        self._tracking.logged_in(username, password, account.domain)
         self._emit("onLogin")
 
     def logout(self) -> Operation[None]:
@@ -182,6 +186,7 @@ class Client:
         await self._end_calls()
         was_registered = account.registered
         await account.logout()
+        await self._tracking.logged_out()
         if was_registered:
             self._emit("onLogout")
 
@@ -449,6 +454,10 @@ class Client:
             _logger.warning("sendQualityFeedback: %s", problem)
             raise InvalidFeedback(f"sendQualityFeedback: {problem}")
         self._records.feedback[call_uuid] = (score, comment)
+        active = self._switchboard.active
+        rated = active if active is not None and active.uuid == call_uuid else self._switchboard.last
+        if rated is not None:
+            self._tracking.feedback(rated, score, comment)
 
     # ------------------------------------------------------------ what there is
 

@@ -5,6 +5,7 @@
 - `switchboard`: the rules of several calls of one account.
 - `session`: one call; joins its SIP dialog and its media session by a table of states.
 - `causes`: from SIP codes and local reasons to the SDK's words.
+- `tracking`: mediaMetrics events and the statistics service. `statistics`: what that is told of a call.
 - `records`: what is kept of calls and samples, as frames. `log`: the bounded log.
 - `peer_connection`: the object that `getPeerConnection()` gives.
 """

@@ -76,6 +76,11 @@ class Account:
         self.registered = False
 
     @property
+    def domain(self) -> str:
+        """The domain it registers at."""
+        return self._config.domain
+
+    @property
     def uri(self) -> str:
         """The account's own SIP URI."""
         return f"sip:{self.username}@{self._config.domain}"

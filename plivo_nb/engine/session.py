@@ -68,6 +68,8 @@ class Session:
         over: resolved with the final `CallInfo`.
         timings: what happened when, `time.monotonic()` seconds by name: dialled, ringing, answered,
             first_rtp_sent, first_rtp_received, ended.
+        listeners: get every report of the media session.
+        watchers: get every trigger of `TRANSITIONS` that had an effect, and ``muted`` and ``unmuted``.
     """
 
     def __init__(
@@ -106,6 +108,7 @@ class Session:
         self.final_stats: dict[str, Any] | None = None
         self.cause: str | None = None
         self.listeners: list[Callable[[wire.Report], None]] = []
+        self.watchers: list[Callable[[str], None]] = []
         self.answered: asyncio.Future[None] = engine.loop.create_future()
         self.over: asyncio.Future[CallInfo] = engine.loop.create_future()
         self.closed: asyncio.Future[None] = engine.loop.create_future()
@@ -172,7 +175,15 @@ class Session:
             _logger.debug("'%s' changes nothing for a call that is %s.", trigger, self.phase)
             return False
         self.phase = following
+        self._tell_watchers(trigger)
         return True
+
+    def _tell_watchers(self, what: str) -> None:
+        for watcher in list(self.watchers):
+            try:
+                watcher(what)
+            except Exception:
+                _logger.exception("What watches a call failed at '%s'; the call goes on.", what)
 
     # ------------------------------------------------------------ outgoing
 
@@ -465,6 +476,8 @@ class Session:
 
     def set_muted(self, muted: bool) -> None:
         """Silence to the peer, or not; holds from before the answer on."""
+        if muted != self.muted:
+            self._tell_watchers("muted" if muted else "unmuted")
         self.muted = muted
         self._tell(wire.SetMuted, muted=muted)
 

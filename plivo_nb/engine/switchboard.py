@@ -36,6 +36,7 @@ class Switchboard:
         records: where calls and samples are kept.
         log: where what happens is kept.
         allow_multiple: the option allowMultipleIncomingCalls.
+        on_new: gets every new call before anything happens to it.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Switchboard:
         log: Log,
         *,
         allow_multiple: bool,
+        on_new: Callable[[Session], None] | None = None,
     ) -> None:
         self._engine = engine
         self._config = config
@@ -54,6 +56,7 @@ class Switchboard:
         self._records = records
         self._log = log
         self._allow_multiple = allow_multiple
+        self._on_new = on_new
         self.sessions: list[Session] = []
         self.account: Account | None = None
         self.last_uuid: str | None = None
@@ -102,6 +105,8 @@ class Switchboard:
             on_over=self._over,
         )
         self.sessions.append(session)
+        if self._on_new is not None:
+            self._on_new(session)
         return session
 
     def _incoming(self, event: sip.IncomingCall) -> None:

@@ -70,6 +70,10 @@ class Judge:
         self._last_at_s = row.time_monotonic_s
         return events
 
+    def begin(self, at_s: float) -> None:
+        """The call was answered at this monotonic time: the first sample covers the time from there."""
+        self._last_at_s = at_s
+
     def state(self, what: str, state: str) -> list[Event]:
         """Judge a change of state.
 
@@ -219,10 +223,15 @@ class _Merger:
         if now - self._began_s < self._interval_s - _SLACK_S:
             return None
         rows, self._rows, self._began_s = self._rows, [], now
-        return _merged(rows)
+        return merged(rows)
 
 
-def _merged(rows: Sequence[Values]) -> Values:
+def merged(rows: Sequence[Values]) -> Values:
+    """One sample of several: loss over all of them, scores from that, the last of the rest.
+
+    Args:
+        rows: at least one, each as of `SampleRow.values`.
+    """
     last = dict(rows[-1])
     lost, received = _sum(rows, "packets_lost_in"), _sum(rows, "packets_in")
     last["loss_in"] = min(max(lost / (lost + received), 0.0), 1.0) if lost + received > 0 else NAN

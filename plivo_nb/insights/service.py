@@ -1,0 +1,270 @@
+"""The statistics service's client: one POST after the login, then a WebSocket with one JSON object a frame.
+
+If the service is away, messages wait in a bounded queue and it is tried again, ever more rarely; nothing of
+this is ever waited for by a call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from plivo_nb.options import INSIGHTS_URL, STATS_URL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from websockets.asyncio.client import ClientConnection
+
+    from plivo_nb.insights.messages import Message
+    from plivo_nb.options import Options
+
+_logger = logging.getLogger("plivo_nb.insights")
+
+QUEUE_SIZE = 1000
+FIRST_RETRY_S = 1.0
+MAX_RETRY_S = 30.0
+GOODBYE_S = 0.5
+_REQUEST_S = 10.0
+
+
+def is_wanted(options: Options) -> bool:
+    """Whether the service is to be told of this client's calls.
+
+    Not without enableTracking; and not when the signalling server is none of Plivo's while statsUrl or
+    insightsUrl is left at Plivo's address.
+    """
+    if not options.enable_tracking:
+        return False
+    hosts = [(urlsplit(url).hostname or "").lower() for url in options.registration_domain_socket]
+    with_plivo = any(host == "plivo.com" or host.endswith(".plivo.com") for host in hosts)
+    return with_plivo or (options.stats_url != STATS_URL and options.insights_url != INSIGHTS_URL)
+
+
+class _Away(Exception):
+    """The service cannot be reached now."""
+
+
+class Service:
+    """Sends messages of one client to the statistics service.
+
+    Args:
+        stats_url: where the login is validated (POST).
+        insights_url: the WebSocket.
+        queue_size: messages that wait at the most; the oldest CALL_STATS goes first.
+        first_retry_s, max_retry_s: pause after a failure; it doubles from the first to the last.
+
+    Attributes:
+        sent, dropped: messages so far.
+        rtp_enabled: whether the service wants CALL_STATS; None while that is not known.
+    """
+
+    def __init__(
+        self,
+        stats_url: str,
+        insights_url: str,
+        *,
+        queue_size: int = QUEUE_SIZE,
+        first_retry_s: float = FIRST_RETRY_S,
+        max_retry_s: float = MAX_RETRY_S,
+    ) -> None:
+        self._stats_url = stats_url
+        self._insights_url = insights_url
+        self._queue_size = queue_size
+        self._first_retry_s = first_retry_s
+        self._max_retry_s = max_retry_s
+        self._queue: deque[Message] = deque()
+        self._wake = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._task: asyncio.Task[None] | None = None
+        self._key: str | None = None
+        self._away = False
+        self._refused = False
+        self.rtp_enabled: bool | None = None
+        self.sent = 0
+        self.dropped = 0
+
+    @property
+    def waiting(self) -> int:
+        """Messages in the queue."""
+        return len(self._queue)
+
+    def login(self, username: str, password: str, domain: str) -> None:
+        """Begin for this user. Returns at once; the password is kept until it has been validated."""
+        self._refused, self._key, self.rtp_enabled, self._away = False, None, None, False
+        self._keep(lambda message: message["userName"] == username)
+        credentials = {"username": username, "password": password, "domain": domain}
+        self._task = asyncio.get_running_loop().create_task(self._run(credentials), name="plivo_nb insights")
+        self._task.add_done_callback(_note_failure)
+
+    def put(self, message: Message) -> None:
+        """Queue a message; it is sent as soon as the service is there."""
+        if self._refused or (message["msg"] == "CALL_STATS" and self.rtp_enabled is False):
+            return
+        if len(self._queue) >= self._queue_size:
+            if not self.dropped:
+                _logger.warning("The statistics service is away for long: its oldest messages are dropped.")
+            self.dropped += 1
+            oldest = next((item for item in self._queue if item["msg"] == "CALL_STATS"), self._queue[0])
+            self._queue.remove(oldest)
+        self._queue.append(message)
+        self._empty.clear()
+        self._wake.set()
+
+    async def logout(self, goodbye_s: float = GOODBYE_S) -> None:
+        """Close the socket. What waits is sent first, if the service is there, within `goodbye_s` seconds."""
+        task, self._task = self._task, None
+        if task is None:
+            return
+        if not task.done() and not self._away:
+            try:
+                await asyncio.wait_for(self._empty.wait(), goodbye_s)
+            except TimeoutError:
+                _logger.info("%d messages to the statistics service were not sent.", len(self._queue))
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    # ------------------------------------------------------------ the task
+
+    async def _run(self, credentials: dict[str, str]) -> None:
+        if not await self._validated(credentials):
+            self._refused = True
+            self._keep(lambda _: False)
+            return
+        credentials.clear()
+        pause_s = self._first_retry_s
+        while True:
+            await self._something_to_send()
+            before = self.sent
+            try:
+                await self._connection()
+            except _Away as error:
+                pause_s = self._first_retry_s if self.sent > before else pause_s
+                pause_s = await self._pause(error, pause_s)
+
+    async def _validated(self, credentials: dict[str, str]) -> bool:
+        """Whether the account has statistics; tried until the service says so or not."""
+        pause_s = self._first_retry_s
+        while True:
+            try:
+                answer = await self._post(credentials)
+            except _Away as error:
+                pause_s = await self._pause(error, pause_s)
+                continue
+            if answer is None:
+                _logger.info("The statistics service is not enabled for this account.")
+                return False
+            self._key = answer["data"]
+            self.rtp_enabled = answer.get("is_rtp_enabled") is True
+            if not self.rtp_enabled:
+                self._keep(lambda message: message["msg"] != "CALL_STATS")
+            return True
+
+    async def _post(self, credentials: dict[str, str]) -> dict[str, Any] | None:
+        """The answer; None when the service is not enabled for the account.
+
+        Raises:
+            _Away: no answer, or one that says to come back later.
+        """
+        import aiohttp  # late: it is needed after a login only
+
+        timeout = aiohttp.ClientTimeout(total=_REQUEST_S)
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as session,
+                session.post(self._stats_url, json=credentials, allow_redirects=False) as response,
+            ):
+                status, body = response.status, await response.text()
+        except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:
+            raise _Away(f"{type(error).__name__} at {self._stats_url}") from None
+        if status >= 500 or status == 429:
+            raise _Away(f"HTTP {status} from {self._stats_url}")
+        if status != 200 or not body.strip():
+            return None
+        try:
+            answer = json.loads(body)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict) or not isinstance(answer.get("data"), str):
+            _logger.info("The statistics service answered something that cannot be understood.")
+            return None
+        return answer
+
+    async def _connection(self) -> None:
+        """One connection: send what is queued, as it comes, until it is lost.
+
+        Raises:
+            _Away: it could not be made, or was lost.
+        """
+        from websockets.asyncio.client import connect
+        from websockets.exceptions import WebSocketException
+
+        try:
+            async with connect(
+                self._insights_url, open_timeout=_REQUEST_S, close_timeout=GOODBYE_S
+            ) as socket:
+                await self._talk(socket)
+        except (WebSocketException, TimeoutError, OSError) as error:
+            raise _Away(f"{type(error).__name__} at {self._insights_url}") from None
+
+    async def _talk(self, socket: ClientConnection) -> None:
+        """Send until the connection is lost; one that is lost while nothing waits is not missed."""
+        reading = asyncio.create_task(_drain(socket), name="plivo_nb insights reader")
+        reading.add_done_callback(lambda _: self._wake.set())
+        try:
+            while True:
+                while self._queue:
+                    message = self._queue[0]
+                    await socket.send(json.dumps({**message, "callstats_key": self._key}))
+                    self._sent(message)
+                self._wake.clear()
+                if reading.done():
+                    return
+                await self._wake.wait()
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+    def _sent(self, message: Message) -> None:
+        self._away = False
+        self.sent += 1
+        if self._queue and self._queue[0] is message:
+            self._queue.popleft()
+        if not self._queue:
+            self._empty.set()
+
+    async def _something_to_send(self) -> None:
+        while not self._queue:
+            self._wake.clear()
+            await self._wake.wait()
+
+    async def _pause(self, error: _Away, pause_s: float) -> float:
+        """Wait before the next try; gives the pause after that one."""
+        log = _logger.debug if self._away else _logger.info
+        log("The statistics service is away (%s); calls are not touched, it is tried again.", error)
+        self._away = True
+        await asyncio.sleep(pause_s)
+        return min(2 * pause_s, self._max_retry_s)
+
+    def _keep(self, wanted: Callable[[Message], bool]) -> None:
+        self._queue = deque(message for message in self._queue if wanted(message))
+        if not self._queue:
+            self._empty.set()
+
+
+async def _drain(socket: ClientConnection) -> None:
+    """Read what the service says, so that its pings and its goodbye are seen; it has nothing to say."""
+    async for _ in socket:
+        pass
+
+
+def _note_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        _logger.error(
+            "The statistics service's task failed; calls are not touched.", exc_info=task.exception()
+        )
