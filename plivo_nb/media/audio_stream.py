@@ -200,6 +200,7 @@ class AudioStream:
         if self._codec is None or ticks <= 0:
             return
         self._rtp.advance(ticks * (self._codec.clock_rate // 50))
+        self._receiving.skip(ticks * _TICK_S)
         self._pending.clear()
         self._marker = True
 

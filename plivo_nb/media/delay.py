@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 
 _LONG = 256  # packets: about 5 s; what happened longer ago is forgotten
 _SHORT = 50  # packets: about 1 s; sees the onset of jitter
-_QUANTILE = 0.95
+_LONG_QUANTILE = 0.97
+_SHORT_QUANTILE = 0.95
 _STEP_S = 0.020  # targets are whole frames: small changes of jitter must not move play-out
 _MARGIN_S = 0.010
 _EVERY = 10
 
 
 class DelayEstimator:
-    """The play-out delay that covers about the 95th percentile of the jitter.
+    """The play-out delay that covers about the 95th percentile of the jitter: of the last second's, and the
+    97th of the last five seconds'.
 
     It grows with the packet that shows the need; it falls when the last 5 s have been calm.
 
@@ -72,11 +74,15 @@ class DelayEstimator:
         if filled > _SHORT:
             at = np.arange(self._count - _SHORT, self._count) % _LONG
             recent = self._transits[at]
-        need = max(_quantile(window), _quantile(recent)) - self.base_s + _MARGIN_S
+        need = (
+            max(_quantile(window, _LONG_QUANTILE), _quantile(recent, _SHORT_QUANTILE))
+            - self.base_s
+            + _MARGIN_S
+        )
         frames = math.ceil(need / _STEP_S - 1e-6)
         self.target_s = min(self._maximum, max(self._minimum, frames * _STEP_S))
 
 
-def _quantile(values: NDArray[np.float64]) -> float:
-    index = min(len(values) - 1, math.ceil(_QUANTILE * len(values)) - 1)
+def _quantile(values: NDArray[np.float64], quantile: float) -> float:
+    index = min(len(values) - 1, math.ceil(quantile * len(values)) - 1)
     return float(np.partition(values, index)[index])

@@ -2,8 +2,8 @@
 
 Play-out stands at an RTP time. Each step asks what is there for that time; whatever the answer, time goes on,
 so that one lost packet costs its own length and nothing else. The play-out delay is what a packet of an
-undisturbed network would wait here. It is corrected only when it leaves the room between the target
-(`plivo_nb.media.delay`) and a frame and a half above it: a calm call is played exactly as it was sent.
+undisturbed network would wait here, at a tick in time. It is corrected only when it leaves the room between the
+target (`plivo_nb.media.delay`) and two frames above it: a calm call is played as it was sent.
 
     step     when                                             what play-out does
     IDLE     nothing came yet, or it is not time to start     silence; RTP time stands
@@ -16,18 +16,20 @@ undisturbed network would wait here. It is corrected only when it leaves the roo
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 
 from plivo_nb.media.delay import DelayEstimator
 
-_ROOM_S = 0.035  # how far above its target the delay may stay
-_START_ROOM_S = 0.005  # how far above its target it starts at least; a tick later at most
+_ROOM_S = 0.037  # how far above its target the delay may stay
+_START_ROOM_S = 0.016  # how far above its target it starts at least; a tick later at most
 _AIM_S = 0.010  # where corrections bring it, above the target
 _GROW_S = 0.005  # shortages below this are not corrected
 _JUMP_S = 0.300  # an excess above this is cut off, not played faster
 _DISCONTINUITY_S = 2.0  # RTP time that far ahead of its clock: another clock
 _LATE_RUN = 15  # so many late packets in a row, with nothing to play: another clock
+_AGEING = 0.01  # a tick; clocks drift apart by less than that
 _CAPACITY = 512  # packets
 
 
@@ -84,6 +86,9 @@ class JitterBuffer:
         self._silent: set[int] = set()  # sequence numbers that carried no audio
         self._quiet = False
         self._late_run = 0
+        self._now = 0.0
+        # monotonic time minus RTP time of what is played, in seconds, at ticks that come in time
+        self._offset_s = math.inf
 
     @property
     def target_s(self) -> float:
@@ -108,19 +113,35 @@ class JitterBuffer:
         self._entries.clear()
         self._silent.clear()
         self._next = None
+        self._offset_s = math.inf
         self._quiet = False
         self._late_run = 0
 
-    def delay_s(self, now: float, queued: int = 0) -> float:
-        """Return the present play-out delay in seconds.
+    @property
+    def delay_s(self) -> float:
+        """The present play-out delay in seconds; NaN while nothing is played or measured."""
+        if self._next is None or not self._delay.measured:
+            return math.nan
+        return self._offset_s - self._delay.base_s
+
+    def tick(self, now: float, queued: int = 0) -> None:
+        """Begin a tick: the calls of `next` and `correction` that follow belong to it.
 
         Args:
             now: monotonic seconds.
             queued: decoded samples that wait to be played.
         """
-        if self._next is None or not self._delay.measured:
-            return 0.0
-        return now - self._delay.base_s - (self._next - queued) / self.rate
+        self._now = now
+        if self._next is None:
+            return
+        offset_s = now - (self._next - queued) / self.rate
+        behind_s = offset_s - self._offset_s
+        # a tick that comes late looks like a longer delay, and is none: the shortest counts, and ages slowly
+        self._offset_s = offset_s if not 0 < behind_s < _JUMP_S else self._offset_s + behind_s * _AGEING
+
+    def moved(self, samples: int) -> None:
+        """Note that the delay has become longer by so many samples (shorter: less than 0)."""
+        self._offset_s += samples / self.rate
 
     def insert(self, entry: Entry, timed: bool = True) -> bool:
         """Take a packet in; duplicates have been dropped before.
@@ -159,27 +180,22 @@ class JitterBuffer:
         if len(self._silent) > _CAPACITY:
             self._silent.clear()
 
-    def next(self, now: float, queued: int = 0) -> Next:
-        """Say what comes next, and go on by it.
-
-        Args:
-            now: monotonic seconds.
-            queued: decoded samples that wait to be played.
-        """
-        if self._next is None and not self._start(now):
+    def next(self) -> Next:
+        """Say what comes next, and go on by it."""
+        if self._next is None and not self._start():
             return Next(Step.IDLE, self._frame)
         assert self._next is not None
         entry = self._entries.pop(self._next, None)
         if entry is not None:
             return self._play(entry, 0)
         if not self._entries:
-            return self._underrun(now, queued)
+            return self._underrun()
         entry = self._entries[min(self._entries)]
         if entry.timestamp < self._next:  # play-out stands in the middle of a packet
             del self._entries[entry.timestamp]
             if entry.timestamp + entry.samples <= self._next:
                 self.dropped += 1
-                return self.next(now, queued)
+                return self.next()
             return self._play(entry, self._next - entry.timestamp)
         gap = entry.timestamp - self._next
         lost = self._missing(entry) > 0
@@ -190,13 +206,15 @@ class JitterBuffer:
             return Next(Step.GAP, samples)
         return Next(Step.LOST, samples, entry if samples == gap else None)
 
-    def _start(self, now: float) -> bool:
+    def _start(self) -> bool:
         if not self._entries:
             return False
         first = self._entries[min(self._entries)]
-        if now - first.arrival_s < self.target_s + _START_ROOM_S and len(self._entries) < _CAPACITY // 2:
+        waited_s = self._now - first.arrival_s
+        if waited_s < self.target_s + _START_ROOM_S and len(self._entries) < _CAPACITY // 2:
             return False
         self._next = first.timestamp
+        self._offset_s = self._now - first.timestamp / self.rate
         self._last_sequence = first.sequence - 1
         return True
 
@@ -213,28 +231,31 @@ class JitterBuffer:
         silent = sum(1 for number in self._silent if number < entry.sequence) if self._silent else 0
         return entry.sequence - self._last_sequence - 1 - silent
 
-    def _underrun(self, now: float, queued: int) -> Next:
+    def _underrun(self) -> Next:
         assert self._next is not None
         if self._quiet:
             self._next += self._frame
             return Next(Step.GAP, self._frame)
-        if self.target_s - self.delay_s(now, queued) >= _GROW_S:
+        if self.target_s - self.delay_s >= _GROW_S:
+            self.moved(self._frame)
             return Next(Step.WAIT, self._frame)
         self._next += self._frame
         return Next(Step.EMPTY, self._frame)
 
-    def correction(self, now: float, queued: int = 0) -> int:
+    def correction(self) -> int:
         """Return by how many samples the delay should change now: more than 0 to grow, less to shrink.
 
         An excess beyond what can be played faster is cut off here, by dropping packets.
         """
-        if self._next is None:
+        if self._next is None or not self._delay.measured:
             return 0
-        excess = self.delay_s(now, queued) - self.target_s
+        excess = self.delay_s - self.target_s
         if -_GROW_S < excess <= _ROOM_S:
             return 0
         if excess > _JUMP_S:
-            self._next += int((excess - _AIM_S) * self.rate)
+            cut = int((excess - _AIM_S) * self.rate)
+            self._next += cut
+            self.moved(-cut)
             for timestamp in [t for t, e in self._entries.items() if t + e.samples <= self._next]:
                 self._last_sequence = max(self._last_sequence, self._entries.pop(timestamp).sequence)
                 self.dropped += 1

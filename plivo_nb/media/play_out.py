@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,7 +41,6 @@ class PlayOut:
         self._queued = 0
         self._concealing = False
         self.silent = False  # the last frame was filled up with comfort noise
-        self.delay_s = math.nan  # play-out delay at the last tick
         self.malformed = 0
         self.total = 0
         self.concealed = 0
@@ -90,7 +88,7 @@ class PlayOut:
 
     def pull(self, now: float) -> Pcm:
         """Return the frame to play in this tick; always 20 ms."""
-        self.delay_s = self.buffer.delay_s(now, self._queued) if self.buffer.playing else math.nan
+        self.buffer.tick(now, self._queued)
         if not self._queued:
             pcm = self._step(now)
             if len(pcm) == self.frame:  # the usual case: a packet is a frame
@@ -109,8 +107,8 @@ class PlayOut:
 
     def _step(self, now: float) -> Pcm:
         buffer = self.buffer
-        correction = buffer.correction(now, self._queued)
-        step = buffer.next(now, self._queued)
+        correction = buffer.correction()
+        step = buffer.next()
         if step.step is Step.PACKET and step.entry is not None:
             return self._decode(step.entry, step.samples, now, correction)
         if step.step is Step.IDLE:
@@ -164,7 +162,9 @@ class PlayOut:
         if correction > 0:
             longer = lengthen(pcm, self.rate, correction)
             self.inserted += len(longer) - len(pcm)
+            self.buffer.moved(len(longer) - len(pcm))
             return longer
         shorter = shorten(pcm, self.rate, -correction, force=-correction > _FORCE_S * self.rate)
         self.removed += len(pcm) - len(shorter)
+        self.buffer.moved(len(shorter) - len(pcm))
         return shorter

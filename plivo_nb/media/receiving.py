@@ -174,6 +174,11 @@ class Receiving:
                 play.learn(self.meter.measure(frame, self.rate))
         return frame
 
+    def skip(self, seconds: float) -> None:
+        """Note that nothing was pulled for so long: what has come meanwhile is played that much later."""
+        if self._play is not None:
+            self._play.buffer.moved(round(seconds * self.rate))
+
     def report_blocks(self, remote: RemoteView, now: float) -> tuple[rtcp.ReportBlock, ...]:
         """Return what is to be told about the present source (RFC 3550 section 6.4)."""
         source = self._source
@@ -214,7 +219,7 @@ class Receiving:
             "header_bytes_received": self.header_bytes,
             "jitter_in_s": source.jitter_s if source is not None and source.received else NAN,
             "sample_rate": self.rate,
-            "playout_delay_s": play.delay_s if play is not None and started else NAN,
+            "playout_delay_s": play.buffer.delay_s if play is not None else NAN,
             "target_delay_s": play.buffer.target_s if play is not None and started else NAN,
             **sums,
         }
