@@ -19,6 +19,8 @@ from plivo_nb.media.ice import IceConfig, IceConnection, described
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from plivo_nb.media.capture import Capture
+
 _logger = logging.getLogger("plivo_nb.media.transport")
 
 _OVERLAP_S = 1.0  # how long the old path is listened to after an ICE restart
@@ -79,6 +81,8 @@ class Transport:
         self._remote: sdp.SessionDescription | None = None
         self._heard_at = 0.0
         self._closed = False
+        #: Gets every RTP and RTCP packet in the clear, while it is there.
+        self.capture: Capture | None = None
 
     # ------------------------------------------------------------ our side
 
@@ -223,6 +227,8 @@ class Transport:
         if pair is None or packet is None:
             return False
         pair.protocol.transport.sendto(packet, pair.remote_addr)
+        if self.capture is not None:
+            self.capture.add(time.monotonic(), pair.local_addr, pair.remote_addr, data, sent=True)
         self.counters.packets_sent += 1
         self.counters.bytes_sent += len(packet)
         return True
@@ -241,7 +247,11 @@ class Transport:
         packet = self._dtls.unprotect(data)
         if packet is None:
             self.counters.unreadable += 1
-        elif is_rtcp(data):
+            return
+        pair = self._current.pair if self._current is not None else None
+        if self.capture is not None and pair is not None:
+            self.capture.add(now, pair.remote_addr, pair.local_addr, packet, sent=False)
+        if is_rtcp(data):
             self._on_rtcp(packet, now)
         else:
             self._on_rtp(packet, now)

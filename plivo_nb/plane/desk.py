@@ -71,6 +71,10 @@ class Desk:
                 session = self._session(command.session)
                 work_dtmf = session.send_dtmf(command.digits, command.duration_ms, command.gap_ms)
                 self._spawn(command, work_dtmf, ("session", command.session))
+            case wire.StartCapture():
+                self._spawn(command, self._session(command.session).start_capture(command.path))
+            case wire.StopCapture():
+                self._spawn(command, self._session(command.session).stop_capture())
             case wire.CloseSession():
                 self._spawn(command, self._close_session(command.session))
             case _:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from plivo_nb.media import sdp
 from plivo_nb.media.audio_stream import AudioStream
+from plivo_nb.media.capture import Capture
 from plivo_nb.media.codecs import Codec
 from plivo_nb.media.transport import Transport, TransportConfig
 from plivo_nb.plane.sampling import SessionSampler
@@ -306,6 +307,27 @@ class MediaSession:
                 future.set_result(None)
         self._dtmf_waiting.clear()
 
+    async def start_capture(self, path: str) -> None:
+        """Write all packets, before protection, to a pcapng file; one that is being written is finished.
+
+        Raises:
+            SessionError: the file cannot be written.
+        """
+        await self.stop_capture()
+        try:
+            capture = await asyncio.to_thread(Capture, path, 46 if self._config.dscp else 0)
+        except OSError as error:
+            raise SessionError("FileError", f"The capture {path} cannot be written: {error}.") from error
+        self.transport.capture = capture
+
+    async def stop_capture(self) -> int:
+        """Finish the capture, if there is one; the number of packets in it."""
+        capture, self.transport.capture = self.transport.capture, None
+        if capture is None:
+            return 0
+        await asyncio.to_thread(capture.close)
+        return capture.packets
+
     async def close(self) -> Stats:
         """Say goodbye (RTCP BYE, DTLS close_notify), close all sockets; the final statistics."""
         final: Stats = {}
@@ -313,6 +335,7 @@ class MediaSession:
             final = self.stats()
             self.transport.send(self.stream.bye(time.monotonic()))
         await self.transport.close()
+        await self.stop_capture()
         self.stream.source.close()
         return final
 

@@ -43,6 +43,25 @@ class SocketError(Exception):
         self.code = code
 
 
+class _Connection(ClientConnection):
+    """Ends `close_timeout` after the server's Close, also where the server leaves the TCP connection open.
+
+    Kamailio 5.6 does that for seconds; `websockets` keeps the deadline only in its own `send` and `close`.
+    """
+
+    _abort: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._abort is None and self.close_deadline is not None:
+            self._abort = self.loop.call_at(self.close_deadline, self.transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._abort is not None:
+            self._abort.cancel()
+        super().connection_lost(exc)
+
+
 class WebSocket:
     """One WebSocket. Made, used and closed on the plane's loop.
 
@@ -70,6 +89,7 @@ class WebSocket:
             self._connection = await connect(
                 self.url,
                 subprotocols=[Subprotocol("sip")],
+                create_connection=_Connection,
                 open_timeout=timeout_s,
                 ping_interval=_PING_INTERVAL_S,
                 ping_timeout=_PING_TIMEOUT_S,

@@ -10,6 +10,7 @@ exceptions are `SetSource` and `SetSink`, which carry a ring buffer or a generat
     OpenSession, CloseSession                     SessionState, Fault
     CreateOffer, CreateAnswer, SetRemote          Ok(value=the SDP text) | Failed(code, sentence)
     SetMuted, SetSource, SetSink, SendDtmf        Digit, Level
+    StartCapture, StopCapture
     GetStats                                      Ok(value={id: {W3C name: value}}), Sample
                                                   PlaneDead: all is over
 
@@ -164,6 +165,21 @@ class GetStats(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class StartCapture(Command):
+    """Write the session's RTP and RTCP, before protection, to a pcapng file from now on."""
+
+    session: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopCapture(Command):
+    """Finish the capture. Ok with the number of packets in it; 0 when there was none."""
+
+    session: int
+
+
+@dataclass(frozen=True, slots=True)
 class CloseSession(Command):
     """End the session: RTCP BYE, DTLS close, sockets closed. Ok with the final stats, as of GetStats."""
 
@@ -186,7 +202,7 @@ class Failed:
     """The command `id` could not be done. `code` is a short stable name, `sentence` is for people.
 
     Codes: ConnectionError (socket), Timeout, IncompatibleSDP, WebRTCError, NotNegotiated, UnknownId,
-    SourceError.
+    SourceError, FileError.
     """
 
     id: int

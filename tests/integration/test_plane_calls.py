@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -375,3 +377,50 @@ async def test_reports_wait_bounded_for_a_busy_loop() -> None:
     assert isinstance(reports[0], wire.Ok)
     await plane.aclose()
     assert not plane.alive
+
+
+def test_a_capture_is_read_by_tshark(kernel: Kernel, tmp_path: Path) -> None:
+    kernel.call(1, 2)
+    kernel.ask(wire.SetSource, session=1, source=Tone(1000))
+    path = tmp_path / "call.pcapng"
+    kernel.ask(wire.StartCapture, session=1, path=str(path))
+    time.sleep(2.5)
+    stats = kernel.ask(wire.GetStats, session=1)
+    port = stats["local-candidate"]["port"]
+    count = kernel.ask(wire.StopCapture, session=1)
+    assert count == pytest.approx(250, abs=20)
+    assert kernel.ask(wire.StopCapture, session=1) == 0
+    fields = ["rtp.ssrc", "rtp.seq", "rtcp.pt", "ip.dsfield.dscp", "udp.srcport", "_ws.malformed"]
+    command = ["tshark", "-r", str(path), "-d", f"udp.port=={port},rtp", "-T", "fields", "-E", "separator=;"]
+    command += [argument for field in fields for argument in ("-e", field)]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    rows = [line.split(";") for line in lines]
+    assert len(rows) == count
+    ours = [row for row in rows if row[4] == str(port)]
+    rtp = [row for row in ours if row[1]]
+    assert {int(row[0], 16) for row in rtp} == {stats["outbound-rtp"]["ssrc"]}
+    numbers = [int(row[1]) for row in rtp]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    assert {row[3] for row in ours} == {"46"}
+    assert any(row[2].startswith(("200", "201")) for row in rows)
+    assert not any(row[5] for row in rows)
+
+
+def test_a_capture_that_cannot_be_written_is_said_so(kernel: Kernel, tmp_path: Path) -> None:
+    kernel.ask(wire.OpenSession, session=1, config=CONFIG)
+    failed = kernel.refused(wire.StartCapture, session=1, path=str(tmp_path / "no" / "x.pcapng"))
+    assert failed.code == "FileError"
+
+
+def test_a_peer_that_vanishes_is_an_rtp_timeout(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("plivo_nb.plane.media_session.RTP_TIMEOUT_S", 0.6)
+    kernel.call(1, 2)
+    time.sleep(0.5)
+    desk = kernel.plane._desk
+    assert desk is not None
+    gone = desk.sessions[2]
+    tick = gone.tick
+    gone.tick = lambda now: None  # type: ignore[method-assign]  # as a kernel that was killed
+    assert "No sound" in kernel.until(1, "rtp", "timeout", within_s=3).detail
+    gone.tick = tick  # type: ignore[method-assign]
+    kernel.until(1, "rtp", "resumed", within_s=3)
