@@ -214,6 +214,8 @@ class Network:
         self.seed = seed
         self._ordinal = itertools.count(1)
         for call in calls:
+            if call.ended_utc_ns is not None:
+                continue  # so that the next call has the same number, and fates, as the first of a new lab
             ordinal = next(self._ordinal)
             for name, path in call.relay.paths.items():
                 path.reseed(f"{seed}/{ordinal}/{name}")
