@@ -114,6 +114,7 @@ def test_counters_keep_their_meaning_on_the_way_to_the_sampler() -> None:
         codec="OPUS",
         muted=True,
         packets_sent=10,
+        source_bytes=77,
         packets_received=9,
         packets_lost=1,
         packets_discarded=2,
@@ -130,6 +131,7 @@ def test_counters_keep_their_meaning_on_the_way_to_the_sampler() -> None:
     taken = snapshot(counters)
     assert (taken.codec, taken.muted, taken.packets_sent, taken.packets_lost) == ("OPUS", True, 10, 1)
     assert (taken.jitter_s, taken.remote_jitter_s, taken.rtt_s, taken.rtt_at_s) == (0.003, 0.004, 0.05, 7.0)
+    assert taken.source_bytes == 77
     assert (taken.remote_packets_lost, taken.remote_packets_expected) == (3, 30)
     assert taken.level_in_peak == pytest.approx(0.1)
     nothing = snapshot(StreamCounters())
