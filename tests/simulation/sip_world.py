@@ -214,7 +214,7 @@ class World:
         while True:
             self.run()
             deadlines = [d for agent in self.agents.values() if (d := agent.next_deadline()) is not None]
-            due = min(deadlines, default=end)
+            due = min(deadlines, default=float("inf"))
             if due > end:
                 break
             self.now = max(self.now, due)

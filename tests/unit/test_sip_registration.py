@@ -1,0 +1,345 @@
+"""Registration: challenges of all kinds, refresh, failures, lost sockets, silence."""
+
+from __future__ import annotations
+
+import pytest
+from sip_world import OFFER, World, names
+
+from plivo_nb.sip import digest
+from plivo_nb.sip.events import Registered, RegistrationFailed, TransportSilent, Unregistered
+from plivo_nb.sip.message import Request, Response
+
+
+def registers(world: World) -> list[Request]:
+    return [m for m in world.sent("alice") if isinstance(m, Request) and m.method == "REGISTER"]
+
+
+def fresh(**config: object) -> World:
+    """A world whose alice has a transport, but is not registered."""
+    return World("alice", register=False, **config)
+
+
+def login(world: World, password: str = "alice-pw") -> list[object]:
+    world.agents["alice"].register("alice", password, world.now)
+    world.run()
+    return world.take("alice")
+
+
+def answer(world: World, request: Request, status: int, *headers: tuple[str, str]) -> None:
+    response = Response.to_request(request, status, to_tag="t")
+    for name, value in headers:
+        response.headers.add(name, value)
+    world.agents["alice"].receive(str(response), world.now)
+    world.collect()
+
+
+def test_register_refresh_unregister() -> None:
+    world = fresh()
+    assert login(world) == [Registered(120.0, False)]
+    first, second = registers(world)
+    assert first.uri == "sip:phone.plivo.com"
+    assert second.call_id == first.call_id
+    assert second.cseq.sequence == first.cseq.sequence + 1
+    (contact,) = second.contacts
+    assert contact.uri == world.agents["alice"].contact
+    assert contact.uri.endswith(".invalid;transport=ws")
+    assert contact.parameters["reg-id"] == "1"
+    assert (contact.parameters["+sip.instance"] or "").startswith("<urn:uuid:")
+    world.wait(89)
+    assert world.take("alice") == []
+    world.wait(20)
+    assert world.take("alice") == [Registered(120.0, True)]
+    world.agents["alice"].unregister(world.now)
+    world.run()
+    assert world.take("alice") == [Unregistered()]
+    assert world.proxy.bindings["alice"] == []
+    world.wait(300)
+    assert world.take("alice") == []
+    assert world.agents["alice"].next_deadline() is not None  # the keep-alive's, while the socket is open
+
+
+def test_two_phones_do_not_refresh_at_the_same_moment() -> None:
+    due = set()
+    for seed in range(5):
+        world = World("alice", seed=seed)
+        world.wait(120)
+        due.add(len(world.log))
+        times = [record.time for record in world.agents["alice"].trace.records if record.start == "REGISTER"]
+        assert 1090 <= times[2] <= 1108
+        due.add(times[2])
+    assert len(due) >= 5
+
+
+@pytest.mark.parametrize("algorithm", ["MD5", "SHA-256", None, "MD5-sess"])
+@pytest.mark.parametrize("qop", ["auth", None, "auth,auth-int", "auth-int"])
+def test_digest_schemes(algorithm: str | None, qop: str | None) -> None:
+    world = fresh()
+    world.proxy.algorithm, world.proxy.qop = algorithm, qop
+    assert login(world) == [Registered(120.0, False)]
+
+
+def test_wrong_password_is_told_after_one_more_try() -> None:
+    world = fresh()
+    (failed,) = login(world, "wrong")
+    assert failed == RegistrationFailed(401, "Authentication Error", "Unauthorized")
+    assert len(registers(world)) == 2
+    world.wait(100)
+    assert len(registers(world)) == 2
+    assert login(world) == [Registered(120.0, False)]
+
+
+def test_a_stale_nonce_is_tried_again() -> None:
+    world = fresh()
+    world.proxy.stale_once = True
+    assert login(world) == [Registered(120.0, False)]
+    assert len(registers(world)) == 3
+
+
+def test_a_server_whose_nonces_are_always_stale_is_given_up() -> None:
+    world = fresh()
+    world.agents["alice"].register("alice", "alice-pw", world.now)
+    for turn in range(20):
+        world.collect()
+        world.wire.clear()
+        challenge = digest.make_challenge("r", f"n{turn}", stale=True)
+        if world.take("alice"):
+            break
+        answer(world, registers(world)[-1], 401, ("WWW-Authenticate", challenge))
+    assert len(registers(world)) < 10
+
+
+@pytest.mark.parametrize(
+    ("challenges", "chosen"),
+    [
+        (
+            ['Digest realm="r", nonce="a", algorithm=SHA-256', 'Digest realm="r", nonce="b", algorithm=MD5'],
+            ["a"],
+        ),
+        (['Digest realm="r", nonce="a", algorithm=SHA-512', 'Digest realm="r", nonce="b"'], ["b"]),
+        (["Basic realm=x", 'Digest realm="r", nonce="b", qop="auth"'], ["b"]),
+        (['Digest realm="r", nonce="a"', 'Digest realm="other", nonce="b"'], ["a", "b"]),
+        (['Digest realm="a, b", nonce="a", qop="auth,auth-int"'], ["a"]),
+        (["Basic realm=x"], None),
+        (['Digest realm="r", nonce="a", qop="token"'], None),
+        (["Digest nonsense"], None),
+        ([], None),
+    ],
+)
+def test_several_challenges(challenges: list[str], chosen: list[str] | None) -> None:
+    world = fresh()
+    world.agents["alice"].register("alice", "alice-pw", world.now)
+    world.collect()
+    answer(world, registers(world)[0], 401, *(("WWW-Authenticate", value) for value in challenges))
+    if chosen is None:
+        assert names(world.take("alice")) == ["RegistrationFailed"]
+        return
+    values = registers(world)[1].headers.get_all("Authorization")
+    assert [digest.parse_digest(value)["nonce"] for value in values] == chosen
+    assert all(digest.verify(value, "REGISTER", "alice-pw") for value in values)
+
+
+def test_a_proxy_and_a_registrar_may_both_ask() -> None:
+    world = fresh()
+    world.agents["alice"].register("alice", "alice-pw", world.now)
+    world.collect()
+    answer(world, registers(world)[0], 407, ("Proxy-Authenticate", digest.make_challenge("p", "n1")))
+    answer(world, registers(world)[1], 401, ("WWW-Authenticate", digest.make_challenge("r", "n2")))
+    last = registers(world)[2]
+    proxy = digest.parse_digest(last.headers.get("Proxy-Authorization") or "")
+    assert (proxy["nonce"], proxy["nc"]) == ("n1", "00000002")
+    assert digest.parse_digest(last.headers.get("Authorization") or "")["nonce"] == "n2"
+
+
+@pytest.mark.parametrize(
+    ("status", "word"),
+    [(403, "Rejected"), (404, "Not Found"), (503, "Connection Error"), (500, "SIP Failure Code")],
+)
+def test_refusals(status: int, word: str) -> None:
+    world = fresh()
+    world.agents["alice"].register("alice", "alice-pw", world.now)
+    world.collect()
+    answer(world, registers(world)[0], status)
+    (failed,) = world.take("alice")
+    assert isinstance(failed, RegistrationFailed)
+    assert (failed.code, failed.cause_text) == (status, word)
+    assert not world.agents["alice"].registered
+
+
+def test_interval_too_brief() -> None:
+    world = fresh()
+    world.proxy.min_expires = 300
+    assert login(world) == [Registered(300.0, False)]
+
+
+def test_a_423_that_makes_no_sense_is_a_failure() -> None:
+    for header in ([], [("Min-Expires", "10")], [("Min-Expires", "soon")]):
+        world = fresh()
+        world.agents["alice"].register("alice", "alice-pw", world.now)
+        world.collect()
+        answer(world, registers(world)[0], 423, *header)
+        assert names(world.take("alice")) == ["RegistrationFailed"]
+
+
+def test_our_own_contact_counts_among_several() -> None:
+    world = fresh()
+    world.proxy.expires = 60
+    assert login(world) == [Registered(60.0, False)]
+    world.wait(56)
+    assert world.take("alice") == [Registered(60.0, True)]
+
+
+def test_expires_without_contact() -> None:
+    world = fresh()
+    world.agents["alice"].register("alice", "alice-pw", world.now)
+    world.collect()
+    answer(world, registers(world)[0], 200, ("Expires", "90"))
+    assert world.take("alice") == [Registered(90.0, False)]
+
+
+def test_registering_again_with_the_same_account_refreshes() -> None:
+    world = fresh()
+    login(world)
+    assert login(world) == [Registered(120.0, True)]
+
+
+def test_register_before_the_socket_is_open() -> None:
+    world = fresh()
+    alice = world.agents["alice"]
+    alice.transport_down(world.now)
+    assert login(world) == []
+    alice.transport_up(world.now)
+    world.run()
+    assert world.take("alice") == [Registered(120.0, False)]
+
+
+def test_a_new_socket_registers_at_once_and_a_lost_answer_does_not_matter() -> None:
+    world = World("alice")
+    world.take("alice")
+    alice = world.agents["alice"]
+    alice.transport_down(world.now)
+    world.wait(1)
+    alice.transport_up(world.now)
+    alice.transport_down(world.now)  # the REGISTER is lost with it
+    alice.transport_up(world.now)
+    world.run()
+    assert world.take("alice") == [Registered(120.0, True)]
+
+
+def test_a_kernel_blocked_for_150_seconds_is_registered_again_at_its_return() -> None:
+    world = World("alice")
+    world.take("alice")
+    world.now += 150
+    world.agents["alice"].advance(world.now)
+    world.run()
+    assert world.take("alice") == [Registered(120.0, True)]
+
+
+def test_refresh_is_repeated_while_the_server_is_ill_and_failure_told_once() -> None:
+    world = World("alice")
+    world.take("alice")
+    world.proxy.auth = False
+    original = world.proxy._register
+    world.proxy._register = lambda source, request: world.proxy._reply(source, request, 503)  # type: ignore[method-assign]
+    world.wait(115)
+    assert world.take("alice") == []
+    world.wait(200)
+    assert names(world.take("alice")) == ["RegistrationFailed"]
+    world.proxy._register = original  # type: ignore[method-assign]
+    world.wait(21)
+    assert world.take("alice") == [Registered(120.0, False)]
+
+
+def test_retry_after_is_honoured() -> None:
+    world = World("alice")
+    world.take("alice")
+    world.wait(85)
+    before = len(registers(world))
+    agent = world.agents["alice"]
+    world.now = 1109.0
+    agent.advance(world.now)
+    world.collect()
+    world.wire.clear()
+    answer(world, registers(world)[-1], 503, ("Retry-After", "7"))
+    world.wait(6.5)
+    assert len(registers(world)) == before + 1
+    world.wait(1)
+    assert len(registers(world)) == before + 3
+
+
+def test_unregister_when_nobody_answers_and_when_there_is_no_socket() -> None:
+    world = World("alice")
+    alice = world.agents["alice"]
+    world.take("alice")
+    world.proxy.mute = True
+    alice.unregister(world.now)
+    alice.unregister(world.now)
+    world.wait(33)
+    assert "Unregistered" in names(world.take("alice"))
+    alice.unregister(world.now)
+    assert world.take("alice") == [Unregistered()]
+    world = World("alice")
+    world.take("alice")
+    world.agents["alice"].transport_down(world.now)
+    world.agents["alice"].unregister(world.now)
+    assert world.take("alice") == [Unregistered()]
+
+
+def test_a_server_that_accepts_and_never_answers_is_found_out() -> None:
+    world = fresh()
+    world.proxy.mute = True
+    login(world)
+    world.wait(9)
+    (silent,) = world.take("alice")
+    assert isinstance(silent, TransportSilent)
+    assert silent.silent_s == 8.0
+    world.agents["alice"].transport_down(world.now)
+    world.proxy.mute = False
+    world.agents["alice"].transport_up(world.now)
+    world.run()
+    assert world.take("alice") == [Registered(120.0, False)]
+
+
+def test_a_silent_server_is_asked_and_found_out() -> None:
+    world = World("alice", expires_s=3600)
+    world.proxy.expires = 3600
+    world.take("alice")
+    world.log.clear()
+    world.wait(100)
+    assert [type(m).__name__ + m.method for m in world.sent("alice") if isinstance(m, Request)] == [
+        "RequestOPTIONS"
+    ] * 3
+    world.proxy.mute = True
+    world.wait(45)
+    assert names(world.take("alice")) == ["TransportSilent"]
+
+
+def test_our_own_sleep_is_not_the_servers_silence() -> None:
+    world = fresh()
+    world.proxy.mute = True
+    login(world)
+    world.now += 20
+    world.agents["alice"].advance(world.now)
+    assert world.take("alice") == []
+    world.wait(9)
+    assert names(world.take("alice")) == ["TransportSilent"]
+
+
+def test_a_refused_refresh_ends_the_registration() -> None:
+    world = World("alice")
+    world.take("alice")
+    world.proxy.passwords["alice"] = "changed"
+    world.wait(110)
+    (failed,) = world.take("alice")
+    assert isinstance(failed, RegistrationFailed)
+    assert failed.code == 401
+    assert not world.agents["alice"].registered
+
+
+def test_service_route_is_used_for_calls() -> None:
+    world = fresh()
+    world.agents["alice"].register("alice", "alice-pw", world.now)
+    world.collect()
+    answer(world, registers(world)[0], 200, ("Service-Route", "<sip:edge.invalid;lr>"))
+    world.agents["alice"].invite("bob", OFFER, [], world.now)
+    world.collect()
+    assert world.sent("alice")[-1].headers.get("Route") == "<sip:edge.invalid;lr>"
