@@ -53,7 +53,6 @@ def snapshot(counters: StreamCounters) -> CounterSnapshot:
         packets_sent=counters.packets_sent,
         bytes_sent=counters.bytes_sent,
         source_bytes=counters.source_bytes,
-        source_bytes=counters.source_bytes,
         concealed_samples=counters.concealed_samples,
         remote_packets_lost=counters.remote_packets_lost if reported else math.nan,
         remote_packets_expected=counters.remote_packets_expected if reported else math.nan,
