@@ -303,13 +303,17 @@ class Session:
             self._sip(lambda ua, now: ua.accept_reinvite(key, answer.encode(), now))
 
     def on_signalling_restored(self) -> None:
-        """The socket is back. If the media is gone too, offer again with an ICE restart (RFC 8839 4.4)."""
-        if self.phase == "answered" and self.media_states["ice"] in ("disconnected", "failed"):
-            self._engine.spawn(self._restart_ice(), "ICE restart")
+        """The socket is back: offer again, since only a re-INVITE tells the other side, and the proxies between,
+        the way to the new one (else its BYE would get lost). With an ICE restart (RFC 8839 4.4) if the media is
+        gone too.
+        """
+        if self.phase == "answered":
+            gone = self.media_states["ice"] in ("disconnected", "failed")
+            self._engine.spawn(self._offer_again(ice_restart=gone), "re-INVITE")
 
-    async def _restart_ice(self) -> None:
+    async def _offer_again(self, *, ice_restart: bool) -> None:
         try:
-            offer = await self._engine.ask(wire.CreateOffer, session=self.media, ice_restart=True)
+            offer = await self._engine.ask(wire.CreateOffer, session=self.media, ice_restart=ice_restart)
         except (MediaError, PlaneDied) as error:
             _logger.warning("The media of the call with %s cannot be restarted: %s", self.peer, error)
             return

@@ -10,7 +10,9 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -54,11 +56,13 @@ class Kamailio:
     Args:
         directory: where its runtime files and its log go.
         sha256: ask for SHA-256 instead of MD5.
+        max_expires_s: the longest registration that is given, whatever is asked for.
     """
 
-    def __init__(self, directory: Path, *, sha256: bool = False) -> None:
+    def __init__(self, directory: Path, *, sha256: bool = False, max_expires_s: int = 3600) -> None:
         self._directory = directory
         self._sha256 = sha256
+        self._max_expires_s = max_expires_s
         self._process: subprocess.Popen[bytes] | None = None
         self.ports: dict[str, int] = {}
 
@@ -96,8 +100,15 @@ class Kamailio:
         try:
             process.wait(5)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            self._kill(process)
+
+    def restart(self) -> None:
+        """Kill the process and start it again on the same ports, with nothing in its memory."""
+        assert self._process is not None
+        self._kill(self._process)
+        self._launch(str(self._process.args[0]))  # type: ignore[index]
+        if not self._wait_until_up():
+            raise AssertionError(f"Kamailio did not start again: {self.log[-3000:]}")
 
     @property
     def log(self) -> str:
@@ -107,8 +118,18 @@ class Kamailio:
 
     @property
     def complaints(self) -> list[str]:
-        """Lines of the log that say that something is wrong."""
-        return [line for line in self.log.splitlines() if "ERROR" in line or "CRITICAL" in line]
+        """Lines of the log that say that something is wrong with the configuration.
+
+        Not among them: pings to connections that are being closed, worker pipes at the end, and a double free
+        that Kamailio 5.6 finds and ignores after `lookup` in a failure route.
+        """
+        harmless = (
+            "websocket [ws_frame.c",
+            "receive_fd(): EOF",
+            "qm_free(): BUG: freeing already freed pointer",
+        )
+        wrong = [line for line in self.log.splitlines() if "ERROR" in line or "CRITICAL" in line]
+        return [line for line in wrong if not any(words in line for words in harmless)]
 
     def rpc_now(self, method: str, *params: Any) -> Any:
         """Call a JSON-RPC method of the server; blocks."""
@@ -132,7 +153,7 @@ class Kamailio:
         try:
             found = await self.rpc("ul.lookup", "location", user)
         except RuntimeError as error:
-            if "AOR not found" in str(error) or "404" in str(error):
+            if "AOR not found" in str(error) or "AOR has no contacts" in str(error):
                 return []
             raise
         return [entry["Contact"] for entry in found["Contacts"]]
@@ -150,12 +171,18 @@ class Kamailio:
                 closed += 1
         return closed
 
+    @staticmethod
+    def _kill(process: subprocess.Popen[bytes]) -> None:
+        os.killpg(process.pid, signal.SIGKILL)  # the workers too: they hold the sockets
+        process.wait()
+
     def _launch(self, binary: str) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
         arguments = [binary, "-DD", "-E", "-m", "16", "-M", "4", "-f", str(CONFIGURATION)]
         arguments += ["-Y", str(self._directory), "-P", str(self._directory / "kamailio.pid")]
         for flavour, port in self.ports.items():
             arguments += ["-l", f"tcp:127.0.0.1:{port}", "-A", f"{flavour.upper()}_PORT={port}"]
+        arguments += ["-A", f"MAX_EXPIRES={self._max_expires_s}"]
         if self._sha256:
             arguments += ["-A", "WITH_SHA256"]
         with (self._directory / "kamailio.log").open("wb") as log:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import websockets
 from kamailio_rig import password as password_of
 
-from plivo_nb.sip import user_agent as ua
+from plivo_nb.sip import events as ua
+from plivo_nb.sip.user_agent import UserAgent, UserAgentConfig
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -44,7 +45,7 @@ class SipPhone:
         self.url = url
         self.user = user
         self.password = password or password_of(user)
-        self.agent = ua.UserAgent(ua.UserAgentConfig(**settings))
+        self.agent = UserAgent(UserAgentConfig(**settings))
         self.seen: list[Any] = []  # every event, in order
         self.sent: list[str] = []
         self.received: list[str] = []
@@ -58,7 +59,9 @@ class SipPhone:
     async def connect(self) -> None:
         """Open the WebSocket and start the pump."""
         self._socket = await websockets.connect(
-            self.url, subprotocols=[websockets.Subprotocol("sip")], ping_interval=None
+            self.url,
+            subprotocols=[websockets.Subprotocol("sip")],
+            ping_interval=None,
         )
         self.do(self.agent.transport_up)
         pumps = (self._read(self._socket), self._write(self._socket), self._run_timers())
@@ -84,9 +87,9 @@ class SipPhone:
         assert isinstance(event, ua.Registered), event
         return event
 
-    def do(self, action: Callable[..., Any], *arguments: Any) -> Any:
-        """Call a method of the agent with the time as its last argument, then send what it has to say."""
-        result = action(*arguments, time.monotonic())
+    def do(self, action: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """Call a method of the agent with the time as its last positional argument; send what comes of it."""
+        result = action(*arguments, time.monotonic(), **named)
         self._pump()
         return result
 
@@ -105,7 +108,8 @@ class SipPhone:
                     return event
             self._happened.clear()
             try:
-                await asyncio.wait_for(self._happened.wait(), max(0.0, deadline - time.monotonic()))
+                async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+                    await self._happened.wait()
             except TimeoutError:
                 wanted = " or ".join(kind.__name__ for kind in kinds)
                 raise AssertionError(
@@ -144,7 +148,8 @@ class SipPhone:
             deadline = self.agent.next_deadline()
             delay = None if deadline is None else max(0.0, deadline - time.monotonic())
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), delay)
+                async with asyncio.timeout(delay):  # wait_for of Python 3.11 may swallow a cancellation
+                    await self._wake.wait()
             deadline = self.agent.next_deadline()
             if deadline is not None and deadline <= time.monotonic():
                 self.do(self.agent.advance)

@@ -1,0 +1,301 @@
+"""Two of our clients call each other through Kamailio, media end to end (tests/integration/kamailio)."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import itertools
+from typing import TYPE_CHECKING
+
+import pytest
+from cable import cable
+from client_phone import Person, hear_each_other, people, talk
+from kamailio_rig import FLAVOURS, Kamailio, expected_uuid
+
+from plivo_nb import CallFailed, LoginFailed
+from plivo_nb.sip.user_agent import UserAgentConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from hearing import Ear
+
+    from plivo_nb.call import Call
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def kamailio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kamailio]:
+    server = Kamailio(tmp_path_factory.mktemp("kamailio"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+def names(*stems: str) -> list[str]:
+    """Users that no other test has."""
+    number = next(_numbers)
+    return [f"{stem}{number}" for stem in stems]
+
+
+def plain(kamailio: Kamailio, *stems: str) -> list[tuple[str, str]]:
+    return [(kamailio.plain, user) for user in names(*stems)]
+
+
+async def test_login_and_logout(kamailio: Kamailio) -> None:
+    async with people(*plain(kamailio, "alice")) as [alice]:
+        assert alice.client.is_logged_in
+        assert len(await kamailio.contacts(alice.user)) == 1
+        await alice.client.logout()
+        assert not alice.client.is_logged_in
+        assert await kamailio.contacts(alice.user) == []
+        assert [event for event in alice.names() if event != "onMediaPermission"] == [
+            "onConnectionChange",
+            "onLogin",
+            "onLogout",
+        ]
+
+
+async def test_wrong_password_and_banned_user(kamailio: Kamailio) -> None:
+    mallory, banned = names("mallory", "banned")
+    for user, secret, cause in (
+        (mallory, "not-it", "Authentication Error"),
+        (banned, f"{banned}-secret", "Rejected"),
+    ):
+        person = Person(kamailio.bare, user)
+        try:
+            with pytest.raises(LoginFailed) as caught:
+                await person.client.login(user, secret)
+            assert caught.value.cause == cause
+            assert await person.expect("onLoginFailed") == (cause,)
+            assert not person.client.is_logged_in
+        finally:
+            await person.client.close()
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+async def test_call_with_sound_both_ways(kamailio: Kamailio, flavour: str) -> None:
+    url = kamailio.url(flavour)
+    async with people(*((url, user) for user in names("alice", "bob"))) as [alice, bob]:
+        calling = alice.client.call(bob.user, {"X-PH-Order": "a-1"})
+        caller_id, headers, info = await bob.expect("onIncomingCall")
+        assert caller_id == f"{alice.user}@phone.plivo.com"
+        assert {key.lower(): value for key, value in headers.items()} == {"x-ph-order": "a-1"}
+        [ringing] = await alice.expect("onCallRemoteRinging")
+        there = await bob.client.answer(info.callUUID)
+        here = await calling
+        await hear_each_other(here, there)
+        assert ringing.callUUID == here.info.callUUID == there.info.callUUID
+        call_id = alice.last_call_id()
+        assert here.info.callUUID == (call_id if flavour == "bare" else expected_uuid(call_id))
+        ending = here if flavour == "plain" else there  # each side hangs up in its turn
+        await ending.hangup()
+        ended = await asyncio.gather(alice.expect("onCallTerminated"), bob.expect("onCallTerminated"))
+        assert {one.state for one, *_ in ended} == {"ended"}
+        assert {one.originator for one, *_ in ended} == {"local", "remote"}
+
+
+async def test_reject_and_busy(kamailio: Kamailio) -> None:
+    async with people(*plain(kamailio, "alice", "bob", "carol")) as [alice, bob, carol]:
+        calling = alice.client.call(bob.user)
+        await bob.expect("onIncomingCall")
+        await bob.client.reject()
+        with pytest.raises(CallFailed) as caught:
+            await calling
+        assert caught.value.cause == "Busy"  # reject sends 486
+        assert (await bob.expect("onCallFailed"))[0] == "Rejected"
+
+        here, there = await talk(alice, bob)
+        with pytest.raises(CallFailed) as caught:
+            await carol.client.call(bob.user)
+        assert (caught.value.cause, caught.value.call_info.code) == ("Busy", 486)
+        assert bob.names().count("onIncomingCall") == 2  # carol's attempt was silent
+        assert (here.phase, there.phase) == ("answered", "answered")
+        await here.hangup()
+
+
+async def test_cancel_while_ringing(kamailio: Kamailio) -> None:
+    async with people(*plain(kamailio, "alice", "bob")) as [alice, bob]:
+        calling = alice.client.call(bob.user)
+        await bob.expect("onIncomingCall")
+        await alice.expect("onCallRemoteRinging")
+        info = await alice.client.hangup()
+        assert info.state == "canceled"
+        with pytest.raises(CallFailed) as caught:
+            await calling
+        assert caught.value.cause == "Canceled"
+        [canceled] = await bob.expect("onIncomingCallCanceled")
+        assert canceled.state == "canceled"
+
+
+async def test_ignored_then_408(kamailio: Kamailio, monkeypatch: pytest.MonkeyPatch) -> None:
+    impatient = functools.partial(UserAgentConfig, no_answer_timeout_s=1.0)
+    monkeypatch.setattr("plivo_nb.engine.account.UserAgentConfig", impatient)
+    async with people(*plain(kamailio, "alice", "bob")) as [alice, bob]:
+        calling = alice.client.call(bob.user)
+        await bob.expect("onIncomingCall")
+        assert (await bob.client.ignore()).state == "ignored"
+        await bob.expect("onIncomingCallIgnored")
+        with pytest.raises(CallFailed) as caught:
+            await calling
+        assert caught.value.call_info.code == 408
+        await asyncio.sleep(0.1)
+        assert bob.names()[-1] == "onIncomingCallIgnored"
+
+
+async def test_nobody_answers(kamailio: Kamailio) -> None:
+    async with people(*plain(kamailio, "alice", "bob")) as [alice, bob]:
+        calling = alice.client.call(f"wait-{bob.user}")
+        await bob.expect("onIncomingCall")
+        with pytest.raises(CallFailed) as caught:
+            await calling
+        assert caught.value.call_info.code == 408
+        await bob.expect("onIncomingCallCanceled")
+
+
+async def test_failures_by_number(kamailio: Kamailio) -> None:
+    wanted = {
+        403: "Rejected",
+        404: "Not Found",
+        480: "Unavailable",
+        484: "Address Incomplete",
+        486: "Busy",
+        488: "Incompatible SDP",
+        500: "SIP Failure Code",
+        503: "SIP Failure Code",
+        600: "Busy",
+        603: "Rejected",
+    }
+    async with people(*plain(kamailio, "alice")) as [alice]:
+        got = {}
+        for code in wanted:
+            with pytest.raises(CallFailed) as caught:
+                await alice.client.call(f"code-{code}")
+            info = caught.value.call_info
+            assert (info.code, info.originator) == (code, "remote")
+            got[code] = caught.value.cause
+            if code == 486:
+                assert "User busy" in str(info.protocol) + str(info.reason)
+        assert got == wanted
+
+
+async def test_redirected_call_follows(kamailio: Kamailio) -> None:
+    async with people(*plain(kamailio, "alice", "bob")) as [alice, bob]:
+        here, there = await talk(alice, bob, f"moved-{bob.user}")
+        await hear_each_other(here, there)
+        await there.hangup()
+        await alice.expect("onCallTerminated")
+
+
+async def test_forked_calls(kamailio: Kamailio) -> None:
+    async with people(*plain(kamailio, "alice", "bob", "carol")) as [alice, bob, carol]:
+        calling = alice.client.call(f"fork-{bob.user}-{carol.user}")
+        await asyncio.gather(bob.expect("onIncomingCall"), carol.expect("onIncomingCall"))
+        there = await carol.client.answer()
+        here = await calling
+        await bob.expect("onIncomingCallCanceled")
+        await hear_each_other(here, there)
+        await here.hangup()
+        await carol.expect("onCallTerminated")
+
+        calling = alice.client.call(f"hunt-{bob.user}-{carol.user}")
+        await bob.expect("onIncomingCall")
+        await bob.client.reject()
+        await carol.expect("onIncomingCall")
+        there = await carol.client.answer()
+        here = await calling
+        await hear_each_other(here, there)
+        await there.hangup()
+        await alice.expect("onCallTerminated")
+
+
+async def test_digits_by_info(kamailio: Kamailio) -> None:
+    async with people(*plain(kamailio, "alice", "bob")) as [alice, bob]:
+        here, there = await talk(alice, bob)
+        await here.send_dtmf("159#*0")
+        received = [(await bob.expect("onDtmfReceived"))[0]["tone"] for _ in range(6)]
+        assert "".join(received) == "159#*0"
+        await there.send_dtmf("7")
+        assert (await alice.expect("onDtmfReceived"))[0] == {"tone": "7", "duration": 100}
+        await here.hangup()
+
+
+@pytest.mark.parametrize("flavour", ["plain", "bare"])
+async def test_socket_cut_in_mid_call_and_back(kamailio: Kamailio, flavour: str) -> None:
+    alice_name, bob_name = names("alice", "bob")
+    async with cable(kamailio.ports[flavour]) as line:
+        specs = [(line.url, alice_name), (kamailio.url(flavour), bob_name)]
+        async with people(*specs) as [alice, bob]:
+            await alice.expect("onConnectionChange")
+            here, there = await talk(alice, bob)
+            ears = await hear_each_other(here, there)
+            line.cut()
+            [change] = await alice.expect("onConnectionChange")
+            assert (change["state"], change["eventCode"]) == ("disconnected", 1006)
+            await back_and_hung_up(kamailio, alice, bob, there, ears)
+
+
+async def test_socket_closed_by_the_server_in_mid_call_and_back(kamailio: Kamailio) -> None:
+    """Kamailio sends a Close and leaves the TCP connection open: the client must not wait for its end."""
+    async with people(*plain(kamailio, "alice", "bob")) as [alice, bob]:
+        await alice.expect("onConnectionChange")
+        here, there = await talk(alice, bob)
+        ears = await hear_each_other(here, there)
+        assert await kamailio.close_socket(alice.user) == 1
+        [change] = await alice.expect("onConnectionChange", timeout_s=3)
+        assert (change["state"], change["eventCode"]) == ("disconnected", 1000)
+        assert change["eventReason"] == "Normal closure"
+        await back_and_hung_up(kamailio, alice, bob, there, ears)
+
+
+async def back_and_hung_up(
+    server: Kamailio, alice: Person, bob: Person, at_bob: Call, ears: tuple[Ear, Ear]
+) -> None:
+    """Alice is back on a new socket, the sound never went, and Bob's hang-up finds its way to her."""
+    assert await alice.expect("onConnectionChange") == ({"state": "connected"},)
+    await _until(lambda: _registered(server, alice.user))
+    ears[0].forget(), ears[1].forget()
+    await asyncio.gather(ears[0].hears(660), ears[1].hears(440))
+    assert "onCallTerminated" not in alice.names() + bob.names()
+    await at_bob.hangup()
+    [info] = await alice.expect("onCallTerminated", timeout_s=3)
+    assert info.originator == "remote"
+
+
+async def test_server_killed_in_mid_call_and_back(tmp_path: Path) -> None:
+    """Kamailio is killed and comes back with an empty memory: the sound goes on, and the next call works.
+
+    Neither side's new connection can be told to the other, so each hangs up for itself.
+    """
+    server = Kamailio(tmp_path)
+    server.start()
+    try:
+        async with people(*plain(server, "alice", "bob")) as [alice, bob]:
+            here, there = await talk(alice, bob)
+            ears = await hear_each_other(here, there)
+            await asyncio.to_thread(server.restart)
+            await _until(lambda: _registered(server, alice.user), lambda: _registered(server, bob.user))
+            ears[0].forget(), ears[1].forget()
+            await asyncio.gather(ears[0].hears(660), ears[1].hears(440))
+            await asyncio.gather(here.hangup(), there.hangup())
+            here, there = await talk(bob, alice)
+            await hear_each_other(here, there)
+            await here.hangup()
+            await alice.expect("onCallTerminated")
+    finally:
+        server.stop()
+
+
+async def _registered(server: Kamailio, user: str) -> bool:
+    return len(await server.contacts(user)) == 1
+
+
+async def _until(*conditions: object, timeout_s: float = 8.0) -> None:
+    async with asyncio.timeout(timeout_s):
+        for condition in conditions:
+            while not await condition():  # type: ignore[operator]
+                await asyncio.sleep(0.05)
