@@ -201,7 +201,9 @@ class Call:
             acceptance.acknowledged(request, now)
 
     def transport_down(self, now: float) -> None:
-        """The socket is lost. An answered call goes on."""
+        """The socket is lost. An answered call goes on; our offer, if one is out, has to be made again."""
+        if self.outgoing is not None:
+            self.outgoing.transport_down(now)
 
     def acknowledge(self, dialog: Dialog, invite: Request) -> Request:
         """The ACK to a 2xx: a request of its own, with the INVITE's number and credentials (13.2.2.4)."""

@@ -194,6 +194,7 @@ class OutgoingCall(Call):
         """
         if self.dialog is None:
             self._fail(None, "Connection Error", "system", now)
+        super().transport_down(now)
 
     def _fail(
         self,

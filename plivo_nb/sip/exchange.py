@@ -57,6 +57,7 @@ class Exchange:
 
     def again(self, uri: str, now: float) -> None:
         """Send it once more to another URI: how a redirection is followed (section 8.1.3.4)."""
+        self._answered.clear()  # who is asked now may ask for credentials in turn
         self._renew(uri)
         self._tries = 0
         self.start(now)

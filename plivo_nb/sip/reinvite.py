@@ -100,7 +100,7 @@ class OutgoingReinvite:
         call.core.send(self._ack, now)
         self.pending = False
         self._cancel_timer()
-        if call.over:
+        if call.over or call.outgoing is not self:
             return
         call.outgoing = None
         changed = response.body != call.session.remote or self.body != call.session.local
@@ -113,6 +113,11 @@ class OutgoingReinvite:
         """Nobody answered, or the transport is gone."""
         self._fail(408 if timed_out else None, "Request Timeout" if timed_out else "Connection Error", now)
         self.call.dialog_failed(None, timed_out, now)
+
+    def transport_down(self, now: float) -> None:
+        """No answer can find its way back; a 2xx that does is acknowledged all the same."""
+        self.stop(now)
+        self._fail(None, "Connection Error", now)
 
     def _fail(self, code: int | None, reason: str, now: float) -> None:
         self.pending = False
@@ -136,7 +141,7 @@ class OutgoingReinvite:
         if self.pending and exchange is not None and exchange.transaction is not None:
             transaction = exchange.transaction
             exchange.may_retry = False
-            self.call.core.timers.start(now + TIMEOUT, lambda at: transaction.end())
+            self.call.core.timers.start(now + TIMEOUT, lambda at: transaction.expire())
 
 
 class IncomingReinvite:
