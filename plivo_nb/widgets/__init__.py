@@ -15,5 +15,6 @@ Nobody imports this room but a notebook. It reaches the engine through the clien
 from plivo_nb.widgets.dashboard import Dashboard
 from plivo_nb.widgets.knobs import Knobs
 from plivo_nb.widgets.phone import Phone
+from plivo_nb.widgets.theme import verdict
 
-__all__ = ["Dashboard", "Knobs", "Phone"]
+__all__ = ["Dashboard", "Knobs", "Phone", "verdict"]

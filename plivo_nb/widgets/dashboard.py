@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # IPython's functions have no annotations.
 display: Any = IPython.display.display
 update_display: Any = IPython.display.update_display
+_PICTURE_TEXT = "<the last call: jitter, round trip, packet loss and MOS>"
 _PATIENCE_S = 3.0  # for a last picture at the close
 _dashboards: WeakKeyDictionary[Client, Dashboard] = WeakKeyDictionary()
 
@@ -62,6 +63,7 @@ class Dashboard:
         self._wake = asyncio.Event()
         self._closing: Operation[None] | None = None
         self._stopping = False
+        self._kept: dict[str, str] | None = None
         self._display_id = f"plivo_nb-{uuid.uuid4().hex}"
         self._subscriptions = [
             ("onCalling", self._call_began),
@@ -116,6 +118,9 @@ class Dashboard:
 
     async def _wind_up(self) -> None:
         await asyncio.wait([self._running], timeout=_PATIENCE_S)
+        if self._kept is not None:
+            # Once more, as an output of the cell that closes: nbconvert and nbval hear only the present cell.
+            self._put_into_cell(self._kept)
         self._chores.close()
         self._face.close()
         await self._worker.close()
@@ -129,16 +134,16 @@ class Dashboard:
     def show_in(self, box: Any, text: str) -> None:
         """Show `box`, which holds this dashboard's widget, in the present cell, with room for a picture.
 
-        A cell's output keeps what was displayed, not what a widget shows. So a second, empty output is made
-        here, and the last picture is put into it when a call ends; the page hides it as long as the live
-        dashboard stands above it (see theme.CSS).
+        A cell's output keeps what was displayed, not what a widget shows. So a second output is made here:
+        the last picture is put there when a call ends; the page hides it as long as the live dashboard
+        stands above it (see theme.css). Its text is the same all the time, for tools that compare outputs.
         """
         if self._closing is not None:
             display({"text/plain": text}, raw=True)
             return
         bundle = box._repr_mimebundle_()
         display({**bundle, "text/plain": text}, raw=True)
-        display({"text/plain": ""}, raw=True, display_id=self._display_id)
+        display({"text/plain": _PICTURE_TEXT}, raw=True, display_id=self._display_id)
 
     # ------------------------------------------------------------------ inside, all on the client's loop
 
@@ -193,7 +198,7 @@ class Dashboard:
         if ended:
             self._ended = False
             if drawn and len(samples):
-                self._keep(peer)
+                self._keep()
 
     async def _draw(self, columns: Any, title: str, window_s: float = 60.0, codec: str = "OPUS") -> bool:
         limit = faces.LOSS_LIMIT_PERCENT.get(codec, faces.LOSS_LIMIT_PERCENT["PCMU"])
@@ -206,12 +211,16 @@ class Dashboard:
         self._face.show_picture(png)
         return True
 
-    def _keep(self, peer: str) -> None:
-        picture = {
+    def _keep(self) -> None:
+        self._kept = {
             "image/png": base64.b64encode(self._face.picture).decode(),
-            "text/plain": f"<the call with {peer}: jitter, round trip, packet loss and MOS>",
+            "text/plain": _PICTURE_TEXT,
         }
-        update_display(picture, raw=True, display_id=self._display_id, metadata={"image/png": {"width": 760}})
+        self._put_into_cell(self._kept)
+
+    def _put_into_cell(self, picture: dict[str, str]) -> None:
+        size = {"image/png": {"width": 760}}
+        update_display(picture, raw=True, display_id=self._display_id, metadata=size)
 
 
 def _codec(samples: pd.DataFrame) -> str:

@@ -44,7 +44,7 @@ def pictures(notebook: Any) -> list[bytes]:
         base64.b64decode(output.data["image/png"])
         for cell in notebook.saved().cells
         for output in cell.get("outputs", ())
-        if "image/png" in output.get("data", {}) and "<the call with" in output.data.get("text/plain", "")
+        if "image/png" in output.get("data", {}) and "<the last call:" in output.data.get("text/plain", "")
     ]
 
 
