@@ -303,9 +303,9 @@ class Session:
             self._sip(lambda ua, now: ua.accept_reinvite(key, answer.encode(), now))
 
     def on_signalling_restored(self) -> None:
-        """The socket is back: offer again, since only a re-INVITE tells the other side, and the proxies between,
-        the way to the new one (else its BYE would get lost). With an ICE restart (RFC 8839 4.4) if the media is
-        gone too.
+        """The socket is back: offer again, with an ICE restart (RFC 8839 4.4) if the media is gone too.
+
+        Only a re-INVITE tells the other side, and proxies between, the new way here: else its BYE gets lost.
         """
         if self.phase == "answered":
             gone = self.media_states["ice"] in ("disconnected", "failed")
