@@ -253,6 +253,23 @@ async def test_every_socket_is_marked(dscp: bool) -> None:
     await peer.transport.close()
 
 
+async def test_loopback_alone_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aioice.ice.get_host_addresses", lambda **which: [])
+    caller, callee = Peer(), Peer()
+    await connect(caller, callee)
+    for peer in (caller, callee):
+        await peer.until(lambda p=peer: p.transport.dtls_state == "connected")
+        assert [c.address for c in peer.transport.candidates] == ["127.0.0.1"]
+    await asyncio.gather(caller.transport.close(), callee.transport.close())
+
+
+async def test_loopback_is_no_candidate_unless_asked_for() -> None:
+    peer = Peer(TransportConfig())
+    await peer.transport.gather(controlling=True)
+    assert "127.0.0.1" not in {c.address for c in peer.transport.candidates}
+    await peer.transport.close()
+
+
 async def test_names_instead_of_addresses_do_no_harm() -> None:
     """A browser without microphone permission hides its addresses behind mDNS names: its checks show them."""
     caller, callee = Peer(), Peer()
