@@ -178,7 +178,7 @@ class ControlClient:
             self._socket = None
         self._fail_waiting()
 
-    async def do(self, name: str, **arguments: Any) -> Any:
+    async def do(self, command: str, /, **arguments: Any) -> Any:
         """Run a command in the lab and give its answer.
 
         Raises:
@@ -190,7 +190,7 @@ class ControlClient:
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting[identifier] = answer
         try:
-            await self._socket.send(json.dumps({"id": identifier, "do": name, "with": arguments}))
+            await self._socket.send(json.dumps({"id": identifier, "do": command, "with": arguments}))
             return await answer
         except ConnectionClosed as error:
             raise LabError(_GONE) from error

@@ -16,6 +16,7 @@ from plivo_nb.errors import LabError
 from plivo_nb.lab.child import Child
 from plivo_nb.lab.config import LabConfig, accounts_of
 from plivo_nb.lab.control import ControlClient
+from plivo_nb.lab.scenarios import read_scenario
 from plivo_nb.lab.views import NetworkView
 
 if TYPE_CHECKING:
@@ -40,14 +41,14 @@ class Lab:
         port: of the switch's WebSocket; 0: a free one.
         seed: everything random in the network is drawn from it; the same seed drops the same packets.
         robots: whether there are robots to call (``echo`` and others).
-        scenario: the name of a network scenario to begin with.
+        scenario: the name of a network scenario, or a CSV file, to begin with; it is played over and over.
 
     Attributes:
         network: the knobs, counters and log of the media path.
         accounts: user names and their passwords. They open nothing but this lab.
 
     Raises:
-        ValueError: wrong accounts.
+        ValueError: wrong accounts, or no such scenario.
     """
 
     def __init__(
@@ -60,14 +61,16 @@ class Lab:
         scenario: str | None = None,
     ) -> None:
         self.accounts = accounts_of(accounts)
+        if scenario is not None:
+            read_scenario(scenario)
         # Weakly: the control channel's reader holds the view, and must not keep a forgotten lab alive.
         me = weakref.ref(self)
 
-        async def do(name: str, **arguments: Any) -> Any:
+        async def do(command: str, /, **arguments: Any) -> Any:
             lab = me()
             if lab is None:
                 raise LabError("The lab is gone: its Lab object is no more. Start a new Lab.")
-            return await lab._do(name, **arguments)
+            return await lab._do(command, **arguments)
 
         self.network = NetworkView(do)
         self._config = LabConfig(
@@ -204,10 +207,10 @@ class Lab:
         status: dict[str, Any] = await self._do("status")
         return status
 
-    async def _do(self, name: str, **arguments: Any) -> Any:
+    async def _do(self, command: str, /, **arguments: Any) -> Any:
         if self._control is None:
             raise LabError("The lab is not running; use `async with Lab() as lab:` or `await lab.start()`.")
-        return await self._control.do(name, **arguments)
+        return await self._control.do(command, **arguments)
 
     def __repr__(self) -> str:
         where = f"at {self.url}" if self.running else "not running"

@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from plivo_nb.errors import LabError
@@ -15,6 +16,7 @@ from plivo_nb.lab.calls import RouteWanted, SwitchEvent
 from plivo_nb.lab.control import ControlServer
 from plivo_nb.lab.network import Network
 from plivo_nb.lab.robots import PREFIX, Robots
+from plivo_nb.lab.scenarios import Player, read_scenario
 from plivo_nb.lab.server import SipServer
 from plivo_nb.lab.switch import HOST, Switch
 
@@ -44,6 +46,7 @@ class LabService:
         self.control_url: str | None = None
         self._control = ControlServer(token, self.handle) if token is not None else None
         self._robots: Robots | None = None
+        self._player = Player(self._network_clear_now, self._network_set)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._loop = asyncio.get_running_loop()
         self._commands: dict[str, Callable[..., Any]] = {
@@ -53,6 +56,8 @@ class LabService:
             "network.settings": lambda: self.network.settings,
             "network.counters": self.network.counters,
             "network.log": self.network.log,
+            "network.play": self._play,
+            "network.stop": self._player.stop,
             "call": self._call,
             "network.history": lambda: list(self.network.history),
         }
@@ -73,6 +78,8 @@ class LabService:
         if self._control is not None:
             self.control_url = await self._control.start()
         self._publish_network(self.network.clear())
+        if self.config.scenario is not None:
+            self._player.start(read_scenario(self.config.scenario), loop=True)
         if self.config.robots:
             self._robots = Robots(
                 self.url, self.server.switch.registrar.accounts, self._happened, self._network_set
@@ -81,6 +88,7 @@ class LabService:
 
     async def close(self) -> None:
         """Stop everything; nothing is left."""
+        self._player.stop()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -107,7 +115,13 @@ class LabService:
     def status(self) -> dict[str, Any]:
         """Registrations, calls and the network, as of now."""
         snapshot = self.server.switch.snapshot(self._loop.time())
-        return {"url": self.url, "pid": os.getpid(), **snapshot, "network": self.network.settings}
+        return {
+            "url": self.url,
+            "pid": os.getpid(),
+            **snapshot,
+            "network": self.network.settings,
+            "scenario": self._player.playing,
+        }
 
     # ------------------------------------------------------------------ inside
 
@@ -119,6 +133,16 @@ class LabService:
         return self._publish_network(self.network.set(**knobs))
 
     def _network_clear(self) -> dict[str, Any]:
+        self._player.stop()
+        return self._network_clear_now()
+
+    def _play(self, rows: list[dict[str, Any]] | str, speed: float, loop: bool, name: str) -> dict[str, Any]:
+        scenario = replace(read_scenario(rows), name=name)
+        self._player.start(scenario, speed, loop)
+        self._happened("scenario", name, f"{scenario.seconds / speed:g} s", None)
+        return {"name": name, "seconds": scenario.seconds / speed}
+
+    def _network_clear_now(self) -> dict[str, Any]:
         return self._publish_network(self.network.clear())
 
     def _publish_network(self, entry: dict[str, Any]) -> dict[str, Any]:

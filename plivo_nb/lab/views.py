@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from plivo_nb.lab.scenarios import read_scenario
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -59,6 +61,36 @@ class NetworkView:
         """Put every knob back: a clean network."""
         entry: dict[str, Any] = await self._do("network.clear")
         return entry
+
+    async def play(self, scenario: Any, *, speed: float = 1.0, loop: bool = False) -> dict[str, Any]:
+        """Let the network go through a scenario by itself; returns at once.
+
+        Args:
+            scenario: ``commute``, ``coffee-shop-wifi``, ``vpn``, ``satellite``, ``3g``, ``failing-router``;
+                or the path of a CSV file, a DataFrame, or rows as dicts: ``at_s``, perhaps ``direction``, and
+                knobs.
+            speed: 2 runs through it in half the time.
+            loop: begin again at its end.
+
+        Returns:
+            Its ``name`` and how many ``seconds`` it takes.
+
+        Raises:
+            ValueError: no such scenario, or a row that cannot be.
+            LabError: the lab is gone.
+
+        Example:
+            >>> await lab.network.play("commute")
+        """
+        read = read_scenario(scenario)
+        about: dict[str, Any] = await self._do(
+            "network.play", rows=read.rows(), speed=speed, loop=loop, name=read.name
+        )
+        return about
+
+    async def stop(self) -> None:
+        """Play no scenario any more; what is set stays."""
+        await self._do("network.stop")
 
     async def settings(self) -> dict[str, Any]:
         """What a new call gets, by direction."""

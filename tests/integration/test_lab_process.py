@@ -20,6 +20,7 @@ from websockets.exceptions import InvalidStatus, NegotiationError
 
 from plivo_nb import Lab, LabError
 from plivo_nb.lab.control import ControlClient
+from plivo_nb.lab.scenarios import read_scenario
 
 PARENT = """
 import asyncio, json, sys
@@ -253,3 +254,23 @@ def test_the_command_line_serves_and_stops_at_an_interrupt() -> None:
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=10) in (0, 130)
     process.stdout.close()
+
+
+@pytest.mark.parametrize("name", ["commute", "coffee-shop-wifi", "vpn", "satellite", "3g", "failing-router"])
+async def test_a_scenario_sets_the_network_by_itself(name: str) -> None:
+    async with Lab(robots=False) as lab:
+        about = await lab.network.play(name, speed=100)
+        assert about["name"] == name
+        assert (await lab.status())["scenario"] == name
+        async with asyncio.timeout(5):
+            while (await lab.status())["scenario"]:
+                await asyncio.sleep(0.02)
+        steps = read_scenario(name).steps
+        frame = lab.network.history
+        assert list(frame["what"])[::2] == ["clear", "clear"] + ["set"] * len(steps)
+        expected = dict(steps[-1].knobs)
+        assert {
+            knob: frame[knob].iloc[-2 if steps[-1].direction == "to_callee" else -1] for knob in expected
+        } == expected
+        times = frame.index[4::2]
+        assert (times[-1] - times[0]).total_seconds() == pytest.approx(about["seconds"], abs=0.15)
