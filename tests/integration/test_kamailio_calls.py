@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import itertools
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 from cable import cable
 from client_phone import Person, hear_each_other, people, talk
-from kamailio_rig import FLAVOURS, Kamailio, expected_uuid
+from kamailio_rig import FLAVOURS, Kamailio, expected_uuid, free_ports
 
 from plivo_nb import CallFailed, LoginFailed
 from plivo_nb.sip.user_agent import UserAgentConfig
@@ -258,6 +259,11 @@ async def back_and_hung_up(
     """Alice is back on a new socket, the sound never went, and Bob's hang-up finds its way to her."""
     assert await alice.expect("onConnectionChange") == ({"state": "connected"},)
     await _until(lambda: _registered(server, alice.user))
+    await back_on_the_line(alice, bob, at_bob, ears)
+
+
+async def back_on_the_line(alice: Person, bob: Person, at_bob: Call, ears: tuple[Ear, Ear]) -> None:
+    """The sound goes both ways, no end was told, and Bob's hang-up finds its way to Alice."""
     ears[0].forget(), ears[1].forget()
     await asyncio.gather(ears[0].hears(660), ears[1].hears(440))
     assert "onCallTerminated" not in alice.names() + bob.names()
@@ -286,6 +292,61 @@ async def test_server_killed_in_mid_call_and_back(tmp_path: Path) -> None:
             await hear_each_other(here, there)
             await here.hangup()
             await alice.expect("onCallTerminated")
+    finally:
+        server.stop()
+
+
+async def test_next_server_takes_over(kamailio: Kamailio) -> None:
+    """The first server of the list does not listen, the second goes away in mid-call, the third keeps it."""
+    alice_name, bob_name = names("alice", "bob")
+    [nobody] = free_ports(1)
+    async with cable(kamailio.ports["plain"]) as second, cable(kamailio.ports["plain"]) as third:
+        servers = [f"ws://127.0.0.1:{nobody}", second.url, third.url]
+        async with people((servers, alice_name), (kamailio.plain, bob_name)) as [alice, bob]:
+            assert (second.accepted, third.accepted) == (1, 0)
+            await alice.expect("onConnectionChange")
+            here, there = await talk(alice, bob)
+            ears = await hear_each_other(here, there)
+            await second.close()
+            [change] = await alice.expect("onConnectionChange")
+            assert change["state"] == "disconnected"
+            await back_and_hung_up(kamailio, alice, bob, there, ears)
+            assert third.accepted == 1
+
+
+async def test_silent_server_is_found_out(kamailio: Kamailio, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection stays open and nothing comes any more: it is replaced, and the call goes on."""
+    wary = functools.partial(UserAgentConfig, keepalive_s=1.0, silence_s=1.0)
+    monkeypatch.setattr("plivo_nb.engine.account.UserAgentConfig", wary)
+    alice_name, bob_name = names("alice", "bob")
+    async with cable(kamailio.ports["plain"]) as frozen, cable(kamailio.ports["plain"]) as good:
+        specs = [([frozen.url, good.url], alice_name), (kamailio.plain, bob_name)]
+        async with people(*specs) as [alice, bob]:
+            await alice.expect("onConnectionChange")
+            here, there = await talk(alice, bob)
+            ears = await hear_each_other(here, there)
+            frozen.freeze()
+            [change] = await alice.expect("onConnectionChange", timeout_s=6)
+            assert (change["state"], change["eventCode"]) == ("disconnected", 1006)
+            await alice.expect("onConnectionChange", timeout_s=6)
+            await _until(lambda: _registered(kamailio, alice.user))
+            await back_on_the_line(alice, bob, there, ears)
+
+
+async def test_blocked_kernel_registers_again_and_keeps_its_call(tmp_path: Path) -> None:
+    """A cell blocks the loop for longer than the registration lasts: sound goes on, then all is as before."""
+    server = Kamailio(tmp_path, max_expires_s=4)
+    server.start()
+    try:
+        async with people(*plain(server, "alice", "bob")) as [alice, bob]:
+            here, there = await talk(alice, bob)
+            ears = await hear_each_other(here, there)
+            time.sleep(6)
+            assert await server.contacts(alice.user) == []
+            await _until(lambda: _registered(server, alice.user), timeout_s=2)
+            await back_on_the_line(alice, bob, there, ears)
+            assert "disconnected" not in str(alice.events)
+            assert "onLoginFailed" not in alice.names()
     finally:
         server.stop()
 
