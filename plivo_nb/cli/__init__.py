@@ -62,7 +62,7 @@ def _options(
 def _demo(
     seconds: Annotated[float, typer.Option(min=6, max=3600, help="How long the call lasts.")] = 20.0,
     out: Annotated[Path, typer.Option(help="Where samples.parquet, call.png and heard.wav go.")] = Path(
-        "plivo-nb-demo"
+        "demo-out"
     ),
     lab: Annotated[
         str | None,

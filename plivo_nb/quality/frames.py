@@ -30,7 +30,7 @@ _PANDAS: dict[Kind, str] = {
     "float": "float64",
     "bool": "bool",
     "category": "category",
-    "string": "string",
+    "string": "str",
     "object": "object",
     "time": "datetime64[us, UTC]",
 }
@@ -141,14 +141,45 @@ MEDIA_METRICS: tuple[Column, ...] = (
     ),
 )
 
-SCHEMA: dict[str, tuple[Column, ...]] = {"samples": SAMPLES, "media_metrics": MEDIA_METRICS}
+CALLS: tuple[Column, ...] = (
+    Column("call_uuid", "string", "", "The call, as callInfo names it", "X-CallUUID, else Call-ID"),
+    Column("direction", "string", "", "OUTGOING or INCOMING", "callInfo"),
+    Column("src", "string", "", "Who called", "callInfo"),
+    Column("dest", "string", "", "Who was called", "callInfo"),
+    Column("state", "string", "", "How it ended: ended, rejected, canceled, ignored, failed", "callInfo"),
+    Column("cause", "string", "", "Why it ended unanswered, in the SDK's words", "onCallFailed"),
+    Column("code", "float", "SIP", "Status code of the final response", "SIP"),
+    Column("reason", "string", "", "Reason phrase, or that of a Reason header", "SIP, RFC 3326"),
+    Column("originator", "string", "", "local, remote or system: who ended it", "SIP"),
+    Column("post_dial_delay_ms", "float", "ms", "From call() to ringing at the far end", "signalling"),
+    Column("answer_delay_ms", "float", "ms", "From ringing to the answer", "signalling"),
+    Column("media_setup_ms", "float", "ms", "From the answer to the first RTP packet received", "RTP"),
+    Column("duration_s", "float", "s", "From the answer to the end", "signalling"),
+    Column("mos_mean", "float", "1..4.5", "Mean of the samples' mos", "SDK formula, spec.md 6"),
+    Column("mos_p5", "float", "1..4.5", "5th percentile of the samples' mos", "SDK formula, spec.md 6"),
+    Column("feedback_score", "float", "1..5", "Score given with sendQualityFeedback", "user"),
+    Column("feedback_comment", "string", "", "Comment given with it", "user"),
+)
+
+LOG: tuple[Column, ...] = (
+    Column("event", "category", "", "Plivo's event name, or a word for what happened", "engine"),
+    Column("call_uuid", "category", "", "The call it is about, if any", "X-CallUUID, else Call-ID"),
+    Column("text", "string", "", "What the event carried", "engine"),
+)
+
+SCHEMA: dict[str, tuple[Column, ...]] = {
+    "samples": SAMPLES,
+    "media_metrics": MEDIA_METRICS,
+    "calls": CALLS,
+    "log": LOG,
+}
 
 
 def schema(frame: str | None = None) -> pd.DataFrame:
     """What the columns of the kit's frames mean.
 
     Args:
-        frame: ``'samples'`` or ``'media_metrics'``; without it, all frames.
+        frame: ``'samples'``, ``'media_metrics'``, ``'calls'`` or ``'log'``; without it, all frames.
 
     Returns:
         One row a column: frame, name, dtype, unit, meaning, source.
@@ -265,7 +296,7 @@ class ColumnStore:
             names = list(self._codes[column.name])
             return pd.Categorical.from_codes(values, categories=pd.Index(names, dtype="str"))
         if column.kind == "string":
-            return pd.array(values, dtype="string")
+            return pd.Series(values, dtype="str").array
         if column.kind == "time":
             return pd.DatetimeIndex(values).tz_localize("UTC")
         return values

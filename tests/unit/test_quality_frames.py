@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plivo_nb.quality.frames import MEDIA_METRICS, SAMPLES, ColumnStore, schema, schema_metadata
+from plivo_nb.engine.log import Log
+from plivo_nb.engine.records import Records
+from plivo_nb.quality.frames import CALLS, LOG, MEDIA_METRICS, SAMPLES, ColumnStore, schema, schema_metadata
 
 
 def filled(rows: int) -> ColumnStore:
@@ -97,13 +99,24 @@ def test_categories_come_back_as_they_went_in(names):
 def test_schema_says_what_every_column_means():
     table = schema()
     assert list(table.columns) == ["frame", "name", "dtype", "unit", "meaning", "source"]
-    assert set(table["frame"]) == {"samples", "media_metrics"}
+    assert set(table["frame"]) == {"samples", "media_metrics", "calls", "log"}
     assert (table["meaning"].str.len() > 3).all()
     assert (table["source"].str.len() > 2).all()
     named = schema("samples").set_index("name")
     assert named.loc["rtt_ms", "unit"] == "ms"
     assert set(named.index) == {"time", *(column.name for column in SAMPLES)}
     assert schema_metadata("samples")["loss_in"]["unit"] == "0..1"
+
+
+def test_schema_of_calls_and_log_is_that_of_the_frames():
+    calls = Records(engine=None).calls()
+    assert list(calls.columns) == [column.name for column in CALLS]
+    log = Log()
+    log.add("onLogin", "", "uuid")
+    frame = log.frame()
+    assert list(frame.columns) == [column.name for column in LOG]
+    assert isinstance(frame["event"].dtype, pd.CategoricalDtype)
+    assert frame["text"].dtype == "str"
 
 
 def test_schema_of_no_frame():
