@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from sipmessage.message import COMPACT_FORMS
 
 from plivo_nb.sip.headers import FORBIDDEN, Headers
-from plivo_nb.sip.values import NameAddr, Reason, Via, check_uri, is_token, parse_cseq, split_list
+from plivo_nb.sip.values import NameAddr, Reason, Via, check_request_uri, is_token, parse_cseq, split_list
 
 if TYPE_CHECKING:
     from sipmessage import CSeq
@@ -56,7 +56,7 @@ _SINGLE = frozenset(
 _NEEDED = ("via", "from", "to", "call-id", "cseq")
 _ADDRESSES = ("contact", "route", "record-route")
 _FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_CONTROL = re.compile(r"[\r\n]|(?<!\\)[\x00-\x08\x0a-\x1f\x7f]")  # but in a quoted-pair (section 25.1)
 _STATUS_LINE = re.compile(r"SIP/(\d+\.\d+) (\d{3})(?: (.*))?", re.IGNORECASE)
 _VERSION = re.compile(r"SIP/\d+\.\d+", re.IGNORECASE)
 _NUMBER = re.compile(r"\d{1,10}")
@@ -83,7 +83,8 @@ class MalformedMessage(ValueError):
             return None
         response = Response(self.status)
         for name in ("Via", "From", "To", "Call-ID", "CSeq"):
-            for value in request.headers.get_all(name):
+            values = request.headers.get_all(name)
+            for value in values if name == "Via" else values[:1]:
                 response.headers.add(name, value)
         to = response.headers.get("To")
         if to is not None and to_tag is not None and not re.search(r";\s*tag\s*=", to, re.IGNORECASE):
@@ -342,7 +343,7 @@ def _start(line: str) -> tuple[Request | Response, _Problem]:
     if version.upper() != "SIP/2.0":
         return request, (f"The message is {version}, not SIP/2.0.", 505)
     try:
-        request.uri = check_uri(uri)
+        request.uri = check_request_uri(uri)
     except ValueError as error:
         return request, (f"The Request-URI is wrong: {error}", 400)
     return request, None

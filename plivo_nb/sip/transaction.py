@@ -279,7 +279,7 @@ def server_key(request: Request) -> ServerKey:
     via = request.via
     method = "INVITE" if request.method == "ACK" else request.method
     branch = via.branch or ""
-    if branch.startswith(MAGIC_COOKIE):
+    if branch.startswith(MAGIC_COOKIE) and branch != MAGIC_COOKIE:
         return branch, via.sent_by, method
     return str(via), request.call_id, str(request.cseq.sequence), request.from_.tag or "", method
 

@@ -168,6 +168,18 @@ def check_uri(text: str) -> str:
     return text
 
 
+def check_request_uri(text: str) -> str:
+    """Return the text when it may stand in a request line: a URI without header fields (section 19.1.1).
+
+    Raises:
+        ValueError: it may not.
+    """
+    match = _SIP_URI.fullmatch(text)
+    if match is not None and match["headers"]:
+        raise ValueError("A Request-URI carries no header fields.")
+    return check_uri(text)
+
+
 @dataclass(frozen=True, slots=True)
 class NameAddr:
     """An address with display name and field parameters: From, To, Contact, Route (RFC 3261 20.10).
