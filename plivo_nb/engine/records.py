@@ -41,10 +41,13 @@ class Records:
         )
         self._mos.setdefault(id(session), []).append(row.mos)
 
-    def add_media_metric(self, session: Session, event: dict[str, Any], at_ns: int | None = None) -> None:
-        """Keep one mediaMetrics event. `at_ns`: when it was, ns since 1970; by default now."""
+    def add_media_metric(
+        self, session: Session | None, event: dict[str, Any], at_ns: int | None = None
+    ) -> None:
+        """Keep one mediaMetrics event, of a call or of none. `at_ns`: ns since 1970; by default now."""
         at_ns = time.time_ns() if at_ns is None else at_ns
-        self._media_metrics.append(at_ns, call_uuid=session.uuid or session.key, **event)
+        call_uuid = None if session is None else session.uuid or session.key
+        self._media_metrics.append(at_ns, call_uuid=call_uuid, **event)
 
     def add_call(self, session: Session) -> None:
         """Keep the row of a call that ended."""

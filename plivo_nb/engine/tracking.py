@@ -50,6 +50,8 @@ class Tracking:
         self._records = records
         self._rules = _rules(options)
         self._about = messages.About(options)
+        self._device = Judge(self._rules)
+        self._calls: list[Session] = []
         self._username = ""
         self._domain = ""
         self.service: Service | None = None
@@ -60,9 +62,19 @@ class Tracking:
         """Watch this call from its beginning to its end."""
         if not self._options.enable_tracking:
             return
+        self._calls.append(session)
+        session.over.add_done_callback(lambda _: self._calls.remove(session))
         CallMetrics(session, Judge(self._rules), self._options, self._emit, self._records)
         if self.service is not None:
             CallStatistics(self._engine, session, self.service, self._about, (self._username, self._domain))
+
+    def microphone(self, state: str) -> None:
+        """The microphone is ``lost``, or ``present`` again; told with preDetectOwa, before and in a call."""
+        if not (self._options.enable_tracking and self._options.pre_detect_owa):
+            return
+        for event in self._device.state("microphone", state):
+            self._records.add_media_metric(self._calls[-1] if self._calls else None, event)
+            self._emit("mediaMetrics", dict(event))
 
     def logged_in(self, username: str, password: str, domain: str) -> None:
         """Tell the statistics service who is there. Returns at once."""
@@ -121,11 +133,6 @@ class CallMetrics:
         session.watchers.append(self._watch)
         session.listeners.append(self._report)
         session.over.add_done_callback(self._ended)
-
-    def microphone(self, state: str) -> None:
-        """The microphone is ``lost`` or ``present`` again; told with the option preDetectOwa only."""
-        if self._options.pre_detect_owa:
-            self._tell(self._judge.state("microphone", state))
 
     def _watch(self, what: str) -> None:
         match what:

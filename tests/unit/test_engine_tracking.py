@@ -191,6 +191,23 @@ async def test_a_microphone_is_missed_unless_silence_was_chosen(
     assert [event["type"] for event in house.told] == ["no_microphone_access"] * raised
 
 
+async def test_a_lost_device_is_told_with_pre_detect_owa_also_without_a_call(houses) -> None:
+    house = houses(preDetectOwa=True)
+    house.tracking.microphone("lost")
+    house.tracking.microphone("present")
+    await answered(house.call())
+    house.tracking.microphone("lost")
+    assert [(event["desc"], event["active"]) for event in house.told] == [
+        ("lost access to microphone", True),
+        ("lost access to microphone", False),
+        ("lost access to microphone", True),
+    ]
+    assert list(house.records.media_metrics()["call_uuid"].astype(object))[2] == "x-1"
+    other = houses()
+    other.tracking.microphone("lost")
+    assert other.told == [], "only with the option"
+
+
 async def test_own_rules_are_applied_and_wrong_ones_are_refused(
     houses, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -204,6 +221,20 @@ async def test_own_rules_are_applied_and_wrong_ones_are_refused(
     assert "rules" in caplog.text
     with pytest.raises(InvalidOption, match="rules"):
         houses(rules=[7], strict=True)
+
+
+async def test_the_published_packages_rules_are_a_choice(houses) -> None:
+    house = houses(rules="sdk-2.2")
+    session = await answered(house.call())
+    now = house.engine.loop.time()
+    for second in range(1, 11):
+        session._report(wire.Sample(1, row(now + second, packets_in=45.0, packets_lost_in=5.0)))
+    (event,) = house.told
+    assert (event["type"], event["desc"], event["value"]) == (
+        "high_packetloss",
+        "packetLossRemoteMeasures",
+        0.1,
+    )
 
 
 async def test_without_tracking_a_call_is_not_watched(houses) -> None:
