@@ -38,8 +38,8 @@ class Options:
 
     Durations are seconds except where the name says ms; `max_average_bitrate` is bit/s.
 
-    `stats_url` and `insights_url` are the statistics service. While one of them is left at Plivo's address it is
-    told only of calls through Plivo's own servers: with a lab or a private server it is not contacted.
+    `stats_url` and `insights_url` are the statistics service. While one of them is left at Plivo's address it
+    is told only of calls through Plivo's own servers: with a lab or a private server it is not contacted.
     """
 
     debug: str = "INFO"
