@@ -24,6 +24,7 @@ from plivo_nb.media.stats import NAN, LevelMeter, RemoteView, StreamCounters, w3
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+
 __all__ = ["AudioStream", "Codec", "Direction", "StreamCounters"]
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
@@ -98,7 +99,10 @@ class AudioStream:
 
     @property
     def sink(self) -> Sink:
-        """Where what is heard goes. A new one is opened here; the old one is the caller's to close."""
+        """Where what is heard goes, and what is sent, if it has an attribute `sent`.
+
+        A new one is opened here; the old one is the caller's to close.
+        """
         return self._sink
 
     @sink.setter
@@ -106,23 +110,15 @@ class AudioStream:
         self._sink = sink
         self._sink_rate = 0
         self._open_sink()
+        self._sent_sink = getattr(sink, "sent", None)
+        if self._sent_sink is not None and self._codec is not None:
+            self._sent_sink.open(self._codec.clock_rate)
 
     def _open_sink(self) -> None:
         """Tell the sink the rate, where it is known and new to it."""
         if self._receiving.rate != self._sink_rate:
             self._sink_rate = self._receiving.rate
             self._sink.open(self._sink_rate)
-
-    @property
-    def sent_sink(self) -> Sink | None:
-        """Where what is sent goes too (to record both directions), at the rate of the codec sent."""
-        return self._sent_sink
-
-    @sent_sink.setter
-    def sent_sink(self, sink: Sink | None) -> None:
-        self._sent_sink = sink
-        if sink is not None and self._codec is not None:
-            sink.open(self._codec.clock_rate)
 
     @property
     def codec(self) -> Codec | None:

@@ -2,8 +2,8 @@
 
 Play-out stands at an RTP time. Each step asks what is there for that time; whatever the answer, time goes on,
 so that one lost packet costs its own length and nothing else. The play-out delay is what a packet of an
-undisturbed network would wait here, at a tick in time. It is corrected only when it leaves the room between the
-target (`plivo_nb.media.delay`) and two frames above it: a calm call is played as it was sent.
+undisturbed network would wait here, at a tick in time. It is corrected only when it leaves the room between
+the target (`plivo_nb.media.delay`) and two frames above it: a calm call is played as it was sent.
 
     step     when                                             what play-out does
     IDLE     nothing came yet, or it is not time to start     silence; RTP time stands

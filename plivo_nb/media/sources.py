@@ -7,8 +7,6 @@ own code) happens in a thread of the source's own, and passes through a ring.
 from __future__ import annotations
 
 import itertools
-import logging
-import threading
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -18,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plivo_nb.errors import SourceError
+from plivo_nb.media.pump import Pump
 from plivo_nb.media.ring import Ring
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 Pcm = NDArray[np.int16]
 
-_log = logging.getLogger(__name__)
 _AHEAD_S = 1.0  # how much a file's worker decodes ahead
 
 
@@ -108,7 +106,7 @@ class AudioFile:
         self.path = Path(path)
         self.loop = loop
         self._on_end = on_end
-        self._worker: _FileWorker | None = None
+        self._worker: Pump | None = None
         self._played_s = 0.0
         self.duration_s = _probe(self.path)
 
@@ -132,7 +130,8 @@ class AudioFile:
             if worker.rate == rate or worker.ended:
                 return
             worker.stop()
-        self._worker = _FileWorker(self.path, rate, self.loop, self._played_s, self._on_end)
+        samples = _decode(self.path, rate, self.loop, self._played_s)
+        self._worker = Pump(f"file {self.path.name}", samples, rate, _AHEAD_S, self._on_end)
 
     def read(self, samples: int) -> Pcm | None:
         """Give the next samples; the last ones are followed by silence."""
@@ -166,82 +165,23 @@ def _probe(path: Path) -> float | None:
         raise SourceError(f"{str(path)!r} cannot be played ({error}); is it an audio file?") from error
 
 
-class _FileWorker:
-    """The thread that decodes one file at one rate."""
-
-    def __init__(
-        self, path: Path, rate: int, loop: bool, start_s: float, on_end: Callable[[], None] | None
-    ) -> None:
-        self.rate = rate
-        self.ended = False
-        self._path, self._loop, self._on_end = path, loop, on_end
-        self._skip = round(start_s * rate)
-        self._ring = Ring(round(_AHEAD_S * rate))
-        self._room = threading.Event()
-        self._stopped = False
-        self._complete = False  # all is in the ring
-        self._thread = threading.Thread(target=self._run, name=f"plivo_nb file {path.name}", daemon=True)
-        self._thread.start()
-
-    def read(self, samples: int) -> Pcm | None:
-        ring = self._ring
-        if len(ring) < samples and not self._complete:
-            return None  # starting, or the disk is slow: whole frames only
-        pcm = ring.read(samples)
-        if self._complete or ring.free > self.rate // 5:
-            self._room.set()
-        return pcm if len(pcm) else None
-
-    def stop(self) -> None:
-        self._stopped = True
-        self._room.set()
-
-    def _run(self) -> None:
-        try:
-            self._decode()
-            self._complete = True
-            while len(self._ring) and not self._stopped:
-                self._wait()
-        except (av.FFmpegError, OSError) as error:
-            _log.warning("%s stopped: it cannot be decoded any further (%s)", self._path, error)
-        if self._stopped:
+def _decode(path: Path, rate: int, loop: bool, start_s: float) -> Iterator[Pcm]:
+    """Decode a file from a position on; with `loop`, again and again."""
+    skip = round(start_s * rate)
+    for _ in itertools.count() if loop else range(1):
+        length = 0
+        with av.open(str(path)) as container:
+            resampler = av.AudioResampler(format="s16", layout="mono", rate=rate)
+            frames: Any = itertools.chain(container.decode(audio=0), [None])
+            for frame in frames:
+                for part in resampler.resample(frame):
+                    pcm = np.asarray(part.to_ndarray(), np.int16).reshape(-1)
+                    length += len(pcm)
+                    skipped = min(skip, len(pcm))
+                    skip -= skipped
+                    yield pcm[skipped:]
+        if not length:
             return
-        self.ended = True
-        if self._on_end is not None:
-            try:
-                self._on_end()
-            except Exception:
-                _log.exception("on_end of %s failed", self._path)
-
-    def _decode(self) -> None:
-        for _ in itertools.count() if self._loop else range(1):
-            written = 0
-            with av.open(str(self._path)) as container:
-                resampler = av.AudioResampler(format="s16", layout="mono", rate=self.rate)
-                frames: Any = itertools.chain(container.decode(audio=0), [None])
-                for frame in frames:
-                    for part in resampler.resample(frame):
-                        pcm = np.asarray(part.to_ndarray(), np.int16).reshape(-1)
-                        written += len(pcm)
-                        if not self._write(pcm):
-                            return
-            if not written:
-                return
-
-    def _write(self, pcm: Pcm) -> bool:
-        """Put samples into the ring as room comes; False when stopped."""
-        skipped = min(self._skip, len(pcm))
-        self._skip -= skipped
-        pcm = pcm[skipped:]
-        while len(pcm) and not self._stopped:
-            pcm = pcm[self._ring.write(pcm) :]
-            if len(pcm):
-                self._wait()
-        return not self._stopped
-
-    def _wait(self) -> None:
-        self._room.wait(0.5)
-        self._room.clear()
 
 
 class Feed:

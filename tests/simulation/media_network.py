@@ -22,6 +22,7 @@ class Collector:
 
     def __init__(self) -> None:
         self.rate = 0
+        self.sent: Collector | None = None
         self.frames: list[NDArray[np.int16]] = []
 
     def open(self, rate: int) -> None:

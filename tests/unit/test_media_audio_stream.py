@@ -16,6 +16,7 @@ from plivo_nb.media.codecs import Codec, make_encoder
 from plivo_nb.media.concealment import rms
 from plivo_nb.media.rtcp import Goodbye, SenderReport, SourceDescription, parse
 from plivo_nb.media.rtp import RtpPacket
+from plivo_nb.media.sinks import Null, Tee
 from plivo_nb.media.sources import Loopback, Silence, Tone
 
 BOTH = pytest.mark.parametrize("codec", [OPUS, PCMU], ids=["opus", "pcmu"])
@@ -189,8 +190,9 @@ def test_a_source_that_gives_the_wrong_length_is_fitted() -> None:
 def test_what_is_sent_can_be_heard_too() -> None:
     one = stream(PCMU)
     one.source = Tone(400)
-    own = Collector()
-    one.sent_sink = own
+    own, heard = Collector(), Collector()
+    heard.sent = own
+    one.sink = Tee(heard, Null())
     ticks(one, 10)
     assert own.rate == 8000
     assert rms(own.pcm()) == pytest.approx(0.1, rel=0.05)

@@ -4,6 +4,7 @@ import threading
 import wave
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -57,6 +58,66 @@ def test_another_rate_is_resampled_to_the_first(tmp_path: Path) -> None:
     assert rate == 48_000
     assert len(pcm) == pytest.approx(96_000, abs=1500)
     assert np.median(pcm[60_000:]) == pytest.approx(1000, abs=5)
+
+
+def test_both_directions_are_recorded_in_stereo(tmp_path: Path) -> None:
+    path = tmp_path / "both.wav"
+    recorder = Recorder(path, both=True)
+    tee = Tee(recorder, Null())
+    sent = tee.sent
+    assert sent is not None
+    tee.open(8000)
+    sent.open(8000)
+    for n in range(50):
+        tee.write(np.full(160, n, np.int16))
+        if n % 10:
+            sent.write(np.full(160, -n, np.int16))
+    tee.close()
+    with wave.open(str(path), "rb") as file:
+        assert (file.getnchannels(), file.getframerate()) == (2, 8000)
+        pcm = np.frombuffer(file.readframes(file.getnframes()), np.int16).reshape(-1, 2)
+    assert pcm[::160, 0].tolist() == list(range(50))
+    assert pcm[::160, 1].tolist() == [-n if n % 10 else 0 for n in range(50)]
+
+
+def test_two_rates_are_brought_together(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "two.wav", both=True)
+    assert recorder.sent is not None
+    recorder.open(48_000)
+    recorder.sent.open(8000)
+    for _ in range(100):
+        recorder.write(np.full(960, 500, np.int16))
+        recorder.sent.write(np.full(160, -500, np.int16))
+    recorder.close()
+    with wave.open(str(recorder.path), "rb") as file:
+        assert file.getframerate() == 48_000
+        assert file.getnframes() == pytest.approx(96_000, abs=2000)
+
+
+@pytest.mark.parametrize("extension", ["flac", "mp3", "ogg", "opus", "m4a", "MP3"])
+@pytest.mark.parametrize("both", [False, True])
+def test_the_extension_says_the_format(tmp_path: Path, extension: str, both: bool) -> None:
+    path = tmp_path / f"heard.{extension}"
+    recorder = Recorder(path, both)
+    recorder.open(48_000)
+    for frame in np.split(tone((440.0,), 2.0, 48_000), 100):
+        recorder.write(frame)
+        if recorder.sent is not None:
+            recorder.sent.open(48_000)
+            recorder.sent.write(frame)
+    recorder.close()
+    assert recorder.error is None
+    with av.open(str(path)) as container:
+        stream = container.streams.audio[0]
+        assert stream.codec_context.channels == (2 if both else 1)
+        parts = [frame.to_ndarray() for frame in container.decode(stream)]
+    samples = sum(part.shape[-1] // (2 if both and part.shape[0] == 1 else 1) for part in parts)
+    assert samples == pytest.approx(96_000, abs=4000)
+
+
+def test_another_extension_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match=r"\.wav"):
+        Recorder(tmp_path / "heard.xyz")
 
 
 def test_a_recorder_that_heard_nothing_leaves_an_empty_file(tmp_path: Path) -> None:

@@ -1,0 +1,252 @@
+"""The recorder: what is heard, or both directions, into a file, written by a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import wave
+from collections import deque
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from plivo_nb.errors import MediaError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Pcm = NDArray[np.int16]
+
+_log = logging.getLogger(__name__)
+_WAITING_FRAMES = 3000  # a minute
+_CLOSE_S = 1.0
+_CODECS = {
+    ".wav": "",
+    ".flac": "flac",
+    ".mp3": "libmp3lame",
+    ".ogg": "libopus",
+    ".opus": "libopus",
+    ".m4a": "aac",
+}
+
+_Item = tuple[tuple[int, Pcm], ...]  # (rate, samples) of each channel
+
+
+class Recorder:
+    """Records what is heard, at the rate of the call's codec, in a thread of its own.
+
+    Args:
+        path: of the file, which is replaced; its extension says the format: .wav (16 bit), .flac, .mp3, .ogg,
+            .opus, .m4a.
+        both: record in stereo: what is heard left, what is sent right.
+
+    Raises:
+        MediaError: the folder does not exist, the path is one, or the extension is another.
+    """
+
+    def __init__(self, path: str | Path, both: bool = False) -> None:
+        self.path = Path(path)
+        if not self.path.parent.is_dir() or self.path.is_dir():
+            raise MediaError(
+                f"Cannot record to {str(self.path)!r}: give the path of a file in a folder that exists."
+            )
+        if self.path.suffix.lower() not in _CODECS:
+            raise MediaError(
+                f"Cannot record to {str(self.path)!r}: its name must end in {', '.join(_CODECS)}."
+            )
+        self.both = both
+        self.sent: SentSide | None = SentSide(self) if both else None
+        self.dropped = 0  # frames
+        self.error: str | None = None
+        self._seconds = 0.0
+        self._items: deque[_Item | None] = deque()
+        self._heard: tuple[int, Pcm] | None = None  # waits for what is sent in the same tick
+        self._rate = 0
+        self._ready = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"Recorder({str(self.path)!r}, seconds={self.seconds:.2f})"
+
+    @property
+    def seconds(self) -> float:
+        """How much has been recorded."""
+        return self._seconds
+
+    def open(self, rate: int) -> None:
+        """Start the writer, or note another rate: it is resampled to the first one."""
+        self._rate = rate
+        if self._thread is None and not self._closed:
+            name = f"plivo_nb {self.path.name}"
+            self._thread = threading.Thread(target=self._run, args=(rate,), name=name, daemon=True)
+            self._thread.start()
+
+    def write(self, frame: Pcm) -> None:
+        """Take a frame of what is heard; drop it when the disk is a minute behind."""
+        if self._closed or not self._rate:
+            return
+        heard = (self._rate, frame)
+        if not self.both:
+            self._put((heard,))
+            return
+        if self._heard is not None:  # nothing was sent in the tick before
+            self._put((self._heard, (self._heard[0], np.zeros_like(self._heard[1]))))
+        self._heard = heard
+
+    def write_sent(self, rate: int, frame: Pcm) -> None:
+        """Take a frame of what is sent, after the one that is heard in the same tick."""
+        if self._closed or self._heard is None:
+            return
+        heard, self._heard = self._heard, None
+        self._put((heard, (rate, frame)))
+
+    def _put(self, item: _Item) -> None:
+        if len(self._items) >= _WAITING_FRAMES:
+            self.dropped += 1
+            return
+        self._items.append(item)
+        self._seconds += len(item[0][1]) / item[0][0]
+        if len(self._items) >= 10:
+            self._ready.set()
+
+    def close(self) -> None:
+        """Write what waits and finish the file; waits for that up to a second. A second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._heard is not None:
+            self._put((self._heard, (self._heard[0], np.zeros_like(self._heard[1]))))
+        self._items.append(None)
+        self._ready.set()
+        if self._thread is None:  # nothing was heard: an empty recording
+            self._run(48_000)
+        else:
+            self._thread.join(_CLOSE_S)
+
+    # ------------------------------------------------------------ the writer's thread
+
+    def _run(self, rate: int) -> None:
+        channels = 2 if self.both else 1
+        try:
+            with _writer(self.path, rate, channels) as writer:
+                self._copy(writer, rate, channels)
+        except (OSError, wave.Error, av.FFmpegError) as error:
+            self.error = str(error)
+            _log.warning("recording to %s stopped: %s", self.path, error)
+
+    def _copy(self, writer: _Writer, rate: int, channels: int) -> None:
+        sides = [_Side(rate) for _ in range(channels)]
+        while True:
+            self._ready.wait(0.5)
+            self._ready.clear()
+            while self._items:
+                item = self._items.popleft()
+                if item is None:
+                    return
+                for side, (side_rate, samples) in zip(sides, item, strict=True):
+                    side.add(side_rate, samples)
+                count = min(side.waiting for side in sides)
+                writer.write(np.column_stack([side.take(count) for side in sides]))
+
+
+class SentSide:
+    """The side of a recorder that hears what is sent."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._rate = 0
+
+    def open(self, rate: int) -> None:
+        """Note the rate of what is sent."""
+        self._rate = rate
+
+    def write(self, frame: Pcm) -> None:
+        """Pass a frame on."""
+        self._recorder.write_sent(self._rate, frame)
+
+    def close(self) -> None:
+        """The recorder itself is what is closed."""
+
+
+class _Side:
+    """One channel: resampled to the recording's rate, and kept until the other has as much."""
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._waiting: Pcm = np.zeros(0, np.int16)
+        self._resampler: tuple[int, av.AudioResampler] | None = None
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    def add(self, rate: int, samples: Pcm) -> None:
+        parts = [samples] if rate == self._rate else self._resample(rate, samples)
+        self._waiting = np.concatenate([self._waiting, *parts])
+
+    def take(self, count: int) -> Pcm:
+        taken, self._waiting = self._waiting[:count], self._waiting[count:]
+        return taken
+
+    def _resample(self, rate: int, samples: Pcm) -> list[Pcm]:
+        if self._resampler is None or self._resampler[0] != rate:
+            self._resampler = (rate, av.AudioResampler(format="s16", layout="mono", rate=self._rate))
+        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate = rate
+        return [
+            np.asarray(part.to_ndarray(), np.int16).reshape(-1) for part in self._resampler[1].resample(frame)
+        ]
+
+
+class _Writer(Protocol):
+    def write(self, samples: Pcm) -> None:
+        """Write samples of shape (count, channels)."""
+
+
+class _WaveWriter:
+    def __init__(self, file: wave.Wave_write) -> None:
+        self._file = file
+
+    def write(self, samples: Pcm) -> None:
+        self._file.writeframesraw(samples.tobytes())
+
+
+class _AvWriter:
+    def __init__(self, container: av.container.OutputContainer, stream: av.AudioStream) -> None:
+        self._container, self._stream = container, stream
+        self._time = 0
+
+    def write(self, samples: Pcm) -> None:
+        if not len(samples):
+            return
+        layout = "stereo" if samples.shape[1] == 2 else "mono"
+        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout=layout)
+        frame.sample_rate = self._stream.rate
+        frame.pts = self._time
+        self._time += len(samples)
+        self._container.mux(self._stream.encode(frame))
+
+    def finish(self) -> None:
+        self._container.mux(self._stream.encode(None))
+
+
+@contextmanager
+def _writer(path: Path, rate: int, channels: int) -> Iterator[_Writer]:
+    codec = _CODECS[path.suffix.lower()]
+    if not codec:
+        with path.open("wb") as raw, wave.open(raw, "wb") as file:
+            file.setnchannels(channels)
+            file.setsampwidth(2)
+            file.setframerate(rate)
+            yield _WaveWriter(file)
+        return
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=rate, layout="stereo" if channels == 2 else "mono")
+        writer = _AvWriter(container, cast("av.AudioStream", stream))
+        yield writer
+        writer.finish()
