@@ -191,15 +191,21 @@ class _Message:
     def _start_line(self) -> str:
         raise NotImplementedError
 
+    def _head(self, length: int) -> str:
+        fields = [f"{name}: {value}\r\n" for key, name, value in self.headers._fields if key != "content-length"]
+        return f"{self._start_line()}\r\n{''.join(fields)}Content-Length: {length}\r\n\r\n"
+
     def __str__(self) -> str:
-        fields = "".join(
-            [f"{name}: {value}\r\n" for key, name, value in self.headers._fields if key != "content-length"]
-        )
-        body = self.body.decode("utf-8")
-        return f"{self._start_line()}\r\n{fields}Content-Length: {len(self.body)}\r\n\r\n{body}"
+        """The text of a WebSocket text frame; what is not UTF-8 in the body is replaced."""
+        try:
+            return self._head(len(self.body)) + self.body.decode("utf-8")
+        except UnicodeDecodeError:
+            body = self.body.decode("utf-8", "replace")
+            return self._head(len(body.encode("utf-8"))) + body
 
     def __bytes__(self) -> bytes:
-        return str(self).encode("utf-8")
+        """The bytes of a binary frame, the body as it is."""
+        return self._head(len(self.body)).encode("utf-8") + self.body
 
     def __repr__(self) -> str:
         return f"<{self._start_line()}>"
