@@ -96,7 +96,8 @@ class Call:
         """Seconds from the answer to the first RTP packet received; NaN before it came."""
         times = self._session.timings
         missing = float("nan")
-        return max(0.0, times.get("first_rtp_received", missing) - times.get("answered", missing))
+        # NaN comes first: max() keeps its first argument when the second one is NaN.
+        return max(times.get("first_rtp_received", missing) - times.get("answered", missing), 0.0)
 
     @property
     def levels_dbfs(self) -> tuple[float, float]:
