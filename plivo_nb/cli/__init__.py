@@ -7,8 +7,10 @@ imported when it runs, so that ``--help`` and ``--version`` answer at once.
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -39,6 +41,9 @@ def main() -> None:
     # What the package logs is for programs; the command says what people need in its own words.
     logging.getLogger("plivo_nb").addHandler(logging.NullHandler())
     logging.getLogger("plivo_nb").propagate = False
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that has no bullets is no reason to fail
     app()
 
 
