@@ -119,6 +119,17 @@ class DtlsSrtp(RTCDtlsTransport):
             return None
         return packet
 
+    def ciphers(self) -> dict[str, str]:
+        """W3C transport statistics: what was agreed on; empty before."""
+        if self._ssl is None or not self.connected:
+            return {}
+        profile = self._ssl.get_selected_srtp_profile()
+        return {
+            "tlsVersion": f"{self._ssl.get_protocol_version():04X}",
+            "dtlsCipher": self._ssl.get_cipher_name() or "",
+            "srtpCipher": profile.decode("ascii", "replace"),
+        }
+
     async def close(self) -> None:
         """Tell the other side, and end the task that reads records."""
         pump = self._task

@@ -302,7 +302,7 @@ def _turn_class(tcp: bool, marked: bool) -> Callable[..., turn.TurnClientProtoco
 
 def _mark(sock: Any) -> None:
     """Mark all that this socket sends as Expedited Forwarding (RFC 3246, RFC 8837)."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, AttributeError):  # not every system has IPV6_TCLASS
         if sock.family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, _EXPEDITED_FORWARDING)
         else:

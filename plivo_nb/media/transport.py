@@ -76,6 +76,7 @@ class Transport:
         self._dtls = DtlsSrtp(self._switch, self._dtls_changed)
         self._current: IceConnection | None = None
         self._next: IceConnection | None = None  # gathered, not yet connecting
+        self._wanted: IceConnection | None = None  # the last one that was told to connect
         self._latest: IceConnection | None = None  # the one our description speaks of
         self._tasks: set[asyncio.Task[None]] = set()
         self._remote: sdp.SessionDescription | None = None
@@ -177,7 +178,8 @@ class Transport:
             self._spawn(self._retire(self._next, 0.0))
             self._next, self._latest = None, self._current
             return
-        connection, self._next, self._remote = self._next, None, remote
+        connection = self._wanted = self._next
+        self._next, self._remote = None, remote
         self._spawn(self._establish(connection, remote, dtls_client))
 
     async def _establish(
@@ -198,7 +200,10 @@ class Transport:
                 _logger.warning("An ICE restart failed; the former path is kept.")
                 await connection.close()
             return
-        if not first and self._current is not None:
+        if connection is not self._wanted:
+            await connection.close()  # a restart overtook it
+            return
+        if self._current is not None and self._current is not connection:
             self._spawn(self._retire(self._current, _OVERLAP_S))
         self._current = self._switch.connection = connection
         self._heard(connection)
@@ -323,6 +328,7 @@ class Transport:
                 "type": "transport",
                 "dtlsState": self.dtls_state,
                 "dtlsRole": self._dtls.role,
+                **self._dtls.ciphers(),
                 "iceState": self.ice_state,
                 **shared,
             }

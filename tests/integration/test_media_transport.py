@@ -105,6 +105,9 @@ async def test_stats_have_w3c_names(pair: tuple[Peer, Peer]) -> None:
     assert stats["transport"]["dtlsState"] == "connected"
     assert stats["transport"]["iceRole"] == "controlling"
     assert stats["transport"]["dtlsRole"] == "server"
+    assert stats["transport"]["tlsVersion"] in ("FEFD", "FEFC")
+    assert "GCM" in stats["transport"]["srtpCipher"]
+    assert stats["transport"]["dtlsCipher"]
     assert stats["transport"]["packetsSent"] == 1
     assert stats["transport"]["bytesSent"] > len(RTP)
     assert stats["candidate-pair"]["nominated"] is True
@@ -193,6 +196,22 @@ async def test_ice_restart_moves_a_running_flow_without_a_gap(pair: tuple[Peer, 
     assert {c.port for c in old[1]}.isdisjoint(new_ports)
     assert caller.transport.stats()["remote-candidate"]["port"] in new_ports
     assert caller.states.count(("dtls", "connected")) == 1
+
+
+async def test_a_restart_overtakes_a_first_attempt_that_hangs() -> None:
+    """The first answer named an address where nobody is; the second, with a restart, the right one."""
+    caller, callee = Peer(), Peer()
+    await caller.transport.gather(controlling=True)
+    await callee.transport.gather(controlling=False)
+    nowhere = (sdp.Candidate("1", 1, "udp", 1, "127.0.0.1", 9, "host"),)
+    caller.transport.connect(replace(describe(callee, "active"), candidates=nowhere), dtls_client=False)
+    await asyncio.sleep(0.1)
+    await connect(caller, callee, restart=True)
+    for peer in (caller, callee):
+        await peer.until(lambda p=peer: p.transport.dtls_state == "connected")
+    assert caller.transport.send(RTP)
+    await callee.until(lambda: bool(callee.rtp))
+    await asyncio.gather(caller.transport.close(), callee.transport.close())
 
 
 async def test_an_outage_is_told_and_so_is_its_end() -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
@@ -156,3 +159,38 @@ async def test_a_server_that_vanishes_does_not_hold_the_close_up() -> None:
         async with asyncio.timeout(1.5):
             await here.close()
         assert isinstance(reports[-1], wire.SocketState)
+
+
+async def test_a_server_that_answers_no_ping_is_given_up_with_1011(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("plivo_nb.plane.websocket._PING_INTERVAL_S", 0.2)
+    monkeypatch.setattr("plivo_nb.plane.websocket._PING_TIMEOUT_S", 0.3)
+
+    async def handler(connection: ServerConnection) -> None:
+        connection.transport.pause_reading()
+        await asyncio.sleep(3)
+
+    reports: list[Any] = []
+    async with server(handler, close_timeout=0.1) as url:
+        await WebSocket(1, url, reports.append).open(5)
+        await until(lambda: bool(reports), within_s=3)
+    assert reports[0].code == 1011
+    assert "ping" in reports[0].reason
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> ssl.SSLContext:
+    """A server's TLS with a certificate that nobody vouches for."""
+    from aiortc import RTCCertificate
+
+    made = RTCCertificate.generateCertificate()
+    key = made._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "both.pem").write_bytes(key + made._cert.public_bytes(Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "both.pem")
+    return context
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_refused(tls: ssl.SSLContext) -> None:
+    async with server(echo, ssl=tls) as url:
+        with pytest.raises(SocketError, match=r"TLS connection to 127\.0\.0\.1 failed"):
+            await WebSocket(1, url.replace("ws:", "wss:"), print).open(5)
