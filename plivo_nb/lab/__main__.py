@@ -76,7 +76,8 @@ async def _run_child() -> None:
 
 
 def _say_ready(service: LabService) -> None:
-    about = {"ready": True, "url": service.url, "control": service.control_url, "pid": os.getpid()}
+    about = {"ready": True, "url": service.url, "urls": service.urls, "control": service.control_url}
+    about |= {"stats": service.collector.stats_url, "insights": service.collector.insights_url}
     sys.stdout.write(json.dumps(about) + "\n")
     sys.stdout.flush()
 

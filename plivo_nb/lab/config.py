@@ -20,6 +20,7 @@ class LabConfig:
         accounts: user names and their passwords.
         seed: everything random in the network is drawn from it.
         robots: whether there are robots to call.
+        servers: how many addresses the switch has, to fail over between.
         scenario: name of a network scenario to begin with.
     """
 
@@ -27,6 +28,7 @@ class LabConfig:
     accounts: Mapping[str, str] = field(default_factory=lambda: accounts_of(None), repr=False)
     seed: int = 1
     robots: bool = True
+    servers: int = 1
     scenario: str | None = None
 
     def to_dict(self) -> dict[str, Any]:

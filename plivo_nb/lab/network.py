@@ -105,6 +105,13 @@ class Network:
             call.relay.close()
             call.ended_utc_ns = time.time_ns()
 
+    def close_idle(self, known: set[str], idle_s: float) -> None:
+        """Close the relays of calls that are not known any more and have been silent for so many seconds."""
+        horizon = self._loop.time() - idle_s
+        for key, call in self._calls.items():
+            if call.call_uuid not in known and call.relay.last_heard < horizon:
+                self.close_call(key)
+
     async def close(self) -> None:
         """Close all relays."""
         for key in list(self._calls):
@@ -185,11 +192,6 @@ class Network:
         """(UTC ns, call UUID, direction, kind, bytes, fate, delay in ms) of the last packets."""
         entries = list(self._log)
         return entries if last is None else entries[-last:]
-
-    def idle_since(self, key: str) -> float | None:
-        """Loop time at which the call's media was last heard; None if there is no such relay."""
-        call = self._calls.get(key)
-        return None if call is None else call.relay.last_heard
 
     def _counters_of(self, call: RelayedCall) -> dict[str, Any]:
         described: dict[str, Any] = {

@@ -10,24 +10,30 @@ from __future__ import annotations
 
 import time
 import weakref
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from plivo_nb.errors import LabError
 from plivo_nb.lab.child import Child
 from plivo_nb.lab.config import LabConfig, accounts_of
 from plivo_nb.lab.control import ControlClient
+from plivo_nb.lab.fault_commands import FaultsView
 from plivo_nb.lab.scenarios import read_scenario
-from plivo_nb.lab.views import NetworkView
+from plivo_nb.lab.views import NetworkView, frame_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
     from typing import Self
+
+    import pandas as pd
 
     from plivo_nb.client import Client
 
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 5.0
+_KEPT = 20_000
+_NOT_RUNNING = "The lab is not running; use `async with Lab() as lab:` or `await lab.start()`."
 
 
 class Lab:
@@ -41,10 +47,12 @@ class Lab:
         port: of the switch's WebSocket; 0: a free one.
         seed: everything random in the network is drawn from it; the same seed drops the same packets.
         robots: whether there are robots to call (``echo`` and others).
+        servers: how many addresses the switch has; with two, a client can fail over between them.
         scenario: the name of a network scenario, or a CSV file, to begin with; it is played over and over.
 
     Attributes:
         network: the knobs, counters and log of the media path.
+        faults: faults on demand, such as ``await lab.faults.drop_socket("alice")``.
         accounts: user names and their passwords. They open nothing but this lab.
 
     Raises:
@@ -58,6 +66,7 @@ class Lab:
         port: int = 0,
         seed: int = 1,
         robots: bool = True,
+        servers: int = 1,
         scenario: str | None = None,
     ) -> None:
         self.accounts = accounts_of(accounts)
@@ -73,8 +82,11 @@ class Lab:
             return await lab._do(command, **arguments)
 
         self.network = NetworkView(do)
+        self.faults = FaultsView(do)
+        self._collected: deque[dict[str, Any]] = deque(maxlen=_KEPT)
+        self._events: deque[dict[str, Any]] = deque(maxlen=_KEPT)
         self._config = LabConfig(
-            port=port, accounts=self.accounts, seed=seed, robots=robots, scenario=scenario
+            port=port, accounts=self.accounts, seed=seed, robots=robots, servers=servers, scenario=scenario
         )
         self._child: Child | None = None
         self._control: ControlClient | None = None
@@ -95,7 +107,12 @@ class Lab:
         self._child = child
         # A lab that was forgotten (a cell run twice) ends when its object goes, at the latest at exit.
         self._finalizer = weakref.finalize(self, child.hang_up)
-        control = ControlClient(self.network._event)
+        take: dict[str, Callable[[dict[str, Any]], None]] = {
+            "collected": self._collected.append,
+            "event": self._events.append,
+            "network": self.network.note,
+        }
+        control = ControlClient(lambda name, data: take[name](data) if name in take else None)
         try:
             self._about = await child.ready(START_TIMEOUT_S)
             await control.open(self._about["control"], child.token)
@@ -104,7 +121,7 @@ class Lab:
             raise
         self._control = control
         for entry in await self._do("network.history"):
-            self.network._event("network", entry)
+            self.network.note(entry)
         self.start_seconds = time.monotonic() - began
         return self
 
@@ -136,7 +153,7 @@ class Lab:
             LabError: the lab does not run.
         """
         if self._control is None:
-            raise LabError("The lab is not running; use `async with Lab() as lab:` or `await lab.start()`.")
+            raise LabError(_NOT_RUNNING)
         return str(self._about["url"])
 
     @property
@@ -167,7 +184,16 @@ class Lab:
         Args:
             more: options that are added or take precedence.
         """
-        return {"registrationDomainSocket": [self.url], "loopbackCandidates": True, "iceServers": [], **more}
+        if self._control is None:
+            raise LabError(_NOT_RUNNING)
+        own: dict[str, Any] = {
+            "registrationDomainSocket": list(self._about["urls"]),
+            "loopbackCandidates": True,
+            "iceServers": [],
+            "statsUrl": self._about["stats"],
+            "insightsUrl": self._about["insights"],
+        }
+        return {**own, **more}
 
     def client(self, **more: Any) -> Client:
         """A client of this lab.
@@ -207,9 +233,22 @@ class Lab:
         status: dict[str, Any] = await self._do("status")
         return status
 
+    @property
+    def events(self) -> pd.DataFrame:
+        """What has happened: registrations, calls, digits a robot heard; a row each, by UTC time. A copy."""
+        return frame_of(self._events, ["what", "who", "detail", "call_uuid"])
+
+    @property
+    def collected(self) -> pd.DataFrame:
+        """What the statistics service was sent: a row a message, indexed by UTC time. A copy.
+
+        Nested values are columns with dots, such as ``local.jitter``.
+        """
+        return frame_of(self._collected, ["user", "msg", "callUUID"])
+
     async def _do(self, command: str, /, **arguments: Any) -> Any:
         if self._control is None:
-            raise LabError("The lab is not running; use `async with Lab() as lab:` or `await lab.start()`.")
+            raise LabError(_NOT_RUNNING)
         return await self._control.do(command, **arguments)
 
     def __repr__(self) -> str:

@@ -10,11 +10,12 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from plivo_nb.lab.faults import Faults
 from plivo_nb.sip.digest import make_challenge, parse_digest, verify
 from plivo_nb.sip.values import NameAddr, parse_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from plivo_nb.sip.message import Request
 
@@ -57,20 +58,23 @@ class Registrar:
     """Accounts, nonces and bindings.
 
     Args:
-        accounts: user names and their passwords; may be changed while running.
+        accounts: user names and their passwords; the very dict is kept, so that it may grow.
         domain: the realm.
         random: where nonces come from.
         algorithms: what challenges offer, in order of preference (RFC 8760 section 2.4).
+        faults: what is wrong on purpose.
     """
 
     def __init__(
         self,
-        accounts: Mapping[str, str],
+        accounts: dict[str, str],
         domain: str,
         random: Random,
         algorithms: tuple[Algorithm, ...] = ("MD5",),
+        faults: Faults | None = None,
     ) -> None:
-        self.accounts = dict(accounts)
+        self.faults = faults or Faults()
+        self.accounts = accounts
         self.algorithms = algorithms
         self._domain = domain
         self._random = random
@@ -111,7 +115,7 @@ class Registrar:
             if password is None or not verify(value, request.method, password, None, request.body):
                 continue
             expires = self._nonces.pop(parameters.get("nonce", ""), None)
-            if expires is None or expires < now:
+            if expires is None or expires < now or self.faults.distrusts():
                 return "stale", user
             claimed = request.to if request.method == "REGISTER" else request.from_
             return ("ok" if user_of(claimed.uri) == user else "forbidden"), user

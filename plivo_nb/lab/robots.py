@@ -65,20 +65,23 @@ class Robots:
     """The pool.
 
     Args:
-        url: the switch's WebSocket.
+        urls: the switch's WebSockets.
         accounts: the switch's accounts: robots add their own, with passwords that nobody else knows.
         happened: takes what a robot says has happened: (what, who, detail, call_uuid).
         set_network: sets knobs for one call, as `Network.set`.
+        cut: cuts the sockets of a user.
     """
 
     def __init__(
         self,
-        url: str,
+        urls: list[str],
         accounts: dict[str, str],
         happened: Callable[[str, str, str, str | None], None],
         set_network: Callable[..., Any],
+        cut: Callable[[str], Any],
     ) -> None:
-        self._url = url
+        self._cut = cut
+        self._urls = urls
         self._accounts = accounts
         self._happened = happened
         self._set_network = set_network
@@ -164,18 +167,24 @@ class Robots:
         """The robots for the status: name and whether idle."""
         return [{"robot": robot.name, "idle": robot.idle} for robot in self._robots]
 
-    async def kill_one(self) -> str:
+    def kill_one(self) -> str:
         """Make a robot that is in a call vanish without a word, as a crashed softphone does.
 
+        Its account is gone, so that it cannot come back; what it still sends is dropped on the way.
+
         Returns:
-            Its name; its socket is the caller's to close.
+            Its name.
 
         Raises:
             LabError: none is in a call.
         """
         for robot in self._robots:
-            if robot.client.current_call is not None and not robot.retired:
+            call = robot.client.current_call
+            if call is not None and not robot.retired:
                 robot.retired = True
+                self._accounts.pop(robot.name, None)
+                self._set_network(call_uuid=call.call_uuid, black_hole=True)
+                self._cut(robot.name)
                 return robot.name
         raise LabError("No robot is in a call that it could be killed in.")
 
@@ -204,7 +213,7 @@ class Robots:
         name, password = f"{PREFIX}{next(self._numbers)}", secrets.token_urlsafe(16)
         self._accounts[name] = password
         client = make_client(
-            registrationDomainSocket=[self._url],
+            registrationDomainSocket=self._urls,
             loopbackCandidates=True,
             iceServers=[],
             enableTracking=False,

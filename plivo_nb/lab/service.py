@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from plivo_nb.errors import LabError
 from plivo_nb.lab.calls import RouteWanted, SwitchEvent
+from plivo_nb.lab.collector import Collector
 from plivo_nb.lab.control import ControlServer
+from plivo_nb.lab.fault_commands import FaultCommands
+from plivo_nb.lab.faults import Faults
 from plivo_nb.lab.network import Network
 from plivo_nb.lab.robots import PREFIX, Robots
 from plivo_nb.lab.scenarios import Player, read_scenario
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("plivo_nb.lab.service")
 _EVENTS = 5_000
+_HOUSEKEEPING_S = 10.0
+_IDLE_RELAY_S = 30.0
 
 
 class LabService:
@@ -41,7 +46,11 @@ class LabService:
         self.config = config
         self.network = Network(config.seed)
         self.events: deque[dict[str, Any]] = deque(maxlen=_EVENTS)
-        self.server = SipServer(self._make_switch, self._on_event)
+        self.accounts = dict(config.accounts)
+        self.faults = Faults()
+        self.server = SipServer(self._make_switch, self._on_event, self.faults)
+        self.collector = Collector(self.accounts, lambda entry: self._publish("collected", entry))
+        self.urls: list[str] = []
         self.url = ""
         self.control_url: str | None = None
         self._control = ControlServer(token, self.handle) if token is not None else None
@@ -61,6 +70,8 @@ class LabService:
             "call": self._call,
             "network.history": lambda: list(self.network.history),
         }
+        faults = FaultCommands(self.faults, self.server, self.collector, lambda: self._robots)
+        self._commands.update(faults.table())
 
     async def start(self) -> None:
         """Serve.
@@ -69,21 +80,24 @@ class LabService:
             LabError: the port cannot be had.
         """
         try:
-            port = await self.server.start(self.config.port)
+            await self.server.start(self.config.port)
         except OSError as error:
             raise LabError(
                 f"The lab cannot listen on port {self.config.port} ({error.strerror}); choose another, or 0."
             ) from error
-        self.url = f"ws://{HOST}:{port}"
+        for _ in range(1, self.config.servers):
+            await self.server.listen_also()
+        self.urls = [f"ws://{HOST}:{number}" for number in self.server.ports]
+        self.url = self.urls[0]
+        await self.collector.start()
         if self._control is not None:
             self.control_url = await self._control.start()
         self._publish_network(self.network.clear())
         if self.config.scenario is not None:
             self._player.start(read_scenario(self.config.scenario), loop=True)
+        self._spawn(self._keep_house(), "lab keeps house")
         if self.config.robots:
-            self._robots = Robots(
-                self.url, self.server.switch.registrar.accounts, self._happened, self._network_set
-            )
+            self._robots = Robots(self.urls, self.accounts, self._happened, self._network_set, self._cut)
             self._spawn(self._robots.warm_up(), "lab warms robots up")
 
     async def close(self) -> None:
@@ -97,6 +111,7 @@ class LabService:
         if self._control is not None:
             await self._control.close()
         await self.server.close()
+        await self.collector.close()
         await self.network.close()
 
     async def handle(self, name: str, arguments: dict[str, Any]) -> Any:
@@ -115,6 +130,11 @@ class LabService:
     def status(self) -> dict[str, Any]:
         """Registrations, calls and the network, as of now."""
         snapshot = self.server.switch.snapshot(self._loop.time())
+        registrations = [r for r in snapshot["registrations"] if not r["user"].startswith(PREFIX)]
+        snapshot |= {
+            "registrations": registrations,
+            "robots": self._robots.snapshot() if self._robots is not None else [],
+        }
         return {
             "url": self.url,
             "pid": os.getpid(),
@@ -127,7 +147,7 @@ class LabService:
 
     def _make_switch(self, port: int) -> Switch:
         is_robot = Robots.has if self.config.robots else lambda number: False
-        return Switch(self.config.accounts, port, media=self.network, is_robot=is_robot)
+        return Switch(self.accounts, port, media=self.network, is_robot=is_robot, faults=self.faults)
 
     def _network_set(self, **knobs: Any) -> dict[str, Any]:
         return self._publish_network(self.network.set(**knobs))
@@ -154,6 +174,16 @@ class LabService:
             self._spawn(self._find_robot(event), f"lab finds a robot for {event.number}")
         elif not event.who.startswith(PREFIX):
             self._happened(event.what, event.who, event.detail, event.call_uuid)
+
+    async def _keep_house(self) -> None:
+        """Close the relays of calls that the switch knows no more, such as those from before a restart."""
+        while True:
+            await asyncio.sleep(_HOUSEKEEPING_S)
+            known = {call.call_uuid for call in self.server.switch.proxy.all_calls()}
+            self.network.close_idle(known, _IDLE_RELAY_S)
+
+    def _cut(self, user: str) -> None:
+        self.server.disconnect(user, 1006)
 
     async def _find_robot(self, wanted: RouteWanted) -> None:
         switch = self.server.switch

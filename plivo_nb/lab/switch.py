@@ -28,6 +28,7 @@ from plivo_nb.lab.calls import (
     TransactionKey,
 )
 from plivo_nb.lab.config import DOMAIN
+from plivo_nb.lab.faults import Faults
 from plivo_nb.lab.flows import Flows
 from plivo_nb.lab.proxy import REQUEST_TIMEOUT_S, RING_TIMEOUT_S, Proxy
 from plivo_nb.lab.registrar import Registrar, user_of
@@ -35,7 +36,7 @@ from plivo_nb.sip.message import MalformedMessage, Request, Response, parse
 from plivo_nb.sip.values import Via, parse_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
 HOST = "127.0.0.1"
 _ADMIN = "admin"
@@ -55,28 +56,31 @@ class Switch:
     """Registrar and proxy of one lab.
 
     Args:
-        accounts: user names and passwords; `registrar.accounts` may be changed while running.
+        accounts: user names and passwords; the very dict is kept, so that it may grow.
         port: where the shell listens; it goes into Via and Record-Route.
         media: the network between the parties.
         is_robot: whether a number is a robot's. The shell is then asked by `RouteWanted`.
         random: for nonces, branches, tags and call UUIDs.
         domain: the SIP domain.
+        faults: what is wrong on purpose.
     """
 
     def __init__(
         self,
-        accounts: Mapping[str, str],
+        accounts: dict[str, str],
         port: int,
         *,
         media: Media | None = None,
         is_robot: Callable[[str], bool] = lambda number: False,
         random: Random | None = None,
         domain: str = DOMAIN,
+        faults: Faults | None = None,
     ) -> None:
+        self.faults = faults or Faults()
         self.domain = domain
         self.malformed = 0
         self._random = random or SystemRandom()
-        self.registrar = Registrar(accounts, domain, self._random)
+        self.registrar = Registrar(accounts, domain, self._random, faults=self.faults)
         self.proxy = Proxy(HOST, port, media, self._random, self._send, self._emit)
         self._flows = Flows(self.proxy)
         self._media = media
@@ -240,6 +244,11 @@ class Switch:
             self._out_of_dialog(request, socket, now)
 
     def _register(self, request: Request, socket: int, now: float) -> None:
+        refusal = self.faults.refusal_for(user_of(request.to.uri))
+        if refusal is not None:
+            after = [] if refusal.retry_after_s is None else [("Retry-After", str(refusal.retry_after_s))]
+            self._refuse(request, socket, refusal.status, headers=after)
+            return
         verdict, user = self.registrar.check(request, "Authorization", now)
         if verdict in ("challenge", "stale"):
             values = self.registrar.challenges(now, stale=verdict == "stale")
@@ -375,7 +384,7 @@ class Switch:
             return
         response = Response.to_request(request, 200, to_tag=f"{self._random.getrandbits(64):016x}")
         response.headers.add("Content-Type", "text/plain")
-        response.body = self._peers[socket].host.encode("ascii")
+        response.body = (self.faults.address or self._peers[socket].host).encode("ascii")
         self._send(socket, response)
 
     # ------------------------------------------------------------------ finding the way
@@ -414,10 +423,11 @@ class Switch:
     def _note_source(self, request: Request, socket: int) -> None:
         """Write into the topmost Via where the request came from (RFC 3261 section 18.2.1, RFC 3581)."""
         peer = self._peers[socket]
+        host = self.faults.address or peer.host
         top = request.pop_via()
         if top is not None:
             via = Via.parse(top)
-            parameters = {**via.parameters, "rport": str(peer.port), "received": peer.host}
+            parameters = {**via.parameters, "rport": str(peer.port), "received": host}
             request.push_via(str(Via(via.transport, via.host, via.port, parameters)))
 
     def _refuse(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from plivo_nb.lab.scenarios import read_scenario
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     import pandas as pd
 
@@ -144,6 +144,23 @@ class NetworkView:
         frame["time"] = pd.to_datetime(frame["time"], unit="ns", utc=True)
         return frame.set_index("time")
 
-    def _event(self, name: str, data: Any) -> None:
-        if name == "network":
-            self._history.append(data)
+    def note(self, entry: dict[str, Any]) -> None:
+        """Take an entry of the history that the lab has published."""
+        self._history.append(entry)
+
+
+def frame_of(entries: Iterable[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
+    """Make a frame of what the lab has published: indexed by UTC time, nested values as columns with dots.
+
+    Args:
+        entries: each with ``time_utc_ns``.
+        columns: those that there are even when there is no entry.
+    """
+    import pandas as pd
+
+    rows = list(entries)
+    if not rows:
+        return pd.DataFrame(columns=columns, index=pd.DatetimeIndex([], tz="UTC", name="time"))
+    frame = pd.json_normalize(rows)
+    frame.index = pd.DatetimeIndex(pd.to_datetime(frame.pop("time_utc_ns"), unit="ns", utc=True), name="time")
+    return frame

@@ -1,0 +1,160 @@
+"""The lab's statistics service, Plivo's as spec.md section 7 has it: nothing of a lab leaves the machine.
+
+POST /v1/browser/validate/   {username, password, domain}  ->  {"data": KEY, "is_rtp_enabled": true}
+WebSocket /ws                one JSON object a frame: CALL_ANSWERED, CALL_STATS, CALL_SUMMARY, ...
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import secrets
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_logger = logging.getLogger("plivo_nb.lab.collector")
+
+HOST = "127.0.0.1"
+VALIDATE_PATH = "/v1/browser/validate/"
+_MAX_BODY_BYTES = 64 * 1024
+_MAX_HEAD_BYTES = 16 * 1024
+_REQUEST_S = 10.0
+_KEPT = 20_000
+_MAX_KEYS = 10_000
+
+
+class Collector:
+    """Serves both addresses, on ports of their own.
+
+    Args:
+        accounts: user names and passwords; only theirs are accepted.
+        collected: called with each message that came, with the time and the user added.
+    """
+
+    def __init__(self, accounts: Mapping[str, str], collected: Callable[[dict[str, Any]], None]) -> None:
+        self._accounts = accounts
+        self._collected = collected
+        self._keys: dict[str, str] = {}
+        self._http: asyncio.Server | None = None
+        self._socket: Server | None = None
+        self._http_port = 0
+        self._socket_port = 0
+        self.messages: deque[dict[str, Any]] = deque(maxlen=_KEPT)
+        self.rejected = 0
+
+    async def start(self) -> None:
+        """Listen, at the ports that were had before, or free ones at first."""
+        self._http = await asyncio.start_server(
+            self._serve_http, HOST, self._http_port, limit=_MAX_HEAD_BYTES
+        )
+        self._http_port = int(self._http.sockets[0].getsockname()[1])
+        self._socket = await serve(
+            self._serve_socket, HOST, self._socket_port, compression=None, close_timeout=1, ping_interval=None
+        )
+        self._socket_port = int(next(iter(self._socket.sockets)).getsockname()[1])
+
+    async def close(self) -> None:
+        """Stop listening and cut what is connected."""
+        http, self._http = self._http, None
+        socket, self._socket = self._socket, None
+        if http is not None:
+            http.close()
+            await http.wait_closed()
+        if socket is not None:
+            socket.close()
+            await socket.wait_closed()
+
+    async def set_away(self, away: bool) -> None:
+        """Be away: nobody listens; or be back, at the same addresses."""
+        if away and self._http is not None:
+            await self.close()
+        elif not away and self._http is None:
+            await self.start()
+
+    @property
+    def stats_url(self) -> str:
+        """For the option ``statsUrl``."""
+        return f"http://{HOST}:{self._http_port}{VALIDATE_PATH}"
+
+    @property
+    def insights_url(self) -> str:
+        """For the option ``insightsUrl``."""
+        return f"ws://{HOST}:{self._socket_port}/ws"
+
+    # ------------------------------------------------------------------ POST
+
+    async def _serve_http(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(_REQUEST_S):
+                status, body = await self._answer(reader)
+                head = (
+                    f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n"
+                    f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+                )
+                writer.write(head.encode("ascii") + body)
+                await writer.drain()
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            pass
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    async def _answer(self, reader: asyncio.StreamReader) -> tuple[str, bytes]:
+        """Read one request; gives the status line's rest and the body."""
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        method, _, rest = head[0].partition(" ")
+        fields = {
+            name.strip().lower(): value.strip() for name, _, value in (x.partition(":") for x in head[1:])
+        }
+        length = fields.get("content-length", "0")
+        if not length.isdigit() or int(length) > _MAX_BODY_BYTES:
+            return "413 Content Too Large", b""
+        body = await reader.readexactly(int(length))
+        if rest.partition(" ")[0].partition("?")[0].rstrip("/") != VALIDATE_PATH.rstrip("/"):
+            return "404 Not Found", b""
+        if method != "POST":
+            return "405 Method Not Allowed", b""
+        return self._validate(body)
+
+    def _validate(self, body: bytes) -> tuple[str, bytes]:
+        try:
+            given = json.loads(body)
+            user, password = str(given["username"]), str(given["password"])
+        except (ValueError, KeyError, TypeError):
+            return "400 Bad Request", b""
+        expected = self._accounts.get(user)
+        if expected is None or not secrets.compare_digest(expected.encode(), password.encode()):
+            return "200 OK", b""  # no body: statistics are not enabled for such a user
+        key = secrets.token_hex(16)
+        self._keys[key] = user
+        while len(self._keys) > _MAX_KEYS:
+            del self._keys[next(iter(self._keys))]
+        return "200 OK", json.dumps({"data": key, "is_rtp_enabled": True}).encode("utf-8")
+
+    # ------------------------------------------------------------------ WebSocket
+
+    async def _serve_socket(self, connection: ServerConnection) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            async for frame in connection:
+                self._take(frame)
+
+    def _take(self, frame: str | bytes) -> None:
+        try:
+            message = json.loads(frame)
+            user = self._keys[message["callstats_key"]]
+        except (ValueError, KeyError, TypeError):
+            self.rejected += 1
+            return
+        entry = {"time_utc_ns": time.time_ns(), "user": user, **message}
+        self.messages.append(entry)
+        self._collected(entry)
