@@ -297,7 +297,7 @@ class AudioStream:
     def _send_event(self, packets: list[bytes]) -> bool:
         kind = self._event_type
         if kind is None:
-            self._dtmf.clear()
+            self._dtmf.abort()
             return False
         event = self._dtmf.tick(self._rtp.timestamp, self._events[kind])
         if event is None:

@@ -79,9 +79,10 @@ class DtmfSender:
             raise ValueError("a DTMF digit lasts 40 to 6000 ms, the gap after it 30 to 6000 ms")
         self._queue.extend((event, duration_ms, gap_ms) for event in events)
 
-    def clear(self) -> None:
-        """Forget all digits that have not begun."""
+    def abort(self) -> None:
+        """Forget all digits, also the one that is being sent: telephone-event is not agreed to any more."""
         self._queue.clear()
+        self._event = None
 
     def tick(self, timestamp: int, rate: int) -> Outgoing | None:
         """Say what this tick sends instead of audio.

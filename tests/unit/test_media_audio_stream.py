@@ -462,6 +462,16 @@ def test_the_event_clock_of_the_codec_is_chosen() -> None:
     assert (packets[7].timestamp - packets[0].timestamp) & 0xFFFFFFFF == 7 * 960
 
 
+def test_an_agreement_that_ends_gives_up_the_digits_on_their_way() -> None:
+    one = stream(PCMU, {101: 8000})
+    one.send_dtmf("123")
+    ticks(one, 3)
+    one.configure(PCMU, [PCMU], {})
+    packets = ticks(one, 3)
+    assert one.dtmf_pending == 0
+    assert {p.payload_type for p in packets} == {0}
+
+
 def test_without_an_agreement_digits_are_refused() -> None:
     one = stream(PCMU)
     assert not one.can_send_dtmf
