@@ -11,6 +11,7 @@ import pytest_asyncio
 from statistics_service import Collector, problems
 
 from plivo_nb import CallFailed, Client, InvalidFeedback, Lab, Tone
+from plivo_nb.options import INSIGHTS_URL, STATS_URL
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -172,7 +173,22 @@ async def test_closing_leaves_no_task_and_sends_the_summary_first(
     assert [name for name in names if name.startswith("plivo_nb")] == []
 
 
-async def test_without_tracking_or_with_a_private_server_nobody_is_told(
+async def test_the_labs_own_service_is_told_by_a_client_with_the_labs_options(
+    lab: Lab, clients: Callable[..., Client]
+) -> None:
+    client = clients()
+    await client.login("carol", lab.password("carol"))
+    info = await (await client.call("echo")).hangup()
+
+    def told() -> list[str]:
+        frame = lab.collected
+        return list(frame["msg"][(frame["user"] == "carol") & (frame["xcallUUID"] == info.callUUID)])
+
+    await until(lambda: len(lab.collected) and told()[-1:] == ["CALL_SUMMARY"])
+    assert told() == ["CALL_RINGING", "CALL_ANSWERED", "CALL_SUMMARY"]
+
+
+async def test_plivos_service_is_not_told_of_a_private_servers_calls_nor_any_without_tracking(
     lab: Lab, clients: Callable[..., Client], collector: Collector
 ) -> None:
     untracked = clients(**collector.options, enableTracking=False)
@@ -181,8 +197,7 @@ async def test_without_tracking_or_with_a_private_server_nobody_is_told(
     with pytest.raises(InvalidFeedback, match="enableTracking"):
         await untracked.send_quality_feedback(call.call_uuid, 3, "bad-audio")
     await call.hangup()
-    private = clients()
-    assert private.options.stats_url.startswith("https://stats.plivo.com")
+    private = clients(statsUrl=STATS_URL, insightsUrl=INSIGHTS_URL)
     await private.login("bob", lab.password("bob"))
     tasks = [task.get_name() for task in asyncio.all_tasks()]
     assert "plivo_nb insights" not in tasks
