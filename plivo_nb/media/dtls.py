@@ -105,7 +105,7 @@ class DtlsSrtp(RTCDtlsTransport):
         """The SRTP or SRTCP packet of an RTP or RTCP packet; None when it cannot be made."""
         try:
             return self._tx_srtp.protect_rtcp(data) if is_rtcp(data) else self._tx_srtp.protect(data)
-        except pylibsrtp.Error:
+        except (pylibsrtp.Error, ValueError):  # ValueError: longer than any packet may be
             return None
 
     def unprotect(self, data: bytes) -> bytes | None:
@@ -115,7 +115,7 @@ class DtlsSrtp(RTCDtlsTransport):
             return None
         try:
             packet: bytes = session.unprotect_rtcp(data) if is_rtcp(data) else session.unprotect(data)
-        except pylibsrtp.Error:
+        except (pylibsrtp.Error, ValueError):  # ValueError: longer than any packet may be
             return None
         return packet
 

@@ -84,10 +84,17 @@ class _MediaSocket(StunProtocol):
     """A media socket. What is not STUN by its first byte (RFC 7983) is not tried as STUN."""
 
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
-        if data and cast(bytes, data)[0] > 3:
-            self.receiver.data_received(cast(bytes, data), 1)
-        else:
-            super().datagram_received(data, addr)
+        packet = cast(bytes, data)
+        if not packet:
+            return
+        if packet[0] > 3:
+            self.receiver.data_received(packet, 1)
+            return
+        try:
+            super().datagram_received(packet, addr)
+        except Exception as error:
+            # aioice's parser gives up in many ways; anybody can send us anything.
+            _logger.debug("A STUN message of %s is dropped: %r", addr, error)
 
 
 class _MarkedTurnUdp(turn.TurnClientUdpProtocol):
@@ -122,6 +129,8 @@ class IceConnection(Connection):
         super().__init__(ice_controlling=controlling)
         self.timed_out = False
         self.consent = ConsentCounters()
+        #: Set once the other side has checked one of our candidates.
+        self.asked = asyncio.Event()
         self._config = config
         self._on_data = on_data
         self._on_heard = on_heard
@@ -156,8 +165,12 @@ class IceConnection(Connection):
         self._on_data(data)
 
     def request_received(self, message: stun.Message, addr: tuple[str, int], protocol: StunProtocol) -> None:
-        self._on_heard(self)
+        self.asked.set()
         super().request_received(message, addr, protocol)
+
+    def check_incoming(self, message: stun.Message, addr: tuple[str, int], protocol: StunProtocol) -> None:
+        self._on_heard(self)  # here the message is known to be the other side's
+        super().check_incoming(message, addr, protocol)
 
     async def query_consent(self) -> None:
         """Ask for consent (RFC 7675) as long as the connection lives; `Transport.poll` judges the answers."""

@@ -7,6 +7,7 @@ association (RFC 8842 section 5.5), and the states 'disconnected' and 'failed' o
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("plivo_nb.media.transport")
 
+_FIRST_CHECK_S = 1.0  # how long the controlling side has to check first
 _OVERLAP_S = 1.0  # how long the old path is listened to after an ICE restart
 
 
@@ -191,8 +193,14 @@ class Transport:
         if first:
             self._current = connection
         try:
+            if not (first or connection.ice_controlling):
+                await self._first_check(connection)
             async with asyncio.timeout(self.config.connect_timeout_s):
                 await connection.reach(remote)
+        except asyncio.CancelledError:
+            if not first:
+                await connection.close()
+            raise
         except (ConnectionError, TimeoutError):
             if first:
                 self._set_ice("failed", "No path to the other side was found: no ICE candidate pair works.")
@@ -211,6 +219,16 @@ class Transport:
         if self._dtls.state == "new":
             limit_s = self.config.connect_timeout_s
             await self._dtls.handshake(remote.fingerprints, dtls_client, limit_s)
+
+    async def _first_check(self, connection: IceConnection) -> None:
+        """At a restart, let the controlling side check first: it does so once it has our answer.
+
+        A check of ours that overtakes the answer makes a pair of low priority there, and Chromium, while its
+        former path works, drops that pair for good.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_FIRST_CHECK_S):
+                await connection.asked.wait()
 
     def _dtls_changed(self, state: str, detail: str) -> None:
         self._on_state("dtls", state, detail)
@@ -240,7 +258,7 @@ class Transport:
 
     def _datagram(self, data: bytes) -> None:
         """One datagram that is not STUN (RFC 7983: 128-191 is RTP and RTCP, 20-63 DTLS)."""
-        now = self._heard_at = time.monotonic()
+        now = time.monotonic()
         self.counters.packets_received += 1
         self.counters.bytes_received += len(data)
         first = data[0]
@@ -253,6 +271,7 @@ class Transport:
         if packet is None:
             self.counters.unreadable += 1
             return
+        self._heard_at = now
         pair = self._current.pair if self._current is not None else None
         if self.capture is not None and pair is not None:
             self.capture.add(now, pair.remote_addr, pair.local_addr, packet, sent=False)

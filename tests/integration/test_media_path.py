@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import socket
 import struct
 import time
 from collections.abc import AsyncIterator, Callable
@@ -20,7 +21,7 @@ def rtp(number: int) -> bytes:
     return struct.pack("!BBHII", 0x80, 111, number, 960 * number, 7)
 
 
-class Socket(asyncio.DatagramProtocol):
+class Side(asyncio.DatagramProtocol):
     """One side's socket of the path."""
 
     def __init__(self, received: Callable[[bytes, tuple[str, int]], None]) -> None:
@@ -40,12 +41,12 @@ class Path:
         self.delay_s = delay_s
         self.dark = False
         self._sources: list[tuple[str, int] | None] = [None, None]
-        self._sockets: list[Socket] = []
+        self._sockets: list[Side] = []
 
     async def open(self) -> None:
         loop = asyncio.get_running_loop()
         for side in (0, 1):
-            make = lambda side=side: Socket(lambda data, addr: self._carry(side, data, addr))  # noqa: E731
+            make = lambda side=side: Side(lambda data, addr: self._carry(side, data, addr))  # noqa: E731
             _, protocol = await loop.create_datagram_endpoint(make, local_addr=("127.0.0.1", 0))
             self._sockets.append(protocol)
 
@@ -178,3 +179,15 @@ async def test_a_path_that_stays_dark_has_failed_and_sends_no_more(calls: Callab
     for peer in call.peers:
         assert peer.states == ["checking", "connected", "disconnected", "failed"]
         assert peer.transport.send(rtp(1)) is False
+
+
+async def test_strangers_do_not_keep_a_dark_path_alive(calls: Callable[..., Any]) -> None:
+    call = await calls(disconnected_after_s=0.5, failed_after_s=5.0)
+    call.path.dark = True
+    port = next(c.port for c in call.peers[0].transport.candidates if c.address == "127.0.0.1")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        for _ in range(40):
+            for packet in (rtp(5) + bytes(40), bytes.fromhex("000100002112a442") + bytes(12), b"\x16" * 30):
+                stranger.sendto(packet, ("127.0.0.1", port))
+            await asyncio.sleep(0.03)
+    assert call.peers[0].states[-1] == "disconnected"

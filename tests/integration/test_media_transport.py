@@ -8,6 +8,7 @@ import struct
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from random import Random
 
 import pytest
 
@@ -97,6 +98,28 @@ async def test_packets_go_both_ways_unparsed(pair: tuple[Peer, Peer]) -> None:
         ("dtls", "connecting"),
         ("dtls", "connected"),
     ]
+
+
+async def test_garbage_from_strangers_does_no_harm(
+    pair: tuple[Peer, Peer], caplog: pytest.LogCaptureFixture
+) -> None:
+    caller, callee = pair
+    random = Random(1)
+    stranger = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    ports = [c.port for c in callee.transport.candidates if c.address == "127.0.0.1"]
+    for first in (0, 1, 3, 4, 20, 22, 63, 64, 127, 128, 144, 191, 192, 255):
+        for length in (0, 1, 7, 11, 12, 40, 1200, 9000, 60_000):
+            stranger.sendto(bytes([first]) + random.randbytes(length), ("127.0.0.1", ports[0]))
+            await asyncio.sleep(0)
+    stranger.sendto(b"", ("127.0.0.1", ports[0]))
+    stranger.close()
+    await asyncio.sleep(0.2)
+    assert caller.transport.send(RTP)
+    assert callee.transport.send(RTCP)
+    await callee.until(lambda: callee.rtp == [RTP])
+    await caller.until(lambda: caller.rtcp == [RTCP])
+    assert callee.transport.counters.unreadable > 10
+    assert not [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")]
 
 
 async def test_stats_have_w3c_names(pair: tuple[Peer, Peer]) -> None:
