@@ -24,13 +24,13 @@ COMMAND = [sys.executable, "-c", "from plivo_nb.cli import main; main()"]
 class Command:
     """A `plivo-nb` command in a process of its own, marked so that whatever it starts can be found again."""
 
-    def __init__(self, *arguments: object, cwd: Path) -> None:
+    def __init__(self, *arguments: object, cwd: Path, **environment: str) -> None:
         self.mark = uuid.uuid4().hex
         self.lines: list[str] = []
         self.process = subprocess.Popen(
             [*COMMAND, *map(str, arguments)],
             cwd=cwd,
-            env={**os.environ, "PLIVO_NB_TEST_MARK": self.mark, "COLUMNS": "140"},
+            env={**os.environ, "PLIVO_NB_TEST_MARK": self.mark, "COLUMNS": "140", **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -98,8 +98,8 @@ class Command:
 def run(tmp_path):
     commands = []
 
-    def start(*arguments):
-        commands.append(Command(*arguments, cwd=tmp_path))
+    def start(*arguments, **environment):
+        commands.append(Command(*arguments, cwd=tmp_path, **environment))
         return commands[-1]
 
     yield start
@@ -135,7 +135,8 @@ def test_demo_from_the_lab_to_the_picture(run, tmp_path):
 
 
 def test_demo_without_a_single_packet_is_a_failure(run):
-    command = run("demo", "--seconds", 6, "--loss", 1.0)
+    # On a terminal that has ASCII only, which must not matter.
+    command = run("demo", "--seconds", 6, "--loss", 1.0, PYTHONIOENCODING="ascii")
     assert command.wait() == 1
     assert "The speech did not come back" in command.out
     assert "Traceback" not in command.out + command.err
