@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,6 +51,7 @@ class PlayOut:
         self.removed = 0
         self.fec_received = 0
         self.fec_used = 0
+        self.delay_s = math.nan  # how long packets wait here, smoothed
         self.delay_sum_s = 0.0
         self.target_sum_s = 0.0
         self.emitted = 0
@@ -133,7 +135,9 @@ class PlayOut:
         pcm = pcm[-samples:] if len(pcm) > samples else pcm
         self.total += len(pcm)
         self.emitted += len(pcm)
-        self.delay_sum_s += len(pcm) * (now - entry.arrival_s + self._queued / self.rate)
+        wait_s = now - entry.arrival_s + self._queued / self.rate
+        self.delay_sum_s += len(pcm) * wait_s
+        self.delay_s = wait_s if math.isnan(self.delay_s) else self.delay_s + (wait_s - self.delay_s) / 16
         self.target_sum_s += len(pcm) * self.buffer.target_s
         self._concealing = self.silent = False
         pcm = self._concealer.good(pcm)

@@ -219,7 +219,7 @@ class Receiving:
             "header_bytes_received": self.header_bytes,
             "jitter_in_s": source.jitter_s if source is not None and source.received else NAN,
             "sample_rate": self.rate,
-            "playout_delay_s": play.buffer.delay_s if play is not None else NAN,
+            "playout_delay_s": play.delay_s if play is not None else NAN,
             "target_delay_s": play.buffer.target_s if play is not None and started else NAN,
             **sums,
         }

@@ -64,7 +64,7 @@ class StreamCounters:
     jitter_buffer_delay_s: float = 0.0  # sum over emitted samples
     jitter_buffer_target_s: float = 0.0  # sum over emitted samples
     jitter_buffer_emitted: int = 0
-    playout_delay_s: float = NAN  # now: how long a packet of an undisturbed network waits
+    playout_delay_s: float = NAN  # how long packets wait in the buffer at present
     target_delay_s: float = NAN
     # the far end's reports
     rtt_s: float = NAN
