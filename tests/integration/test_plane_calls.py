@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +170,13 @@ def test_a_tone_goes_in_and_comes_out(kernel: Kernel, codecs: tuple[str, ...]) -
     kernel.until(1, "dtls", "closed")
 
 
+def eventually(condition: Callable[[], bool], within_s: float = 5.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def busy_wait(seconds: float) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -202,11 +209,19 @@ def test_ice_restart_under_a_call(kernel: Kernel) -> None:
     kernel.ask(wire.SetSource, session=1, source=Tone(1000))
     time.sleep(0.5)
     first = kernel.ask(wire.GetStats, session=2)
+
+    def restarts() -> list[int]:
+        return [
+            sum(s.detail == "ICE restarted" for s in kernel.of(wire.SessionState, number))
+            for number in (1, 2)
+        ]
+
     offer, answer = kernel.negotiate(1, 2, ice_restart=True)
+    eventually(lambda: restarts() == [1, 1])
     kernel.negotiate(2, 1, ice_restart=True)  # and by the other side
-    time.sleep(2.0)
+    eventually(lambda: restarts() == [2, 2])
+    time.sleep(1.5)
     for number in (1, 2):
-        assert [s.detail for s in kernel.of(wire.SessionState, number)].count("ICE restarted") == 2
         assert [s.state for s in kernel.of(wire.SessionState, number) if s.what == "dtls"] == [
             "connecting",
             "connected",
