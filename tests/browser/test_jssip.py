@@ -195,6 +195,36 @@ async def test_jssip_holds_and_takes_the_call_back(meet: Meet) -> None:
         await peer.expect("ended")
 
 
+@pytest.mark.parametrize("caller", ["ours", "jssip"])
+async def test_jssip_restarts_ice(meet: Meet, caller: str) -> None:
+    """A browser that changed its network does this: both sides get new ICE credentials, the sound goes on."""
+    credentials = """[peer.session.connection.localDescription, peer.session.connection.remoteDescription]
+        .map((description) => description.sdp.match(/a=ice-ufrag:(.*)/)[1].trim())"""
+    async with meet() as (ours, peer):
+        if caller == "ours":
+            await peer.do("peer.autoAnswer = true")
+            call = await ours.client.call(peer.user)
+        else:
+            await peer.do("peer.call(...args)", ours.user)
+            await ours.expect("onIncomingCall")
+            call = await ours.client.answer()
+        ear = await sound_both_ways(call, peer)
+        before = await peer.do(credentials)
+        assert await peer.do("peer.session.renegotiate({rtcOfferConstraints: {iceRestart: true}})")
+        for _ in range(100):
+            after = await peer.do(credentials)
+            used = (await call.stats())["transport"]["iceLocalUsernameFragment"]
+            if after[0] != before[0] and after[1] != before[1] and used == after[1]:
+                break
+            await asyncio.sleep(0.05)
+        else:
+            raise AssertionError(f"The ICE credentials were {before}, are {after}, in use here: {used}.")
+        ear.forget()
+        await asyncio.gather(ear.hears(THEIRS_HZ), peer.hears(OURS_HZ))
+        await call.hangup()
+        await peer.expect("ended")
+
+
 async def test_digits_both_ways(meet: Meet) -> None:
     async with meet() as (ours, peer):
         await peer.do("peer.call(...args)", ours.user)
