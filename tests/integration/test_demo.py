@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -217,3 +218,18 @@ async def test_check_as_a_frame():
     assert found["what"].tolist() == ["Python", "Packages", "Sound", "Lab", "Socket", "Call"]
     assert set(found["result"]) <= {"ok", "note"}
     assert found.set_index("what").loc["Call", "result"] == "ok"
+
+
+def test_demo_works_with_loopback_as_the_only_interface(tmp_path):
+    become = [] if os.geteuid() == 0 else ["--map-root-user"]
+    script = f"ip link set lo up && exec {' '.join(map(shlex.quote, COMMAND))} demo --seconds 6 --out out"
+    done = subprocess.run(
+        ["unshare", "--net", *become, "sh", "-c", script],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "out" / "heard.wav").exists()
