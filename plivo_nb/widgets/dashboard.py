@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import IPython.display
+from IPython import get_ipython
 
 from plivo_nb.operation import Operation
 from plivo_nb.widgets import dashboard_face as faces
@@ -19,8 +20,6 @@ from plivo_nb.widgets.phone_face import peer_of
 from plivo_nb.widgets.render_worker import RenderError, RenderWorker
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from plivo_nb.call import Call
     from plivo_nb.client import Client
 
@@ -184,20 +183,20 @@ class Dashboard:
         call, ended = self._call, self._ended
         if call is None:
             return
-        samples = call.samples
-        peer = peer_of(call.info)
-        if not ended:
-            if len(samples) == self._drawn_rows:
-                return
-            self._face.show_figures(faces.key_figures(samples))
-        self._drawn_rows = len(samples)
-        columns = faces.panel_columns(samples)
-        seconds = float(columns["t"][-1]) if len(samples) else 0.0
-        window_s = max(faces.WINDOWS_S[0], seconds) if ended else faces.window_s(seconds)
-        drawn = await self._draw(columns, faces.title(peer, samples, ended=ended), window_s, _codec(samples))
+        reading = faces.read(call.samples)
+        if not ended and len(reading) == self._drawn_rows:
+            return
+        self._drawn_rows = len(reading)
+        await asyncio.sleep(0)  # a turn in small steps: each lets the loop do what is due
+        if len(reading):
+            self._face.show_figures(faces.key_figures(reading))
+        await asyncio.sleep(0)
+        window_s = max(faces.WINDOWS_S[0], reading.seconds) if ended else faces.window_s(reading.seconds)
+        title = faces.title(peer_of(call.info), reading, ended=ended)
+        drawn = await self._draw(faces.panel_columns(reading), title, window_s, reading.codec or "OPUS")
         if ended:
             self._ended = False
-            if drawn and len(samples):
+            if drawn and len(reading):
                 self._keep()
 
     async def _draw(self, columns: Any, title: str, window_s: float = 60.0, codec: str = "OPUS") -> bool:
@@ -219,10 +218,7 @@ class Dashboard:
         self._put_into_cell(self._kept)
 
     def _put_into_cell(self, picture: dict[str, str]) -> None:
+        if get_ipython() is None:
+            return  # a script has no cells, and IPython would print
         size = {"image/png": {"width": 760}}
         update_display(picture, raw=True, display_id=self._display_id, metadata=size)
-
-
-def _codec(samples: pd.DataFrame) -> str:
-    last = samples["codec"].iloc[-1] if len(samples) else None
-    return last if isinstance(last, str) else "OPUS"

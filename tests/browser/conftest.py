@@ -131,7 +131,7 @@ def wait_for_http(url: str, process: subprocess.Popen[bytes], log: Path) -> None
 
 
 @contextlib.contextmanager
-def serve(home: Path, root: Path, command: list[str], port: int, probe: str) -> Iterator[Server]:
+def serving(home: Path, root: Path, command: list[str], port: int, probe: str) -> Iterator[Server]:
     environment = {
         **os.environ, "HOME": str(home), "JUPYTER_CONFIG_DIR": str(home / "config"),
         "JUPYTER_DATA_DIR": str(home / "data"), "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
@@ -162,6 +162,21 @@ def serve(home: Path, root: Path, command: list[str], port: int, probe: str) -> 
             assert alive == [], f"left running: {[_command(orphan) for orphan in alive]}"
 
 
+@pytest.fixture(name="serve")
+def serve_fixture() -> Any:
+    return serving
+
+
+@pytest.fixture(name="free_port")
+def free_port_fixture() -> Callable[[], int]:
+    return free_port
+
+
+@pytest.fixture
+def repository() -> Path:
+    return REPOSITORY
+
+
 @pytest.fixture(scope="session")
 def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """JupyterLab, in a folder with a copy of the notebooks."""
@@ -179,7 +194,7 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         "--ServerApp.disable_check_xsrf=True", f"--ServerApp.root_dir={root}",
         "--LabApp.expose_app_in_browser=True",
     ]  # fmt: skip
-    with serve(home, root, command, port, "/api/status") as server:
+    with serving(home, root, command, port, "/api/status") as server:
         yield server
 
 

@@ -37,6 +37,7 @@ def kept(monkeypatch) -> list[dict[str, Any]]:
     """What is put into the cell's second output; the real thing is seen in tests/browser."""
     updates: list[dict[str, Any]] = []
     monkeypatch.setattr(dashboard_module, "update_display", lambda bundle, **_: updates.append(bundle))
+    monkeypatch.setattr(dashboard_module, "get_ipython", object)
     return updates
 
 
@@ -102,7 +103,7 @@ async def test_a_dead_drawing_process_is_told_and_replaced(dashboard, client) ->
 async def test_a_failing_sample_is_told_and_the_dashboard_goes_on(dashboard, client, monkeypatch) -> None:
     empty = await new_picture(dashboard, dashboard.picture)
     with monkeypatch.context() as broken:
-        broken.setattr(faces, "key_figures", lambda samples: 1 / 0)
+        broken.setattr(faces, "read", lambda samples: 1 / 0)
         call = client.answered()
         call.rows = 1
         await until(lambda: dashboard.note)
@@ -144,31 +145,31 @@ async def test_missing_figures_are_dashes_and_old_ones_are_not_kept_for_long(cli
     samples = call.samples
     assert "–" in faces.figures_html({})
     assert verdict(math.nan).word in faces.figures_html({})
-    figures = faces.key_figures(samples)
+    figures = faces.key_figures(faces.read(samples))
     assert figures["loss_out"] == 0.05  # the last row has none, the one before has
     samples.iloc[-6:, samples.columns.get_loc("rtt_ms")] = np.nan
-    assert math.isnan(faces.key_figures(samples)["rtt_ms"])
+    assert math.isnan(faces.key_figures(faces.read(samples))["rtt_ms"])
     assert re.search(r"packet loss</span><b>5\.0<small>%", faces.figures_html(figures))
 
 
 async def test_panels_get_seconds_percent_and_gaps(client) -> None:
     call = client.answered()
     call.rows = 3
-    columns = faces.panel_columns(call.samples)
+    columns = faces.panel_columns(faces.read(call.samples))
     assert list(columns["t"]) == [1, 2, 3]
     assert columns["loss_out"][0] == pytest.approx(5)
     assert np.isnan(columns["loss_out"][1])
     call.rows = 0
-    assert len(faces.panel_columns(call.samples)["t"]) == 0
+    assert len(faces.panel_columns(faces.read(call.samples))["t"]) == 0
     client.ended()
 
 
 async def test_the_title_says_who_what_and_how_long(client) -> None:
     call = client.answered()
-    assert faces.title("echo", call.samples, ended=False) == "echo"
+    assert faces.title("echo", faces.read(call.samples), ended=False) == "echo"
     call.rows = 75
-    assert faces.title("echo", call.samples, ended=False) == "echo · OPUS · 1:15"
-    ended = faces.title("sip-user-with-a-long-name", call.samples, ended=True)
+    assert faces.title("echo", faces.read(call.samples), ended=False) == "echo · OPUS · 1:15"
+    ended = faces.title("sip-user-with-a-long-name", faces.read(call.samples), ended=True)
     assert ended == "sip-user-with… · OPUS · 1:15 · mean MOS 3.83, least 3.46"
 
 
