@@ -218,6 +218,7 @@ def test_ice_restart_under_a_call(kernel: Kernel) -> None:
 
     offer, answer = kernel.negotiate(1, 2, ice_restart=True)
     eventually(lambda: restarts() == [1, 1])
+    time.sleep(0.5)  # else the second restart overtakes the first
     kernel.negotiate(2, 1, ice_restart=True)  # and by the other side
     eventually(lambda: restarts() == [2, 2])
     time.sleep(1.5)
