@@ -61,16 +61,25 @@ class DtlsSrtp(RTCDtlsTransport):
     Args:
         switch: where records go.
         on_state: called with (state, detail): connecting, connected, failed, closed; detail is a sentence.
+        certificate: ours.
     """
 
-    def __init__(self, switch: Switch, on_state: Callable[[str, str], None]) -> None:
-        certificate = RTCCertificate.generateCertificate()
+    def __init__(
+        self, switch: Switch, on_state: Callable[[str, str], None], certificate: RTCCertificate
+    ) -> None:
         super().__init__(cast(Any, switch), [certificate])
         self._switch = switch
         self._on_state = on_state
+        self._certificate = certificate
         self._reason = ""
         first = certificate.getFingerprints()[0]
         self.fingerprint = (first.algorithm, first.value)
+
+    def successor(self, switch: Switch) -> DtlsSrtp:
+        """A new association for another peer, with our certificate; this one says nothing any more."""
+        made = DtlsSrtp(switch, self._on_state, self._certificate)
+        self._on_state = lambda state, detail: None
+        return made
 
     @property
     def role(self) -> str:
@@ -159,6 +168,11 @@ class DtlsSrtp(RTCDtlsTransport):
         elif state is State.CLOSED:
             detail = "The DTLS association is closed."
         self._on_state(self.state, detail)
+
+
+def make_certificate() -> RTCCertificate:
+    """A self-signed certificate for one call (RFC 5763 section 5)."""
+    return RTCCertificate.generateCertificate()
 
 
 def is_rtcp(data: bytes) -> bool:

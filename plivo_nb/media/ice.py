@@ -7,6 +7,8 @@ What is worked around here, and until when (aioice 0.13):
   gives a choice of addresses, and the time-out can be set.
 - A consent check is sent once and waits 0.5 s, so that calls with a longer round trip die after 30 s:
   `IceConnection.query_consent`. Until https://github.com/aiortc/aioice/issues/58.
+- Checks of a second peer that answered the same offer are refused, and that peer's ICE fails:
+  `IceConnection._valid_username`. As long as aioice asks for more than RFC 8445 section 7.3.
 - Each datagram is tried as STUN and then waits in a queue for a task: `_MediaSocket` and `data_received` hand
   it on at once. As long as RTP is our own.
 - Closing waits half a minute for a TURN server that is gone: `IceConnection.close` is bounded.
@@ -117,6 +119,7 @@ class IceConnection(Connection):
         controlling: our role (RFC 8445 section 6.1.1): the offerer's is True.
         on_data: gets each datagram that is not STUN.
         on_heard: called for each sign of life: a check of the other side, an answer to ours.
+        credentials: our user fragment and password; by default random.
     """
 
     def __init__(
@@ -125,8 +128,10 @@ class IceConnection(Connection):
         controlling: bool,
         on_data: Callable[[bytes], None],
         on_heard: Callable[[IceConnection], None],
+        credentials: tuple[str, str] | None = None,
     ) -> None:
-        super().__init__(ice_controlling=controlling)
+        ufrag, pwd = credentials or (None, None)
+        super().__init__(ice_controlling=controlling, local_username=ufrag, local_password=pwd)
         self.timed_out = False
         self.consent = ConsentCounters()
         #: Set once the other side has checked one of our candidates.
@@ -135,6 +140,23 @@ class IceConnection(Connection):
         self._on_data = on_data
         self._on_heard = on_heard
         self._relays: list[turn.TurnTransport] = []
+
+    def successor(self) -> IceConnection:
+        """A connection for another peer that answers to the same description: our sockets go over to it."""
+        made = IceConnection(
+            self._config,
+            self.ice_controlling,
+            self._on_data,
+            self._on_heard,
+            (self.local_username, self.local_password),
+        )
+        made._protocols, self._protocols = self._protocols, []
+        for protocol in made._protocols:
+            protocol.receiver = made
+        made._relays, self._relays = self._relays, []
+        made._local_candidates, self._local_candidates = self._local_candidates, []
+        made._local_candidates_start = made._local_candidates_end = True
+        return made
 
     @property
     def pair(self) -> CandidatePair | None:
@@ -167,6 +189,11 @@ class IceConnection(Connection):
     def request_received(self, message: stun.Message, addr: tuple[str, int], protocol: StunProtocol) -> None:
         self.asked.set()
         super().request_received(message, addr, protocol)
+
+    def _valid_username(self, username: str) -> bool:
+        # Any peer that holds our description: in a forked call several do, and each is to wait, not to fail
+        # (RFC 8445 section 7.3 asks for our part of the name only).
+        return username.partition(":")[0] == self.local_username
 
     def check_incoming(self, message: stun.Message, addr: tuple[str, int], protocol: StunProtocol) -> None:
         self._on_heard(self)  # here the message is known to be the other side's

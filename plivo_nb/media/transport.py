@@ -1,7 +1,8 @@
 """One transport: DTLS-SRTP over ICE; RTP and RTCP bytes in and out, decrypted and unparsed.
 
 It joins `ice` and `dtls` and adds what the libraries beneath them lack: ICE restart under a running DTLS
-association (RFC 8842 section 5.5), and the states 'disconnected' and 'failed' of a path that fell silent.
+association (RFC 8842 section 5.5), a new peer within the same call (early media from one, the answer from
+another), and the states 'disconnected' and 'failed' of a path that fell silent.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from plivo_nb.media import sdp
-from plivo_nb.media.dtls import DtlsSrtp, Switch, is_rtcp
+from plivo_nb.media.dtls import DtlsSrtp, Switch, is_rtcp, make_certificate
 from plivo_nb.media.ice import IceConfig, IceConnection, described
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Transport:
         self.ice_state = "new"
         self._on_rtp, self._on_rtcp, self._on_state = on_rtp, on_rtcp, on_state
         self._switch = Switch()
-        self._dtls = DtlsSrtp(self._switch, self._dtls_changed)
+        self._dtls = DtlsSrtp(self._switch, self._dtls_changed, make_certificate())
         self._current: IceConnection | None = None
         self._next: IceConnection | None = None  # gathered, not yet connecting
         self._wanted: IceConnection | None = None  # the last one that was told to connect
@@ -155,6 +156,10 @@ class Transport:
         known = self._remote
         return known is not None and (known.ice_ufrag, known.ice_pwd) != (remote.ice_ufrag, remote.ice_pwd)
 
+    def changed_by(self, remote: sdp.SessionDescription) -> bool:
+        """Whether this description is another peer's: a certificate that is not the former one's."""
+        return self._remote is not None and self._remote.fingerprints != remote.fingerprints
+
     # ------------------------------------------------------------ connecting
 
     def connect(self, remote: sdp.SessionDescription, *, dtls_client: bool) -> None:
@@ -162,20 +167,27 @@ class Transport:
 
         Called again with a description that changes nothing of ICE it does nothing; after
         `gather(restart=True)` it goes over to a new path as soon as that works; the DTLS association stays.
+        A description of another peer (RFC 8842 section 5.5: new fingerprints) starts all anew, with the
+        candidates that were gathered.
 
         Args:
             remote: the other side's description.
             dtls_client: whether we send the first DTLS message (our a=setup is active).
 
         Raises:
-            IncompatibleSDP: the certificate's fingerprint is another one than before.
+            IncompatibleSDP: the fingerprints are other ones than before, the ICE credentials are not.
         """
-        known = self._remote
-        if known is not None and known.fingerprints != remote.fingerprints:
-            raise sdp.IncompatibleSDP("The other side changed its certificate during the call.")
-        if self._next is None or self._closed:
+        if self._closed:
             return
-        if known is not None and not self.restarted_by(remote):
+        if self.changed_by(remote):
+            if not self.restarted_by(remote):
+                raise sdp.IncompatibleSDP(
+                    "The other side changed its certificate without a new start of ICE."
+                )
+            self._forget_peer()
+        if self._next is None:
+            return
+        if self._remote is not None and not self.restarted_by(remote):
             # The peer does not know ICE restarts (stock aiortc does not): the present path is what there is.
             self._spawn(self._retire(self._next, 0.0))
             self._next, self._latest = None, self._current
@@ -183,6 +195,19 @@ class Transport:
         connection = self._wanted = self._next
         self._next, self._remote = None, remote
         self._spawn(self._establish(connection, remote, dtls_client))
+
+    def _forget_peer(self) -> None:
+        """Make ready for another peer: a new DTLS association, and a connection that knows nobody yet."""
+        former = self._current
+        self._spawn(self._dtls.close())
+        self._switch = Switch()
+        self._dtls = self._dtls.successor(self._switch)
+        self._remote = self._current = None
+        if former is None:
+            return
+        if self._next is None:
+            self._next = self._latest = former.successor()
+        self._spawn(former.close())
 
     async def _establish(
         self, connection: IceConnection, remote: sdp.SessionDescription, dtls_client: bool
@@ -202,7 +227,9 @@ class Transport:
                 await connection.close()
             raise
         except (ConnectionError, TimeoutError):
-            if first:
+            if connection is not self._wanted:
+                await connection.close()
+            elif first:
                 self._set_ice("failed", "No path to the other side was found: no ICE candidate pair works.")
             else:
                 _logger.warning("An ICE restart failed; the former path is kept.")

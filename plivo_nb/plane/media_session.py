@@ -116,7 +116,7 @@ class MediaSession:
             if not restart:
                 await self.transport.abandon_restart()
             await self.transport.gather(controlling=False, restart=restart)
-            if self._dtls_client is None:
+            if self._dtls_client is None or self.transport.changed_by(offer):
                 self._dtls_client = sdp.answer_setup(offer.setup) == "active"
             direction = sdp.answer_direction(offer.direction)
             local = self._local("active" if self._dtls_client else "passive", direction, offer.mid)
@@ -137,7 +137,7 @@ class MediaSession:
         if kind == "offer":
             self._offer = remote
             return
-        if self._dtls_client is None:
+        if self._dtls_client is None or self.transport.changed_by(remote):
             self._dtls_client = remote.setup == "passive"
         self.transport.connect(remote, dtls_client=self._dtls_client)
         direction = sdp.answer_direction(remote.direction)

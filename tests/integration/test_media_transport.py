@@ -187,8 +187,29 @@ async def test_a_foreign_certificate_is_refused() -> None:
 
 async def test_a_certificate_that_changes_is_refused(pair: tuple[Peer, Peer]) -> None:
     other = replace(describe(pair[1], "active"), fingerprints=(("sha-256", ":".join(["AA"] * 32)),))
+    assert pair[0].transport.changed_by(other)
     with pytest.raises(sdp.IncompatibleSDP, match="certificate"):
         pair[0].transport.connect(other, dtls_client=False)
+
+
+async def test_another_peer_takes_the_call_over() -> None:
+    """Early media came from one peer, the answer comes from another: a forked call."""
+    caller, early, late = Peer(), Peer(), Peer()
+    await connect(caller, early)
+    await caller.until(lambda: caller.transport.dtls_state == "connected")
+    ports = {c.port for c in caller.transport.candidates}
+    await late.transport.gather(controlling=False)
+    caller.transport.connect(describe(late, "active"), dtls_client=False)
+    late.transport.connect(describe(caller), dtls_client=True)
+    await late.until(lambda: late.transport.dtls_state == "connected")
+    await caller.until(lambda: caller.transport.dtls_state == "connected")
+    assert {c.port for c in caller.transport.candidates} == ports
+    for here, there in ((caller, late), (late, caller)):
+        assert here.transport.send(RTP)
+        await there.until(lambda p=there: p.rtp == [RTP])
+    assert early.rtp == []
+    assert [state for what, state in caller.states if what == "dtls"] == ["connecting", "connected"] * 2
+    await asyncio.gather(*(p.transport.close() for p in (caller, early, late)))
 
 
 async def test_ice_restart_moves_a_running_flow_without_a_gap(pair: tuple[Peer, Peer]) -> None:

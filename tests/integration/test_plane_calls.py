@@ -236,6 +236,28 @@ def test_ice_restart_under_a_call(kernel: Kernel) -> None:
     assert "a=setup:active" in answer
 
 
+def test_early_media_of_one_and_the_answer_of_another(kernel: Kernel) -> None:
+    heard = Kept()
+    for number in (1, 2, 3):
+        kernel.ask(wire.OpenSession, session=number, config=CONFIG)
+    kernel.ask(wire.SetSink, session=1, sink=heard)
+    kernel.ask(wire.SetSource, session=2, source=Tone(600))
+    kernel.ask(wire.SetSource, session=3, source=Tone(1500))
+    offer = kernel.ask(wire.CreateOffer, session=1)
+    answers = {}
+    for number in (2, 3):
+        kernel.ask(wire.SetRemote, session=number, type="offer", sdp=offer)
+        answers[number] = kernel.ask(wire.CreateAnswer, session=number)
+    kernel.ask(wire.SetRemote, session=1, type="pranswer", sdp=answers[2])
+    eventually(lambda: len(heard.frames) > 40 and abs(heard.frequency() - 600) < 10)
+    kernel.ask(wire.SetRemote, session=1, type="answer", sdp=answers[3])
+    eventually(lambda: abs(heard.frequency() - 1500) < 10)
+    kernel.ask(wire.SetRemote, session=1, type="answer", sdp=answers[3])  # said twice: nothing changes
+    time.sleep(0.2)
+    assert kernel.until(1, "dtls", "connected").state == "connected"
+    assert kernel.ask(wire.GetStats, session=3)["inbound-rtp"]["packetsReceived"] > 10
+
+
 def test_renegotiation_without_restart_changes_no_path(kernel: Kernel) -> None:
     kernel.call(1, 2)
     before = kernel.ask(wire.GetStats, session=1)["local-candidate"]["port"]
