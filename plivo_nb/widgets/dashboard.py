@@ -183,11 +183,13 @@ class Dashboard:
         call, ended = self._call, self._ended
         if call is None:
             return
-        reading = faces.read(call.samples)
-        if not ended and len(reading) == self._drawn_rows:
+        samples = call.samples
+        if not ended and len(samples) == self._drawn_rows:
             return
-        self._drawn_rows = len(reading)
-        await asyncio.sleep(0)  # a turn in small steps: each lets the loop do what is due
+        self._drawn_rows = len(samples)
+        await asyncio.sleep(0)  # a turn in small steps: between them the loop does what is due
+        reading = faces.read(samples)
+        await asyncio.sleep(0)
         if len(reading):
             self._face.show_figures(faces.key_figures(reading))
         await asyncio.sleep(0)
