@@ -54,7 +54,7 @@ class OutgoingCall(Call):
 
     def __init__(self, core: Core, uri: str, body: bytes, headers: Sequence[tuple[str, str]]) -> None:
         request = core.begin("INVITE", uri, uri)
-        super().__init__(core, request.call_id)
+        super().__init__(core, core.fresh_key(request.call_id))
         request.body = body
         for route in core.service_route:
             request.headers.add("Route", route)

@@ -33,6 +33,7 @@ METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "MESSAGE", "NOTI
 EXTENSIONS = ("outbound", "path", "timer")
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 _PARKED = 100
+_REMEMBERED_KEYS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ class Core:
         self.events: list[Event] = []
         self.calls: dict[str, Call] = {}
         self.dialogs: dict[DialogId, Call] = {}
+        self._used_keys: dict[str, None] = {}
         self.service_route: list[str] = []
         self._silence: Timer | None = None
         self._parked: deque[tuple[float, Request | Response]] = deque(maxlen=_PARKED)
@@ -130,6 +132,16 @@ class Core:
             text = f"sip:{quote(user, safe='-_.!~*()&=+$,;/%')}{at}{host}"
         parse_uri(text)
         return text
+
+    def fresh_key(self, call_id: str) -> str:
+        """A key for a call: its Call-ID, made different where that names another call, now or lately."""
+        key = call_id
+        while key in self.calls or key in self._used_keys:
+            key = f"{call_id};{self.token(6)}"
+        self._used_keys[key] = None
+        if len(self._used_keys) > _REMEMBERED_KEYS:
+            del self._used_keys[next(iter(self._used_keys))]
+        return key
 
     # ---- building requests
 

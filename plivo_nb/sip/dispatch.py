@@ -105,10 +105,7 @@ class Dispatcher:
         elif len(core.calls) >= core.config.max_calls:
             core.respond(transaction, 486, now)
         else:
-            key = request.call_id
-            if key in core.calls:  # we call ourselves through a proxy
-                key = f"{key};{request.from_.tag}"
-            CallReceived(core, key, request, transaction).start(now)
+            CallReceived(core, core.fresh_key(request.call_id), request, transaction).start(now)
 
     def _anywhere(self, request: Request, transaction: ServerTransaction, now: float) -> None:
         """OPTIONS, MESSAGE and NOTIFY, in a dialog or outside."""

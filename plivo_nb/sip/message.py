@@ -192,7 +192,9 @@ class _Message:
         raise NotImplementedError
 
     def _head(self, length: int) -> str:
-        fields = [f"{name}: {value}\r\n" for key, name, value in self.headers._fields if key != "content-length"]
+        fields = [
+            f"{name}: {value}\r\n" for key, name, value in self.headers._fields if key != "content-length"
+        ]
         return f"{self._start_line()}\r\n{''.join(fields)}Content-Length: {length}\r\n\r\n"
 
     def __str__(self) -> str:

@@ -54,10 +54,13 @@ class Proxy:
         self.seen: list[Request] = []
 
     def handle(self, source: str, text: str) -> list[tuple[str, str]]:
-        """Take a message of one agent, give what goes to which agent."""
-        message = parse(text)
-        if self.mute:
+        """Take a message of one agent, give what goes to which agent; what it cannot read it drops."""
+        try:
+            return [] if self.mute else self._handle(source, parse(text))
+        except ValueError:
             return []
+
+    def _handle(self, source: str, message: Request | Response) -> list[tuple[str, str]]:
         if isinstance(message, Response):
             return self._response(message)
         self.seen.append(message)
@@ -203,7 +206,7 @@ class World:
         return True
 
     def run(self) -> None:
-        for _ in range(10_000):
+        for _ in range(2000):
             if not self.step():
                 return
         raise AssertionError("the messages never end")
