@@ -30,7 +30,10 @@ class Media(Protocol):
 
 @dataclass(slots=True)
 class Leg:
-    """One party of a call: its tag, where it is, and its last CSeq in the dialog."""
+    """One party of a call: its tag, where it is, and its last CSeq in the dialog.
+
+    `cseq_offset` is added to what it sends, once the switch has made requests in its name.
+    """
 
     side: Side
     tag: str | None
@@ -38,6 +41,8 @@ class Leg:
     contact: str | None
     address: str
     cseq: int = 0
+    cseq_offset: int = 0
+    answered: bool = False
     gone_at: float | None = None
 
 
@@ -60,12 +65,20 @@ class Call:
     headers: list[tuple[str, str]] = field(default_factory=list)
     return_headers: bool = False
     early_media_s: float = 0.0
+    plan: tuple[tuple[float, str], ...] = ()
+    callee_sdp: str = ""
+    telephone_event: bool = False
 
     def leg(self, tag: str | None) -> Leg | None:
         """The leg of that tag."""
         if tag is None:
             return None
         return self.caller if tag == self.caller.tag else self.callees.get(tag)
+
+    def parties(self, request: Request) -> tuple[Leg | None, Leg | None]:
+        """Who has sent a request of this dialog, and to whom; None where a tag is not known."""
+        sender, target = self.leg(request.from_.tag), self.leg(request.to.tag)
+        return (None, None) if sender is target else (sender, target)
 
     def legs(self) -> list[Leg]:
         """All of them."""

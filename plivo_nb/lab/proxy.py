@@ -22,10 +22,11 @@ from plivo_nb.lab.calls import (
     Transaction,
     TransactionKey,
 )
-from plivo_nb.media.sdp import Candidate, is_address, rewrite_candidates
-from plivo_nb.sip.headers import Headers
+from plivo_nb.lab.messages import Maker, failure_ack, hop_by_hop, next_hop, shift_cseq, transaction_key
+from plivo_nb.lab.reoffers import Reoffers
+from plivo_nb.lab.sdp_edits import best_candidate, with_telephone_event, without_telephone_event
+from plivo_nb.media.sdp import rewrite_candidates
 from plivo_nb.sip.message import Request, Response
-from plivo_nb.sip.values import split_list
 
 if TYPE_CHECKING:
     from plivo_nb.lab.registrar import Binding, Random
@@ -61,10 +62,12 @@ class Proxy:
         self.transactions: dict[TransactionKey, Transaction] = {}
         self.strays = 0
         self._branches: dict[str, tuple[Transaction, Branch]] = {}
+        self.maker = Maker(host, port, random)
         self._media = media
+        self._reoffers = Reoffers(self)
         self._random = random
-        self._send = send
-        self._emit = emit
+        self.send = send
+        self.emit = emit
 
     # ------------------------------------------------------------------ requests
 
@@ -81,7 +84,7 @@ class Proxy:
         if transaction is None:
             return False
         if transaction.last is not None:
-            self._send(transaction.socket, transaction.last)
+            self.send(transaction.socket, transaction.last)
         return True
 
     def reply(
@@ -108,7 +111,7 @@ class Proxy:
         call = transaction.call
         assert call is not None
         for binding in bindings:
-            copy = self._copy_for_next_hop(transaction.request)
+            copy = next_hop(transaction.request)
             copy.uri = binding.contact
             copy.headers.remove("Proxy-Authorization")
             copy.headers.add_first("Record-Route", f"<sip:{self.host}:{self.port};transport=ws;lr>")
@@ -120,12 +123,13 @@ class Proxy:
 
     def forward(self, transaction: Transaction, socket: int, now: float, uri: str | None = None) -> None:
         """Forward a request that needs no more than that: in a dialog, or a MESSAGE to a user."""
-        copy = self._copy_for_next_hop(transaction.request)
+        copy = next_hop(transaction.request)
         copy.uri = uri or copy.uri
         copy.headers.remove("Proxy-Authorization")
         if transaction.call is not None:
             leg = transaction.call.leg(copy.from_.tag)
             if leg is not None:
+                shift_cseq(copy, leg.cseq_offset)
                 self._rewrite(transaction.call, leg.side, copy)
         self._forward(transaction, copy, socket)
 
@@ -133,10 +137,11 @@ class Proxy:
         """Forward the ACK of a 2xx: no transaction, no answer (RFC 3261 section 16.11)."""
         if target.socket is None:
             return
-        copy = self._copy_for_next_hop(request)
-        copy.push_via(f"SIP/2.0/WS {self.host}:{self.port};branch={self._new_branch()}")
+        copy = next_hop(request)
+        copy.push_via(self.maker.new_via()[0])
+        shift_cseq(copy, sender.cseq_offset)
         self._rewrite(call, sender.side, copy)
-        self._send(target.socket, copy)
+        self.send(target.socket, copy)
 
     def cancel(self, transaction: Transaction, now: float) -> None:
         """The caller has given up: cancel what has been forwarded; 487 follows from there, or from here."""
@@ -156,6 +161,8 @@ class Proxy:
     def receive_response(self, response: Response, now: float) -> None:
         """A response from downstream: to one of the branches, or it is a stray."""
         branch_id = response.via.branch or ""
+        if self._reoffers.receive(response, now):
+            return
         found = self._branches.get(branch_id)
         if found is None or response.via.sent_by != f"{self.host}:{self.port}":
             self.strays += 1
@@ -177,7 +184,7 @@ class Proxy:
         call = transaction.call
         if call is not None and transaction.initial and call.state == "connecting":
             call.state = "ringing"
-            self._emit(Happened("call-ringing", call.callee_name, call_uuid=call.call_uuid))
+            self.emit(Happened("call-ringing", call.callee_name, call_uuid=call.call_uuid))
         self._pass_back(transaction, branch, response, now)
 
     def _final(self, transaction: Transaction, branch: Branch, response: Response, now: float) -> None:
@@ -196,8 +203,9 @@ class Proxy:
         call = transaction.call
         if call is not None and transaction.initial and call.state != "answered":
             call.state, call.answered_at = "answered", now
+            self._reoffers.answered(call, now + call.early_media_s)
             self.calls[call.call_id] = call
-            self._emit(Happened("call-answered", call.callee_name, call_uuid=call.call_uuid))
+            self.emit(Happened("call-answered", call.callee_name, call_uuid=call.call_uuid))
         if call is not None and transaction.initial and call.early_media_s > 0:
             self._hold(transaction, branch, response, now)
         else:
@@ -224,8 +232,8 @@ class Proxy:
         _, response = transaction.held
         callee = call.leg(response.to.tag)
         if callee is not None and callee.socket is not None and callee.contact is not None:
-            ack = self._of_our_own("ACK", call, call.caller, callee, call.caller.cseq)
-            self._send(callee.socket, ack)
+            ack = self.maker.along_dialog("ACK", call, call.caller, callee, call.caller.cseq)
+            self.send(callee.socket, ack)
             self.send_bye(call, call.caller, callee)
 
     def _give_best(self, transaction: Transaction, now: float) -> None:
@@ -250,12 +258,13 @@ class Proxy:
                 for name, value in call.headers:
                     copy.headers.set(name, value)
             side = self._side_of(transaction, call)
+            copy.headers.set("CSeq", transaction.request.headers.get("CSeq") or "")
             self._rewrite(call, "callee" if side == "caller" else "caller", copy)
         self._respond(transaction, copy, now)
 
     def _respond(self, transaction: Transaction, response: Response, now: float) -> None:
         transaction.last = response
-        self._send(transaction.socket, response)
+        self.send(transaction.socket, response)
         if response.status >= 200:
             transaction.done = True
             transaction.deadline = now + KEEP_DONE_S
@@ -267,6 +276,7 @@ class Proxy:
 
     def advance(self, now: float) -> None:
         """Run the timers that are due."""
+        self._reoffers.advance(now)
         for transaction in [t for t in self.transactions.values() if t.deadline <= now]:
             if transaction.done:
                 self._forget(transaction)
@@ -280,7 +290,9 @@ class Proxy:
 
     def next_deadline(self) -> float | None:
         """When `advance` has something to do."""
-        return min((transaction.deadline for transaction in self.transactions.values()), default=None)
+        times = [transaction.deadline for transaction in self.transactions.values()]
+        reoffer_at = self._reoffers.next_deadline()
+        return min([*times, *([] if reoffer_at is None else [reoffer_at])], default=None)
 
     # ------------------------------------------------------------------ sockets come and go
 
@@ -294,9 +306,9 @@ class Proxy:
         if to.socket is None or to.contact is None:
             return
         gone.cseq += 1
-        bye = self._of_our_own("BYE", call, gone, to, gone.cseq)
+        bye = self.maker.along_dialog("BYE", call, gone, to, gone.cseq + gone.cseq_offset)
         bye.headers.add("Reason", 'SIP;cause=408;text="The other side is gone"')
-        self._send(to.socket, bye)
+        self.send(to.socket, bye)
 
     def end(self, call: Call, why: str) -> None:
         """The call is over: nothing of it is kept but what transactions still need."""
@@ -307,7 +319,7 @@ class Proxy:
             del self.calls[call.call_id]
         if self._media is not None:
             self._media.close_call(call.call_uuid)
-        self._emit(Happened("call-ended", call.callee_name, why, call.call_uuid))
+        self.emit(Happened("call-ended", call.callee_name, why, call.call_uuid))
 
     def all_calls(self) -> list[Call]:
         """Every call there is, answered or not yet."""
@@ -318,49 +330,18 @@ class Proxy:
                 calls[id(call)] = call
         return list(calls.values())
 
-    # ------------------------------------------------------------------ making messages
-
-    def _copy_for_next_hop(self, request: Request) -> Request:
-        copy = request.copy()
-        hops = int(copy.headers.get("Max-Forwards") or "70")
-        copy.headers.set("Max-Forwards", str(hops - 1))
-        return copy
+    # ------------------------------------------------------------------ sending
 
     def _forward(self, transaction: Transaction, copy: Request, socket: int) -> None:
-        branch_id = self._new_branch()
-        copy.push_via(f"SIP/2.0/WS {self.host}:{self.port};branch={branch_id}")
+        via, branch_id = self.maker.new_via()
+        copy.push_via(via)
         branch = Branch(branch_id, socket, copy)
         transaction.branches.append(branch)
         self._branches[branch_id] = (transaction, branch)
-        self._send(socket, copy)
-
-    def _of_our_own(self, method: str, call: Call, sender: Leg, to: Leg, cseq: int) -> Request:
-        """A request along a dialog, made in the sender's name."""
-        request = Request(method, to.contact or "", Headers())
-        request.headers.add("Via", f"SIP/2.0/WS {self.host}:{self.port};branch={self._new_branch()}")
-        request.headers.add("Max-Forwards", "70")
-        request.headers.add("From", sender.address)
-        request.headers.add("To", to.address)
-        request.headers.add("Call-ID", call.call_id)
-        request.headers.add("CSeq", f"{cseq} {method}")
-        return request
-
-    def _hop_by_hop(self, branch: Branch, method: str, to: str) -> Request:
-        """An ACK or CANCEL of our own for a branch (RFC 3261 sections 9.1 and 17.1.1.3)."""
-        sent = branch.request
-        request = Request(method, sent.uri, Headers())
-        request.headers.add("Via", split_list(sent.headers.get_all("Via")[0])[0])
-        request.headers.add("Max-Forwards", "70")
-        request.headers.add("From", sent.headers.get("From") or "")
-        request.headers.add("To", to)
-        request.headers.add("Call-ID", sent.call_id)
-        request.headers.add("CSeq", f"{sent.cseq.sequence} {method}")
-        for route in sent.headers.get_all("Route"):
-            request.headers.add("Route", route)
-        return request
+        self.send(socket, copy)
 
     def _acknowledge(self, branch: Branch, response: Response) -> None:
-        self._send(branch.socket, self._hop_by_hop(branch, "ACK", response.headers.get("To") or ""))
+        self.send(branch.socket, failure_ack(branch.request, response))
 
     def _cancel_branches(self, transaction: Transaction, *, only_wanted: bool = False) -> None:
         for branch in transaction.branches:
@@ -375,10 +356,7 @@ class Proxy:
         if branch.cancel_sent or branch.request.method != "INVITE":
             return
         branch.cancel_sent = True
-        self._send(branch.socket, self._hop_by_hop(branch, "CANCEL", branch.request.headers.get("To") or ""))
-
-    def _new_branch(self) -> str:
-        return f"z9hG4bK{self._random.getrandbits(96):024x}"
+        self.send(branch.socket, hop_by_hop(branch.request, "CANCEL", branch.request.headers.get("To") or ""))
 
     # ------------------------------------------------------------------ dialogs and media
 
@@ -395,6 +373,7 @@ class Proxy:
             call.callees[tag] = leg
         if contacts:
             leg.contact = contacts[0].uri
+        leg.answered = leg.answered or response.status >= 200
 
     def _side_of(self, transaction: Transaction, call: Call) -> Side:
         """Which side sent the transaction's request."""
@@ -409,37 +388,16 @@ class Proxy:
             text = message.body.decode("utf-8")
         except UnicodeDecodeError:
             return
+        if call.telephone_event:  # to the robot as if the caller had offered it; back as if it had not
+            text = with_telephone_event(text) if sender == "caller" else without_telephone_event(text)
         address = self._media.describe(call.call_uuid, sender, best_candidate(text))
         if address is not None:
-            message.body = rewrite_candidates(text, *address).encode("utf-8")
+            text = rewrite_candidates(text, *address)
+        message.body = text.encode("utf-8")
+        if sender == "callee":
+            call.callee_sdp = text
 
     def _forget(self, transaction: Transaction) -> None:
         self.transactions.pop(transaction.key, None)
         for branch in transaction.branches:
             self._branches.pop(branch.branch, None)
-
-
-def transaction_key(request: Request) -> TransactionKey:
-    """What a received request is matched by; ACK and CANCEL match their INVITE (RFC 3261 section 17.2.3)."""
-    via = request.via
-    method = "INVITE" if request.method in ("ACK", "CANCEL") else request.method
-    branch = via.branch or f"{request.call_id}/{request.cseq.sequence}/{request.from_.tag}"
-    return (branch, via.sent_by, method)
-
-
-def best_candidate(sdp: str) -> tuple[str, int] | None:
-    """Where the sender of a description can be reached from here: a UDP address, loopback preferred."""
-    found: list[tuple[tuple[bool, bool, int], tuple[str, int]]] = []
-    for line in sdp.splitlines():
-        if not line.startswith("a=candidate:"):
-            continue
-        try:
-            candidate = Candidate.parse(line.partition(":")[2])
-        except ValueError:
-            continue
-        usable = candidate.protocol == "udp" and candidate.component == 1 and is_address(candidate.address)
-        if usable and ":" not in candidate.address and 0 < candidate.port < 65536:
-            loopback = candidate.address.startswith("127.")
-            rank = (not loopback, candidate.type != "host", -candidate.priority)
-            found.append((rank, (candidate.address, candidate.port)))
-    return min(found)[1] if found else None

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from plivo_nb.lab.addressing import user_of
 from plivo_nb.lab.faults import Faults
 from plivo_nb.sip.digest import make_challenge, parse_digest, verify
 from plivo_nb.sip.values import NameAddr, parse_uri
@@ -196,15 +197,6 @@ class Registrar:
         parse_uri(contact.uri)
         instance = contact.parameters.get("+sip.instance")
         return Binding(user, contact.uri, socket, instance, expires_at, agent)
-
-
-def user_of(uri: str) -> str | None:
-    """The user part of a SIP or TEL URI; None where there is none, or the URI cannot be read."""
-    try:
-        parsed = parse_uri(uri)
-    except ValueError:
-        return None
-    return parsed.user or None
 
 
 def _expires(value: str | None, default: int) -> int:

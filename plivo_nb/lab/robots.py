@@ -59,6 +59,8 @@ class Claim:
     refusal: Refusal | None = None
     early_media_s: float = 0.0
     return_headers: bool = False
+    plan: tuple[tuple[float, str], ...] = ()
+    telephone_event: bool = False
 
 
 class Robots:
@@ -121,7 +123,13 @@ class Robots:
                 self._serve(robot, role, visit), name=f"lab robot {robot.name} as {number}"
             )
         users = [robot.name for robot in robots]
-        return Claim(users, early_media_s=role.early_media_s, return_headers=role.return_headers)
+        return Claim(
+            users,
+            early_media_s=role.early_media_s,
+            return_headers=role.return_headers,
+            plan=role.plan,
+            telephone_event=role.telephone_event,
+        )
 
     async def call(
         self, user: str, n: int = 1, headers: Mapping[str, str] | None = None, role: str = "echo"

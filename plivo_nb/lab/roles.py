@@ -1,15 +1,19 @@
 """What a robot does with a call, by the number that was called.
 
-echo, echo-delay        send back what is heard, at once or a second later
-tone-1000, speech, music-on-hold, silence
-busy, reject            486; 603 by the switch, as a network does
-no-answer, ring-N       never answers (408 after 60 s); answers after N seconds
-early-media             is heard before it answers (183), then answers after 2 s
-dtmf                    gives digits back: as tones to be heard, and as DTMF
-hangs-up-after-N        answers, hangs up after N seconds
-one-way                 answers; nothing of its media arrives
-forked                  rings at two places, the second answers
-headers                 answers with the X-PH headers that came, and calls back with them
+    echo, echo-delay        send back what is heard, at once or a second later
+    tone-1000, speech, music-on-hold, silence
+    busy, reject            486; 603 by the switch, as a network does
+    no-answer, ring-N       never answers (408 after 60 s); answers after N seconds
+    early-media             is heard before it answers (183), then answers after 2 s
+    dtmf                    gives digits back: as tones to be heard, and as DTMF
+    dtmf-rfc4733            the same; offers telephone-event, so that digits come in the RTP
+    holds                   echo that puts the caller on hold after 1 s, and goes on after 3 s
+    hangs-up-after-N        answers, hangs up after N seconds
+    one-way                 answers; nothing of its media arrives
+    forked                  rings at two places, the second answers
+    headers                 answers with the X-PH headers that came, and calls back with them
+
+A role says what the robot does itself, and what the switch does for it.
 """
 
 from __future__ import annotations
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
 MAX_SECONDS = 3600
 ECHO_DELAY_S = 1.0
 EARLY_MEDIA_S = 2.0
+HOLDS_AFTER_S = 1.0
+RESUMES_AFTER_S = 3.0
 _FORK_ANSWERS_AFTER_S = 0.5
 
 
@@ -80,6 +86,8 @@ class Role:
         forks: at how many places it rings.
         early_media_s: how long it is heard before the switch passes its answer on.
         return_headers: the switch gives the caller's X-PH headers back with the ringing and the answer.
+        plan: what the switch offers anew in its name: (seconds after the answer, what).
+        telephone_event: it has telephone-event from the first offer on.
     """
 
     go_on: Talk
@@ -89,6 +97,8 @@ class Role:
     forks: int = 1
     early_media_s: float = 0.0
     return_headers: bool = False
+    plan: tuple[tuple[float, str], ...] = ()
+    telephone_event: bool = False
 
     async def behave(self, client: Client, call: Call, visit: Visit) -> None:
         """Play the role with a call that rings at `client`."""
@@ -198,6 +208,8 @@ _ROLES: dict[str, Role | Refusal] = {
     "no-answer": Role(_be_silent, answer_after_s=None),
     "early-media": Role(_tone, early_media_s=EARLY_MEDIA_S),
     "dtmf": Role(_repeat_digits),
+    "dtmf-rfc4733": Role(_repeat_digits, plan=((0.3, "telephone-event"),), telephone_event=True),
+    "holds": Role(_echo, plan=((HOLDS_AFTER_S, "hold"), (RESUMES_AFTER_S, "resume"))),
     "one-way": Role(_lose_media),
     "forked": Role(_tone, forks=2),
     "headers": Role(_call_back, return_headers=True),

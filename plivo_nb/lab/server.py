@@ -21,14 +21,15 @@ from websockets.http11 import Request as HttpRequest
 from websockets.http11 import Response as HttpResponse
 from websockets.typing import Subprotocol
 
+from plivo_nb.lab.addressing import HOST
 from plivo_nb.lab.page import PAGE
-from plivo_nb.lab.switch import HOST, Switch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from plivo_nb.lab.calls import SwitchEvent
     from plivo_nb.lab.faults import Faults
+    from plivo_nb.lab.switch import Switch
 
 _logger = logging.getLogger("plivo_nb.lab.server")
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from plivo_nb.errors import LabError
+from plivo_nb.lab.addressing import HOST
 from plivo_nb.lab.calls import RouteWanted, SwitchEvent
 from plivo_nb.lab.collector import Collector
 from plivo_nb.lab.control import ControlServer
@@ -21,7 +22,7 @@ from plivo_nb.lab.network import Network
 from plivo_nb.lab.robots import PREFIX, Robots
 from plivo_nb.lab.scenarios import Player, read_scenario
 from plivo_nb.lab.server import SipServer
-from plivo_nb.lab.switch import HOST, Switch
+from plivo_nb.lab.switch import Switch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -206,6 +207,8 @@ class LabService:
                     self._loop.time(),
                     early_media_s=claim.early_media_s,
                     return_headers=claim.return_headers,
+                    plan=claim.plan,
+                    telephone_event=claim.telephone_event,
                 )
         self.server.pump()
 

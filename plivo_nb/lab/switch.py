@@ -11,12 +11,13 @@ Sockets are numbers that the shell gives. `outgoing` drains what is to be sent, 
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from random import Random, SystemRandom
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from plivo_nb.lab.addressing import HOST, Addressing, user_of
 from plivo_nb.lab.calls import (
     Call,
     Happened,
@@ -31,14 +32,13 @@ from plivo_nb.lab.config import DOMAIN
 from plivo_nb.lab.faults import Faults
 from plivo_nb.lab.flows import Flows
 from plivo_nb.lab.proxy import REQUEST_TIMEOUT_S, RING_TIMEOUT_S, Proxy
-from plivo_nb.lab.registrar import Registrar, user_of
+from plivo_nb.lab.registrar import Registrar
 from plivo_nb.sip.message import MalformedMessage, Request, Response, parse
-from plivo_nb.sip.values import Via, parse_uri
+from plivo_nb.sip.values import Via
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-HOST = "127.0.0.1"
 _ADMIN = "admin"
 _METHODS = "INVITE, ACK, CANCEL, BYE, INFO, MESSAGE, OPTIONS, REGISTER, UPDATE, PRACK"
 _EVENTS = 10_000
@@ -79,14 +79,14 @@ class Switch:
         self.faults = faults or Faults()
         self.domain = domain
         self.malformed = 0
+        self.requests: Counter[str] = Counter()
         self._random = random or SystemRandom()
         self.registrar = Registrar(accounts, domain, self._random, faults=self.faults)
         self.proxy = Proxy(HOST, port, media, self._random, self._send, self._emit)
         self._flows = Flows(self.proxy)
         self._media = media
         self._is_robot = is_robot
-        self._hosts = {domain, HOST, "localhost"}
-        self._ports = {port}
+        self._addressing = Addressing(domain, port)
         self._peers: dict[int, Peer] = {}
         self._outgoing: deque[tuple[int, str]] = deque()
         self._events: deque[SwitchEvent] = deque(maxlen=_EVENTS)
@@ -95,7 +95,7 @@ class Switch:
 
     def also_at(self, port: int) -> None:
         """Another port of the same switch: requests routed there are its own."""
-        self._ports.add(port)
+        self._addressing.ports.add(port)
 
     def connected(self, socket: int, host: str, port: int) -> None:
         """A socket has been opened by a peer at this address."""
@@ -168,6 +168,8 @@ class Switch:
         *,
         early_media_s: float = 0.0,
         return_headers: bool = False,
+        plan: tuple[tuple[float, str], ...] = (),
+        telephone_event: bool = False,
     ) -> None:
         """The answer to `RouteWanted`: ring these registered users, all at once.
 
@@ -177,6 +179,9 @@ class Switch:
             now: seconds.
             early_media_s: for so long the answer goes to the caller as a 183 with its session description.
             return_headers: the caller's X-PH headers go back with the ringing and the answer.
+            plan: what is offered anew in the robot's name, (seconds after the answer, ``hold``, ``resume`` or
+                ``telephone-event``).
+            telephone_event: the robot is told that the caller offers telephone-event.
         """
         transaction = self.proxy.transactions.get(key)
         if transaction is None or transaction.done or not transaction.waiting_for_route:
@@ -184,6 +189,8 @@ class Switch:
         if transaction.call is not None:
             transaction.call.early_media_s = early_media_s
             transaction.call.return_headers = return_headers
+            transaction.call.plan = plan
+            transaction.call.telephone_event = telephone_event
         bindings = [binding for user in users for binding in self.registrar.bindings(user, now)[-1:]]
         self.proxy.fork(transaction, bindings, now)
 
@@ -221,11 +228,13 @@ class Switch:
             "transactions": len(self.proxy.transactions),
             "sockets": len(self._peers),
             "malformed": self.malformed,
+            "requests": dict(self.requests),
         }
 
     # ------------------------------------------------------------------ requests
 
     def _request(self, request: Request, socket: int, now: float) -> None:
+        self.requests[request.method if request.method in _METHODS else "other"] += 1
         if request.method == "ACK":
             self._ack(request, socket, now)
         elif request.method == "CANCEL":
@@ -283,7 +292,7 @@ class Switch:
         if verdict == "forbidden" or user is None:
             self.proxy.reply(transaction, 403, now)
             return
-        number = self._local_user(request.uri)
+        number = self._addressing.local_user(request.uri)
         call = self._start_call(transaction, user, number or request.uri, now)
         self.proxy.reply(transaction, 100, now)
         if number is not None and self._is_robot(number):
@@ -326,23 +335,23 @@ class Switch:
 
     def _ack(self, request: Request, socket: int, now: float) -> None:
         """The ACK of a failure ends here; that of a 2xx goes along the dialog. Neither is ever answered."""
-        if not self._take_own_route(request):
+        if not self._addressing.take_own_route(request):
             return
         transaction = self.proxy.transactions.get((request.via.branch or "", request.via.sent_by, "INVITE"))
         if transaction is not None and transaction.last is not None and transaction.last.status >= 300:
             return
         call = self.proxy.calls.get(request.call_id)
-        sender, target = self._parties(request, call)
+        sender, target = call.parties(request) if call is not None else (None, None)
         if call is not None and sender is not None and target is not None:
             self.proxy.pass_ack(request, call, sender, target)
 
     def _in_dialog(self, request: Request, socket: int, now: float) -> None:
         call = self.proxy.calls.get(request.call_id)
-        sender, target = self._parties(request, call)
+        sender, target = call.parties(request) if call is not None else (None, None)
         if call is None or sender is None or target is None:
             self._refuse(request, socket, 481)
             return
-        if not self._take_own_route(request):
+        if not self._addressing.take_own_route(request):
             # A softphone that loses the route set would be lost at any real proxy; it shall learn it here.
             self._refuse(request, socket, 404, "Route Missing")
             return
@@ -360,10 +369,10 @@ class Switch:
         self.proxy.forward(transaction, target.socket, now)
 
     def _out_of_dialog(self, request: Request, socket: int, now: float) -> None:
-        user = self._local_user(request.uri)
+        user = self._addressing.local_user(request.uri)
         if user == _ADMIN and request.method == "MESSAGE":
             self._admin_message(request, socket)
-        elif user is None and request.method == "OPTIONS" and self._is_ours(request.uri):
+        elif user is None and request.method == "OPTIONS" and self._addressing.is_ours(request.uri):
             self._refuse(request, socket, 200, headers=[("Allow", _METHODS)])
         elif user is None or user == _ADMIN or user not in self.registrar.accounts:
             self._refuse(request, socket, 404)
@@ -386,37 +395,6 @@ class Switch:
         response.headers.add("Content-Type", "text/plain")
         response.body = (self.faults.address or self._peers[socket].host).encode("ascii")
         self._send(socket, response)
-
-    # ------------------------------------------------------------------ finding the way
-
-    def _is_ours(self, uri: str) -> bool:
-        try:
-            return parse_uri(uri).host in self._hosts
-        except ValueError:
-            return False
-
-    def _local_user(self, uri: str) -> str | None:
-        return user_of(uri) if self._is_ours(uri) else None
-
-    def _take_own_route(self, request: Request) -> bool:
-        """Take our own entry off the Route set (RFC 3261 section 16.4); False if it is not on top."""
-        routes = request.addresses("Route")
-        if not routes:
-            return False
-        top = parse_uri(routes[0].uri)
-        if top.host != HOST or top.port not in self._ports:
-            return False
-        request.headers.remove("Route")
-        for route in routes[1:]:
-            request.headers.add("Route", str(route))
-        return True
-
-    @staticmethod
-    def _parties(request: Request, call: Call | None) -> tuple[Leg | None, Leg | None]:
-        if call is None:
-            return None, None
-        sender, target = call.leg(request.from_.tag), call.leg(request.to.tag)
-        return (None, None) if sender is target else (sender, target)
 
     # ------------------------------------------------------------------ sending
 

@@ -177,6 +177,38 @@ async def test_dtmf_is_given_back_as_tones_and_as_dtmf(alice: Client) -> None:
         await until(lambda: heard == ["5", "#", "0"])
 
 
+async def test_digits_go_in_the_rtp_where_the_robot_offers_it(alice: Client, lab: Lab) -> None:
+    heard: list[str] = []
+    alice.on("onDtmfReceived", lambda event: heard.append(event["tone"]))
+    async with calling(alice, "dtmf-rfc4733") as (call, _):
+        await until(lambda: "telephone-event" in set(lab.events["what"]))
+        await asyncio.sleep(0.2)
+        before = (await lab.status())["requests"]
+        await call.send_dtmf("42")
+        await until(lambda: heard == ["4", "2"])
+        after = (await lab.status())["requests"]
+        assert after.get("INFO", 0) == before.get("INFO", 0)
+        digits = lab.events[lab.events.what == "dtmf"]
+        assert list(digits[digits.call_uuid == call.call_uuid].detail) == ["4", "2"]
+
+
+async def test_holds_puts_the_caller_on_hold_and_goes_on(alice: Client, lab: Lab) -> None:
+    async with calling(alice, "holds") as (call, ear):
+        call.play(Tone(440))
+        await until(lambda: ear.level(440) > 0.05)
+
+        def done() -> list[str]:
+            frame = lab.events
+            return list(frame[frame.call_uuid == call.call_uuid]["what"])
+
+        await until(lambda: "hold" in done())
+        await until(lambda: ear.level(440) < 0.01)  # we may only receive: nothing of ours comes back
+        await until(lambda: "resume" in done())
+        await until(lambda: ear.level(440) > 0.05)
+        assert call.phase == "answered"
+    await until_idle(lab)
+
+
 async def test_one_way_answers_and_nothing_arrives(alice: Client, lab: Lab) -> None:
     async with calling(alice, "one-way") as (call, ear):
         await asyncio.sleep(1.0)
