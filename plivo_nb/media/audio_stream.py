@@ -10,19 +10,18 @@ import random as random_module
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from plivo_nb.media import rtcp
-from plivo_nb.media.codecs import Codec, Encoder, Pcm, make_encoder
-from plivo_nb.media.dtmf import DtmfSender
+from plivo_nb.media.codecs import Codec
 from plivo_nb.media.receiving import Receiving
 from plivo_nb.media.rtp import RtpSender
+from plivo_nb.media.sending import Sending
 from plivo_nb.media.sinks import Null, Sink
-from plivo_nb.media.sources import Silence, Source
-from plivo_nb.media.stats import NAN, LevelMeter, RemoteView, StreamCounters, w3c_report
+from plivo_nb.media.stats import NAN, RemoteView, StreamCounters, w3c_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from plivo_nb.media.sources import Source
 
 
 __all__ = ["AudioStream", "Codec", "Direction", "StreamCounters"]
@@ -57,45 +56,37 @@ class AudioStream:
         self.ssrc: int = bits(32)
         self.cname: str = f"{bits(96):024x}"
         self.direction: Direction = "sendrecv"
-        self.muted = False
         self.on_digit: Callable[[str, int], None] | None = None
         self._utc_offset_s = time.time() - time.monotonic() if utc_offset_s is None else utc_offset_s
         self._rtp = RtpSender(self.ssrc, bits(15), bits(32))
-        self._codec: Codec | None = None
-        self._encoder: Encoder | None = None
-        self._events: dict[int, int] = {}
-        self._event_type: int | None = None
-        self._dtmf = DtmfSender()
+        self._sending = Sending(self._rtp)
         self._receiving = Receiving(jitter_min_ms / 1000, jitter_max_ms / 1000)
-        self._source: Source = Silence()
         self._sink: Sink = Null()
         self._sink_rate = 0
-        self._sent_sink: Sink | None = None
-        self._meter = LevelMeter()
         self._remote = RemoteView()
-        self._pending: list[Pcm] = []  # frames that wait for a packet longer than a tick
-        self._marker = True
-        self._quiet = False  # in a pause of DTX
-        self._source_bytes = 0
         self._last_tick_s: float | None = None
         self._stalled_until_s = 0.0
         self._rtcp_due_s: float | None = None
-        self._silence: dict[int, Pcm] = {}
 
     # ------------------------------------------------------------ what it is made of
 
     @property
     def source(self) -> Source:
         """What is sent. A new one is opened and the old one closed here."""
-        return self._source
+        return self._sending.source
 
     @source.setter
     def source(self, source: Source) -> None:
-        old, self._source = self._source, source
-        if self._codec is not None and source is not old:
-            source.open(self._codec.clock_rate)
-        if old is not source:
-            old.close()
+        self._sending.set_source(source)
+
+    @property
+    def muted(self) -> bool:
+        """Whether silence is sent instead of the source; the flow goes on, and so does the source."""
+        return self._sending.muted
+
+    @muted.setter
+    def muted(self, muted: bool) -> None:
+        self._sending.muted = muted
 
     @property
     def sink(self) -> Sink:
@@ -110,9 +101,7 @@ class AudioStream:
         self._sink = sink
         self._sink_rate = 0
         self._open_sink()
-        self._sent_sink = getattr(sink, "sent", None)
-        if self._sent_sink is not None and self._codec is not None:
-            self._sent_sink.open(self._codec.clock_rate)
+        self._sending.set_sink(getattr(sink, "sent", None))
 
     def _open_sink(self) -> None:
         """Tell the sink the rate, where it is known and new to it."""
@@ -123,7 +112,7 @@ class AudioStream:
     @property
     def codec(self) -> Codec | None:
         """What is sent, once negotiated."""
-        return self._codec
+        return self._sending.codec
 
     def configure(
         self,
@@ -140,21 +129,9 @@ class AudioStream:
             telephone_event: payload type to clock rate in Hz, as agreed for RFC 4733.
             direction: as seen from here (RFC 3264).
         """
-        old, self._codec = self._codec, send
-        if send != old:
-            self._encoder = make_encoder(send)
-            self._pending.clear()
-        self._events = dict(telephone_event or {})
-        self._event_type = next(
-            (kind for kind, rate in self._events.items() if rate == send.clock_rate),
-            next(iter(self._events), None),
-        )
         self.direction = direction
-        self._receiving.configure(receive, self._events)
-        if old is None or old.clock_rate != send.clock_rate:
-            self._source.open(send.clock_rate)
-            if self._sent_sink is not None:
-                self._sent_sink.open(send.clock_rate)
+        self._sending.configure(send, telephone_event or {})
+        self._receiving.configure(receive, telephone_event or {})
         self._open_sink()
 
     # ------------------------------------------------------------ the clock
@@ -168,7 +145,7 @@ class AudioStream:
         Returns:
             RTP and RTCP packets to send, unprotected; tell them apart by their second byte (RFC 5761).
         """
-        if self._codec is None:
+        if self._sending.codec is None:
             return []
         if self._last_tick_s is not None and now - self._last_tick_s > _STALL_S:
             self._stalled_until_s = now + _STALL_S
@@ -176,10 +153,9 @@ class AudioStream:
         self._play(now)
         packets: list[bytes] = []
         if self.direction in ("sendrecv", "sendonly"):
-            self._send(packets)
+            self._sending.tick(packets)
         else:
-            self._marker = True
-            self._rtp.advance(self._codec.clock_rate // 50)
+            self._sending.skip(1)
         if self._rtcp_due_s is None:
             self._rtcp_due_s = now + _RTCP_MEAN_S * self._random.uniform(0.25, 0.75)
         elif now >= self._rtcp_due_s:
@@ -193,12 +169,9 @@ class AudioStream:
         Args:
             ticks: of 20 ms, that are left out.
         """
-        if self._codec is None or ticks <= 0:
-            return
-        self._rtp.advance(ticks * (self._codec.clock_rate // 50))
-        self._receiving.skip(ticks * _TICK_S)
-        self._pending.clear()
-        self._marker = True
+        if ticks > 0:
+            self._sending.skip(ticks)
+            self._receiving.skip(ticks * _TICK_S)
 
     def _play(self, now: float) -> None:
         receiving = self._receiving
@@ -211,73 +184,17 @@ class AudioStream:
                 if self.on_digit is not None:
                     self.on_digit(digit, duration_ms)
 
-    def _send(self, packets: list[bytes]) -> None:
-        assert self._codec is not None
-        samples = self._codec.clock_rate // 50
-        frame = self._source.read(samples)
-        filler = frame is None or self.muted
-        if frame is None or self.muted:
-            frame = self._silent(samples)
-            self._meter.silence(_TICK_S)
-        else:
-            if len(frame) != samples:
-                frame = _fit(frame, samples)
-            self._meter.measure(frame, self._codec.clock_rate)
-        if self._sent_sink is not None:
-            self._sent_sink.write(frame)
-        if self._dtmf.pending and self._send_event(packets):
-            self._rtp.advance(samples)
-            return
-        size = self._rtp.bytes
-        if self._codec.ptime_ms == 20:
-            self._send_audio(packets, frame, samples)
-        else:
-            self._send_repacked(packets, frame, samples)
-        if not filler:
-            self._source_bytes += self._rtp.bytes - size
-
-    def _send_audio(self, packets: list[bytes], pcm: Pcm, samples: int) -> None:
-        assert self._codec is not None
-        assert self._encoder is not None
-        payload = self._encoder.encode(pcm)
-        quiet = self._codec.dtx and len(payload) <= 2
-        if quiet and self._quiet:
-            self._marker = True  # RFC 7587 section 3.1.3: nothing is sent; RTP time goes on
-        else:  # the first packet of a pause is sent: it tells the far end that nothing is lost
-            packets.append(self._rtp.send(self._codec.payload_type, payload, self._marker))
-            self._marker = False
-        self._quiet = quiet
-        self._rtp.advance(samples)
-
-    def _send_repacked(self, packets: list[bytes], frame: Pcm, samples: int) -> None:
-        """Send in packets of another length than a tick."""
-        assert self._codec is not None
-        self._pending.append(frame)
-        length = self._codec.clock_rate * self._codec.ptime_ms // 1000
-        if len(self._pending) * samples < length:
-            return
-        pcm = np.concatenate(self._pending)
-        self._pending = [pcm[len(pcm) // length * length :]] if len(pcm) % length else []
-        for at in range(0, len(pcm) // length * length, length):
-            self._send_audio(packets, pcm[at : at + length], length)
-
-    def _silent(self, samples: int) -> Pcm:
-        silence = self._silence.get(samples)
-        if silence is None:
-            silence = self._silence[samples] = np.zeros(samples, np.int16)
-        return silence
-
     # ------------------------------------------------------------ DTMF
 
     @property
     def can_send_dtmf(self) -> bool:
         """Whether telephone-events were negotiated."""
-        return self._event_type is not None
+        return self._sending.can_send_dtmf
 
     @property
     def dtmf_pending(self) -> int:
         """Digits queued by `send_dtmf` that are not completely out."""
-        return self._dtmf.pending
+        return self._sending.dtmf.pending
 
     def send_dtmf(self, digits: str, duration_ms: int = 100, gap_ms: int = 70) -> None:
         """Queue digits, to be sent as telephone-events (RFC 4733) in place of audio.
@@ -290,22 +207,9 @@ class AudioStream:
         Raises:
             ValueError: a wrong character or length, or telephone-event was not negotiated; nothing is queued.
         """
-        if self._event_type is None:
+        if not self._sending.can_send_dtmf:
             raise ValueError("the other side has not agreed to telephone-event; send the digits by SIP INFO")
-        self._dtmf.queue(digits, duration_ms, gap_ms)
-
-    def _send_event(self, packets: list[bytes]) -> bool:
-        kind = self._event_type
-        if kind is None:
-            self._dtmf.abort()
-            return False
-        event = self._dtmf.tick(self._rtp.timestamp, self._events[kind])
-        if event is None:
-            return False
-        packets.append(self._rtp.send(kind, event.payload, event.marker, event.timestamp))
-        self._pending.clear()
-        self._marker = True
-        return True
+        self._sending.dtmf.queue(digits, duration_ms, gap_ms)
 
     # ------------------------------------------------------------ what arrives
 
@@ -342,8 +246,7 @@ class AudioStream:
             self._remote.report_block(
                 block, rtcp.round_trip_s(block, ntp_now), now, self._rtp.first_sequence_number
             )
-            if self._encoder is not None:
-                self._encoder.set_expected_loss(block.fraction_lost)
+            self._sending.expect_loss(block.fraction_lost)
 
     # ------------------------------------------------------------ RTCP
 
@@ -371,26 +274,26 @@ class AudioStream:
 
     def take_levels(self) -> tuple[float, float]:
         """Return the highest peaks (in, out) since the last call, in dBFS, for a level display."""
-        return self._receiving.meter.take_peak_dbfs(1), self._meter.take_peak_dbfs(1)
+        return self._receiving.meter.take_peak_dbfs(1), self._sending.meter.take_peak_dbfs(1)
 
     def counters(self) -> StreamCounters:
         """Return all numbers. The two levels are peaks since the last call: one reader only."""
-        remote = self._remote
+        remote, codec = self._remote, self._sending.codec
         return StreamCounters(
-            codec=self._codec.name if self._codec else "",
+            codec=codec.name if codec else "",
             muted=self.muted,
             packets_sent=self._rtp.packets,
             bytes_sent=self._rtp.bytes,
             header_bytes_sent=self._rtp.header_bytes,
-            source_bytes=self._source_bytes,
+            source_bytes=self._sending.source_bytes,
             rtt_s=remote.rtt_s,
             rtt_at=remote.rtt_at,
-            jitter_out_s=remote.jitter / self._codec.clock_rate if self._codec and remote.reports else NAN,
+            jitter_out_s=remote.jitter / codec.clock_rate if codec and remote.reports else NAN,
             remote_packets_lost=remote.packets_lost,
             remote_packets_expected=remote.packets_expected,
             remote_fraction_lost=remote.fraction_lost,
             remote_report_at=remote.report_at,
-            level_out_dbfs=self._meter.take_peak_dbfs(0),
+            level_out_dbfs=self._sending.meter.take_peak_dbfs(0),
             level_in_dbfs=self._receiving.meter.take_peak_dbfs(0),
             **self._receiving.counts(),
         )
@@ -405,18 +308,10 @@ class AudioStream:
             timestamp_ms=(now + self._utc_offset_s) * 1000,
             utc_offset_s=self._utc_offset_s,
             ssrc=self.ssrc,
-            send=self._codec,
+            send=self._sending.codec,
             rtp=self._rtp,
-            meter=self._meter,
+            meter=self._sending.meter,
             remote=self._remote,
             receiving=self._receiving,
             counts=self._receiving.counts(),
         )
-
-
-def _fit(frame: Pcm, samples: int) -> Pcm:
-    """Cut or pad what a source gave to the length asked for."""
-    fitted = np.zeros(samples, np.int16)
-    count = min(samples, len(frame))
-    fitted[:count] = frame[:count]
-    return fitted

@@ -462,6 +462,20 @@ def test_the_event_clock_of_the_codec_is_chosen() -> None:
     assert (packets[7].timestamp - packets[0].timestamp) & 0xFFFFFFFF == 7 * 960
 
 
+def test_digits_between_long_packets_keep_the_time() -> None:
+    codec = Codec("PCMU", 0, 8000, ptime_ms=40)
+    one = stream(codec, {101: 8000})
+    first = ticks(one, 3)[0]
+    one.send_dtmf("1", gap_ms=200)
+    packets = ticks(one, 40)
+    events = [p for p in packets if p.payload_type == 101]
+    assert (events[0].timestamp - first.timestamp) & 0xFFFFFFFF == 3 * 160
+    audio = [p for p in packets if p.payload_type == 0]
+    assert (audio[0].timestamp - first.timestamp) & 0xFFFFFFFF == (3 + 7) * 160
+    assert audio[0].marker
+    assert len(audio) == (40 - 7) // 2
+
+
 def test_an_agreement_that_ends_gives_up_the_digits_on_their_way() -> None:
     one = stream(PCMU, {101: 8000})
     one.send_dtmf("123")
