@@ -37,6 +37,7 @@ class PlayOut:
         self.buffer = JitterBuffer(codec.clock_rate, minimum_s, maximum_s)
         self._opus = codec.name == "OPUS"
         self._decoder: Decoder = make_decoder(codec)
+        self._redundant = self._opus and self._decoder.conceals  # in-band FEC can be used
         self._concealer = Concealer(self._decoder, codec.clock_rate)
         self._queue: list[Pcm] = []
         self._queued = 0
@@ -148,7 +149,7 @@ class PlayOut:
             self._concealing = True
             self.concealment_events += 1
         payload = following.payload if following is not None else None
-        if payload is not None and not (self._opus and opus_has_fec(payload)):
+        if payload is not None and not (self._redundant and opus_has_fec(payload)):
             payload = None
         try:
             pcm, silent = self._concealer.lost(samples, payload)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +11,10 @@ if TYPE_CHECKING:
 
 
 class Ring:
-    """A bounded first-in first-out store of int16 samples, safe for one writer and one reader.
+    """A bounded first-in first-out store of int16 samples, for one writing and one reading thread.
+
+    It needs no lock: each side changes a count of its own only, after its copy is done. So the reader never
+    waits for a writer that was interrupted in the middle.
 
     Args:
         capacity: in samples.
@@ -22,7 +24,6 @@ class Ring:
         self._samples = np.zeros(capacity, np.int16)
         self._read = 0  # both only grow; their difference is what waits
         self._written = 0
-        self._lock = threading.Lock()  # held for copies of a few microseconds
 
     def __len__(self) -> int:
         return self._written - self._read
@@ -34,30 +35,26 @@ class Ring:
 
     def write(self, samples: NDArray[np.int16]) -> int:
         """Append as many samples as there is room for; return how many."""
-        with self._lock:
-            count = min(len(samples), self.free)
-            start = self._written % len(self._samples)
-            first = min(count, len(self._samples) - start)
-            self._samples[start : start + first] = samples[:first]
-            self._samples[: count - first] = samples[first:count]
-            self._written += count
+        count = min(len(samples), self.free)
+        start = self._written % len(self._samples)
+        first = min(count, len(self._samples) - start)
+        self._samples[start : start + first] = samples[:first]
+        self._samples[: count - first] = samples[first:count]
+        self._written += count
         return count
 
     def read(self, count: int) -> NDArray[np.int16]:
         """Take up to `count` samples out."""
-        with self._lock:
-            count = min(count, len(self))
-            start = self._read % len(self._samples)
-            first = self._samples[start : start + count]
-            out = (
-                first.copy()
-                if len(first) == count
-                else np.concatenate([first, self._samples[: count - len(first)]])
-            )
-            self._read += count
+        count = min(count, len(self))
+        start = self._read % len(self._samples)
+        first = self._samples[start : start + count]
+        if len(first) == count:
+            out = first.copy()
+        else:
+            out = np.concatenate([first, self._samples[: count - len(first)]])
+        self._read += count
         return out
 
     def clear(self) -> None:
-        """Throw away what waits."""
-        with self._lock:
-            self._read = self._written
+        """Throw away what waits; for the reader."""
+        self._read = self._written

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from media_network import OPUS, PCMU, Collector, Given, Pair, aligned_correlation, speech_like
 
+from plivo_nb.media import codecs
 from plivo_nb.media.audio_stream import AudioStream
 from plivo_nb.media.codecs import Codec, make_encoder
 from plivo_nb.media.concealment import rms
@@ -252,6 +253,20 @@ def test_bursts_survive(codec: Codec) -> None:
     assert 0.02 < counters.playout_delay_s < 0.06
     assert counters.silent_concealed_samples > 0
     assert aligned_correlation(pcm, pair.heard_b.pcm()) > 0.7
+
+
+def test_without_libopus_losses_are_concealed_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codecs, "libopus", lambda: None)
+    pair = Pair(OPUS)
+    pair.ab.loss = 0.05
+    pcm = speech_like(10.0, 48_000)
+    pair.a.source = Given(pcm)
+    pair.run(10.5)
+    counters = pair.b.counters()
+    lost = pair.ab.dropped / (pair.ab.dropped + pair.ab.forwarded)
+    assert counters.concealed_samples / counters.total_samples == pytest.approx(lost, abs=0.01)
+    assert counters.fec_packets_used == 0
+    assert aligned_correlation(pcm, pair.heard_b.pcm()) > 0.85
 
 
 def test_redundancy_makes_lossy_speech_better() -> None:

@@ -208,6 +208,28 @@ def test_a_loopback_nobody_reads_does_not_grow() -> None:
     assert frame[0] >= 995
 
 
+def test_a_ring_between_two_threads_loses_and_mixes_nothing() -> None:
+    ring = Ring(1000)
+    total = 200_000
+    numbers = (np.arange(total) % 30_000).astype(np.int16)
+
+    def write() -> None:
+        at = 0
+        while at < total:
+            at += ring.write(numbers[at : at + 137])
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    read: list[NDArray[np.int16]] = []
+    count = 0
+    until = time.monotonic() + 20
+    while count < total and time.monotonic() < until:
+        read.append(ring.read(160))
+        count += len(read[-1])
+    writer.join(5)
+    assert (np.concatenate(read) == numbers).all()
+
+
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 50)), max_size=60))
 def test_a_ring_is_a_bounded_queue(steps: list[tuple[bool, int]]) -> None:
     ring, model = Ring(64), []
