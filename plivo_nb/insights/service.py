@@ -30,6 +30,7 @@ FIRST_RETRY_S = 1.0
 MAX_RETRY_S = 30.0
 GOODBYE_S = 0.5
 _REQUEST_S = 10.0
+_CANCELS = 3
 
 
 def is_wanted(options: Options) -> bool:
@@ -126,8 +127,10 @@ class Service:
                 await asyncio.wait_for(self._empty.wait(), goodbye_s)
             except TimeoutError:
                 _logger.info("%d messages to the statistics service were not sent.", len(self._queue))
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        for _ in range(_CANCELS):  # a time-out that ends at this very moment can swallow one
+            if not task.done():
+                task.cancel()
+                await asyncio.wait([task], timeout=1.0)
 
     # ------------------------------------------------------------ the task
 
