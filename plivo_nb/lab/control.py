@@ -29,6 +29,7 @@ HOST = "127.0.0.1"
 REFUSED = 4401
 _MAX_FRAME_BYTES = 64 << 20
 _FIRST_FRAME_S = 5.0
+_MAX_WAITING = 20_000
 
 Handler = Callable[[str, dict[str, Any]], Awaitable[Any]]
 EventCallback = Callable[[str, Any], None]
@@ -57,7 +58,13 @@ class ControlServer:
         """
         # No keep-alive pings: a notebook's loop may stand still for a minute while its user's cell computes.
         self._server = await serve(
-            self._serve_client, HOST, 0, ping_interval=None, compression=None, max_size=_MAX_FRAME_BYTES
+            self._serve_client,
+            HOST,
+            0,
+            origins=[None],  # no page in a browser
+            ping_interval=None,
+            compression=None,
+            max_size=_MAX_FRAME_BYTES,
         )
         port = next(iter(self._server.sockets)).getsockname()[1]
         return f"ws://{HOST}:{port}"
@@ -73,6 +80,8 @@ class ControlServer:
 
     def publish(self, event: str, data: Any) -> None:
         """Tell every client of an event; who does not read is not waited for."""
+        if len(self._tasks) > _MAX_WAITING:
+            return  # somebody does not read; the lab's memory is not theirs to fill
         text = json.dumps({"event": event, "data": data})
         for client in list(self._clients):
             self._spawn(_send(client, text))
@@ -114,6 +123,7 @@ class ControlServer:
         except Exception as error:
             _logger.exception("A control command failed.")
             reply = {"id": identifier, "error": f"The lab failed at this command: {error!r}."}
+        await asyncio.sleep(0)  # the events that the command has caused go first
         await _send(client, json.dumps(reply))
 
     def _spawn(self, work: Any) -> None:

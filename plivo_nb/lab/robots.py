@@ -14,14 +14,14 @@ import itertools
 import logging
 import secrets
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from plivo_nb.errors import CallFailed, LabError, PlivoError
 from plivo_nb.lab.roles import Refusal, Role, Visit, role_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from plivo_nb.client import Client
 
@@ -43,12 +43,19 @@ class Robot:
     name: str
     client: Client
     task: asyncio.Task[None] | None = None
+    reserved: bool = False
     retired: bool = False
 
     @property
     def idle(self) -> bool:
         """Whether it can take a call."""
-        return not self.retired and (self.task is None or self.task.done()) and self.client.is_logged_in
+        busy = self.reserved or self.retired or (self.task is not None and not self.task.done())
+        return not busy and self.client.is_logged_in
+
+    def begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Do this now."""
+        self.reserved = False
+        self.task = asyncio.get_running_loop().create_task(work, name=f"lab robot {self.name} {name}")
 
 
 @dataclass(slots=True)
@@ -114,14 +121,12 @@ class Robots:
             return Claim(refusal=Refusal(404))
         if isinstance(role, Refusal):
             return Claim(refusal=role)
-        robots = [await self._take() for _ in range(role.forks)]
+        robots = await self._take(role.forks)
         for index, robot in enumerate(robots):
             visit = Visit(
                 number, caller, call_uuid, headers, index, self._happened, self._set_network, self._ring_back
             )
-            robot.task = asyncio.get_running_loop().create_task(
-                self._serve(robot, role, visit), name=f"lab robot {robot.name} as {number}"
-            )
+            robot.begin(self._serve(robot, role, visit), f"as {number}")
         users = [robot.name for robot in robots]
         return Claim(
             users,
@@ -143,15 +148,11 @@ class Robots:
             LabError: no such role, or too many calls.
         """
         chosen = role_of(role)
-        if chosen is None or isinstance(chosen, Refusal):
+        if chosen is None or isinstance(chosen, Refusal) or not chosen.can_call:
             raise LabError(f"No robot can call as {role!r}; try 'echo' or 'speech'.")
         if not 1 <= n <= MAX_ROBOTS:
             raise LabError(f"lab.call needs 1 to {MAX_ROBOTS} calls, not {n}.")
-        robots = []
-        for _ in range(n):  # each is kept busy from here on, so that it is taken only once
-            robot = await self._take()
-            robot.task = asyncio.get_running_loop().create_task(asyncio.sleep(_ARRIVAL_S))
-            robots.append(robot)
+        robots = await self._take(n)
         return list(
             await asyncio.gather(*(self._dial(robot, user, headers, chosen, role) for robot in robots))
         )
@@ -198,25 +199,39 @@ class Robots:
 
     # ------------------------------------------------------------------ one robot
 
-    async def _take(self) -> Robot:
-        """An idle robot, marked busy by the caller before it waits again; made anew if there is none."""
-        for robot in self._robots:
-            if robot.idle:
-                robot.task = asyncio.get_running_loop().create_task(asyncio.sleep(_ARRIVAL_S))
-                return robot
-        return await self._make(taken=True)
+    async def _take(self, count: int) -> list[Robot]:
+        """Idle robots, reserved; made anew where there are too few.
 
-    async def _make(self, *, taken: bool = False) -> Robot:
+        Raises:
+            LabError: no more can be made.
+        """
+        robots = [robot for robot in self._robots if robot.idle][:count]
+        for robot in robots:
+            robot.reserved = True
+        made = await asyncio.gather(
+            *(self._make(reserved=True) for _ in range(count - len(robots))), return_exceptions=True
+        )
+        for result in made:
+            if isinstance(result, Robot):
+                robots.append(result)
+        for result in made:
+            if isinstance(result, BaseException):
+                for robot in robots:
+                    robot.reserved = False
+                raise result
+        return robots
+
+    async def _make(self, *, reserved: bool = False) -> Robot:
         if len(self._robots) + self._being_made >= MAX_ROBOTS:
             raise LabError(f"All {MAX_ROBOTS} robots are busy.")
         self._being_made += 1
         try:
             async with self._making:
-                return await self._log_in(taken)
+                return await self._log_in(reserved)
         finally:
             self._being_made -= 1
 
-    async def _log_in(self, taken: bool) -> Robot:
+    async def _log_in(self, reserved: bool) -> Robot:
         make_client = await self._load_client()
         name, password = f"{PREFIX}{next(self._numbers)}", secrets.token_urlsafe(16)
         self._accounts[name] = password
@@ -229,9 +244,7 @@ class Robots:
             sound="none",
             debug="WARN",
         )
-        robot = Robot(name, client)
-        if taken:
-            robot.task = asyncio.get_running_loop().create_task(asyncio.sleep(_ARRIVAL_S))
+        robot = Robot(name, client, reserved=reserved)
         try:
             async with asyncio.timeout(_LOGIN_S):
                 await client.login(name, password)
@@ -255,23 +268,18 @@ class Robots:
     async def _serve(self, robot: Robot, role: Role, visit: Visit) -> None:
         """Wait for the call, be what it came for, and be idle again when it is over."""
         arrived = asyncio.Event()
-        gone = asyncio.Event()
         client = robot.client
 
         def note_arrival(*_: Any) -> None:
             arrived.set()
 
-        def note_end(*_: Any) -> None:
-            gone.set()
-
         client.once("onIncomingCall", note_arrival)
-        client.once("onIncomingCallCanceled", note_end)
         try:
             async with asyncio.timeout(_ARRIVAL_S):
                 await arrived.wait()
-            call = client.incoming_calls[-1]
-            await role.behave(client, call, visit)
-            await call.ended
+            for call in client.incoming_calls[-1:]:  # none, if the caller has given up meanwhile
+                await role.behave(client, call, visit)
+                await call.ended
         except TimeoutError:
             _logger.debug("%s waited in vain for the call to %s.", robot.name, visit.number)
         except PlivoError as error:
@@ -280,7 +288,6 @@ class Robots:
             _logger.exception("%s as %s failed.", robot.name, visit.number)
         finally:
             client.off("onIncomingCall", note_arrival)
-            client.off("onIncomingCallCanceled", note_end)
 
     async def _dial(
         self, robot: Robot, user: str, headers: Mapping[str, str] | None, role: Role, number: str
@@ -293,18 +300,8 @@ class Robots:
 
         robot.client.once("onCallRemoteRinging", ringing)
         operation = robot.client.call(user, headers)
-        if robot.task is not None:
-            robot.task.cancel()
-        robot.task = asyncio.get_running_loop().create_task(
-            self._go_on(
-                robot,
-                operation,
-                role,
-                Visit(number, user, "", {}, 0, self._happened, self._set_network, None),
-                rings,
-            ),
-            name=f"lab robot {robot.name} calls {user}",
-        )
+        visit = Visit(number, user, "", {}, 0, self._happened, self._set_network, None)
+        robot.begin(self._go_on(robot, operation, role, visit, rings), f"calls {user}")
         described: dict[str, Any] = {"robot": robot.name, "state": "ringing", "cause": None}
         try:
             await asyncio.shield(rings)
@@ -325,7 +322,10 @@ class Robots:
             call = await operation
             if not rings.done():
                 rings.set_result(None)
-            await role.go_on(robot.client, call, visit)
+            await role.go_on(robot.client, call, replace(visit, call_uuid=call.call_uuid or ""))
+            if role.hang_up_after_s is not None:
+                await asyncio.sleep(role.hang_up_after_s)
+                await call.hangup()
             await call.ended
         except PlivoError as error:
             if not rings.done():

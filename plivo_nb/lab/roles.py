@@ -88,6 +88,7 @@ class Role:
         return_headers: the switch gives the caller's X-PH headers back with the ringing and the answer.
         plan: what the switch offers anew in its name: (seconds after the answer, what).
         telephone_event: it has telephone-event from the first offer on.
+        only_answers: it makes no sense in a call that the robot makes itself.
     """
 
     go_on: Talk
@@ -99,6 +100,13 @@ class Role:
     return_headers: bool = False
     plan: tuple[tuple[float, str], ...] = ()
     telephone_event: bool = False
+    only_answers: bool = False
+
+    @property
+    def can_call(self) -> bool:
+        """Whether a robot can also make a call in this role."""
+        answers_plainly = self.answer_after_s == 0 and not self.rejects and self.forks == 1
+        return answers_plainly and not (self.plan or self.early_media_s or self.only_answers)
 
     async def behave(self, client: Client, call: Call, visit: Visit) -> None:
         """Play the role with a call that rings at `client`."""
@@ -210,9 +218,9 @@ _ROLES: dict[str, Role | Refusal] = {
     "dtmf": Role(_repeat_digits),
     "dtmf-rfc4733": Role(_repeat_digits, plan=((0.3, "telephone-event"),), telephone_event=True),
     "holds": Role(_echo, plan=((HOLDS_AFTER_S, "hold"), (RESUMES_AFTER_S, "resume"))),
-    "one-way": Role(_lose_media),
+    "one-way": Role(_lose_media, only_answers=True),
     "forked": Role(_tone, forks=2),
-    "headers": Role(_call_back, return_headers=True),
+    "headers": Role(_call_back, return_headers=True, only_answers=True),
 }
 _COUNTED = re.compile(r"(ring|hangs-up-after)-(\d{1,4})")
 NUMBERS: tuple[str, ...] = (*_ROLES, "ring-10", "hangs-up-after-5")

@@ -145,6 +145,8 @@ async def test_the_token_is_needed_and_is_nowhere_to_be_seen() -> None:
             with contextlib.suppress(Exception):
                 await socket.recv()
             assert socket.close_code == 4401
+        with pytest.raises(InvalidStatus, match="403"):  # a page in a browser says where it comes from
+            await connect(lab._about["control"], proxy=None, origin="http://example.com")
         assert (await lab.status())["sockets"] == 0
 
 

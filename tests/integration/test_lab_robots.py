@@ -261,6 +261,15 @@ async def test_a_call_to_who_is_not_there_is_told(lab: Lab) -> None:
         await lab.call("carol", role="busybody")
 
 
+async def test_a_robots_call_can_end_itself(alice: Client, lab: Lab) -> None:
+    await lab.call("alice", role="hangs-up-after-1")
+    call = await alice.answer()
+    info = await call.ended
+    assert (info.state, info.originator) == ("ended", "remote")
+    with pytest.raises(LabError, match="can call as 'one-way'"):
+        await lab.call("alice", role="one-way")
+
+
 async def test_several_calls_to_one_number_at_once(lab: Lab) -> None:
     async with contextlib.AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(lab.client()) for _ in range(3)]
