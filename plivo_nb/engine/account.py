@@ -98,14 +98,31 @@ class Account:
     # ------------------------------------------------------------ in and out
 
     async def login(self, username: str, password: str) -> None:
-        """Connect and register.
+        """Connect and register with the first server that answers; one that takes the socket and then says
+        nothing counts as away too.
 
         Raises:
             LoginFailed: with the SDK's word for the cause.
         """
         self.username = username
-        if not self.connected:
-            await self._connect()
+        problems = []
+        for _ in self._servers:
+            try:
+                if not self.connected:
+                    await self._open(self._servers[self._next_server % len(self._servers)])
+                await self._register(username, password)
+            except (MediaError, PlaneDied) as error:
+                problems.append(str(error))
+            except LoginFailed as error:
+                if error.cause != causes.CONNECTION_ERROR:
+                    raise
+                problems.append(str(error))
+            else:
+                return
+            self._next_server += 1
+        raise LoginFailed(causes.CONNECTION_ERROR, " ".join(problems))
+
+    async def _register(self, username: str, password: str) -> None:
         self._login = self._engine.loop.create_future()
         self.drive(lambda ua, now: ua.register(username, password, now))
         try:
@@ -216,24 +233,6 @@ class Account:
             self._emit("onLoginFailed", cause)
 
     # ------------------------------------------------------------ the socket
-
-    async def _connect(self) -> None:
-        """Open a socket with the first server that answers.
-
-        Raises:
-            LoginFailed: none does.
-        """
-        problems = []
-        for _ in self._servers:
-            url = self._servers[self._next_server % len(self._servers)]
-            try:
-                await self._open(url)
-            except (MediaError, PlaneDied) as error:
-                problems.append(str(error))
-                self._next_server += 1
-            else:
-                return
-        raise LoginFailed(causes.CONNECTION_ERROR, " ".join(problems))
 
     async def _open(self, url: str) -> None:
         socket = self._engine.new_id()

@@ -12,6 +12,8 @@ import pytest
 from cable import cable
 from client_phone import Person, hear_each_other, people, talk
 from kamailio_rig import FLAVOURS, Kamailio, expected_uuid, free_ports
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.typing import Subprotocol
 
 from plivo_nb import CallFailed, LoginFailed
 from plivo_nb.sip.user_agent import UserAgentConfig
@@ -331,6 +333,27 @@ async def test_silent_server_is_found_out(kamailio: Kamailio, monkeypatch: pytes
             await alice.expect("onConnectionChange", timeout_s=6)
             await _until(lambda: _registered(kamailio, alice.user))
             await back_on_the_line(alice, bob, there, ears)
+
+
+async def test_login_passes_over_a_server_that_says_nothing(
+    kamailio: Kamailio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "plivo_nb.engine.account.UserAgentConfig", functools.partial(UserAgentConfig, silence_s=1.0)
+    )
+    [alice_name] = names("alice")
+    async with serve(_listen_only, "127.0.0.1", 0, subprotocols=[Subprotocol("sip")]) as mute:
+        port = next(iter(mute.sockets)).getsockname()[1]
+        async with people(([f"ws://127.0.0.1:{port}", kamailio.plain], alice_name)) as [alice]:
+            assert alice.client.is_logged_in
+            assert len(await kamailio.contacts(alice.user)) == 1
+            assert alice.names().count("onLogin") == 1
+            assert "onLoginFailed" not in alice.names()
+
+
+async def _listen_only(connection: ServerConnection) -> None:
+    async for _ in connection:
+        pass
 
 
 async def test_blocked_kernel_registers_again_and_keeps_its_call(tmp_path: Path) -> None:
