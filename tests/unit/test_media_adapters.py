@@ -34,7 +34,7 @@ def workers(name: str) -> list[str]:
 def read_all(source: Source, samples: int, at_most: int = 100_000) -> NDArray[np.int16]:
     frames: list[NDArray[np.int16]] = []
     quiet_since = time.monotonic()
-    while len(frames) < at_most and time.monotonic() - quiet_since < 0.5:
+    while len(frames) < at_most and time.monotonic() - quiet_since < (0.7 if frames else 5.0):
         frame = source.read(samples)
         if frame is None:
             time.sleep(0.002)
