@@ -4,6 +4,7 @@
     dashboard.py      Dashboard: four live panels and the key figures, once a second
     knobs.py          Knobs: sliders of a lab's network
     app.py            app(): lab, client, phone and dashboard in one line
+    layout.py         SideBySide: phone and dashboard next to each other
     render_worker.py  the kernel's end of the drawing process
     figure.py         the drawing process itself: stands alone, never imported by the package
     chores.py         how a click on any thread becomes work on the client's loop
@@ -14,7 +15,8 @@ Nobody imports this room but a notebook. It reaches the engine through the clien
 
 from plivo_nb.widgets.dashboard import Dashboard
 from plivo_nb.widgets.knobs import Knobs
+from plivo_nb.widgets.layout import SideBySide
 from plivo_nb.widgets.phone import Phone
 from plivo_nb.widgets.theme import verdict
 
-__all__ = ["Dashboard", "Knobs", "Phone", "verdict"]
+__all__ = ["Dashboard", "Knobs", "Phone", "SideBySide", "verdict"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import ipywidgets as W
 from IPython import get_ipython
 
 from plivo_nb.operation import Operation
 from plivo_nb.widgets.dashboard import Dashboard
+from plivo_nb.widgets.layout import SideBySide
 from plivo_nb.widgets.phone import Phone
 
 if TYPE_CHECKING:
@@ -80,8 +80,7 @@ class App:
         await self.client.login(self.username, password)
         self.phone = Phone(self.client, dial="echo")
         self.dashboard = Dashboard(self.client)
-        layout = W.Layout(display="flex", flex_flow="row wrap", align_items="flex-start", grid_gap="10px")
-        self._box = W.Box([self.phone.widget, self.dashboard.widget], layout=layout)
+        self._frame = SideBySide(self.phone, self.dashboard)
         self._show()
 
     async def close(self) -> None:
@@ -93,9 +92,8 @@ class App:
             del _apps[self.username]
         if hasattr(self, "client"):
             await self.client.close()  # phone and dashboard close with it
-        if hasattr(self, "_box"):
-            self._box.layout.close()
-            self._box.close()
+        if hasattr(self, "_frame"):
+            self._frame.close()
         if self._own_lab:
             await self.lab.close()
 
@@ -109,7 +107,7 @@ class App:
 
     def _show(self) -> None:
         self._shown_in = _cell()
-        self.dashboard.show_in(self._box, repr(self))
+        self.dashboard.show_in(self._frame.widget, repr(self))
 
 
 def _cell() -> int | None:

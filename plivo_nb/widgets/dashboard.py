@@ -201,7 +201,9 @@ class Dashboard:
             if drawn and len(reading):
                 self._keep()
 
-    async def _draw(self, columns: Any, title: str, window_s: float = 60.0, codec: str = "OPUS") -> bool:
+    async def _draw(
+        self, columns: Any, title: str, window_s: float = faces.WINDOWS_S[0], codec: str = "OPUS"
+    ) -> bool:
         limit = faces.LOSS_LIMIT_PERCENT.get(codec, faces.LOSS_LIMIT_PERCENT["PCMU"])
         try:
             png = await self._worker.render(columns, title=title, window_s=window_s, loss_limit=limit)

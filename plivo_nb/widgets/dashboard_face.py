@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LOSS_LIMIT_PERCENT = {"OPUS": 10.0, "PCMU": 20.0}  # mediaMetrics, spec.md section 6
-WINDOWS_S = (60.0, 120.0, 300.0)  # while a call lasts the time axis grows in these steps, then slides
+WINDOWS_S = (30.0, 60.0, 120.0, 300.0)  # while a call lasts the time axis grows in these steps, then slides
 
 # panel's column: the frame's column, factor
 _COLUMNS = {

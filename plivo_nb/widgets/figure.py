@@ -59,7 +59,7 @@ def clock(seconds: float, _position: int = 0) -> str:
 
 def tick_step(window_s: float) -> float:
     """Seconds between the ticks of the time axis: at most seven of them."""
-    return next((step for step in (10, 15, 30, 60, 120, 300, 600) if window_s / step <= 7), window_s / 6)
+    return next((step for step in (5, 10, 15, 30, 60, 120, 300, 600) if window_s / step <= 7), window_s / 6)
 
 
 class _Panel:

@@ -31,7 +31,7 @@ EVENT_WORDS = {
     "onMediaPermission": "microphone: {0[status]}",
     "onConnectionChange": "signalling {0[state]}",
     "onDtmfReceived": "tone received: {0[tone]}",
-    "mediaMetrics": "{0[type]} {raised}",
+    "mediaMetrics": "{raised} {0[type]}",
 }
 
 _CONNECTIONS = {
@@ -45,7 +45,7 @@ def event_text(name: str, *arguments: Any) -> str:
     """One event in a few words, for the list of last events."""
     raised = ""
     if name == "mediaMetrics":
-        raised = "raised" if arguments[0].get("active") else "cleared"
+        raised = "warning:" if arguments[0].get("active") else "no longer:"
     return EVENT_WORDS[name].format(*arguments, raised=raised)
 
 

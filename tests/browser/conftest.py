@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import nbformat
 import psutil
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, FloatRect, Locator, Page, expect, sync_playwright
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,13 +53,23 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture
-def shoot(page: Page, request: pytest.FixtureRequest) -> Callable[[str], Path]:
-    """Take a screenshot into artefacts/, named after the test."""
+def shoot(page: Page, request: pytest.FixtureRequest) -> Callable[..., Path]:
+    """Take a screenshot into artefacts/, named after the test; of these elements' place as another one.
+
+    The picture in the README is `artefacts/test_first_call_by_hand-in-call-only.png`.
+    """
     ARTEFACTS.mkdir(exist_ok=True)
 
-    def take(name: str) -> Path:
+    def take(name: str, *only: Locator) -> Path:
         path = ARTEFACTS / f"{request.node.name}-{name}.png"
         page.screenshot(path=path)
+        boxes = [box for box in (element.bounding_box() for element in only) if box is not None]
+        if boxes:
+            left, top = min(box["x"] for box in boxes), min(box["y"] for box in boxes)
+            right = max(box["x"] + box["width"] for box in boxes)
+            bottom = max(box["y"] + box["height"] for box in boxes)
+            clip: FloatRect = {"x": left, "y": top, "width": right - left, "height": bottom - top}
+            page.screenshot(path=path.with_stem(f"{path.stem}-only"), clip=clip)
         return path
 
     return take
@@ -203,7 +213,8 @@ class Notebook:
 
     def __init__(self, page: Page, server: Server, path: str) -> None:
         self.page, self.server, self.path = page, server, path
-        self.client = "client"  # the name of the client in the kernel
+        self.client, self.lab = "client", "lab"  # their names in the kernel
+        self.task = "__import__('asyncio').ensure_future"
         self.cells = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook .jp-Cell")
 
     def open(self) -> Notebook:

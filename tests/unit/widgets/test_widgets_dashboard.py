@@ -174,7 +174,7 @@ async def test_the_title_says_who_what_and_how_long(client) -> None:
 
 
 def test_the_time_axis_grows_in_steps() -> None:
-    assert [faces.window_s(seconds) for seconds in (0, 60, 61, 200, 4000)] == [60, 60, 120, 300, 300]
+    assert [faces.window_s(seconds) for seconds in (0, 30, 31, 200, 4000)] == [30, 30, 60, 300, 300]
 
 
 @pytest.mark.parametrize(
