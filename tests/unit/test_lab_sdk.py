@@ -1,6 +1,6 @@
 """The published Browser SDK at the lab's switch: what two once sent through a Kamailio is sent again here.
 
-Where a message depends on what the server said before (nonces, Via of a request that is answered), that is put
+Where a message depends on what the server said before (nonces, Via of what is answered), that is put
 in; all else is as captured.
 """
 
