@@ -161,7 +161,7 @@ async def _robots_awake(lab: Lab) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_ROBOTS_TIMEOUT_S):
             status = await lab.status()
-            while not status["registrations"]:
+            while not status["robots"]:
                 await asyncio.sleep(0.05)
                 status = await lab.status()
 
