@@ -21,7 +21,7 @@ from plivo_nb.widgets.dashboard import Dashboard
 from plivo_nb.widgets.theme import verdict
 
 
-async def until(condition: Any, seconds: float = 8.0) -> None:
+async def until(condition: Any, seconds: float = 20.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.02)
@@ -108,6 +108,7 @@ async def test_a_failing_sample_is_told_and_the_dashboard_goes_on(dashboard, cli
         call.rows = 1
         await until(lambda: dashboard.note)
         assert dashboard.note == "ZeroDivisionError: division by zero"
+    call.rows = 2
     await new_picture(dashboard, empty)
     assert dashboard.note == ""
 
