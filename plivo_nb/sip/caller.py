@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from plivo_nb.sip.core import Core
+    from plivo_nb.sip.transaction import ServerTransaction
 
 _MAX_EARLY_DIALOGS = 20
 _MAX_REDIRECTIONS = 5
@@ -155,6 +156,18 @@ class OutgoingCall(Call):
     def dialog_of(self, request: Request) -> Dialog | None:
         """The answered dialog, or one of the early ones."""
         return self.dialog or self._early.get(request.from_.tag or "")
+
+    def receive_bye(self, request: Request, transaction: ServerTransaction, now: float) -> None:
+        """A BYE that overtook the answer: that phone is gone, and with the last one the call."""
+        if self.dialog is not None:
+            super().receive_bye(request, transaction, now)
+            return
+        self.core.respond(transaction, 200, now)
+        early = self._early.pop(request.from_.tag or "", None)
+        if early is not None:
+            self.core.dialogs.pop(early.id, None)
+        if not self._early:
+            self._fail(487, "Request Terminated", "remote", now)
 
     # ---- redirection
 

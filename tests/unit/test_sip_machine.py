@@ -23,6 +23,7 @@ from plivo_nb.sip.events import (
     NoAnswer,
     Rejected,
 )
+from plivo_nb.sip.message import Request
 from plivo_nb.sip.user_agent import Census, UserAgent
 
 FINAL = (CallFailed, Canceled, Ended, NoAnswer, Rejected)
@@ -34,9 +35,19 @@ class Phones(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.world = World("alice", "bob")
+        original = self.world.proxy._request
+        self.session_expires = ""
+
+        def with_timer(source: str, request: Request) -> list[tuple[str, str]]:
+            if self.session_expires and request.method == "INVITE":
+                request.headers.set("Session-Expires", self.session_expires)
+            return original(source, request)
+
+        self.world.proxy._request = with_timer  # type: ignore[method-assign]
         self.keys: dict[str, list[str]] = {"alice": [], "bob": []}
         self.finals: Counter[tuple[str, str]] = Counter()
         self.answered: set[tuple[str, str]] = set()
+        self.incoming: set[tuple[str, str]] = set()
         self.last = ""
         self.look()
 
@@ -47,6 +58,7 @@ class Phones(RuleBasedStateMachine):
                 if isinstance(event, IncomingCall):
                     assert event.call not in self.keys[name]
                     self.keys[name].append(event.call)
+                    self.incoming.add((name, event.call))
                 call = getattr(event, "call", None)
                 if call is None:
                     continue
@@ -55,14 +67,23 @@ class Phones(RuleBasedStateMachine):
                 if isinstance(event, Answered | Confirmed):
                     assert (name, call) not in self.answered
                     self.answered.add((name, call))
+                if isinstance(event, Ended) and (name, call) not in self.incoming:
+                    assert (name, call) in self.answered
                 if isinstance(event, CallFailed):
                     assert (name, call) not in self.answered
                 if isinstance(event, FINAL):
                     self.finals[name, call] += 1
 
     def pick(self, name: str, number: int) -> tuple[UserAgent, str]:
-        keys = self.keys[name][-6:] or ["none"]
-        return self.world.agents[name], keys[number % len(keys)]
+        """A live call, or now and then one that is over."""
+        agent = self.world.agents[name]
+        keys = [*agent.live_calls, *self.keys[name][-1:]] or ["none"]
+        return agent, keys[number % len(keys)]
+
+    def flow(self) -> None:
+        """Deliver everything, without time."""
+        self.world.run()
+        self.look()
 
     # ---- users
 
@@ -74,6 +95,33 @@ class Phones(RuleBasedStateMachine):
             "<sip:alice@phone.plivo.com>;q=0.2",
         ]
         self.keys[name].append(self.world.agents[name].invite(who, OFFER, [], self.world.now))
+
+    @rule(name=NAMES, who=st.sampled_from(["alice", "bob"]), answered=st.booleans())
+    def call(self, name: str, who: str, answered: bool) -> None:
+        """A call as it should be, up to the ringing or the answer, if the state of things allows it."""
+        self.invite(name, who)
+        self.flow()
+        for key in self.world.agents[who].live_calls:
+            self.world.agents[who].ring(key, self.world.now)
+            if answered:
+                self.world.agents[who].accept(key, ANSWER, self.world.now)
+        self.flow()
+
+    @rule(first=PICK, second=PICK, both=st.booleans())
+    def change(self, first: int, second: int, both: bool) -> None:
+        """A re-INVITE, or two at the same moment."""
+        for name, number in (("alice", first), ("bob", second))[: 1 + both]:
+            agent, key = self.pick(name, number)
+            agent.reinvite(key, OFFER, self.world.now)
+        self.flow()
+
+    @rule()
+    def agree(self) -> None:
+        """Every pending offer is answered."""
+        for agent in self.world.agents.values():
+            for key in agent.live_calls:
+                agent.accept_reinvite(key, ANSWER, self.world.now)
+        self.flow()
 
     @rule(name=NAMES, number=PICK, what=st.sampled_from(["ring", "ignore", "hangup", "reject"]))
     def decide(self, name: str, number: int, what: str) -> None:
@@ -135,11 +183,15 @@ class Phones(RuleBasedStateMachine):
     def overtake(self) -> None:
         self.world.wire.rotate(1)
 
-    @rule(mute=st.booleans(), record_route=st.booleans(), stale=st.booleans())
-    def turn_the_server(self, mute: bool, record_route: bool, stale: bool) -> None:
-        self.world.proxy.mute = mute
+    @rule(mute=st.integers(0, 5), record_route=st.booleans(), stale=st.booleans())
+    def turn_the_server(self, mute: int, record_route: bool, stale: bool) -> None:
+        self.world.proxy.mute = mute == 5
         self.world.proxy.record_route = record_route
         self.world.proxy.stale_once = stale
+
+    @rule(value=st.sampled_from(["", "90", "100;refresher=uas", "200;refresher=uac"]))
+    def ask_for_session_timers(self, value: str) -> None:
+        self.session_expires = value
 
     @rule(name=NAMES)
     def lose_the_socket(self, name: str) -> None:
