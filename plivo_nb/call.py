@@ -102,12 +102,12 @@ class Call:
     @property
     def levels_dbfs(self) -> tuple[float, float]:
         """Peak levels of the last 100 ms, heard and sent, in dBFS (-100 silence .. 0)."""
-        return self._session.levels
+        return self._session.media.levels
 
     @property
     def muted(self) -> bool:
         """True while the peer gets silence."""
-        return self._session.muted
+        return self._session.media.muted
 
     @property
     def samples(self) -> pd.DataFrame:
@@ -125,7 +125,7 @@ class Call:
 
     async def stats(self) -> dict[str, dict[str, Any]]:
         """The statistics now by W3C webrtc-stats ids, names and units; after the end the last ones."""
-        return await self._session.stats()
+        return await self._session.media.stats()
 
     # ------------------------------------------------------------ sound
 
@@ -155,7 +155,7 @@ class Call:
             self._owned.append(source)
         else:
             finished.set()
-        self._session.set_source(source)
+        self._session.media.set_source(source)
 
         async def played() -> None:
             self._session.over.add_done_callback(lambda _: finished.set())
@@ -166,7 +166,7 @@ class Call:
     def stop_playing(self) -> None:
         """Send silence from now on."""
         self._check_open("stop_playing")
-        self._session.set_source(Silence())
+        self._session.media.set_source(Silence())
 
     def record(self, path: str | os.PathLike[str]) -> Recorder:
         """Write what is heard to a WAV file, from now to the call's end.
@@ -188,19 +188,19 @@ class Call:
         """Give what is heard to `sink` too, from now on."""
         self._check_open("add_sink")
         self._sinks.append(sink)
-        self._session.set_sink(self._sinks[0] if len(self._sinks) == 1 else Tee(*self._sinks))
+        self._session.media.set_sink(self._sinks[0] if len(self._sinks) == 1 else Tee(*self._sinks))
 
     def remove_sink(self, sink: Sink) -> None:
         """Stop giving what is heard to `sink`."""
         self._sinks = [item for item in self._sinks if item is not sink]
-        self._session.set_sink(Tee(*self._sinks) if self._sinks else Null())
+        self._session.media.set_sink(Tee(*self._sinks) if self._sinks else Null())
 
     def echo(self, delay_s: float = 0.0) -> None:
         """Send back what is heard, `delay_s` seconds later. This is what the lab's echo robot does."""
         self._check_open("echo")
         loopback = Loopback(delay_s=delay_s)
         self.add_sink(loopback)
-        self._session.set_source(loopback)
+        self._session.media.set_source(loopback)
 
     # ------------------------------------------------------------ control
 

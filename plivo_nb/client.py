@@ -259,7 +259,7 @@ class Client:
             if isinstance(session, InvalidState):
                 return _refused(session), None
             call = self._call_of(session)
-            headers = list(session.extra_headers.items())
+            headers = list(session.identity.extra_headers.items())
             if self.options.client_region:
                 headers.append(("X-ClientRegion", self.options.client_region))
             return self._dial(session, call, headers), call
@@ -285,7 +285,7 @@ class Client:
         return None
 
     async def _dial(self, session: Session, call: Call, headers: list[tuple[str, str]]) -> Call:
-        await session.dial(session.dest, headers)
+        await session.dial(session.identity.dest, headers)
         self._switchboard.remember(session)
         return call
 
@@ -406,7 +406,7 @@ class Client:
     def get_peer_connection(self) -> dict[str, Any]:
         """{'status': 'success', 'pc': …} in a call, else {'status': 'called in wrong state', 'pc': None}."""
         session = self._switchboard.active
-        if session is None or session.media is None:
+        if session is None or not session.media.is_open:
             return {"status": "called in wrong state", "pc": None}
         return {"status": "success", "pc": PeerConnection(session)}
 

@@ -4,6 +4,8 @@
 - `account`: one registration with one server, and its reconnection.
 - `switchboard`: the rules of several calls of one account.
 - `session`: one call; joins its SIP dialog and its media session by a table of states.
+- `identity`: what a call is, and its snapshots. `digits`: DTMF as SIP INFO.
+- `media_link`: the kernel's side of a call's media session.
 - `causes`: from SIP codes and local reasons to the SDK's words.
 - `tracking`: mediaMetrics events and the statistics service. `statistics`: what that is told of a call.
 - `records`: what is kept of calls and samples, as frames. `log`: the bounded log.

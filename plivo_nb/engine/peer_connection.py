@@ -20,17 +20,17 @@ class PeerConnection:
     @property
     def iceConnectionState(self) -> str:
         """new, checking, connected, disconnected, failed or closed."""
-        return self._session.media_states["ice"]
+        return self._session.media.states["ice"]
 
     @property
     def iceGatheringState(self) -> str:
         """new or complete."""
-        return "new" if self._session.media_states["gathering"] == "new" else "complete"
+        return "new" if self._session.media.states["gathering"] == "new" else "complete"
 
     @property
     def connectionState(self) -> str:
         """new, connecting, connected, disconnected, failed or closed: the worst of ICE and DTLS."""
-        states = {self._session.media_states["ice"], self._session.media_states["dtls"]}
+        states = {self._session.media.states["ice"], self._session.media.states["dtls"]}
         states = {"connecting" if state == "checking" else state for state in states}
         if states == {"new", "connected"}:
             return "connecting"
@@ -48,7 +48,7 @@ class PeerConnection:
 
     async def getStats(self) -> dict[str, dict[str, Any]]:
         """W3C webrtc-stats by id: names and units as there (seconds, bytes, fractions 0..1)."""
-        return await self._session.stats()
+        return await self._session.media.stats()
 
     def __repr__(self) -> str:
         return f"<PeerConnection {self.connectionState}, ICE {self.iceConnectionState}>"

@@ -78,7 +78,7 @@ class CallStatistics:
         self._failed: set[str] = set()
         self._counting: asyncio.Task[None] | None = None
         session.watchers.append(self._watch)
-        session.listeners.append(self._report)
+        session.media.listeners.append(self._report)
         session.answered.add_done_callback(self._answered)
         session.over.add_done_callback(self._ended)
 
@@ -156,7 +156,7 @@ class CallStatistics:
             if not rows:
                 continue
             try:
-                stats = await self._session.stats()
+                stats = await self._session.media.stats()
             except (MediaError, PlaneDied):
                 return
             timings = self._session.timings

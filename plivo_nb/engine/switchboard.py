@@ -6,10 +6,13 @@ call and rejects the others that ring.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from plivo_nb.engine.session import DTMF_TYPE, Session
+from plivo_nb.engine import digits
+from plivo_nb.engine.identity import Identity
+from plivo_nb.engine.session import Session
 from plivo_nb.sip import events as sip
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("plivo_nb.switchboard")
 MAX_RINGING = 50
+_GOODBYE_S = 1.0
 
 
 class Switchboard:
@@ -88,7 +92,7 @@ class Switchboard:
     def outgoing(self, target: str, headers: Mapping[str, str]) -> Session:
         """A new call to `target`; the caller has checked that it is allowed now."""
         session = self._session("OUTGOING", self._account.uri, target, headers)
-        session.muted = self.muted
+        session.media.muted = self.muted
         return session
 
     def _session(self, direction: Direction, src: str, dest: str, headers: Mapping[str, str]) -> Session:
@@ -97,10 +101,7 @@ class Switchboard:
             self._config,
             self._account.drive,
             self._emit,
-            direction=direction,
-            src=src,
-            dest=dest,
-            extra_headers=headers,
+            identity=Identity(direction, src, dest, headers),
             on_sample=self._records.add_sample,
             on_over=self._over,
         )
@@ -119,7 +120,7 @@ class Switchboard:
         user = event.caller.partition("@")[0]
         session = self._session("INCOMING", user, self._account.uri, headers)
         session.offered(event)
-        info = session.info("ringing")
+        info = session.identity.info("ringing")
         self._emit("onIncomingCall", event.caller, dict(headers), info)
 
     async def answer(self, session: Session) -> None:
@@ -127,10 +128,12 @@ class Switchboard:
         active = self.active
         if active is not None:
             active.hangup()
+            await asyncio.wait([active.over], timeout=_GOODBYE_S)
+            active.abandon()
         for other in self.ringing:
             if other is not session:
                 other.reject()
-        session.muted = self.muted
+        session.media.muted = self.muted
         await session.answer()
         self.remember(session)
 
@@ -142,7 +145,7 @@ class Switchboard:
     def _over(self, session: Session) -> None:
         if session in self.sessions:
             self.sessions.remove(session)
-        if session.active or session is self.last or session.direction == "OUTGOING":
+        if session is self.last or session.direction == "OUTGOING":
             self.muted = False
         self._records.add_call(session)
 
@@ -188,17 +191,11 @@ class Switchboard:
                 self._info(content_type, body)
 
     def _info(self, content_type: str, body: bytes) -> None:
-        if content_type.partition(";")[0].strip().lower() != DTMF_TYPE:
-            return
-        lines = (line.partition("=") for line in body.decode("ascii", "replace").splitlines())
-        fields = {name.strip(): value.strip() for name, _, value in lines}
-        tone = fields.get("Signal", "")[:1]
-        duration = fields.get("Duration", "100")
-        if tone:
+        digit = digits.read(content_type, body)
+        if digit is not None:
+            tone, duration_ms = digit
             self._log.add("digit received", tone)
-            self._emit(
-                "onDtmfReceived", {"tone": tone, "duration": int(duration) if duration.isdigit() else 100}
-            )
+            self._emit("onDtmfReceived", {"tone": tone, "duration": duration_ms})
 
     def on_restored(self) -> None:
         """A lost socket is back: calls go on, and those whose media is gone too are put right."""

@@ -131,7 +131,7 @@ class CallMetrics:
         self._early: list[tuple[int, Event]] = []
         self._gathering: asyncio.TimerHandle | None = None
         session.watchers.append(self._watch)
-        session.listeners.append(self._report)
+        session.media.listeners.append(self._report)
         session.over.add_done_callback(self._ended)
 
     def _watch(self, what: str) -> None:
@@ -149,7 +149,7 @@ class CallMetrics:
 
     def _gathering_is_slow(self) -> None:
         self._gathering = None
-        if self._session.media_states["gathering"] == "new":
+        if self._session.media.states["gathering"] == "new":
             self._tell(self._judge.state("gathering", "timeout"))
 
     def _report(self, report: wire.Report) -> None:
@@ -161,7 +161,7 @@ class CallMetrics:
                 self._tell(self._judge.state(what, state))
 
     def _silent_by_choice(self) -> bool:
-        source = self._session.source
+        source = self._session.media.source
         return isinstance(source, Silence) or (source is None and self._options.sound == "none")
 
     def _tell(self, events: list[Event]) -> None:

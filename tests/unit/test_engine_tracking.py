@@ -14,6 +14,7 @@ import pytest
 
 from plivo_nb import InvalidOption, Silence
 from plivo_nb.engine.engine import Engine
+from plivo_nb.engine.identity import Identity
 from plivo_nb.engine.records import Records
 from plivo_nb.engine.session import Session
 from plivo_nb.engine.tracking import Tracking
@@ -55,10 +56,7 @@ class House:
             wire.SessionConfig(),
             lambda action: None,
             self.emit,
-            direction="OUTGOING",
-            src="sip:alice@phone.plivo.com",
-            dest="bob",
-            extra_headers={},
+            identity=Identity("OUTGOING", "sip:alice@phone.plivo.com", "bob", {}),
             on_sample=lambda session, row: None,
             on_over=lambda session: None,
         )
@@ -92,7 +90,7 @@ async def houses() -> AsyncIterator[Callable[..., House]]:
 def dialled(session: Session) -> Session:
     """As `Session.dial` leaves it once the INVITE is out, without media."""
     session._advance("dial")
-    session.key = "call-id-1"
+    session.identity.key = "call-id-1"
     session._advance("invite sent")
     return session
 
@@ -116,7 +114,7 @@ def row(at: float, **values: float | str | bool) -> SampleRow:
 
 
 def state(session: Session, what: str, state: str, detail: str = "") -> None:
-    session._report(wire.SessionState(1, what, state, session.over.get_loop().time(), detail))
+    session.media._report(wire.SessionState(1, what, state, session.over.get_loop().time(), detail))
 
 
 # ---------------------------------------------------------------- mediaMetrics
@@ -126,12 +124,12 @@ async def test_samples_are_judged_from_the_answer_on_and_kept_as_a_frame(houses)
     house = houses()
     session = house.call()
     for _ in range(5):
-        session._report(wire.Sample(1, row(0.0, jitter_in_ms=90.0)))
+        session.media._report(wire.Sample(1, row(0.0, jitter_in_ms=90.0)))
     assert house.told == [], "not answered yet"
     await answered(session)
     now = house.engine.loop.time()
     for second in range(1, 4):
-        session._report(wire.Sample(1, row(now + second, jitter_in_ms=90.0)))
+        session.media._report(wire.Sample(1, row(now + second, jitter_in_ms=90.0)))
     (event,) = house.told
     assert (event["type"], event["stream"], event["value"]) == ("high_jitter", "remote", 90.0)
     frame = house.records.media_metrics()
@@ -146,7 +144,7 @@ async def test_what_is_told_before_the_call_has_an_id_is_kept_under_the_id_it_ge
     state(session, "gathering", "timeout")
     assert [event["type"] for event in house.told] == ["ice_timeout"]
     assert house.records.media_metrics().empty
-    session.key = "call-id-1"
+    session.identity.key = "call-id-1"
     session._advance("invite sent")
     rings(session)
     session.hangup()
@@ -184,10 +182,10 @@ async def test_a_microphone_is_missed_unless_silence_was_chosen(
 ) -> None:
     house = House(**options)
     session = await answered(house.call())
-    session.source = source
+    session.media.source = source
     now = house.engine.loop.time()
     for second in range(1, 6):
-        session._report(wire.Sample(1, row(now + second, source_bytes=0.0)))
+        session.media._report(wire.Sample(1, row(now + second, source_bytes=0.0)))
     assert [event["type"] for event in house.told] == ["no_microphone_access"] * raised
 
 
@@ -215,7 +213,7 @@ async def test_own_rules_are_applied_and_wrong_ones_are_refused(
     house = houses(rules=[own])
     session = await answered(house.call())
     for second in range(3):
-        session._report(wire.Sample(1, row(float(second), rtt_ms=500.0)))
+        session.media._report(wire.Sample(1, row(float(second), rtt_ms=500.0)))
     assert [event["type"] for event in house.told] == ["slow"]
     assert houses(rules=[7]).tracking._rules is V2_1
     assert "rules" in caplog.text
@@ -228,7 +226,7 @@ async def test_the_published_packages_rules_are_a_choice(houses) -> None:
     session = await answered(house.call())
     now = house.engine.loop.time()
     for second in range(1, 11):
-        session._report(wire.Sample(1, row(now + second, packets_in=45.0, packets_lost_in=5.0)))
+        session.media._report(wire.Sample(1, row(now + second, packets_in=45.0, packets_lost_in=5.0)))
     (event,) = house.told
     assert (event["type"], event["desc"], event["value"]) == (
         "high_packetloss",
@@ -240,7 +238,7 @@ async def test_the_published_packages_rules_are_a_choice(houses) -> None:
 async def test_without_tracking_a_call_is_not_watched(houses) -> None:
     house = houses(enableTracking=False)
     session = house.call()
-    assert (session.watchers, session.listeners) == ([], [])
+    assert (session.watchers, session.media.listeners) == ([], [])
     assert house.tracking.service is None
 
 
@@ -299,8 +297,8 @@ async def test_a_failure_of_the_media_is_told_once_with_its_sentence(
     house = logged_in(houses())
     session = dialled(house.call())
     state(session, "ice", "checking")
-    session._report(report)
-    session._report(report)
+    session.media._report(report)
+    session.media._report(report)
     await asyncio.sleep(0)
     assert session.phase == "over"
     assert kinds(house)[0] == kind

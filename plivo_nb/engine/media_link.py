@@ -1,0 +1,169 @@
+"""The kernel's side of one call's media session: commands down to the plane, states and numbers up."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Literal
+
+from plivo_nb.errors import MediaError, PlaneDied
+from plivo_nb.plane import wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from plivo_nb.engine.engine import Engine
+    from plivo_nb.media.sinks import Sink
+    from plivo_nb.media.sources import Source
+
+_logger = logging.getLogger("plivo_nb.media_link")
+
+
+class MediaLink:
+    """One media session of the plane, seen from the kernel. What is set before it opens holds from then on.
+
+    Args:
+        engine: whose plane carries it.
+        config: how to set it up.
+        on_report: gets every report of the session, after this link took note of it.
+
+    Attributes:
+        states: the last word on gathering, ice, dtls and rtp, as `wire.SessionState` tells them.
+        was: the word before it.
+        levels: peak levels of the last 100 ms, heard and sent, dBFS (-100 silence .. 0).
+        listeners: further functions that get every report.
+        final_stats: W3C webrtc-stats by id, as they were when the session closed; else None.
+    """
+
+    def __init__(
+        self, engine: Engine, config: wire.SessionConfig, on_report: Callable[[wire.Report], None]
+    ) -> None:
+        self._engine = engine
+        self._config = config
+        self._on_report = on_report
+        self._id: int | None = None
+        self._closed = False
+        self._remote_set = False
+        self.states: dict[str, str] = {"gathering": "new", "ice": "new", "dtls": "new", "rtp": "new"}
+        self.was = dict(self.states)
+        self.levels: tuple[float, float] = (-100.0, -100.0)
+        self.listeners: list[Callable[[wire.Report], None]] = []
+        self.final_stats: dict[str, Any] | None = None
+        self.muted = False
+        self.source: Source | None = None
+        self.sink: Sink | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """True from `open` to `close`."""
+        return self._id is not None and not self._closed
+
+    # ------------------------------------------------------------ lifetime
+
+    async def open(self) -> None:
+        """Make the session in the plane.
+
+        Raises:
+            MediaError, PlaneDied: it cannot be made.
+        """
+        self._id = self._engine.new_id()
+        self._engine.route_session(self._id, self._report)
+        opened = self._engine.post(wire.OpenSession, session=self._id, config=self._config)
+        if self.muted:
+            self._tell(wire.SetMuted, muted=True)
+        if self.source is not None:
+            self._tell(wire.SetSource, source=self.source)
+        if self.sink is not None:
+            self._tell(wire.SetSink, sink=self.sink)
+        await opened
+
+    async def close(self) -> None:
+        """End the session and keep its last statistics; harmless when there is none."""
+        if not self.is_open:
+            return
+        self._closed = True
+        try:
+            self.final_stats = await self._engine.ask(wire.CloseSession, session=self._id)
+        except (MediaError, PlaneDied) as error:
+            _logger.debug("The media session was gone already: %s", error)
+        assert self._id is not None
+        self._engine.route_session(self._id, None)
+
+    # ------------------------------------------------------------ offer and answer (RFC 3264)
+
+    async def create_offer(self, *, ice_restart: bool = False) -> bytes:
+        """The SDP offer, as the body of a SIP message."""
+        return await self._sdp(wire.CreateOffer, ice_restart=ice_restart)
+
+    async def create_answer(self) -> bytes:
+        """The SDP answer to the remote offer applied before."""
+        return await self._sdp(wire.CreateAnswer)
+
+    async def _sdp(self, command: Callable[..., wire.Command], **values: Any) -> bytes:
+        text: str = await self._engine.ask(command, session=self._id, **values)
+        return text.encode()
+
+    async def apply(self, kind: Literal["offer", "answer", "pranswer"], body: bytes) -> None:
+        """Apply the other side's SDP.
+
+        Raises:
+            MediaError: it cannot be used (its `.code` is IncompatibleSDP, mostly).
+        """
+        text = body.decode("utf-8", "replace")
+        if not text.strip() and kind == "answer" and self._remote_set:
+            return  # the SDP came with the 18x already (RFC 3261 section 13.2.1)
+        await self._engine.ask(wire.SetRemote, session=self._id, type=kind, sdp=text)
+        self._remote_set = True
+
+    # ------------------------------------------------------------ sound
+
+    def set_muted(self, muted: bool) -> None:
+        """Silence to the peer, or not."""
+        self.muted = muted
+        self._tell(wire.SetMuted, muted=muted)
+
+    def set_source(self, source: Source) -> None:
+        """What the peer hears from now on."""
+        self.source = source
+        self._tell(wire.SetSource, source=source)
+
+    def set_sink(self, sink: Sink) -> None:
+        """Where what we hear goes from now on."""
+        self.sink = sink
+        self._tell(wire.SetSink, sink=sink)
+
+    async def send_digits(self, digits: str) -> bool:
+        """Send DTMF as RFC 4733; False where the other side did not offer it.
+
+        Raises:
+            MediaError: the media session is gone.
+        """
+        try:
+            await self._engine.ask(wire.SendDtmf, session=self._id, digits=digits)
+        except MediaError as error:
+            if error.code != "NotNegotiated":
+                raise
+            return False
+        return True
+
+    def _tell(self, command: Callable[..., wire.Command], **values: Any) -> None:
+        if self.is_open:
+            self._engine.post(command, session=self._id, **values)
+
+    # ------------------------------------------------------------ what comes up
+
+    async def stats(self) -> dict[str, dict[str, Any]]:
+        """W3C webrtc-stats by id; after the session the last ones, before it none."""
+        if not self.is_open:
+            return self.final_stats or {}
+        report: dict[str, dict[str, Any]] = await self._engine.ask(wire.GetStats, session=self._id)
+        return report
+
+    def _report(self, report: wire.Report) -> None:
+        match report:
+            case wire.SessionState(what=what, state=state):
+                self.was[what], self.states[what] = self.states[what], state
+            case wire.Level(in_dbfs=heard, out_dbfs=sent):
+                self.levels = (heard, sent)
+        self._on_report(report)
+        for listener in list(self.listeners):
+            listener(report)
