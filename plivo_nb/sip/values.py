@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import urllib.parse
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from sipmessage import URI, CSeq, Parameters
 
@@ -184,15 +185,16 @@ def check_request_uri(text: str) -> str:
 class NameAddr:
     """An address with display name and field parameters: From, To, Contact, Route (RFC 3261 20.10).
 
-    `uri` is the text as received; parameter names are in lower case.
+    `uri` is the text as received; parameter names are in lower case. Values are shared: never change one.
     """
 
     uri: str
     display_name: str = ""
     parameters: dict[str, str | None] = field(default_factory=dict)
 
-    @classmethod
-    def parse(cls, value: str) -> NameAddr:
+    @staticmethod
+    @lru_cache(maxsize=512)  # From, To and Contact come again and again in a dialog
+    def parse(value: str) -> NameAddr:
         """Read one address (not a list).
 
         Raises:
@@ -213,14 +215,14 @@ class NameAddr:
                 uri = uri.rstrip()
                 if "?" in uri or "," in uri:
                     raise ValueError("A URI with a question mark or a comma needs angle brackets here.")
-                return cls(check_uri(uri), "", parse_parameters(semicolon + rest))
+                return NameAddr(check_uri(uri), "", parse_parameters(semicolon + rest))
             name, rest = value[:start].strip(), value[start:]
             if _TOKEN_WORDS.fullmatch(name) is None:
                 raise ValueError("A display name with other characters than a token's needs quotes.")
         uri, bracket, rest = rest[1:].partition(">")
         if not bracket:
             raise ValueError("An angle bracket is never closed.")
-        return cls(check_uri(uri), name, parse_parameters(rest) if rest else {})
+        return NameAddr(check_uri(uri), name, parse_parameters(rest) if rest else {})
 
     @property
     def tag(self) -> str | None:
@@ -241,8 +243,9 @@ class Via:
     port: int | None = None
     parameters: dict[str, str | None] = field(default_factory=dict)
 
-    @classmethod
-    def parse(cls, value: str) -> Via:
+    @staticmethod
+    @lru_cache(maxsize=512)
+    def parse(value: str) -> Via:
         """Read one value (not a list).
 
         Raises:
@@ -252,7 +255,7 @@ class Via:
         if match is None:
             raise ValueError(f"{value[:80]!r} is not a Via of SIP/2.0.")
         port = match["port"]
-        return cls(
+        return Via(
             match["transport"],
             match["host"],
             int(port) if port else None,
@@ -274,6 +277,7 @@ class Via:
         return f"SIP/2.0/{self.transport} {self.host}{port}{format_parameters(self.parameters)}"
 
 
+@lru_cache(maxsize=512)
 def parse_cseq(value: str) -> CSeq:
     """Read a CSeq value; the number must be below 2**31 (RFC 3261 section 8.1.1.5).
 
