@@ -50,6 +50,10 @@ def expected_uuid(call_id: str) -> str:
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
+def _binary() -> str | None:
+    return shutil.which("kamailio") or shutil.which("kamailio", path="/usr/sbin:/usr/local/sbin")
+
+
 class Kamailio:
     """One Kamailio process.
 
@@ -76,15 +80,14 @@ class Kamailio:
 
     def start(self) -> None:
         """Start the process and wait until it answers."""
-        binary = shutil.which("kamailio") or shutil.which("kamailio", path="/usr/sbin:/usr/local/sbin")
-        if binary is None:
+        if _binary() is None:
             raise KamailioMissing(
                 "Kamailio is not installed, so nothing proves the SIP core against a real server here. "
                 "Install the Debian packages named in tests/apt.txt."
             )
         for attempt in range(3):  # a free port may be taken by another before Kamailio binds it
             self.ports = dict(zip(FLAVOURS, free_ports(len(FLAVOURS)), strict=True))
-            self._launch(binary)
+            self._launch()
             if self._wait_until_up():
                 return
             self.stop()
@@ -106,7 +109,7 @@ class Kamailio:
         """Kill the process and start it again on the same ports, with nothing in its memory."""
         assert self._process is not None
         self._kill(self._process)
-        self._launch(str(self._process.args[0]))  # type: ignore[index]
+        self._launch()
         if not self._wait_until_up():
             raise AssertionError(f"Kamailio did not start again: {self.log[-3000:]}")
 
@@ -176,9 +179,11 @@ class Kamailio:
         os.killpg(process.pid, signal.SIGKILL)  # the workers too: they hold the sockets
         process.wait()
 
-    def _launch(self, binary: str) -> None:
+    def _launch(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
-        arguments = [binary, "-DD", "-E", "-m", "16", "-M", "4", "-f", str(CONFIGURATION)]
+        guard = shutil.which("setpriv")  # of util-linux: ends it with us, should we be killed
+        arguments = [guard, "--pdeathsig", "TERM"] if guard else []
+        arguments += [str(_binary()), "-DD", "-E", "-m", "16", "-M", "4", "-f", str(CONFIGURATION)]
         arguments += ["-Y", str(self._directory), "-P", str(self._directory / "kamailio.pid")]
         for flavour, port in self.ports.items():
             arguments += ["-l", f"tcp:127.0.0.1:{port}", "-A", f"{flavour.upper()}_PORT={port}"]
