@@ -62,7 +62,7 @@ class CallReceived(Call):
                 sender.uri,
                 sender.display_name,
                 request.to.uri,
-                request.headers.items(),
+                request.shown_headers,
                 request.body,
                 request.x_call_uuid,
             )

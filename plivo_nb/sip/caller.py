@@ -113,7 +113,7 @@ class OutgoingCall(Call):
                 response.status,
                 response.reason,
                 response.body,
-                response.headers.items(),
+                response.shown_headers,
                 self._x_call_uuid,
             )
         )
@@ -144,7 +144,7 @@ class OutgoingCall(Call):
         self.core.dialogs[dialog.id] = self
         self.session.move(Move.RECEIVE_ANSWER, response.body)
         self.session_timer.restart(session_timer.terms_answered(response), now)
-        self.core.emit(Answered(self.key, response.body, response.headers.items(), self._x_call_uuid))
+        self.core.emit(Answered(self.key, response.body, response.shown_headers, self._x_call_uuid))
 
     def on_no_response(self, timed_out: bool, now: float) -> None:
         """Nobody answered the INVITE, or the transport was lost before anybody did."""
@@ -221,7 +221,7 @@ class OutgoingCall(Call):
             return
         self._exchange.may_retry = False
         self.close(now)
-        headers = [] if response is None else response.headers.items()
+        headers = [] if response is None else response.shown_headers
         why = None if response is None else response.reason_header
         self.core.emit(CallFailed(self.key, code, reason, headers, why, originator, self._x_call_uuid))
         if self._proceeding and response is None:

@@ -53,6 +53,12 @@ _SINGLE = frozenset(
         "to",
     )
 )
+_AUTHENTICATION = frozenset(
+    (
+        *("authorization", "www-authenticate", "authentication-info"),
+        *("proxy-authorization", "proxy-authenticate", "proxy-authentication-info"),
+    )
+)
 _NEEDED = ("via", "from", "to", "call-id", "cseq")
 _ADDRESSES = ("contact", "route", "record-route")
 _FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
@@ -139,6 +145,11 @@ class _Message:
     def contacts(self) -> list[NameAddr]:
         """The Contact addresses; a `Contact: *` has the URI ``*``."""
         return self.addresses("Contact")
+
+    @property
+    def shown_headers(self) -> list[tuple[str, str]]:
+        """All fields as received, but those of authentication: what an event may show."""
+        return [(name, value) for key, name, value in self.headers._fields if key not in _AUTHENTICATION]
 
     @property
     def content_type(self) -> str:

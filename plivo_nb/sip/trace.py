@@ -40,7 +40,7 @@ def mask(text: str) -> str:
 
 def _mask_line(match: re.Match[str]) -> str:
     line = match[0]
-    if re.search(r":\s*digest\b", line, re.IGNORECASE):
+    if re.search(r"^[^:]*-info|:\s*digest\b", line, re.IGNORECASE):
         return _SECRET.sub(rf'\1\2"{MASK}"', line)
     return _OTHER_SCHEME.sub(rf"\1\2 {MASK}", line)
 
@@ -106,10 +106,12 @@ class Trace:
             them: name of the right side.
         """
         records = [record for record in self._records if call is None or record.call == call]
-        lines = [f"{'':>9} {us}{them:>{width + 1 - len(us) + 1}}"]
+        lines = [f"{'':10}{us}{them:>{width + 2 - len(us)}}"]
         first = records[0].time if records else 0.0
         for record in records:
-            label = f" {record.start} ({record.cseq}) " if record.start[:1].isdigit() else f" {record.start} "
+            label = f" {record.start} "
+            if label[1].isdigit() and len(label) + len(record.cseq) < width - 6:
+                label += f"({record.cseq}) "  # which request a response answers
             label = label[: width - 2]
             arrow = f"{label:-^{width - 1}}>" if record.direction == "out" else f"<{label:-^{width - 1}}"
             lines.append(f"{record.time - first:9.3f} |{arrow}|")

@@ -1,6 +1,7 @@
 """Calls a minute through the SIP core on one core, without I/O: `python tests/bench/sip_calls.py [calls]`.
 
-A call is all that both phones and the proxy between them do: INVITE, 407, INVITE, 100, 180, 200, ACK, an INFO, BYE.
+A call is all that both phones do: INVITE, 407, INVITE, 100, 180, 200, ACK, an INFO and its 200, BYE and its
+200. The proxy between them is not counted.
 """
 
 from __future__ import annotations
