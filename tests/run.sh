@@ -54,6 +54,6 @@ say "browser tests"
 pytest tests/browser -q
 
 say "notebooks"
-pytest --nbval --nbval-current-env --nbval-cell-timeout 60 -p no:asyncio -q notebooks
+pytest --nbval --nbval-current-env --nbval-cell-timeout 60 -q notebooks
 
 say "all passed"
