@@ -1,9 +1,13 @@
 """Registration: keeping the server's knowledge of where we are (RFC 3261 section 10, RFC 5626).
 
-    off           --register-->    registering registering   --2xx-->         registered, until its refresh
-    is due    --3xx-6xx--> off: RegistrationFailed registered    --due-->         refreshing (the binding
-    still holds) refreshing    --2xx-->         registered      --5xx, 408, nothing--> again after a pause;
-    failed when it ran out any           --unregister-->  leaving --any answer--> off: Unregistered
+    off         --register-->              registering
+    registering --2xx-->                   registered, until its refresh is due
+                --3xx-6xx-->               off: RegistrationFailed
+    registered  --due-->                   refreshing (the binding still holds)
+    refreshing  --2xx-->                   registered
+                --5xx, 408, nothing-->     again after a pause; failed when the binding ran out
+    any         --unregister-->            leaving
+    leaving     --any answer-->            off: Unregistered
 
 A lost socket takes the binding's way away, so a new one means to register again at once.
 """
