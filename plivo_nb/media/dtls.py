@@ -72,6 +72,8 @@ class DtlsSrtp(RTCDtlsTransport):
         self._on_state = on_state
         self._certificate = certificate
         self._reason = ""
+        #: Whether packets can be protected.
+        self.connected = False
         first = certificate.getFingerprints()[0]
         self.fingerprint = (first.algorithm, first.value)
 
@@ -85,11 +87,6 @@ class DtlsSrtp(RTCDtlsTransport):
     def role(self) -> str:
         """client, server, or unknown before the handshake (W3C RTCDtlsRole)."""
         return "unknown" if self._role == "auto" else self._role
-
-    @property
-    def connected(self) -> bool:
-        """Whether packets can be protected."""
-        return self._state is State.CONNECTED
 
     async def handshake(
         self, fingerprints: Sequence[tuple[str, str]], client: bool, timeout_s: float
@@ -162,6 +159,7 @@ class DtlsSrtp(RTCDtlsTransport):
         super()._set_state(state)
         if state is before:
             return
+        self.connected = state is State.CONNECTED
         detail = ""
         if state is State.FAILED:
             detail = self._reason or "The DTLS handshake with the other side failed."

@@ -96,6 +96,11 @@ class Transport:
         return self._dtls.state
 
     @property
+    def connected(self) -> bool:
+        """Whether packets can go out: the DTLS association stands."""
+        return self._dtls.connected
+
+    @property
     def fingerprint(self) -> tuple[str, str]:
         """(hash name, value) of our certificate."""
         return self._dtls.fingerprint

@@ -185,7 +185,7 @@ class MediaSession:
         if self._ticks % _POLL_TICKS == 0:
             self.transport.poll(now)
             self._watch_media(now)
-        if self.transport.dtls_state != "connected":
+        if not self.transport.connected:
             return
         for packet in self.stream.tick(now):
             if self.transport.send(packet) and not self._sending and packet[1] & 0x7F not in range(64, 96):
@@ -202,7 +202,7 @@ class MediaSession:
 
     def skip(self, ticks: int) -> None:
         """After a stall: RTP time goes on over so many ticks, nothing is sent for them."""
-        if self.transport.dtls_state == "connected":
+        if self.transport.connected:
             self.stream.skip(ticks)
 
     def _rtp(self, data: bytes, now: float) -> None:
