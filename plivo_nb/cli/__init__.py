@@ -111,11 +111,16 @@ def _lab(
         int, typer.Option(min=0, max=65535, help="Of the WebSocket on 127.0.0.1; 0: a free one.")
     ] = 0,
     seed: Annotated[int, typer.Option(help="Of everything random in the lab's network.")] = 1,
+    accounts: Annotated[int, typer.Option(min=1, max=1000, help="How many users.")] = 3,
+    scenario: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|CSV", help="Of the network, over and over: commute, 3g, satellite, ..."),
+    ] = None,
 ) -> None:
     """Run the embedded Plivo until Ctrl-C: accounts to log in with, robots to call."""
     from plivo_nb.cli.lab import run
 
-    _run(run(port, seed, Console()))
+    _run(run(port, seed, Console(), accounts, scenario))
 
 
 @app.command("check")
