@@ -36,8 +36,9 @@ CHROMIUM_ARGUMENTS = [
 SECONDS = 1000  # Playwright counts in milliseconds
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def browser() -> Iterator[Browser]:
+    """Chromium, for one test: Playwright's loop must be gone when another file's asynchronous tests come."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
         yield browser
