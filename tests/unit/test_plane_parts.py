@@ -9,6 +9,7 @@ import threading
 import time
 from typing import Any
 
+import numpy as np
 import pytest
 
 from plivo_nb.errors import PlaneDied
@@ -228,5 +229,5 @@ async def test_after_a_stall_the_late_ticks_are_skipped() -> None:
     session, elapsed = await ticking(0.5)
     assert session.skipped == pytest.approx(24, abs=3)
     assert len(session.ticks) + session.skipped == pytest.approx(elapsed / TICK_S, abs=2)
-    burst = [t for t in session.ticks if 0 <= t - session.ticks[0] - 0.8 < TICK_S]
-    assert len(burst) <= 3
+    ticks = np.array(session.ticks)
+    assert max(np.sum((ticks >= t) & (ticks < t + TICK_S)) for t in ticks) <= 3
