@@ -87,6 +87,7 @@ class MediaSession:
         self._ticks = 0
         self._sending = False
         self._last_media_at: float | None = None
+        self._expected_since: float | None = None  # nothing came since then: it is one-way audio
         self._media_missing = False
         self._dtmf_waiting: list[asyncio.Future[None]] = []
 
@@ -169,6 +170,8 @@ class MediaSession:
         direction: sdp.Direction,
     ) -> None:
         """Set the stream up: we send the first format of theirs, and take any of those we named."""
+        if "recv" in direction and not self._receives and self._last_media_at is not None:
+            self._last_media_at = time.monotonic()  # what was silent on purpose is given time
         self._receives = "recv" in direction
         self.stream.configure(
             _codec(send[0]),
@@ -187,6 +190,8 @@ class MediaSession:
             self._watch_media(now)
         if not self.transport.connected:
             return
+        if self._expected_since is None:
+            self._expected_since = now
         for packet in self.stream.tick(now):
             if self.transport.send(packet) and not self._sending and packet[1] & 0x7F not in range(64, 96):
                 self._sending = True
@@ -230,7 +235,7 @@ class MediaSession:
             self._tell("rtp", "resumed", at=now)
 
     def _watch_media(self, now: float) -> None:
-        last = self._last_media_at
+        last = self._expected_since if self._last_media_at is None else self._last_media_at
         if last is None or self._media_missing or not self._receives or now - last < RTP_TIMEOUT_S:
             return
         self._media_missing = True

@@ -462,3 +462,11 @@ def test_a_peer_that_vanishes_is_an_rtp_timeout(kernel: Kernel, monkeypatch: pyt
     assert "No sound" in kernel.until(1, "rtp", "timeout", within_s=3).detail
     gone.tick = tick  # type: ignore[method-assign]
     kernel.until(1, "rtp", "resumed", within_s=3)
+
+
+def test_a_peer_that_never_sends_is_an_rtp_timeout(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("plivo_nb.plane.media_session.RTP_TIMEOUT_S", 0.6)
+    monkeypatch.setattr("plivo_nb.media.audio_stream.AudioStream.tick", lambda stream, now: [])
+    kernel.call(1, 2)
+    kernel.until(1, "rtp", "timeout", within_s=3)
+    assert not [s for s in kernel.of(wire.SessionState, 1) if s.state == "first-received"]
