@@ -1,14 +1,15 @@
-"""A SIP user agent without sockets, clock or threads (RFC 3261 over a WebSocket, RFC 7118). Read it in this
-order:
+"""A SIP user agent without sockets, clock or threads (RFC 3261 over a WebSocket, RFC 7118).
 
-values, headers, message    what is on the wire, and the only door for it
-digest                      proving a password, both sides
-timers, transaction         a request and its responses: figures 5 to 8 as tables
-dialog, offer_answer        what two phones remember of each other; whose turn it is to describe the session
-core, exchange              what all parts share; a request until its last response, challenges answered
-registration                keeping the server's knowledge of where we are
-caller, callee, acceptance  a call until its answer, from each side
-call, reinvite              the answered call; session_timer: how it notices that the other side is gone
-dispatch, user_agent        where a request goes; the surface: messages and time in, messages and events out
-events, trace               what the user is told; every message, its secrets masked
+Read it in this order:
+
+    values, headers, message    what is on the wire, and the only door for it
+    digest                      proving a password, both sides
+    timers, transaction         a request and its responses: figures 5 to 8 as tables
+    dialog, offer_answer        what two phones remember of each other; whose turn it is to offer
+    core, exchange              what all parts share; a request until its last response, challenges answered
+    registration                keeping the server's knowledge of where we are
+    caller, callee, acceptance  a call until its answer, from each side
+    call, reinvite              the answered call; session_timer: how it notices that the other side is gone
+    dispatch, user_agent        where a request goes; the surface: messages, time in, messages, events out
+    events, trace               what the user is told; every message, its secrets masked
 """

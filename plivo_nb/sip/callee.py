@@ -1,10 +1,12 @@
 """An incoming call until its ACK: the callee's side of INVITE (RFC 3261 sections 9.2, 13.3).
 
-proceeding   INVITE received, 100 sent
-             ring, progress: 180, 183        accept: 200, repeated until the ACK
-             reject: 3xx-6xx                 CANCEL, or a BYE in the early dialog: 487
-             nobody decides for 60 seconds: 408
-accepted     ACK: Confirmed                  no ACK for 32 seconds: BYE
+ringing      --ring, progress-->           ringing: 180, 183
+             --accept-->                   accepted: 200, repeated until the ACK
+             --reject-->                   over: 3xx-6xx, Rejected
+             --CANCEL, BYE-->              over: 487, Canceled
+             --60 s-->                     over: 408, NoAnswer
+accepted     --ACK-->                      confirmed
+             --32 s without ACK-->         over: BYE, Ended
 """
 
 from __future__ import annotations

@@ -1,10 +1,13 @@
 """An outgoing call until its answer: the caller's side of INVITE (RFC 3261 sections 9.1, 13.2 and 8.1.3.4).
 
-    calling      INVITE sent        --1xx--> proceeding proceeding                      --2xx--> answered:
-    the dialog of this answer is the call's either       3xx: the next target; other failures, time-out,
-    lost transport: CallFailed either       hang-up: CallFailed(487) at once; behind the user's back CANCEL
-    as soon as a 1xx has come, and
-                 ACK + BYE where a 2xx crossed it
+    calling      --1xx-->                      proceeding
+    proceeding   --18x-->                      proceeding: Progress, and an early dialog for each To tag
+    both         --2xx-->                      answered: its dialog is the call's
+                 --3xx-->                      calling: the next target
+                 --4xx-6xx, 32 s, lost-->      over: CallFailed
+                 --hang-up-->                  over: CallFailed(487) at once
+    over         --1xx-->                      CANCEL, once
+                 --2xx-->                      ACK and BYE: it crossed the CANCEL
 
 A forking proxy lets several phones ring: each 18x with a new To tag is an early dialog. The first 2xx wins;
 what else answers gets ACK and BYE.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from plivo_nb.sip.message import Request, Response
-from plivo_nb.sip.values import NameAddr, parse_uri
+from plivo_nb.sip.values import NameAddr
 
 if TYPE_CHECKING:
     from sipmessage import CSeq
+
+_LOOSE = re.compile(r";lr(?:[;=?]|$)", re.IGNORECASE)
 
 DialogId = tuple[str, str, str]  # Call-ID, local tag, remote tag
 
@@ -102,13 +105,13 @@ class Dialog:
         uri, route = self.target, self.route
         if route:
             first = NameAddr.parse(route[0]).uri
-            if "lr" not in parse_uri(first).parameters:
+            if _LOOSE.search(first) is None:
                 uri, route = first, [*route[1:], f"<{self.target}>"]
         request = Request(method, uri)
         for value in route:
-            request.headers.add("Route", value)
-        request.headers.add("To", self.remote)
-        request.headers.add("From", self.local)
-        request.headers.add("Call-ID", self.call_id)
+            request.headers.echo("Route", value)
+        request.headers.echo("To", self.remote)
+        request.headers.echo("From", self.local)
+        request.headers.echo("Call-ID", self.call_id)
         request.headers.add("CSeq", f"{sequence} {method}")
         return request

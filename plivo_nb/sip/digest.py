@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from plivo_nb.sip.headers import FORBIDDEN
 from plivo_nb.sip.values import quote, unquote
 
 _PARAMETER = re.compile(
@@ -86,6 +87,8 @@ class Challenge:
         parameters = parse_digest(value)
         if "realm" not in parameters or "nonce" not in parameters:
             raise ValueError("A Digest challenge needs a realm and a nonce.")
+        if any(FORBIDDEN.search(value) for value in parameters.values()):
+            raise ValueError("A Digest challenge has a control character in it.")
         return cls(
             realm=parameters["realm"],
             nonce=parameters["nonce"],

@@ -11,6 +11,7 @@ from plivo_nb.sip.callee import CallReceived
 from plivo_nb.sip.core import EXTENSIONS, METHODS
 from plivo_nb.sip.dialog import Dialog
 from plivo_nb.sip.events import MessageReceived
+from plivo_nb.sip.values import is_token
 
 if TYPE_CHECKING:
     from plivo_nb.sip.core import Core
@@ -63,7 +64,7 @@ class Dispatcher:
             return 416, []
         unknown = [value for value in request.values("Require") if value.lower() not in EXTENSIONS]
         if unknown:
-            return 420, [("Unsupported", ", ".join(unknown))]
+            return 420, [("Unsupported", ", ".join(filter(is_token, unknown)))]
         if request.headers.get("Content-Encoding") not in (None, "", "identity"):
             return 415, [("Accept-Encoding", "identity")]
         if request.method == "INVITE" and request.body and request.content_type != "application/sdp":

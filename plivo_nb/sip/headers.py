@@ -48,6 +48,10 @@ class Headers:
         """Append a field. Raises ValueError where name or value would break the message."""
         self._fields.append(self._field(name, value))
 
+    def echo(self, name: str, value: str) -> None:
+        """Append a field as it was received: what `parse` let through may go back to where it came from."""
+        self._fields.append((name.lower(), name, value))
+
     def add_first(self, name: str, value: str) -> None:
         """Put a field before all others: how a hop adds its Via or Record-Route."""
         self._fields.insert(0, self._field(name, value))

@@ -91,10 +91,11 @@ class MalformedMessage(ValueError):
         for name in ("Via", "From", "To", "Call-ID", "CSeq"):
             values = request.headers.get_all(name)
             for value in values if name == "Via" else values[:1]:
-                response.headers.add(name, value)
+                response.headers.echo(name, value)
         to = response.headers.get("To")
         if to is not None and to_tag is not None and not re.search(r";\s*tag\s*=", to, re.IGNORECASE):
-            response.headers.set("To", f"{to};tag={to_tag}")
+            response.headers.remove("To")
+            response.headers.echo("To", f"{to};tag={to_tag}")
         return response
 
 
@@ -171,10 +172,13 @@ class _Message:
         return None
 
     def values(self, name: str) -> list[str]:
-        """All values of that name, comma-joined ones split."""
+        """All values of that name, comma-joined ones split. Never raises: a broken list is one value."""
         found: list[str] = []
         for value in self.headers.get_all(name):
-            found += split_list(value)
+            try:
+                found += split_list(value)
+            except ValueError:
+                found.append(value)
         return found
 
     def tokens(self, name: str) -> frozenset[str]:
@@ -183,7 +187,10 @@ class _Message:
 
     def addresses(self, name: str) -> list[NameAddr]:
         """The addresses of Contact, Route or Record-Route."""
-        return [NameAddr("*") if value == "*" else NameAddr.parse(value) for value in self.values(name)]
+        found: list[NameAddr] = []
+        for field in self.headers.get_all(name):
+            found += [NameAddr("*") if value == "*" else NameAddr.parse(value) for value in split_list(field)]
+        return found
 
     def push_via(self, value: str) -> None:
         """Put a Via on top, as a proxy does with a request that it forwards."""
@@ -398,6 +405,8 @@ def _validate(message: Request | Response) -> None:
         if name in seen:
             message.addresses(name)
     cseq, _, _, _ = message.cseq, message.from_, message.to, message.via
+    for value in message.headers.get_all("Via"):
+        split_list(value)
     if not message.call_id or " " in message.call_id:
         raise ValueError("The Call-ID is empty or has a space in it.")
     if isinstance(message, Request):

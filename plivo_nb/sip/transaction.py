@@ -295,8 +295,8 @@ def acknowledge_failure(request: Request, response: Response) -> Request:
     ack = Request("ACK", request.uri)
     for name in ("Via", "Route", "Max-Forwards", "From"):
         for value in request.headers.get_all(name):
-            ack.headers.add(name, value)
-    ack.headers.add("To", response.headers.get("To") or "")
+            ack.headers.echo(name, value)
+    ack.headers.echo("To", response.headers.get("To") or "")
     ack.headers.add("Call-ID", request.call_id)
     ack.headers.add("CSeq", f"{request.cseq.sequence} ACK")
     return ack

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sip_world import ANSWER, OFFER, World, names
 
 from plivo_nb.sip.events import InfoReceived, MessageReceived, RequestAnswered, RequestFailed
@@ -201,3 +203,98 @@ def test_a_body_that_is_no_text_is_refused_before_anything_is_sent() -> None:
     with pytest.raises(ValueError):
         bob.reinvite(other, b"\xff", world.now)
     assert alice.outgoing() == bob.outgoing() == []
+
+
+VALUES = st.one_of(
+    st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=30),
+    st.sampled_from(
+        [
+            *(
+                ",",
+                '"',
+                '"\\\0"',
+                "<",
+                "<>",
+                "*",
+                ";;",
+                ";tag=",
+                "sip:",
+                "<mailto:a@b>",
+                "<sip:x>;q=nan;expires=1e9",
+            ),
+            *("99999999999999999999", "-1", "timer", "90;refresher", "1;refresher=uas;refresher=uac", "\\\0"),
+            *(
+                'Digest realm="\\\0", nonce="n"',
+                'Digest realm="r", nonce="n", algorithm=X',
+                "Digest",
+                "Basic x",
+            ),
+            *('"\\\0" <sip:a@b>;tag=1', "application/sdp;;", "SIP;cause=x;text", "0", ""),
+        ]
+    ),
+)
+NAMES = st.sampled_from(
+    [
+        *("Require", "Supported", "Session-Expires", "Reason", "Accept", "Record-Route", "Route", "Expires"),
+        *("Retry-After", "Min-Expires", "Contact", "Service-Route", "WWW-Authenticate", "Proxy-Authenticate"),
+        *(
+            "Via",
+            "From",
+            "To",
+            "Call-ID",
+            "CSeq",
+            "Content-Type",
+            "Content-Encoding",
+            "Event",
+            "Max-Forwards",
+        ),
+    ]
+)
+
+
+def bend(text: str, changes: list[tuple[str, str, bool]]) -> str:
+    """Give a message other header values, or more of them, without looking."""
+    head, _, body = text.partition("\r\n\r\n")
+    for name, value, instead in changes:
+        lines = [line for line in head.split("\r\n") if not (instead and line.startswith(f"{name}:"))]
+        head = "\r\n".join([*lines, f"{name}: {value}"])
+    return f"{head}\r\n\r\n{body}"
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(1, 30), st.lists(st.tuples(NAMES, VALUES, st.booleans()), min_size=1, max_size=3))
+def test_no_header_value_breaks_the_agents(turn: int, changes: list[tuple[str, str, bool]]) -> None:
+    """One message of a whole call arrives bent; whatever it says, both agents come to rest."""
+    world = World("alice", "bob", register=False)
+    original, count = world.proxy.handle, 0
+
+    def handle(source: str, text: str) -> list[tuple[str, str]]:
+        nonlocal count
+        out = []
+        for agent, message in original(source, text):
+            count += 1
+            out.append((agent, bend(message, changes) if count == turn else message))
+        return out
+
+    world.proxy.handle = handle  # type: ignore[method-assign]
+    for name, agent in world.agents.items():
+        agent.register(name, world.proxy.passwords[name], world.now)
+    world.run()
+    key = world.agents["alice"].invite("bob", OFFER, [], world.now)
+    world.run()
+    for incoming in world.agents["bob"].live_calls:
+        world.agents["bob"].ring(incoming, world.now)
+        world.agents["bob"].accept(incoming, ANSWER, world.now)
+    world.run()
+    world.agents["alice"].reinvite(key, OFFER, world.now)
+    world.run()
+    for incoming in world.agents["bob"].live_calls:
+        world.agents["bob"].accept_reinvite(incoming, ANSWER, world.now)
+    world.run()
+    for agent in world.agents.values():
+        for call in agent.live_calls:
+            agent.hangup(call, world.now)
+        agent.unregister(world.now)
+    world.wait(300)
+    for agent in world.agents.values():
+        assert (agent.calls.calls, agent.calls.dialogs, agent.calls.transactions) == (0, 0, 0)
