@@ -49,7 +49,7 @@ class Call:
     def __init__(self, client: Client, session: Session) -> None:
         self._client = client
         self._session = session
-        self._sinks: list[Sink] = []
+        self._sinks: list[Sink] = [] if session.media.sink is None else [session.media.sink]
         self._owned: list[Source | Sink] = []
         self._ended = asyncio.get_running_loop().create_task(self._wait_for_end(), name="plivo_nb call's end")
 
@@ -164,9 +164,9 @@ class Call:
         return self._client.own(Operation(f"play {source!r}", played()))
 
     def stop_playing(self) -> None:
-        """Send silence from now on."""
+        """Send the microphone again; silence where there is none."""
         self._check_open("stop_playing")
-        self._session.media.set_source(Silence())
+        self._session.media.set_source(self._session.media.microphone or Silence())
 
     def record(self, path: str | os.PathLike[str]) -> Recorder:
         """Write what is heard to a WAV file, from now to the call's end.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from plivo_nb.call import Call
 from plivo_nb.engine import causes
 from plivo_nb.engine.account import Account
+from plivo_nb.engine.audio import AudioDevices
 from plivo_nb.engine.engine import Engine
 from plivo_nb.engine.log import Log
 from plivo_nb.engine.media_config import session_config
@@ -80,6 +81,9 @@ class Client:
         self, options: Mapping[str, Any] | None = None, *, engine: Engine | None = None, **keywords: Any
     ) -> None:
         self.options = read_options(options, keywords)
+        self._account: Account | None = None
+        self._calls: dict[int, Call] = {}
+        self._operations: set[Operation[Any]] = set()
         self._engine = engine or Engine.current()
         self._emitter = Emitter()
         self._log = Log()
@@ -92,11 +96,11 @@ class Client:
             self._records,
             self._log,
             allow_multiple=self.options.allow_multiple_incoming_calls,
-            on_new=self._tracking.follow,
+            on_new=self._follow,
         )
-        self._account: Account | None = None
-        self._calls: dict[int, Call] = {}
-        self._operations: set[Operation[Any]] = set()
+        self._audio = AudioDevices(
+            self._engine, self.options, self._emit, self._tracking.microphone, self.own
+        )
         self._closed = False
         self._at_close: list[Callable[[], Any]] = []
         self.set_debug(self.options.debug)
@@ -217,6 +221,7 @@ class Client:
             if not operation.done() and not operation.is_task(current):
                 operation.cancel()
                 await operation.settled()
+        await self._audio.close()
         await self._emitter.close()
         await self._engine.detach(self)
 
@@ -381,6 +386,7 @@ class Client:
             raise _warn("send_dtmf: there is no answered call; make one with call and wait for its answer.")
         if not isinstance(digits, str) or not _DIGITS.fullmatch(digits):
             raise _warn("send_dtmf: only 0-9, * and # can be sent; nothing was sent.")
+        self._audio.digits(digits)
         await session.send_dtmf(digits)
         self._log.add("digits sent", digits, session.uuid)
 
@@ -458,6 +464,51 @@ class Client:
         rated = active if active is not None and active.uuid == call_uuid else self._switchboard.last
         if rated is not None:
             self._tracking.feedback(rated, score, comment)
+
+    # ------------------------------------------------------------ sound
+
+    @property
+    def audio(self) -> AudioDevices:
+        """The microphone, the speaker, the device that rings, and volumes."""
+        return self._audio
+
+    def set_ring_tone(self, tone: bool | str) -> bool:
+        """Choose what rings for an incoming call.
+
+        Args:
+            tone: True: the built-in tone; False: none; a URL or the path of a sound file: that instead.
+
+        Returns:
+            False, with a warning, for anything else.
+        """
+        return self._audio.set_tone("ring", tone)
+
+    setRingTone = set_ring_tone
+
+    def set_ring_tone_back(self, tone: bool | str) -> bool:
+        """Choose what is heard while the far end rings.
+
+        Args:
+            tone: True: the built-in tone, and early media is not heard; False: no tone, and the server's
+                ringing and announcements are heard; a URL or path: that sound, and no early media.
+
+        Returns:
+            False, with a warning, for anything else.
+        """
+        return self._audio.set_tone("ringback", tone)
+
+    setRingToneBack = set_ring_tone_back
+
+    def set_connect_tone(self, tone: bool) -> bool:
+        """Choose whether the dial tone is heard until the far end rings, answers or refuses."""
+        return self._audio.set_tone("connect", tone)
+
+    setConnectTone = set_connect_tone
+
+    def _follow(self, session: Session) -> None:
+        """What accompanies every call, from before anything happens to it."""
+        self._audio.follow(session)
+        self._tracking.follow(session)
 
     # ------------------------------------------------------------ what there is
 

@@ -11,7 +11,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any
 
 from plivo_nb.errors import InvalidOption
 
@@ -40,6 +40,9 @@ class Options:
 
     `stats_url` and `insights_url` are the statistics service. While one of them is left at Plivo's address it
     is told only of calls through Plivo's own servers: with a lab or a private server it is not contacted.
+
+    `sound` is 'device' (this machine's microphone and speaker), 'browser', 'none', or a `SoundSystem` such as
+    `plivo_nb.testing.FakeSound`; None chooses 'device' where there is one, else 'none'.
     """
 
     debug: str = "INFO"
@@ -62,7 +65,7 @@ class Options:
     max_average_bitrate: int = 48_000
     stats_url: str = STATS_URL
     insights_url: str = INSIGHTS_URL
-    sound: Literal["device", "browser", "none"] | None = None
+    sound: Any = None
     strict: bool = False
 
     def to_dict(self) -> dict[str, Any]:
@@ -78,6 +81,13 @@ def plivo_key(name: str) -> str:
 
 def _bool(value: Any) -> bool:
     if not isinstance(value, bool):
+        raise ValueError
+    return value
+
+
+def _sound(value: Any) -> Any:
+    names = (None, "device", "browser", "none")
+    if value not in names and not all(hasattr(value, name) for name in ("open_input", "open_output")):
         raise ValueError
     return value
 
@@ -180,7 +190,7 @@ _CHECKS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "max_average_bitrate": (_integer(6_000, 510_000), "bit/s, 6000 to 510000"),
     "stats_url": (_url("http", "https"), "an http:// or https:// URL"),
     "insights_url": (_url("ws", "wss"), "a ws:// or wss:// URL"),
-    "sound": (_one_of(None, "device", "browser", "none"), "'device', 'browser' or 'none'"),
+    "sound": (_sound, "'device', 'browser', 'none', or a sound system such as plivo_nb.testing.FakeSound"),
     "strict": (_bool, "True or False"),
 }
 _NAMES = {plivo_key(name): name for name in _CHECKS} | {name: name for name in _CHECKS}

@@ -50,6 +50,7 @@ class MediaLink:
         self.final_stats: dict[str, Any] | None = None
         self.muted = False
         self.source: Source | None = None
+        self.microphone: Source | None = None  # what there is to go back to after a file
         self.sink: Sink | None = None
 
     @property

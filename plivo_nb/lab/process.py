@@ -182,7 +182,8 @@ class Lab:
         """The options of a client of this lab, for ``Client(**lab.options())``.
 
         Args:
-            more: options that are added or take precedence.
+            more: options that are added or take precedence. A lab's client opens no microphone by itself:
+                speak with ``sound="device"``.
         """
         if self._control is None:
             raise LabError(_NOT_RUNNING)
@@ -192,6 +193,7 @@ class Lab:
             "iceServers": [],
             "statsUrl": self._about["stats"],
             "insightsUrl": self._about["insights"],
+            "sound": "none",
         }
         return {**own, **more}
 

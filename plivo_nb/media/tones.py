@@ -83,6 +83,42 @@ class CadenceTone:
         """Nothing to release."""
 
 
+class DtmfTones:
+    """A voice that plays digits once, as they are sent.
+
+    Args:
+        digits: of ``0123456789*#ABCD``.
+        on_s: length of each.
+        off_s: pause after each.
+        level_dbfs: RMS of each.
+    """
+
+    def __init__(
+        self, digits: str, on_s: float = 0.1, off_s: float = 0.07, level_dbfs: float = -20.0
+    ) -> None:
+        self.digits, self.on_s, self.off_s, self.level_dbfs = digits, on_s, off_s, level_dbfs
+        self.ended = False
+        self._pcm: Pcm = np.zeros(0, np.int16)
+        self._at = 0
+
+    def open(self, rate: int) -> None:
+        """Make the tones at this rate."""
+        pause = np.zeros(round(self.off_s * rate), np.int16)
+        parts = [part for d in self.digits for part in (dtmf(d, rate, self.on_s, self.level_dbfs), pause)]
+        self._pcm = np.concatenate([np.zeros(0, np.int16), *parts])
+        self._at = 0
+
+    def read(self, samples: int) -> Pcm | None:
+        """Give the next samples; silence at the end."""
+        part = self._pcm[self._at : self._at + samples]
+        self._at += len(part)
+        self.ended = self._at >= len(self._pcm)
+        return np.concatenate([part, np.zeros(samples - len(part), np.int16)])
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
 def dial_tone() -> CadenceTone:
     """350 + 440 Hz; whole cycles of both fit into the repeated second."""
     return CadenceTone((350.0, 440.0), 1.0)
