@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("plivo_nb.plane.session")
 
-#: No RTP and no RTCP for this long, where there should be some, is reported as ``rtp timeout``.
-RTP_TIMEOUT_S = 10.0
+#: No RTP and no RTCP for this long, where there should be some, is reported as ``rtp timeout``: time enough for
+#: an outage that an ICE restart heals, and as long as ICE takes to fail. RTCP alone is a sign of life too.
+RTP_TIMEOUT_S = 30.0
 _LEVEL_TICKS = 5
 _POLL_TICKS = 25
 
@@ -85,9 +86,9 @@ class MediaSession:
         self._dtls_client: bool | None = None
         self._receives = True
         self._ticks = 0
-        self._sending = False
+        self._sending = self._receiving = False  # whether a first RTP packet went out, came in
         self._last_media_at: float | None = None
-        self._expected_since: float | None = None  # nothing came since then: it is one-way audio
+        self._expected_since: float | None = None
         self._media_missing = False
         self._dtmf_waiting: list[asyncio.Future[None]] = []
 
@@ -211,14 +212,14 @@ class MediaSession:
             self.stream.skip(ticks)
 
     def _rtp(self, data: bytes, now: float) -> None:
-        if self._last_media_at is None:
+        if not self._receiving:
+            self._receiving = True
             self._tell("rtp", "first-received", at=now)
         self._heard(now)
         self._guard(self.stream.receive_rtp, data, now)
 
     def _rtcp(self, data: bytes, now: float) -> None:
-        if self._last_media_at is not None:
-            self._heard(now)
+        self._heard(now)
         self._guard(self.stream.receive_rtcp, data, now)
 
     def _guard(self, take: Callable[[bytes, float], None], data: bytes, now: float) -> None:
