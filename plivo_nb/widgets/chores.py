@@ -7,6 +7,7 @@ handler of a widget enters here, and everything runs on the one loop that was ca
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from plivo_nb.errors import PlivoError
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Awaitable, Callable
 
 _logger = logging.getLogger("plivo_nb.widgets")
@@ -48,8 +48,23 @@ class Chores:
         if not self._closed and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._begin, work)
 
-    def watch(self, awaitable: Awaitable[Any]) -> asyncio.Task[None]:
-        """Wait for it in a task of our own, and say what went wrong. On the loop only."""
+    @property
+    def here(self) -> bool:
+        """True on the loop, False on another thread, such as in a user's own click handler."""
+        try:
+            return asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            return False
+
+    def watch(self, awaitable: Awaitable[Any]) -> None:
+        """Wait for it in a task of our own, and say what went wrong; from any thread."""
+        if self.here:
+            self.own(awaitable)
+        else:
+            self._loop.call_soon_threadsafe(self.own, awaitable)
+
+    def own(self, awaitable: Awaitable[Any]) -> asyncio.Task[None]:
+        """Like `watch`, on the loop only; gives the task."""
         task = self._loop.create_task(self._settle(awaitable), name=f"plivo_nb {self._name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -74,7 +74,7 @@ class Dashboard:
             client.on(name, callback)
         _dashboards[client] = self
         self._forget_closing = client.at_close(self.close)
-        self._running = self._chores.watch(self._run())
+        self._running = self._chores.own(self._run())
 
     @property
     def widget(self) -> Any:

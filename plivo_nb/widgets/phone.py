@@ -65,7 +65,7 @@ class Phone:
         self._refresh()
         _phones[client] = self
         self._forget_closing = client.at_close(self.close)
-        self._chores.watch(self._tick())
+        self._chores.own(self._tick())
 
     # ------------------------------------------------------------------ what the buttons do
 
@@ -187,6 +187,9 @@ class Phone:
         return self._set_muted(not self._client.muted)
 
     def _set_muted(self, muted: bool) -> Any:
+        if not self._chores.here:
+            self._chores.enter(lambda: self._set_muted(muted) and None)
+            return True
         result = self._client.mute() if muted else self._client.unmute()
         self._note("muted" if muted else "not muted")
         return result

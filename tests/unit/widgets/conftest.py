@@ -88,15 +88,18 @@ class StandInClient(Emitter):
         return sum(len(entries) for entries in self._callbacks.values())
 
     def _ask(self, *what: Any) -> Operation[Any]:
-        self.asked.append(what)
-        self.threads.append(asyncio.get_running_loop())
         error = self.broken
 
         async def work() -> Any:
             if error is not None:
                 raise error
 
-        return Operation(str(what[0]), work())
+        def begin() -> tuple[Any, None]:
+            self.asked.append(what)
+            self.threads.append(asyncio.get_running_loop())
+            return work(), None
+
+        return Operation.start(self.loop, str(what[0]), begin)
 
     def call(self, number: str) -> Operation[Any]:
         if self.current_call is not None:

@@ -75,6 +75,20 @@ async def test_clicks_on_another_thread_reach_the_clients_loop(phone, client) ->
     assert phone._face.dial.value == "7"
 
 
+async def test_lines_of_code_in_a_users_own_handler_on_another_thread(phone, client) -> None:
+    def handler() -> None:
+        phone.call("echo")
+        phone.send_dtmf("5")
+        phone.mute()
+
+    await asyncio.to_thread(handler)
+    await asyncio.sleep(0.05)
+    assert client.asked == [("call", "echo"), ("send_dtmf", "5")]
+    assert client.muted
+    assert set(client.threads) == {client.loop}
+    assert "tones sent: 5" in text(phone._face._log)
+
+
 async def test_a_failing_click_says_so_and_the_next_one_clears_it(phone, client, capfd) -> None:
     client.broken = CallFailed("Busy")
     phone._face.call.click()
