@@ -236,6 +236,15 @@ class Lab:
         return status
 
     @property
+    def robots(self) -> pd.DataFrame:
+        """The numbers that can be called, and what happens there."""
+        import pandas as pd
+
+        from plivo_nb.lab.roles import DESCRIPTIONS
+
+        return pd.DataFrame(DESCRIPTIONS.items(), columns=["number", "what it does"])
+
+    @property
     def events(self) -> pd.DataFrame:
         """What has happened: registrations, calls, digits a robot heard; a row each, by UTC time. A copy."""
         return frame_of(self._events, ["what", "who", "detail", "call_uuid"])

@@ -222,8 +222,28 @@ _ROLES: dict[str, Role | Refusal] = {
     "forked": Role(_tone, forks=2),
     "headers": Role(_call_back, return_headers=True, only_answers=True),
 }
+DESCRIPTIONS: dict[str, str] = {
+    "echo": "sends back what it hears",
+    "echo-delay": "sends it back a second later",
+    "tone-1000": "a sine of 1000 Hz",
+    "speech": "the spoken sample, over and over",
+    "music-on-hold": "four broken chords, over and over",
+    "silence": "answers and sends silence",
+    "busy": "486 Busy Here",
+    "reject": "603 Decline",
+    "no-answer": "rings until it is given up; 408 after 60 s",
+    "ring-10": "answers after 10 s; any number of seconds",
+    "early-media": "is heard before it answers (183), answers after 2 s",
+    "dtmf": "gives digits back, as tones and as DTMF",
+    "dtmf-rfc4733": "the same, with digits in the RTP (telephone-event)",
+    "hangs-up-after-5": "hangs up after 5 s; any number of seconds",
+    "one-way": "answers; nothing of its media arrives",
+    "forked": "rings at two places, the second answers",
+    "headers": "gives X-PH headers back: with the answer, and in a call of its own",
+    "holds": "echo that puts the caller on hold after 1 s and goes on after 3 s",
+}
 _COUNTED = re.compile(r"(ring|hangs-up-after)-(\d{1,4})")
-NUMBERS: tuple[str, ...] = (*_ROLES, "ring-10", "hangs-up-after-5")
+NUMBERS: tuple[str, ...] = tuple(DESCRIPTIONS)
 
 
 def role_of(number: str) -> Role | Refusal | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from plivo_nb.lab.scenarios import read_scenario
+from plivo_nb.lab.scenarios import SCENARIOS, read_scenario
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -91,6 +91,15 @@ class NetworkView:
     async def stop(self) -> None:
         """Play no scenario any more; what is set stays."""
         await self._do("network.stop")
+
+    @property
+    def scenarios(self) -> pd.DataFrame:
+        """The shipped scenarios: a row a step, with what it sets. A start for one of your own."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            [{"scenario": name, **row} for name, scenario in SCENARIOS.items() for row in scenario.rows()]
+        )
 
     async def settings(self) -> dict[str, Any]:
         """What a new call gets, by direction."""

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from plivo_nb.lab import Lab
 from plivo_nb.lab.config import LabConfig, accounts_of
 from plivo_nb.lab.faults import Faults
 from plivo_nb.lab.page import PAGE
 from plivo_nb.lab.registrar import NONCE_LIFETIME_S, Registrar
-from plivo_nb.lab.roles import NUMBERS, Refusal, Role, role_of
+from plivo_nb.lab.roles import _ROLES, NUMBERS, Refusal, Role, role_of
 from plivo_nb.lab.sdp_edits import (
     best_candidate,
     has_telephone_event,
@@ -142,6 +143,8 @@ def test_dtmf_tones_are_those_of_q23_with_a_pause(digit: str) -> None:
 
 def test_every_number_has_a_role() -> None:
     assert all(role_of(number) is not None for number in NUMBERS)
+    assert set(_ROLES) <= set(NUMBERS)
+    assert list(Lab().robots["number"]) == list(NUMBERS)
     assert role_of("nobody") is None
     assert role_of("ring-") is None
     assert role_of("ring-9999") is None

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from plivo_nb.lab import Lab
 from plivo_nb.lab.scenarios import SCENARIOS, Player, read_scenario
 
 SHIPPED = ("commute", "coffee-shop-wifi", "vpn", "satellite", "3g", "failing-router")
@@ -33,6 +34,13 @@ class Recorded:
 def test_the_shipped_ones_are_there_and_end_within_a_minute() -> None:
     assert tuple(SCENARIOS) == SHIPPED
     assert all(10 < scenario.seconds <= 60 for scenario in SCENARIOS.values())
+
+
+def test_a_shipped_one_is_a_start_for_ones_own() -> None:
+    frame = Lab().network.scenarios
+    assert list(frame["scenario"].unique()) == list(SHIPPED)
+    mine = frame[frame.scenario == "vpn"].drop(columns="scenario")
+    assert read_scenario(mine).steps == SCENARIOS["vpn"].steps
 
 
 @pytest.mark.parametrize("name", SHIPPED)
