@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from plivo_nb.sip import session_timer
 from plivo_nb.sip.events import Ended, InfoAnswered, InfoReceived, Originator, ReinviteFailed
 from plivo_nb.sip.exchange import ask
+from plivo_nb.sip.message import Response
 from plivo_nb.sip.offer_answer import OfferAnswer
 from plivo_nb.sip.reinvite import IncomingReinvite, OutgoingReinvite
 from plivo_nb.sip.session_timer import SessionTimer
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from plivo_nb.sip.acceptance import Acceptance
     from plivo_nb.sip.core import Core
     from plivo_nb.sip.dialog import Dialog
-    from plivo_nb.sip.message import Request, Response
+    from plivo_nb.sip.message import Request
     from plivo_nb.sip.timers import Timer
     from plivo_nb.sip.transaction import ServerTransaction
     from plivo_nb.sip.values import Reason
@@ -173,8 +175,8 @@ class Call:
         elif request.method == "INFO":
             self.core.respond(transaction, 200, now)
             self.core.emit(InfoReceived(self.key, request.content_type, request.body))
-        elif request.method == "INVITE":
-            self._receive_reinvite(request, transaction, now)
+        else:
+            self._receive_offer(request, transaction, now)
 
     def receive_bye(self, request: Request, transaction: ServerTransaction, now: float) -> None:
         """The other side hangs up."""
@@ -183,8 +185,11 @@ class Call:
         code = why.cause if why is not None and why.protocol.upper() == "SIP" else None
         self.end("remote", code, (why.text if why is not None else None) or "", why, now)
 
-    def _receive_reinvite(self, request: Request, transaction: ServerTransaction, now: float) -> None:
-        if self.dialog is None or self.incoming is not None or self.acceptances:
+    def _receive_offer(self, request: Request, transaction: ServerTransaction, now: float) -> None:
+        """A re-INVITE, or an UPDATE; an UPDATE without a body only refreshes the session (RFC 3311, 4028)."""
+        if request.method == "UPDATE" and not request.body:
+            self._receive_refresh(request, transaction, now)
+        elif self.dialog is None or self.incoming is not None or self.acceptances:
             # Their last INVITE is not finished: section 14.2 asks them to come back within 10 seconds.
             delay = str(int(self.core.random.random() * 10))
             self.core.respond(transaction, 500, now, headers=[("Retry-After", delay)])
@@ -193,6 +198,17 @@ class Call:
         else:
             self.incoming = IncomingReinvite(self, self.dialog, request, transaction)
             self.incoming.start(now)
+
+    def _receive_refresh(self, request: Request, transaction: ServerTransaction, now: float) -> None:
+        if session_timer.too_small(request):
+            self.core.respond(transaction, 422, now, headers=[session_timer.MIN_SE])
+            return
+        response = Response.to_request(request, 200)
+        response.headers.add("Contact", self.core.dialog_contact)
+        if self.dialog is not None:
+            self.dialog.refresh(request)
+            self.session_timer.restart(session_timer.terms_to_answer(request, response), now)
+        transaction.respond(response, now)
 
     def receive_ack(self, request: Request, now: float) -> None:
         """An ACK to a 2xx of ours."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from plivo_nb.sip.timers import Timer
     from plivo_nb.sip.transaction import ServerTransaction
 
-METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "MESSAGE", "NOTIFY")
+METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "MESSAGE", "NOTIFY", "UPDATE")
 EXTENSIONS = ("outbound", "path", "timer")
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 _PARKED = 100

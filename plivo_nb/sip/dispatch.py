@@ -81,7 +81,7 @@ class Dispatcher:
             self.core.respond(transaction, 481, now)
         elif not call.in_order(request):
             self.core.respond(transaction, 500, now, reason="CSeq Out of Order")
-        elif request.method in ("INVITE", "BYE", "INFO"):
+        elif request.method in ("INVITE", "BYE", "INFO", "UPDATE"):
             call.receive(request, transaction, now)
         else:
             self._anywhere(request, transaction, now)
@@ -92,7 +92,7 @@ class Dispatcher:
             core.respond(transaction, 482, now)
         elif request.method == "INVITE":
             self._invite(request, transaction, now)
-        elif request.method in ("BYE", "INFO"):
+        elif request.method in ("BYE", "INFO", "UPDATE"):
             core.respond(transaction, 481, now)
         else:
             self._anywhere(request, transaction, now)
@@ -100,7 +100,7 @@ class Dispatcher:
     def _invite(self, request: Request, transaction: ServerTransaction, now: float) -> None:
         core = self.core
         if session_timer.too_small(request):
-            core.respond(transaction, 422, now, headers=[("Min-SE", str(session_timer.MIN_INTERVAL_S))])
+            core.respond(transaction, 422, now, headers=[session_timer.MIN_SE])
         elif not request.contacts or request.contacts[0].uri == "*":
             core.respond(transaction, 400, now, reason="Contact Needed")
         elif len(core.calls) >= core.config.max_calls:

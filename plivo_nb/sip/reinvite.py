@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from plivo_nb.sip.transaction import ServerTransaction
 
 _GLARE_TRIES = 4
+_UPDATE_PATIENCE_S = 20.0  # an UPDATE, unlike an INVITE, is given up after 32 seconds (RFC 3311 section 5.2)
 
 
 class OutgoingReinvite:
@@ -145,7 +146,10 @@ class OutgoingReinvite:
 
 
 class IncomingReinvite:
-    """Their offer, waiting for our user's answer. An empty body asks us for an offer instead."""
+    """Their offer in a re-INVITE or UPDATE, waiting for our user's answer.
+
+    A re-INVITE with an empty body asks us for an offer instead.
+    """
 
     def __init__(self, call: Call, dialog: Dialog, request: Request, transaction: ServerTransaction) -> None:
         self.call = call
@@ -155,18 +159,20 @@ class IncomingReinvite:
         self._timer: Timer | None = None
 
     def start(self, now: float) -> None:
-        """Tell the user, and give up after 32 seconds without an answer."""
+        """Tell the user, and give up when no answer comes."""
         call = self.call
         if session_timer.too_small(self.request):
-            headers = [("Min-SE", str(session_timer.MIN_INTERVAL_S))]
-            call.core.respond(self.transaction, 422, now, headers=headers)
+            call.core.respond(self.transaction, 422, now, headers=[session_timer.MIN_SE])
             call.incoming = None
             return
         if self.request.body:
             call.session.move(Move.RECEIVE_OFFER, self.request.body)
-        self.transaction.on_cancel = lambda cancel, at: self.refuse(487, at)
-        call.core.respond(self.transaction, 100, now)
-        self._timer = call.core.timers.start(now + TIMEOUT, lambda at: self.refuse(500, at))
+        patience = _UPDATE_PATIENCE_S
+        if self.request.method == "INVITE":
+            patience = TIMEOUT
+            self.transaction.on_cancel = lambda cancel, at: self.refuse(487, at)
+            call.core.respond(self.transaction, 100, now)
+        self._timer = call.core.timers.start(now + patience, lambda at: self.refuse(500, at))
         call.core.emit(Reinvite(call.key, self.request.body))
 
     def accept(self, body: bytes, now: float) -> None:
@@ -182,6 +188,9 @@ class IncomingReinvite:
         terms = session_timer.terms_to_answer(self.request, response)
         self.dialog.refresh(self.request)
         call.session_timer.restart(terms, now)
+        if self.request.method == "UPDATE":
+            self.transaction.respond(response, now)
+            return
         call.acceptances[self.request.cseq.sequence] = Acceptance(
             core, self.transaction, response, self._acknowledged, self._unacknowledged, now
         )

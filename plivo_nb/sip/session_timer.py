@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from plivo_nb.sip.timers import Timer, Timers
 
 MIN_INTERVAL_S = 90  # section 4: the smallest that anybody may ask for
+MIN_SE = ("Min-SE", str(MIN_INTERVAL_S))
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,6 +163,57 @@ def test_the_targets_follow_the_contacts(world: World) -> None:
     assert bye.uri == "sip:moved@elsewhere.invalid;transport=ws"
 
 
+# ---- UPDATE
+
+
+def update(world: World, sequence: int, **fields: str) -> list[Response]:
+    """An UPDATE of alice's phone, as another make of it might send one."""
+    invite = requests(world, "alice", "INVITE")[-1]
+    ok = [r for r in responses(world, "bob") if r.status == 200 and r.cseq.method == "INVITE"][-1]
+    request = Request("UPDATE", world.agents["bob"].contact)
+    request.headers.add("Via", f"SIP/2.0/WS a.invalid;branch=z9hG4bKupdate{sequence}")
+    request.headers.add("From", invite.headers.get("From") or "")
+    request.headers.add("To", ok.headers.get("To") or "")
+    request.headers.add("Call-ID", invite.call_id)
+    request.headers.add("CSeq", f"{invite.cseq.sequence + sequence} UPDATE")
+    request.headers.add("Contact", "<sip:new@place.invalid;transport=ws>")
+    request.body = fields.pop("body", "").encode()
+    for name, value in fields.items():
+        request.headers.add(name.replace("_", "-"), value)
+    world.agents["bob"].receive(str(request), world.now)
+    return [m for m in map(parse, world.agents["bob"].outgoing()) if isinstance(m, Response)]
+
+
+def test_update_refreshes_the_session(world: World) -> None:
+    session_call(world, "100")
+    del world.agents["alice"]
+    for turn in range(1, 4):
+        world.wait(50)
+        (ok,) = update(world, turn, Session_Expires="100;refresher=uac", Supported="timer")
+        assert (ok.status, ok.headers.get("Session-Expires")) == (200, "100;refresher=uac")
+    (small,) = update(world, 9, Session_Expires="20", Supported="timer")
+    assert (small.status, small.headers.get("Min-SE")) == (422, "90")
+    assert names(world.take("bob")) == ["Registered"]
+    world.wait(69)
+    assert names(world.take("bob")) == ["Ended"]
+    assert requests(world, "bob", "BYE")[-1].uri == "sip:new@place.invalid;transport=ws"
+
+
+def test_update_with_an_offer_is_answered_or_refused(world: World) -> None:
+    _, other = world.call()
+    assert update(world, 1, body="v=0 hold", Content_Type="application/sdp") == []
+    assert world.take("bob") == [Reinvite(other, b"v=0 hold")]
+    busy = update(world, 2, body="v=0 more", Content_Type="application/sdp")
+    assert [answer.status for answer in busy] == [500]
+    world.agents["bob"].accept_reinvite(other, HELD, world.now)
+    (ok,) = map(parse, world.agents["bob"].outgoing())
+    assert (ok.cseq.method, ok.body) == ("UPDATE", HELD)
+    assert update(world, 3, body="v=0 again", Content_Type="application/sdp") == []
+    world.wait(21)
+    assert responses(world, "bob")[-1].status == 500
+    assert len(world.agents["bob"].live_calls) == 1
+
+
 # ---- session timers
 
 

@@ -494,7 +494,7 @@ def test_the_refusals_say_what_is_missing() -> None:
     expected = {
         "bext01": ("Unsupported", "nothingSupportsThis, nothingSupportsThisEither"),
         "invut": ("Accept", "application/sdp"),
-        "intmeth": ("Allow", "INVITE,ACK,CANCEL,BYE,OPTIONS,INFO,MESSAGE,NOTIFY"),
+        "intmeth": ("Allow", "INVITE,ACK,CANCEL,BYE,OPTIONS,INFO,MESSAGE,NOTIFY,UPDATE"),
     }
     for name, (header, value) in expected.items():
         bob = World("bob", register=False).agents["bob"]
