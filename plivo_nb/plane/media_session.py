@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("plivo_nb.plane.session")
 
-#: No RTP and no RTCP for this long, where there should be some, is reported as ``rtp timeout``: time enough for
+#: No RTP and no RTCP for this long, where some should come, is reported as ``rtp timeout``: time enough for
 #: an outage that an ICE restart heals, and as long as ICE takes to fail. RTCP alone is a sign of life too.
 RTP_TIMEOUT_S = 30.0
 _LEVEL_TICKS = 5
