@@ -2,9 +2,10 @@
 
 Read it in this order:
 
-    values, headers, message    what is on the wire, and the only door for it
+    values, headers, model      what a message is made of
+    message                     the only door for what comes from the wire
     digest                      proving a password, both sides
-    timers, transaction         a request and its responses: figures 5 to 8 as tables
+    timers, transaction(_layer) a request and its responses: figures 5 to 8 as tables
     dialog, offer_answer        what two phones remember of each other; whose turn it is to offer
     core, exchange              what all parts share; a request until its last response, challenges answered
     registration                keeping the server's knowledge of where we are

@@ -16,7 +16,8 @@ from plivo_nb.sip.events import TransportSilent
 from plivo_nb.sip.message import Request, Response
 from plivo_nb.sip.timers import Timers
 from plivo_nb.sip.trace import Trace
-from plivo_nb.sip.transaction import MAGIC_COOKIE, TIMEOUT, TransactionLayer
+from plivo_nb.sip.transaction import MAGIC_COOKIE, TIMEOUT
+from plivo_nb.sip.transaction_layer import TransactionLayer
 from plivo_nb.sip.values import parse_uri
 
 if TYPE_CHECKING:

@@ -21,13 +21,13 @@ from plivo_nb.sip.message import Request, Response
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from plivo_nb.sip.timers import Timer, Timers
+    from plivo_nb.sip.timers import Timer
+    from plivo_nb.sip.transaction_layer import TransactionLayer
 
 T1 = 0.5  # seconds: the round-trip estimate that all other timers are made of (section 17.1.1.1)
 T2 = 4.0  # seconds: the longest pause between repetitions of a 2xx
 TIMEOUT = 64 * T1  # seconds: timers B, F, H, L and M
 MAGIC_COOKIE = "z9hG4bK"
-_REPEATED = ("BYE", "CANCEL")  # sent again on a new connection: the other side would hang on without them
 
 
 class State(Enum):
@@ -142,11 +142,12 @@ class ClientUser(Protocol):
         """None will come: the time is over, or (False) the transport is gone."""
 
 
-def _kind(status: int) -> Input:
+def kind_of(status: int) -> Input:
+    """What a response's status means to the tables."""
     return On.PROVISIONAL if status < 200 else On.SUCCESS if status < 300 else On.FAILURE
 
 
-class _Transaction:
+class Transaction:
     """What all four have in common: a state, its timer, and the table that moves it."""
 
     def __init__(
@@ -206,7 +207,7 @@ class _Transaction:
         raise NotImplementedError
 
 
-class ClientTransaction(_Transaction):
+class ClientTransaction(Transaction):
     """A request of ours (figures 5 and 6)."""
 
     def __init__(self, layer: TransactionLayer, request: Request, user: ClientUser) -> None:
@@ -236,7 +237,7 @@ class ClientTransaction(_Transaction):
             self.user.on_no_response(action is D.TIMED_OUT, now)
 
 
-class ServerTransaction(_Transaction):
+class ServerTransaction(Transaction):
     """A request that we received (figures 7 and 8). `last` is the last response that we sent.
 
     `on_cancel` is told of a CANCEL that comes before the final response.
@@ -253,7 +254,7 @@ class ServerTransaction(_Transaction):
 
     def respond(self, response: Response, now: float) -> bool:
         """Send a response of the user's; False where a final one was sent already."""
-        return self.feed(_kind(response.status), response, now)
+        return self.feed(kind_of(response.status), response, now)
 
     def repeat(self, now: float) -> None:
         """Send the last response again."""
@@ -271,25 +272,6 @@ class ServerTransaction(_Transaction):
 ServerKey = tuple[str, ...]
 
 
-def server_key(request: Request) -> ServerKey:
-    """What names the server transaction of a request; an ACK and its INVITE have the same (section 17.2.3).
-
-    A branch without the magic cookie comes from an RFC 2543 element: then other fields name the transaction.
-    """
-    via = request.via
-    method = "INVITE" if request.method == "ACK" else request.method
-    branch = via.branch or ""
-    if branch.startswith(MAGIC_COOKIE) and branch != MAGIC_COOKIE:
-        return branch, via.sent_by, method
-    return str(via), request.call_id, str(request.cseq.sequence), request.from_.tag or "", method
-
-
-def _identity(request: Request) -> tuple[str, ...]:
-    """What two copies of a request that came by different paths have in common."""
-    cseq = request.cseq
-    return request.call_id, request.from_.tag or "", str(cseq.sequence), cseq.method
-
-
 def acknowledge_failure(request: Request, response: Response) -> Request:
     """The ACK to a 3xx-6xx, which belongs to the INVITE's transaction (section 17.1.1.3)."""
     ack = Request("ACK", request.uri)
@@ -300,89 +282,3 @@ def acknowledge_failure(request: Request, response: Response) -> Request:
     ack.headers.add("Call-ID", request.call_id)
     ack.headers.add("CSeq", f"{request.cseq.sequence} ACK")
     return ack
-
-
-class TransactionLayer:
-    """All transactions of one user agent.
-
-    Args:
-        timers: where their timers run.
-        send: puts a message on the wire.
-    """
-
-    def __init__(self, timers: Timers, send: Callable[[Request | Response, float], None]) -> None:
-        self.timers = timers
-        self.send = send
-        self._clients: dict[tuple[str, str], ClientTransaction] = {}
-        self._servers: dict[ServerKey, ServerTransaction] = {}
-        self._firsts: dict[tuple[str, ...], ServerTransaction] = {}
-
-    def request(self, request: Request, user: ClientUser, now: float) -> ClientTransaction:
-        """Send a request in a transaction of its own; its topmost Via carries a fresh branch."""
-        transaction = ClientTransaction(self, request, user)
-        self._clients[transaction.key] = transaction
-        self.send(request, now)
-        transaction.start_timer(now)
-        return transaction
-
-    def receive_response(self, response: Response, now: float) -> bool:
-        """Hand a response to its transaction; False where it has none."""
-        transaction = self._clients.get((response.via.branch or "", response.cseq.method))
-        if transaction is None:
-            return False
-        transaction.feed(_kind(response.status), response, now)
-        return True
-
-    def receive_request(self, request: Request, now: float) -> ServerTransaction | None:
-        """The new transaction of a request; None for a repetition, and for an ACK, which makes none."""
-        key = server_key(request)
-        known = self._servers.get(key)
-        if known is not None:
-            known.feed(On.ACK if request.method == "ACK" else On.REQUEST, None, now)
-            return None
-        if request.method == "ACK":
-            return None
-        transaction = self._servers[key] = ServerTransaction(self, request, key)
-        self._firsts.setdefault(_identity(request), transaction)
-        return transaction
-
-    def cancelled_by(self, cancel: Request) -> ServerTransaction | None:
-        """The INVITE transaction that a CANCEL means (section 9.2)."""
-        key = server_key(cancel)
-        return self._servers.get((*key[:-1], "INVITE"))
-
-    def merged(self, request: Request) -> bool:
-        """Whether the same request has come here by another path already (section 8.2.2.2)."""
-        first = self._firsts.get(_identity(request))
-        return first is not None and first.request is not request
-
-    def broken(self, now: float) -> None:
-        """The transport is gone: whoever still waits for a response to an INVITE or a request is told."""
-        for transaction in list(self._clients.values()):
-            if transaction.request.method not in _REPEATED:
-                transaction.feed(On.BROKEN, None, now)
-
-    def restored(self, now: float) -> None:
-        """There is a transport again: what may have been lost with the old one is sent again.
-
-        BYE and CANCEL, because the other side would hang on without them; final refusals of an INVITE,
-        because they go on until an ACK comes.
-        """
-        for client in list(self._clients.values()):
-            if client.request.method in _REPEATED and client.state in (S.TRYING, S.PROCEEDING):
-                self.send(client.request, now)
-        for server in list(self._servers.values()):
-            if server.state is S.COMPLETED:
-                server.repeat(now)
-
-    def forget(self, transaction: _Transaction) -> None:
-        """Drop a terminated transaction."""
-        if isinstance(transaction, ClientTransaction):
-            self._clients.pop(transaction.key, None)
-        elif isinstance(transaction, ServerTransaction):
-            self._servers.pop(transaction.key, None)
-            if self._firsts.get(_identity(transaction.request)) is transaction:
-                del self._firsts[_identity(transaction.request)]
-
-    def __len__(self) -> int:
-        return len(self._clients) + len(self._servers)

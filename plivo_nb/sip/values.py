@@ -28,17 +28,18 @@ _SIP_URI = re.compile(
     r"(?P<scheme>sips?):"
     r"(?:(?P<user>(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/#\[\]]|%[0-9A-Fa-f]{2})+)(?::(?P<password>[^@\s<>\"]*))?@)?"
     r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9_\-.]*[A-Za-z0-9.])?)"
-    r"(?::(?P<port>\d{1,5}))?"
+    r"(?::(?P<port>[0-9]{1,5}))?"
     r"(?P<parameters>(?:;[^;?\s<>\"@]+)*)"
     r"(?P<headers>\?[^\s<>\"]*)?",
     re.IGNORECASE,
 )
 _VIA = re.compile(
     r"SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*(?P<transport>[A-Za-z0-9\-.!%*_+`'~]+)[ \t]+"
-    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_\-.]+)(?:[ \t]*:[ \t]*(?P<port>\d{1,5}))?[ \t]*(?P<rest>;.*)?",
+    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_\-.]+)"
+    r"(?:[ \t]*:[ \t]*(?P<port>[0-9]{1,5}))?[ \t]*(?P<rest>;.*)?",
     re.IGNORECASE,
 )
-_CSEQ = re.compile(r"(\d{1,10})[ \t]+([A-Za-z0-9\-.!%*_+`'~]+)")
+_CSEQ = re.compile(r"([0-9]{1,10})[ \t]+([A-Za-z0-9\-.!%*_+`'~]+)")
 MAX_CSEQ = 2**31 - 1
 
 
@@ -307,5 +308,5 @@ class Reason:
         except ValueError:
             return None
         cause = parameters.get("cause")
-        number = int(cause) if cause is not None and re.fullmatch(r"\d{1,6}", cause) else None
+        number = int(cause) if cause is not None and re.fullmatch(r"[0-9]{1,6}", cause) else None
         return cls(protocol.strip(), number, parameters.get("text")) if is_token(protocol.strip()) else None

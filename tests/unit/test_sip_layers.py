@@ -27,9 +27,8 @@ from plivo_nb.sip.transaction import (
     Input,
     State,
     Table,
-    TransactionLayer,
-    server_key,
 )
+from plivo_nb.sip.transaction_layer import TransactionLayer, server_key
 
 ROOM = Path(plivo_nb.sip.__file__).parent
 
