@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -20,6 +21,11 @@ from playwright.sync_api import expect
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+BOB_CALLS = """
+bob = softphone.lab.client()
+await bob.login("bob", softphone.lab.password("bob"))
+_ = bob.call("alice")
+"""
 APP = ["import plivo_nb\nsoftphone = await plivo_nb.app()", "await softphone.close()"]
 # Where the four panels are in the picture of 1000 x 600 points.
 PANELS = {
@@ -107,8 +113,10 @@ def test_first_call_by_hand(jupyter, open_notebook, phone, dashboard, shoot):
 
 def test_clicks_on_another_thread(jupyter, other_kernel, open_notebook, phone, dashboard, shoot):
     """ipykernel 7.3 runs clicks on a thread of its own, with a loop of its own; a call goes all the same."""
-    notebook = open_notebook(jupyter.notebook("other.ipynb", APP, kernel=other_kernel))
-    notebook.run_all_but_last()
+    notebook = open_notebook(
+        jupyter.notebook("other.ipynb", [*APP, BOB_CALLS, "await bob.close()"], other_kernel)
+    )
+    notebook.run(0)
     phone.expect_state("Ready", 30)
     assert notebook.evaluate("__import__('ipykernel').__version__").startswith("7.3.")
     notebook.evaluate(
@@ -119,7 +127,18 @@ def test_clicks_on_another_thread(jupyter, other_kernel, open_notebook, phone, d
     last = click_through_a_call(notebook, phone, dashboard, shoot)
     assert notebook.evaluate("clicks") == [False, False]
     assert pictures(notebook) == [last]
-    notebook.run(-1)
+
+    notebook.run(2)
+    expect(phone.box.locator(".plivo-caller b")).to_have_text("bob")
+    phone.box.scroll_into_view_if_needed()
+    shoot("incoming", phone.box)
+    phone.click("Answer")
+    phone.expect_state("In call")
+    expect(phone.box.locator(".plivo-peer")).to_have_text("bob")
+    phone.click("Hang up")
+    phone.expect_state("Call ended")
+    notebook.run(3)
+    notebook.run(1)
     assert notebook.errors() == []
 
 
@@ -171,13 +190,12 @@ def other_kernel(jupyter, tmp_path_factory) -> str:
     subprocess.run([*command, f"--target={folder}", "ipykernel==7.3.*"], check=True, timeout=120)
     kernel = jupyter.data / "kernels" / "ipykernel73"
     kernel.mkdir(parents=True)
-    # The path is set before anything is imported: the packages of the environment would win over PYTHONPATH
-    # only if they stood before it, which they do not.
+    path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
     description = {
         "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
         "display_name": "ipykernel 7.3",
         "language": "python",
-        "env": {"PYTHONPATH": str(folder)},
+        "env": {"PYTHONPATH": path},
         "metadata": {"supported_features": ["kernel subshells"]},
     }
     (kernel / "kernel.json").write_text(json.dumps(description))
