@@ -8,6 +8,7 @@ not reach it; it ends by itself when the kernel is gone, because its input ends 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -124,7 +125,8 @@ class RenderWorker:
         waiting = asyncio.ensure_future(process.wait())
         await asyncio.wait([waiting], timeout=patience_s)
         if not waiting.done():
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):  # it ended a moment ago
+                process.kill()
         await waiting
         # The transport would close its pipes only when collected, which warns if the loop is gone by then.
         transport = getattr(process, "_transport", None)
