@@ -29,6 +29,7 @@ The house, from the top; imports go downwards only:
     lab        the embedded Plivo, a process of its own; uses client, sip and media.sdp
     analysis   frames to pictures and files, imported late     preflight   check()
     widgets    phone, dashboard, app                           data        the spoken sample
+    testing    a fake server and fake sound for your own tests
 """
 
 from typing import TYPE_CHECKING

@@ -7,13 +7,15 @@ import html
 import os
 from typing import TYPE_CHECKING, Any
 
+from plivo_nb.engine.memory import Clip, Memory
 from plivo_nb.errors import InvalidState
-from plivo_nb.media.sinks import Null, Recorder, Sink, Tee
-from plivo_nb.media.sources import AudioFile, Loopback, Silence, Source
+from plivo_nb.media.adapters import as_sink, as_source
+from plivo_nb.media.sinks import Recorder, Sink
+from plivo_nb.media.sources import Loopback, Silence, Source
 from plivo_nb.operation import Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     import pandas as pd
 
@@ -25,15 +27,20 @@ if TYPE_CHECKING:
 class Ended:
     """Await it for the call's final `CallInfo`; recordings are complete then."""
 
-    def __init__(self, task: asyncio.Future[CallInfo]) -> None:
-        self._task = task
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
     def __await__(self) -> Generator[Any, None, CallInfo]:
-        return asyncio.shield(self._task).__await__()
+        return self._wait().__await__()
+
+    async def _wait(self) -> CallInfo:
+        info = await asyncio.shield(self._session.over)
+        await asyncio.shield(self._session.closed)
+        return info
 
     def done(self) -> bool:
         """True once the call is over and everything of it is closed."""
-        return self._task.done()
+        return self._session.closed.done()
 
 
 class Call:
@@ -49,9 +56,12 @@ class Call:
     def __init__(self, client: Client, session: Session) -> None:
         self._client = client
         self._session = session
-        self._sinks: list[Sink] = [] if session.media.sink is None else [session.media.sink]
         self._owned: list[Source | Sink] = []
-        self._ended = asyncio.get_running_loop().create_task(self._wait_for_end(), name="plivo_nb call's end")
+        self._sinks: dict[Callable[..., object], Sink] = {}
+        self._memory = Memory(client.options.keep_audio)
+        if client.options.keep_audio:
+            session.media.add_sink(self._memory)
+        session.at_end.append(self._close_owned)
 
     # ------------------------------------------------------------ what it is
 
@@ -105,6 +115,17 @@ class Call:
         return self._session.media.levels
 
     @property
+    def cause(self) -> str | None:
+        """Why it ended, in the SDK's words, such as 'Busy'; None before, and after a plain hang-up."""
+        return self._session.cause
+
+    @property
+    def sip_trace(self) -> pd.DataFrame:
+        """This call's rows of `Client.sip_trace`."""
+        frame = self._client.sip_trace
+        return frame[frame["call"] == self._session.key]
+
+    @property
     def muted(self) -> bool:
         """True while the peer gets silence."""
         return self._session.media.muted
@@ -129,77 +150,139 @@ class Call:
 
     # ------------------------------------------------------------ sound
 
-    def play(self, source: str | os.PathLike[str] | Source, *, loop: bool = False) -> Operation[None]:
-        """Send a sound file, or a `Source`, from now on; after a file's end silence is sent.
+    def play(self, source: Any, *, loop: bool = False, rate: int = 48_000) -> Operation[None]:
+        """Send this from now on; after its end silence is sent.
 
         Args:
-            source: path of an audio file (anything FFmpeg reads), or a source such as `Tone(440)`.
+            source: path of an audio file (anything FFmpeg reads); a source such as `Tone(440)`; an array of
+                samples (int16, or floats from -1 to 1); a generator or list of such arrays; or a function of
+                (number of samples, rate in Hz) that gives one. Your own code runs in a worker thread.
             loop: for a file: begin again at its end.
+            rate: of arrays, in Hz.
 
         Returns:
-            An operation: await it to wait until a file has been sent (at once for other sources).
+            An operation: await it to wait until all has been sent (at once for sources without an end).
 
         Raises:
             SourceError: there is no such file, or it is no audio.
+            TypeError: it is none of these.
             InvalidState: the call is over.
         """
         self._check_open("play")
         finished = asyncio.Event()
         event_loop = self._client.loop
-        if isinstance(source, (str, os.PathLike)):
 
-            def file_ended() -> None:
-                event_loop.call_soon_threadsafe(finished.set)
+        def sent() -> None:
+            event_loop.call_soon_threadsafe(finished.set)
 
-            source = AudioFile(os.fspath(source), loop=loop, on_end=file_ended)
-            self._owned.append(source)
-        else:
+        made = as_source(source, rate=rate, loop=loop, on_end=sent)
+        if made is source:
             finished.set()
-        self._session.media.set_source(source)
+        else:
+            self._owned.append(made)
+        self._session.media.set_source(made)
 
         async def played() -> None:
             self._session.over.add_done_callback(lambda _: finished.set())
             await finished.wait()
 
-        return self._client.own(Operation(f"play {source!r}", played()))
+        return self._client.own(Operation(f"play {source if made is not source else made!r}", played()))
 
     def stop_playing(self) -> None:
         """Send the microphone again; silence where there is none."""
         self._check_open("stop_playing")
         self._session.media.set_source(self._session.media.microphone or Silence())
 
-    def record(self, path: str | os.PathLike[str]) -> Recorder:
-        """Write what is heard to a WAV file, from now to the call's end.
+    def record(self, path: str | os.PathLike[str], *, both: bool = False) -> Recorder:
+        """Write what is heard to a file, from now to the call's end.
+
+        Args:
+            path: its extension says the format: .wav, .flac, .mp3, .ogg, .opus, .m4a.
+            both: in stereo: what is heard left, what is sent right.
 
         Returns:
             The recorder, with `.path` and `.seconds`. The file is complete once `await call.ended` or
             `await call.hangup()` is through.
 
         Raises:
+            MediaError: no such folder, or another extension.
             InvalidState: the call is over.
         """
         self._check_open("record")
-        recorder = Recorder(os.fspath(path))
-        self.add_sink(recorder)
+        recorder = Recorder(os.fspath(path), both=both)
+        self._session.media.add_sink(recorder)
         self._owned.append(recorder)
         return recorder
 
-    def add_sink(self, sink: Sink) -> None:
-        """Give what is heard to `sink` too, from now on."""
-        self._check_open("add_sink")
-        self._sinks.append(sink)
-        self._session.media.set_sink(self._sinks[0] if len(self._sinks) == 1 else Tee(*self._sinks))
+    def audio(self, t0: float | None = None, t1: float | None = None, *, sent: bool = False) -> Clip:
+        """What was heard lately, to listen to and to compute with; also after the call.
 
-    def remove_sink(self, sink: Sink) -> None:
+        Args:
+            t0: from when, in seconds since the first sound; below zero: before the end; None: all that is
+                kept, which is the option `keepAudio` (seconds).
+            t1: until when, likewise.
+            sent: what was sent instead.
+
+        Returns:
+            A clip: `.samples` (int16), `.rate` (Hz), `.seconds`; in a notebook it shows a player.
+        """
+        rate, samples = (self._memory.sent if sent else self._memory).audio(t0, t1)
+        return Clip(rate, samples)
+
+    def add_sink(self, sink: Sink | Callable[..., object]) -> None:
+        """Give what is heard to `sink` too: a sink, or a function of (20 ms of int16 samples, rate in Hz)
+        that is called in a worker thread.
+
+        Raises:
+            TypeError: it is neither. InvalidState: the call is over.
+        """
+        self._check_open("add_sink")
+        made = as_sink(sink)
+        if made is not sink:
+            self._owned.append(made)
+            assert callable(sink)
+            self._sinks[sink] = made
+        self._session.media.add_sink(made)
+
+    def remove_sink(self, sink: Sink | Callable[..., object]) -> None:
         """Stop giving what is heard to `sink`."""
-        self._sinks = [item for item in self._sinks if item is not sink]
-        self._session.media.set_sink(Tee(*self._sinks) if self._sinks else Null())
+        made = self._sinks.pop(sink, None) if callable(sink) else None
+        self._session.media.remove_sink(made if made is not None else as_sink(sink))
+
+    def capture(self, path: str | os.PathLike[str]) -> Operation[None]:
+        """Write the RTP and RTCP packets, before protection, to a pcapng file for Wireshark.
+
+        From now until `stop_capture` or the call's end. Done when the file is open.
+
+        Raises (when awaited):
+            MediaError: it cannot be written (code FileError).
+            InvalidState: the call has no media session now.
+        """
+
+        async def begin() -> None:
+            self._check_media("capture")
+            await self._session.media.start_capture(os.fspath(path))
+
+        return self._client.own(Operation(f"capture to {os.fspath(path)}", begin()))
+
+    def stop_capture(self) -> Operation[int]:
+        """Finish the capture; await it for the number of packets in the file."""
+
+        async def stop() -> int:
+            self._check_media("stop_capture")
+            return await self._session.media.stop_capture()
+
+        return self._client.own(Operation("stop the capture", stop()))
+
+    def _check_media(self, method: str) -> None:
+        if not self._session.media.is_open:
+            raise InvalidState(f"{method} needs a call with media: between call() or answer() and its end.")
 
     def echo(self, delay_s: float = 0.0) -> None:
         """Send back what is heard, `delay_s` seconds later. This is what the lab's echo robot does."""
         self._check_open("echo")
         loopback = Loopback(delay_s=delay_s)
-        self.add_sink(loopback)
+        self._session.media.add_sink(loopback)
         self._session.media.set_source(loopback)
 
     # ------------------------------------------------------------ control
@@ -232,14 +315,15 @@ class Call:
     @property
     def ended(self) -> Ended:
         """Await it for the final `CallInfo`: the call is over and its recordings are complete."""
-        return Ended(self._ended)
+        return Ended(self._session)
 
-    async def _wait_for_end(self) -> CallInfo:
-        info = await asyncio.shield(self._session.over)
-        await asyncio.shield(self._session.closed)
+    async def wait_ended(self) -> CallInfo:
+        """The same as a coroutine."""
+        return await self.ended
+
+    async def _close_owned(self) -> None:
         for item in self._owned:
             await _close_off_loop(item)
-        return info
 
     def _check_open(self, method: str) -> None:
         if self._session.phase == "over":

@@ -10,7 +10,8 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, TypeVar, overload
+from datetime import UTC, datetime
+from typing import Any, Literal, NotRequired, TypedDict, TypeVar, overload
 
 _logger = logging.getLogger("plivo_nb.events")
 
@@ -76,6 +77,102 @@ class CallInfo(Mapping[str, Any]):
 _CALL_INFO_KEYS = tuple(item.name for item in fields(CallInfo))
 
 
+class MediaPermission(TypedDict):
+    """What `onMediaPermission` carries. `error`: NotFoundError (no microphone) or NotAllowedError."""
+
+    status: Literal["success", "failure"]
+    stream: NotRequired[bool]
+    error: NotRequired[str]
+
+
+class ConnectionChange(TypedDict):
+    """What `onConnectionChange` carries; `eventCode` is the WebSocket's close code."""
+
+    state: Literal["connected", "disconnected"]
+    eventCode: NotRequired[int]
+    eventReason: NotRequired[str]
+
+
+class MediaMetric(TypedDict):
+    """What `mediaMetrics` carries (spec.md section 6)."""
+
+    group: Literal["network", "audio"]
+    level: Literal["warning"]
+    type: str
+    value: float | str
+    active: bool
+    desc: str
+    stream: Literal["local", "remote", "None"]
+
+
+class AudioDeviceChange(TypedDict):
+    """What `onAudioDeviceChange` carries; `device` as `client.audio.available_devices` gives it."""
+
+    change: Literal["added", "removed"]
+    device: Any
+
+
+class DtmfReceived(TypedDict):
+    """What `onDtmfReceived` carries: one of 0-9 * # A-D, and its length in ms."""
+
+    tone: str
+    duration: int
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event, as `Client.events` gives it: its name, what callbacks get, and when (UTC)."""
+
+    name: str
+    arguments: tuple[Any, ...]
+    time: datetime
+
+    @property
+    def value(self) -> Any:
+        """What it carries: None, the one argument, or the tuple of all."""
+        return value_of(self.arguments)
+
+
+def value_of(arguments: tuple[Any, ...]) -> Any:
+    """None for no argument, the argument itself for one, else the tuple."""
+    return None if not arguments else arguments[0] if len(arguments) == 1 else arguments
+
+
+class EventStream:
+    """Every event from now on, in order: ``async for event in stream``. It ends when the client closes.
+
+    Args:
+        limit: how many events wait at most for a slow reader; then the oldest are forgotten and counted in
+            `missed`.
+    """
+
+    def __init__(self, emitter: Emitter, limit: int = 10_000) -> None:
+        self._waiting: asyncio.Queue[Event | None] = asyncio.Queue(limit)
+        self.missed = 0
+        self._forget = emitter.watch(self._take)
+
+    def _take(self, event: Event | None) -> None:
+        if self._waiting.full():
+            self._waiting.get_nowait()
+            self.missed += 1
+        self._waiting.put_nowait(event)
+
+    def __aiter__(self) -> EventStream:
+        return self
+
+    async def __anext__(self) -> Event:
+        event = await self._waiting.get()
+        if event is None:
+            self._take(None)  # whoever else reads ends too
+            raise StopAsyncIteration
+        return event
+
+    async def aclose(self) -> None:
+        """Stop listening."""
+        self._forget()
+        self._take(None)
+
+
 class Emitter:
     """Hands events to callbacks: plain functions or coroutine functions.
 
@@ -87,6 +184,7 @@ class Emitter:
     def __init__(self, names: frozenset[str] = EVENT_NAMES) -> None:
         self._names = names
         self._callbacks: dict[str, list[tuple[Callback, bool]]] = {}
+        self._watchers: list[Callable[[Event | None], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     @overload
@@ -125,6 +223,9 @@ class Emitter:
     def emit(self, name: str, *arguments: Any) -> None:
         """Run every callback of `name` now, in the order of registration."""
         self._check(name)
+        event = Event(name, arguments, datetime.now(UTC))
+        for watcher in list(self._watchers):
+            watcher(event)
         for entry in list(self._callbacks.get(name, [])):
             callback, once = entry
             if once:
@@ -140,11 +241,36 @@ class Emitter:
     async def close(self) -> None:
         """Cancel and await the coroutine callbacks that still run, and forget all callbacks."""
         self._callbacks.clear()
+        for watcher in list(self._watchers):
+            watcher(None)
+        self._watchers.clear()
         current = asyncio.current_task()
         tasks = [task for task in self._tasks if task is not current]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def watch(self, watcher: Callable[[Event | None], None]) -> Callable[[], None]:
+        """Give `watcher` every event of any name, and None at the end; returns a function that stops it."""
+        self._watchers.append(watcher)
+        return lambda: self._watchers.remove(watcher) if watcher in self._watchers else None
+
+    def next(self, name: str) -> asyncio.Future[Any]:
+        """A future for what the next event of that name carries; cancelled when there will be none."""
+        self._check(name)
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def take(event: Event | None) -> None:
+            if future.done():
+                return
+            if event is None:
+                future.cancel()
+            elif event.name == name:
+                future.set_result(event.value)
+
+        forget = self.watch(take)
+        future.add_done_callback(lambda _: forget())
+        return future
 
     def _check(self, name: str) -> None:
         if name not in self._names:

@@ -66,6 +66,7 @@ class Options:
     stats_url: str = STATS_URL
     insights_url: str = INSIGHTS_URL
     sound: Any = None
+    keep_audio: float = 120.0
     strict: bool = False
 
     def to_dict(self) -> dict[str, Any]:
@@ -191,6 +192,7 @@ _CHECKS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "stats_url": (_url("http", "https"), "an http:// or https:// URL"),
     "insights_url": (_url("ws", "wss"), "a ws:// or wss:// URL"),
     "sound": (_sound, "'device', 'browser', 'none', or a sound system such as plivo_nb.testing.FakeSound"),
+    "keep_audio": (_number(0, 3600), "seconds of each call's sound kept for Call.audio, 0 to 3600"),
     "strict": (_bool, "True or False"),
 }
 _NAMES = {plivo_key(name): name for name in _CHECKS} | {name: name for name in _CHECKS}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from plivo_nb.engine.engine import Engine
     from plivo_nb.engine.log import Log
-    from plivo_nb.sip.trace import Trace
+    from plivo_nb.sip.trace import Trace, TraceRecord
 
 _logger = logging.getLogger("plivo_nb.account")
 _T = TypeVar("_T")
@@ -43,6 +43,7 @@ class Account:
         log: where what happens is kept.
         on_sip_event: called with each event of the SIP core that is about calls or messages.
         on_restored: called when a lost socket is back and registration is under way.
+        on_message: gets every SIP message that goes or comes, masked.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Account:
         *,
         on_sip_event: Callable[[sip.Event], None],
         on_restored: Callable[[], None],
+        on_message: Callable[[TraceRecord], None] | None = None,
         config: UserAgentConfig | None = None,
     ) -> None:
         self._engine = engine
@@ -65,6 +67,7 @@ class Account:
         self._on_restored = on_restored
         self._config = config or UserAgentConfig()
         self._ua = UserAgent(self._config)
+        self._ua.trace.on_record = on_message
         self._socket: int | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._login: asyncio.Future[None] | None = None
@@ -114,7 +117,7 @@ class Account:
             except (MediaError, PlaneDied) as error:
                 problems.append(str(error))
             except LoginFailed as error:
-                if error.cause != causes.CONNECTION_ERROR:
+                if error.cause != causes.CONNECTION_ERROR or self._closed:
                     raise
                 problems.append(str(error))
             else:
@@ -142,6 +145,8 @@ class Account:
         """Close the socket and stop every timer and task of this account."""
         self._closed = True
         self.registered = False
+        if self._login is not None and not self._login.done():
+            self._login.set_exception(LoginFailed(causes.CANCELED, "The login was given up."))
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -242,6 +247,10 @@ class Account:
         except BaseException:
             self._engine.route_socket(socket, None)
             raise
+        if self._closed:
+            self._engine.route_socket(socket, None)
+            self._engine.post(wire.CloseSocket, socket=socket, code=1000, reason="logout")
+            raise LoginFailed(causes.CANCELED, "The login was given up.")
         self._socket = socket
         self._log.add("connected", url)
         self._emit("onConnectionChange", {"state": "connected"})

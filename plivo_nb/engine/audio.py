@@ -45,7 +45,6 @@ class AudioDevices:
         options: sound, permOnClick and audioConstraints matter here.
         emit: hands an event to the client's listeners.
         on_microphone: told ``lost`` and ``present``.
-        own: keeps an operation until it is done.
     """
 
     def __init__(
@@ -54,13 +53,12 @@ class AudioDevices:
         options: Options,
         emit: Callable[..., None],
         on_microphone: Callable[[str], None],
-        own: Callable[[Operation[Any]], Operation[Any]],
     ) -> None:
         self._engine = engine
         self._options = options
         self._emit = emit
         self._on_microphone = on_microphone
-        self._own = own
+        self._operations: set[Operation[Any]] = set()
         self._permission_told = False
         self._closed = False
         self._desk: SoundDesk | None = _desks.take(options.sound)
@@ -358,13 +356,19 @@ class AudioDevices:
         return await asyncio.wrap_future(self._desk.do(question))
 
     def _operation(self, name: str, work: Coroutine[Any, Any, _T]) -> Operation[_T]:
-        return self._own(Operation.start(self._engine.loop, name, lambda: (work, None)))
+        operation = Operation.start(self._engine.loop, name, lambda: (work, None))
+        self._operations.add(operation)
+        operation.add_done_callback(lambda: self._operations.discard(operation))
+        return operation
 
     async def close(self) -> None:
         """Be silent, and close the devices of this client."""
         if self._closed:
             return
         self._closed = True
+        for operation in list(self._operations):
+            operation.cancel()
+            await operation.settled()
         self._files.close()
         desk, self._desk = self._desk, None
         if desk is None:

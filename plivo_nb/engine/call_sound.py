@@ -32,7 +32,7 @@ class CallSound:
         self._microphone.live = self._speaker.audible = False
         self._rings_back = False
         session.media.microphone = session.media.source = self._microphone
-        session.media.sink = self._speaker
+        session.media.add_sink(self._speaker)
         session.watchers.append(self._watch)
         session.over.add_done_callback(lambda _: self._end())
 

@@ -15,17 +15,31 @@ import logging
 import time
 import weakref
 from collections.abc import Callable, Coroutine
-from typing import Any, Literal, Protocol
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from plivo_nb.errors import MediaError, NoRunningLoop, PlaneDied
 from plivo_nb.plane import wire
-from plivo_nb.plane.plane import Plane
+
+if TYPE_CHECKING:
+    from plivo_nb.plane.plane import Plane
 
 _logger = logging.getLogger("plivo_nb.engine")
 _LAG_INTERVAL_S = 0.05
 _SHUTDOWN_S = 2.0
 
 ReportHandler = Callable[[wire.Report], None]
+
+
+@cache
+def media_stack_loads() -> bool:
+    """True where what media and sockets need can be imported; otherwise the log says what is missing."""
+    try:
+        from plivo_nb.plane import plane
+    except (ImportError, OSError) as error:
+        _logger.error("The media stack does not load: %s", error)
+        return False
+    return plane is not None
 
 
 class Closable(Protocol):
@@ -166,6 +180,10 @@ class Engine:
 
     def _running_plane(self) -> Plane:
         if self._plane is None or not self._plane.alive:
+            if not media_stack_loads():
+                raise PlaneDied("The media stack (aiortc, PyAV) does not load here; reinstall plivo_nb.")
+            from plivo_nb.plane.plane import Plane
+
             self._plane = Plane()
             if self.plane_mode == "loop":
                 self._plane.run_on(self.loop, self._reports)

@@ -6,13 +6,13 @@ import logging
 from typing import TYPE_CHECKING, Any, Literal
 
 from plivo_nb.errors import MediaError, PlaneDied
+from plivo_nb.media.sinks import Null, Sink, Tee
 from plivo_nb.plane import wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from plivo_nb.engine.engine import Engine
-    from plivo_nb.media.sinks import Sink
     from plivo_nb.media.sources import Source
 
 _logger = logging.getLogger("plivo_nb.media_link")
@@ -51,7 +51,7 @@ class MediaLink:
         self.muted = False
         self.source: Source | None = None
         self.microphone: Source | None = None  # what there is to go back to after a file
-        self.sink: Sink | None = None
+        self.sinks: list[Sink] = []
 
     @property
     def is_open(self) -> bool:
@@ -73,8 +73,8 @@ class MediaLink:
             self._tell(wire.SetMuted, muted=True)
         if self.source is not None:
             self._tell(wire.SetSource, source=self.source)
-        if self.sink is not None:
-            self._tell(wire.SetSink, sink=self.sink)
+        if self.sinks:
+            self._tell_sinks()
         await opened
 
     async def close(self) -> None:
@@ -127,10 +127,32 @@ class MediaLink:
         self.source = source
         self._tell(wire.SetSource, source=source)
 
-    def set_sink(self, sink: Sink) -> None:
-        """Where what we hear goes from now on."""
-        self.sink = sink
-        self._tell(wire.SetSink, sink=sink)
+    def add_sink(self, sink: Sink) -> None:
+        """Give what is heard to this sink too, from now on."""
+        self.sinks.append(sink)
+        self._tell_sinks()
+
+    def remove_sink(self, sink: Sink) -> None:
+        """Give it no more to this sink."""
+        self.sinks = [item for item in self.sinks if item is not sink]
+        self._tell_sinks()
+
+    def _tell_sinks(self) -> None:
+        sinks = self.sinks
+        self._tell(wire.SetSink, sink=sinks[0] if len(sinks) == 1 else Tee(*sinks) if sinks else Null())
+
+    async def start_capture(self, path: str) -> None:
+        """Write RTP and RTCP, unprotected, to a pcapng file from now on.
+
+        Raises:
+            MediaError: the file cannot be written (FileError), or the session is gone.
+        """
+        await self._engine.ask(wire.StartCapture, session=self._id, path=path)
+
+    async def stop_capture(self) -> int:
+        """Finish the capture; gives the number of packets in it."""
+        packets: int = await self._engine.ask(wire.StopCapture, session=self._id)
+        return packets
 
     async def send_digits(self, digits: str) -> bool:
         """Send DTMF as RFC 4733; False where the other side did not offer it.

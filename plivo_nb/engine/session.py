@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from plivo_nb.engine import causes, digits
+from plivo_nb.engine import causes, digits, ending
 from plivo_nb.engine.identity import Identity, why_unanswered
 from plivo_nb.engine.media_link import MediaLink
+from plivo_nb.engine.renegotiation import Renegotiation
 from plivo_nb.errors import CallFailed, MediaError, PlaneDied
 from plivo_nb.plane import wire
 from plivo_nb.sip.user_agent import UserAgent
@@ -59,12 +60,16 @@ class Session:
         identity: direction and parties, as `callInfo` tells them.
         on_sample: called with each second's numbers.
         on_over: called once, when the call has ended.
+        on_answered: called once, just before `onCallAnswered`.
 
     Attributes:
         over: resolved with the final `CallInfo`.
         timings: what happened when, `time.monotonic()` seconds by name: dialled, ringing, answered,
             first_rtp_sent, first_rtp_received, ended.
         media: the media session.
+        again: offers and answers in mid-call.
+        closed: resolved when media and recordings are closed too.
+        at_end: what is to be closed after the media.
         watchers: get every trigger of `TRANSITIONS` that had an effect, and ``muted`` and ``unmuted``.
     """
 
@@ -78,21 +83,25 @@ class Session:
         identity: Identity,
         on_sample: Callable[[Session, SampleRow], None],
         on_over: Callable[[Session], None],
+        on_answered: Callable[[Session], None] = lambda session: None,
     ) -> None:
         self._engine = engine
         self._sip = sip_action
         self._emit = emit
         self._on_sample = on_sample
         self._on_over = on_over
+        self._on_answered = on_answered
         self.phase: Phase = "new"
         self.identity = identity
         self.direction = identity.direction
         self.media = MediaLink(engine, config, self._report)
+        self.again = Renegotiation(self)
         self.hung_up = False
         self.timings: dict[str, float] = {}
         self.started_utc_s = time.time()
         self.cause: str | None = None
         self.watchers: list[Callable[[str], None]] = []
+        self.at_end: list[Callable[[], Awaitable[None]]] = []
         self.answered: asyncio.Future[None] = engine.loop.create_future()
         self.over: asyncio.Future[CallInfo] = engine.loop.create_future()
         self.closed: asyncio.Future[None] = engine.loop.create_future()
@@ -137,6 +146,14 @@ class Session:
         )
         return self.identity.glance(state)
 
+    def act(self, action: Callable[[UserAgent, float], Any]) -> Any:
+        """Run `action(user_agent, now)` on the account and send what comes of it."""
+        return self._sip(action)
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run `work` as a task that the engine owns."""
+        self._engine.spawn(work, name)
+
     def _advance(self, trigger: str) -> bool:
         following = TRANSITIONS.get((self.phase, trigger))
         if following is None:
@@ -168,7 +185,7 @@ class Session:
             await self.media.open()
             offer = await self.media.create_offer()
         except (MediaError, PlaneDied) as error:
-            self._fail_media(error)
+            self.fail_media(error)
         else:
             if self.phase == "preparing":
                 self.identity.key = self._sip(lambda ua, now: ua.invite(target, offer, headers, now))
@@ -184,17 +201,9 @@ class Session:
             return
         self.timings.setdefault("ringing", time.monotonic())
         if event.body:
-            self._engine.spawn(self._early_media(event.body), "early media")
+            self._engine.spawn(self.again.early_media(event.body), "early media")
         if first:
             self._emit("onCallRemoteRinging", self.identity.info("ringing"))
-
-    async def _early_media(self, body: bytes) -> None:
-        try:
-            await self.media.apply("pranswer", body)
-        except (MediaError, PlaneDied) as error:
-            _logger.warning(
-                "The early media of %s cannot be used, waiting for the answer: %s", self.peer, error
-            )
 
     def on_answered(self, event: sip.Answered) -> None:
         """A 2xx: the far end took the call."""
@@ -208,11 +217,9 @@ class Session:
         try:
             await self.media.apply("answer", body)
         except (MediaError, PlaneDied) as error:
-            self._fail_media(error)
+            self.fail_media(error)
             return
-        if self.phase == "answered" and not self.answered.done():
-            self._emit("onCallAnswered", self.identity.info("answered"))
-            self.answered.set_result(None)
+        self._tell_answered()
 
     # ------------------------------------------------------------ incoming
 
@@ -241,7 +248,7 @@ class Session:
             else:  # the caller leaves the offer to us (RFC 3261 13.2.1); its answer comes with the ACK
                 description = await self.media.create_offer()
         except (MediaError, PlaneDied) as error:
-            self._fail_media(error)
+            self.fail_media(error)
         else:
             if self.phase == "answering":
                 self._sip(lambda ua, now: ua.accept(self._key, description, now))
@@ -255,8 +262,14 @@ class Session:
         if event.body.strip() and not self._offer.strip():
             self._engine.spawn(self._complete_answer(event.body), "complete the answer")
         else:
-            self._emit("onCallAnswered", self.identity.info("answered"))
+            self._tell_answered()
+
+    def _tell_answered(self) -> None:
+        if self.phase == "answered" and not self.answered.done():
+            info = self.identity.info("answered")
+            self._on_answered(self)
             self.answered.set_result(None)
+            self._emit("onCallAnswered", info)
 
     def reject(self, code: int = 486) -> None:
         """Refuse the ringing call; the caller hears busy (486)."""
@@ -268,47 +281,6 @@ class Session:
         if self._advance("ignore"):
             self._sip(lambda ua, now: ua.ignore(self._key, now))
             self._emit("onIncomingCallIgnored", self.identity.info("ignored"))
-
-    async def on_reinvite(self, key: str, body: bytes) -> None:
-        """The other side changes the session (hold, new address): answer with ours, or refuse and go on."""
-        try:
-            if body.strip():
-                await self.media.apply("offer", body)
-                description = await self.media.create_answer()
-            else:
-                description = await self.media.create_offer()
-        except (MediaError, PlaneDied) as error:
-            _logger.warning("A re-INVITE of %s is refused and the call goes on: %s", self.peer, error)
-            if self.phase == "answered":
-                self._sip(lambda ua, now: ua.reject_reinvite(key, 488, now))
-            return
-        if self.phase == "answered":
-            self._sip(lambda ua, now: ua.accept_reinvite(key, description, now))
-
-    def on_signalling_restored(self) -> None:
-        """The socket is back: offer again, with an ICE restart (RFC 8839 4.4) if the media is gone too.
-
-        Only a re-INVITE tells the other side, and proxies between, the new way here: else its BYE gets lost.
-        """
-        if self.phase == "answered":
-            gone = self.media.states["ice"] in ("disconnected", "failed")
-            self._engine.spawn(self._offer_again(ice_restart=gone), "re-INVITE")
-
-    async def _offer_again(self, *, ice_restart: bool) -> None:
-        try:
-            offer = await self.media.create_offer(ice_restart=ice_restart)
-        except (MediaError, PlaneDied) as error:
-            _logger.warning("The media of the call with %s cannot be restarted: %s", self.peer, error)
-            return
-        if self.phase == "answered":
-            self._sip(lambda ua, now: ua.reinvite(self._key, offer, now))
-
-    async def on_reinvite_answered(self, body: bytes) -> None:
-        """Our re-INVITE was accepted: apply the other side's description."""
-        try:
-            await self.media.apply("answer", body)
-        except (MediaError, PlaneDied) as error:
-            self._fail_media(error)
 
     # ------------------------------------------------------------ the end
 
@@ -325,27 +297,17 @@ class Session:
     def on_failed(self, event: sip.CallFailed) -> None:
         """Our INVITE ended without an answer."""
         self.identity.learn_uuid(event.x_call_uuid)
-        cause = causes.CANCELED if self.hung_up else causes.of_sip(event.code, event.originator)
-        state: CallState = (
-            "canceled" if self.hung_up else "rejected" if cause == causes.REJECTED else "failed"
-        )
-        reason = event.protocol_reason
-        self._end_unanswered(
-            state,
-            cause,
-            originator="local" if self.hung_up else event.originator,
-            code=event.code,
-            reason=(reason.text if reason else None) or event.reason,
-            protocol=reason.protocol if reason else None,
-        )
+        state, cause, facts = ending.of_failure(event, hung_up=self.hung_up)
+        self._end_unanswered(state, cause, **facts)
 
     def on_canceled(self, event: sip.Canceled) -> None:
         """The caller gave up while it rang here."""
+        facts = ending.of_cancel(event)
         if self.phase == "ignored":
-            self._finish(self.identity.info("ignored", originator="remote"))
-        else:
-            info = self.identity.info("canceled", originator="remote")
-            self._finish(info, "onIncomingCallCanceled", info)
+            self._finish(self.identity.info("ignored", **facts))
+            return
+        info = self.identity.info("canceled", **facts)
+        self._finish(info, "onIncomingCallCanceled", info)
 
     def on_no_answer(self, event: sip.NoAnswer) -> None:
         """Nobody answered here within the time; the caller was told 408."""
@@ -356,20 +318,20 @@ class Session:
 
     def on_ended(self, event: sip.Ended) -> None:
         """The dialog is over: BYE either way, or it broke."""
-        reason = event.protocol_reason
-        ending = {
-            "originator": event.originator,
-            "reason": self.cause or (reason.text if reason else None) or event.reason or None,
-            "protocol": reason.protocol if reason else None,
-        }
-        if self.answered.done() and not self.answered.cancelled() and self.answered.exception() is None:
-            info = self.identity.info("ended", code=event.code, **ending)
+        facts = ending.of_end(event, self.cause)
+        if self._was_answered:
+            info = self.identity.info("ended", **facts)
             self._finish(info, "onCallTerminated", info)
         elif self.hung_up:
             self._end_unanswered("canceled", causes.CANCELED, originator="local")
         else:
             cause = self.cause or causes.of_sip(event.code, event.originator)
-            self._end_unanswered("failed", cause, code=event.code, **ending)
+            self._end_unanswered("failed", cause, **facts)
+
+    @property
+    def _was_answered(self) -> bool:
+        future = self.answered
+        return future.done() and not future.cancelled() and future.exception() is None
 
     def fail(self, cause: str, sentence: str) -> None:
         """End the call for a reason of our own, such as media that does not come."""
@@ -388,7 +350,8 @@ class Session:
         else:
             self._end_unanswered("failed", cause, originator="local", reason=sentence)
 
-    def _fail_media(self, error: MediaError | PlaneDied) -> None:
+    def fail_media(self, error: MediaError | PlaneDied) -> None:
+        """End the call because its media failed."""
         cause = causes.of_media(error.code) if isinstance(error, MediaError) else causes.WEBRTC_ERROR
         self.fail(cause, str(error))
 
@@ -424,9 +387,13 @@ class Session:
         return self.key
 
     async def _close_media(self) -> None:
-        await self.media.close()
-        if not self.closed.done():
-            self.closed.set_result(None)
+        try:
+            await self.media.close()
+            for close in self.at_end:
+                await close()
+        finally:
+            if not self.closed.done():
+                self.closed.set_result(None)
 
     def set_muted(self, muted: bool) -> None:
         """Silence to the peer, or not; holds from before the answer on."""
@@ -452,7 +419,7 @@ class Session:
         """End it here and now: the far end did not answer our goodbye in time."""
         if self.phase != "over":
             self.cause = causes.CONNECTION_ERROR
-            if self.answered.done() and not self.answered.exception():
+            if self._was_answered:
                 info = self.identity.info("ended", originator="local", reason=self.cause)
                 self._finish(info, "onCallTerminated", info)
             else:

@@ -104,6 +104,7 @@ class Switchboard:
             identity=Identity(direction, src, dest, headers),
             on_sample=self._records.add_sample,
             on_over=self._over,
+            on_answered=self._remember,
         )
         self.sessions.append(session)
         if self._on_new is not None:
@@ -135,9 +136,8 @@ class Switchboard:
                 other.reject()
         session.media.muted = self.muted
         await session.answer()
-        self.remember(session)
 
-    def remember(self, session: Session) -> None:
+    def _remember(self, session: Session) -> None:
         """The call that was answered last is the one that feedback may be given for."""
         self.last = session
         self.last_uuid = session.uuid
@@ -182,9 +182,9 @@ class Switchboard:
             case sip.Ended():
                 session.on_ended(event)
             case sip.Reinvite(call=call, body=body):
-                self._engine.spawn(session.on_reinvite(call, body), "re-INVITE")
+                self._engine.spawn(session.again.on_reinvite(call, body), "re-INVITE")
             case sip.ReinviteAnswered(body=body):
-                self._engine.spawn(session.on_reinvite_answered(body), "re-INVITE's answer")
+                self._engine.spawn(session.again.on_reinvite_answered(body), "re-INVITE's answer")
             case sip.ReinviteFailed(code=code, reason=reason):
                 self._log.add("re-INVITE refused", f"{code} {reason}", session.uuid)
             case sip.InfoReceived(content_type=content_type, body=body):
@@ -200,7 +200,7 @@ class Switchboard:
     def on_restored(self) -> None:
         """A lost socket is back: calls go on, and those whose media is gone too are put right."""
         for session in list(self.sessions):
-            session.on_signalling_restored()
+            session.again.on_signalling_restored()
 
     def hang_up_all(self) -> list[Session]:
         """End the active call and reject what rings; gives those calls."""

@@ -116,10 +116,13 @@ class CallableSource(FrameSource):
     Args:
         function: called in a worker thread with (number of samples, rate in Hz), for about 20 ms at a time,
             a fifth of a second ahead; gives an array as `to_pcm` takes it, or None at the end.
+        on_end: called in the worker thread when all has been sent.
     """
 
-    def __init__(self, function: Callable[[int, int], ArrayLike | None]) -> None:
-        super().__init__(())
+    def __init__(
+        self, function: Callable[[int, int], ArrayLike | None], on_end: Callable[[], None] | None = None
+    ) -> None:
+        super().__init__((), on_end=on_end)
         self._function = function
 
     def _resampled(self, rate: int) -> Iterator[Pcm]:
@@ -194,7 +197,9 @@ class CallableSink:
                     return
 
 
-def as_source(thing: object, *, rate: int = 48_000, loop: bool = False) -> Source:
+def as_source(
+    thing: object, *, rate: int = 48_000, loop: bool = False, on_end: Callable[[], None] | None = None
+) -> Source:
     """Make a source of what a user has.
 
     Args:
@@ -202,23 +207,24 @@ def as_source(thing: object, *, rate: int = 48_000, loop: bool = False) -> Sourc
             or a generator or list of arrays.
         rate: of arrays, in Hz.
         loop: of a file.
+        on_end: called in a worker thread when all has been sent; not of a source that is one already.
 
     Raises:
         SourceError: a file that cannot be played.
         TypeError: nothing of these.
     """
     if isinstance(thing, str | os.PathLike):
-        return AudioFile(os.fspath(thing), loop=loop)
+        return AudioFile(os.fspath(thing), loop=loop, on_end=on_end)
     if isinstance(thing, type):
         raise TypeError(f"{thing.__name__} is a class: make one of it, {thing.__name__}(...)")
     if isinstance(thing, Source):
         return thing
     if callable(thing):
-        return CallableSource(thing)
+        return CallableSource(thing, on_end)
     if isinstance(thing, np.ndarray):
-        return FrameSource([thing], rate)
+        return FrameSource([thing], rate, on_end)
     if isinstance(thing, Iterable):
-        return FrameSource(thing, rate)
+        return FrameSource(thing, rate, on_end)
     raise TypeError(f"{thing!r} cannot be played: give a path, a source, an array, a generator or a function")
 
 

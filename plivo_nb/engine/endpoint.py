@@ -1,0 +1,308 @@
+"""An endpoint: what one account and its calls do, and when they may (spec.md sections 3 and 5).
+
+`Client` is its documented face. Here are the rules of login and logout, of calls in a wrong state, of digits
+and of feedback; the rules of several calls are the switchboard's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from plivo_nb.engine import checks
+from plivo_nb.engine.account import Account
+from plivo_nb.engine.audio import AudioDevices
+from plivo_nb.engine.log import Log
+from plivo_nb.engine.media_config import session_config
+from plivo_nb.engine.records import Records
+from plivo_nb.engine.sip_trace import SipTrace
+from plivo_nb.engine.switchboard import Switchboard
+from plivo_nb.engine.tracking import Tracking
+from plivo_nb.errors import InvalidFeedback, InvalidState, LoginFailed
+from plivo_nb.events import CallInfo, Emitter
+
+if TYPE_CHECKING:
+    from plivo_nb.engine.engine import Engine
+    from plivo_nb.engine.session import Session
+    from plivo_nb.options import Options
+
+_logger = logging.getLogger("plivo_nb.client")
+_GOODBYE_S = 1.0
+
+
+class Endpoint:
+    """One account at a time, and its calls.
+
+    Args:
+        engine: whose loop and plane are used.
+        options: of the client.
+        emitter: hands events to the client's listeners.
+
+    Attributes:
+        account: who is logged in, or logs in; None when out.
+        switchboard: the calls. records, log, trace: what is kept of them.
+        tracking: mediaMetrics and the statistics service. audio: microphone, speaker and tones.
+    """
+
+    def __init__(self, engine: Engine, options: Options, emitter: Emitter) -> None:
+        self._engine = engine
+        self._options = options
+        self._emitter = emitter
+        self.log = Log()
+        self.trace = SipTrace()
+        self.records = Records(engine)
+        self.tracking = Tracking(engine, options, self.emit, self.records)
+        self.switchboard = Switchboard(
+            engine,
+            session_config(options),
+            self.emit,
+            self.records,
+            self.log,
+            allow_multiple=options.allow_multiple_incoming_calls,
+            on_new=self._follow,
+        )
+        self.audio = AudioDevices(engine, options, self.emit, self.tracking.microphone)
+        self.account: Account | None = None
+        self._logging_in: asyncio.Future[None] | None = None
+
+    def emit(self, name: str, *arguments: Any) -> None:
+        """Note an event in the log and hand it to the listeners."""
+        info = next((item for item in arguments if isinstance(item, CallInfo)), None)
+        words = [str(item) for item in arguments if not isinstance(item, CallInfo)]
+        self.log.add(name, " ".join(words), info.callUUID if info else None)
+        self._emitter.emit(name, *arguments)
+
+    def _follow(self, session: Session) -> None:
+        """What accompanies every call, from before anything happens to it."""
+        self.audio.follow(session)
+        self.tracking.follow(session)
+
+    @property
+    def registered(self) -> bool:
+        """True while logged in."""
+        return self.account is not None and self.account.registered
+
+    # ------------------------------------------------------------ login and logout
+
+    async def login(self, username: str, password: str) -> None:
+        """Register; another user is logged out first, the same one is not registered twice.
+
+        Raises:
+            LoginFailed: with the SDK's word, after `onLoginFailed`.
+        """
+        try:
+            if not (isinstance(username, str) and isinstance(password, str) and username and password):
+                raise LoginFailed("Username and password must be filled out")
+            if self.switchboard.active is not None:
+                raise LoginFailed("Cannot login when there is an ongoing call")
+        except LoginFailed as error:
+            self.emit("onLoginFailed", error.cause)
+            raise
+        if self.account is not None and self.account.username == username:
+            if self.account.registered:
+                return
+            if self._logging_in is not None:
+                await asyncio.shield(self._logging_in)
+                return
+        await self.leave()
+        coming = self._logging_in = self._engine.loop.create_future()
+        coming.add_done_callback(_quiet)
+        try:
+            await self._register(username, password)
+        except BaseException as error:
+            coming.set_exception(error if isinstance(error, LoginFailed) else LoginFailed("Canceled"))
+            raise
+        else:
+            coming.set_result(None)
+        finally:
+            if self._logging_in is coming:
+                self._logging_in = None
+
+    async def _register(self, username: str, password: str) -> None:
+        account = Account(
+            self._engine,
+            self._options.registration_domain_socket,
+            self.emit,
+            self.log,
+            on_sip_event=self.switchboard.on_sip_event,
+            on_restored=self.switchboard.on_restored,
+            on_message=self.trace.add,
+        )
+        self.account = self.switchboard.account = account
+        try:
+            await account.login(username, password)
+        except LoginFailed as error:
+            if self.account is account:
+                self.account = None
+            await account.close()
+            self.emit("onLoginFailed", error.cause)
+            raise
+        self.tracking.logged_in(username, password, account.domain)
+        self.emit("onLogin")
+
+    async def logout(self) -> None:
+        """Hang up, un-register, close the sockets; when nobody is logged in only a warning."""
+        if self.account is None:
+            _logger.warning("logout: nobody is logged in; there is nothing to do.")
+        await self.leave()
+
+    async def leave(self) -> None:
+        """Log out whoever is there, in silence if nobody is."""
+        account, self.account = self.account, None
+        if account is None:
+            return
+        await self.end_calls()
+        was_registered = account.registered
+        await account.logout()
+        await self.tracking.logged_out()
+        if was_registered:
+            self.emit("onLogout")
+
+    async def end_calls(self) -> None:
+        """End every call; who does not answer the goodbye within a second is left behind."""
+        ending = [session.closed for session in self.switchboard.hang_up_all()]
+        if ending:
+            await asyncio.wait(ending, timeout=_GOODBYE_S)
+        left = list(self.switchboard.sessions)
+        for session in left:
+            session.abandon()
+        if left:
+            await asyncio.wait([session.closed for session in left], timeout=_GOODBYE_S)
+
+    # ------------------------------------------------------------ calls
+
+    def new_call(self, number: Any, extra_headers: Any) -> Session:
+        """A call to be dialled.
+
+        Raises:
+            InvalidState: there can be none now; a warning has said so.
+        """
+        problem = self._why_no_call()
+        if problem is None and not (isinstance(number, str) and number.strip()):
+            problem = "call needs a number or a SIP address, such as call('echo')."
+        if problem is not None:
+            raise refusal(problem)
+        return self.switchboard.outgoing(number.strip(), checks.valid_headers(extra_headers))
+
+    def _why_no_call(self) -> str | None:
+        if not self.registered:
+            return "call: nobody is logged in; login first and wait for onLogin."
+        if self.switchboard.active is not None:
+            return "call: there is a call already; hangup first."
+        if self.switchboard.ringing:
+            return "call: a call is ringing; answer, reject or ignore it first."
+        return None
+
+    async def dial(self, session: Session) -> None:
+        """Send the INVITE of a new call and wait for its answer.
+
+        Raises:
+            CallFailed: it ended unanswered.
+        """
+        headers = list(session.identity.extra_headers.items())
+        if self._options.client_region:
+            headers.append(("X-ClientRegion", self._options.client_region))
+        await session.dial(session.identity.dest, headers)
+
+    def ringing_call(self, method: str, call_uuid: str | None, instead: str) -> Session:
+        """The ringing call that `method` means.
+
+        Raises:
+            InvalidState: none rings; `instead` says what to do.
+        """
+        session = self.switchboard.choose(call_uuid)
+        if session is None:
+            raise refusal(f"{method}: no call is ringing; {instead}")
+        return session
+
+    async def answer(self, session: Session) -> None:
+        """Answer this ringing call.
+
+        Raises:
+            CallFailed: it ended before it was confirmed.
+        """
+        await self.switchboard.answer(session)
+
+    def begin_hangup(self) -> Session:
+        """End the current call, or reject the one that only rings.
+
+        Raises:
+            InvalidState: there is none.
+        """
+        session = self.switchboard.active
+        if session is not None:
+            session.hangup()
+            return session
+        if not self.switchboard.ringing:
+            raise refusal("hangup: there is no call; make one with call.")
+        _logger.warning("hangup: the call only rings, so it is rejected; use reject for that.")
+        session = self.switchboard.ringing[-1]
+        session.reject()
+        return session
+
+    # ------------------------------------------------------------ during a call
+
+    async def send_dtmf(self, digits: str) -> None:
+        """Send digits in the current call, in order.
+
+        Raises:
+            InvalidState: no answered call, or a wrong character: nothing is sent then.
+        """
+        session = self.switchboard.active
+        if session is None or session.phase != "answered":
+            raise refusal("sendDtmf: there is no answered call; make one with call and wait for its answer.")
+        if not checks.are_digits(digits):
+            raise refusal("sendDtmf: only 0-9, * and # can be sent; nothing was sent.")
+        self.audio.digits(digits)
+        await session.send_dtmf(digits)
+        self.log.add("digits sent", digits, session.uuid)
+
+    def mute(self) -> bool:
+        """Silence to the peer, now or in the next call."""
+        self.switchboard.muted = True
+        for session in self.switchboard.sessions:
+            session.set_muted(True)
+        return True
+
+    def unmute(self) -> bool:
+        """The peer hears again; False, with a warning, without a call."""
+        was, self.switchboard.muted = self.switchboard.muted, False
+        for session in self.switchboard.sessions:
+            session.set_muted(False)
+        if self.switchboard.active is None:
+            _logger.warning("unmute: there is no call%s.", "; the next one is not muted" if was else "")
+            return False
+        return True
+
+    def feedback(self, call_uuid: str, score: int, comment: str) -> None:
+        """Take feedback on the current or the last call.
+
+        Raises:
+            InvalidFeedback: another call, score or comment, or no tracking; a warning has said so.
+        """
+        active, last = self.switchboard.active, self.switchboard.last
+        known = (active.uuid if active is not None else None, self.switchboard.last_uuid)
+        problem = (
+            checks.feedback_problem(call_uuid, known, score, comment)
+            if self._options.enable_tracking
+            else "feedback needs the option enableTracking."
+        )
+        if problem is not None:
+            _logger.warning("sendQualityFeedback: %s", problem)
+            raise InvalidFeedback(f"sendQualityFeedback: {problem}")
+        self.records.feedback[call_uuid] = (score, comment)
+        rated = active if active is not None and active.uuid == call_uuid else last
+        if rated is not None:
+            self.tracking.feedback(rated, score, comment)
+
+
+def refusal(sentence: str) -> InvalidState:
+    """Warn that a method makes no sense now; gives the exception that says so too."""
+    _logger.warning(sentence)
+    return InvalidState(sentence)
+
+
+def _quiet(future: asyncio.Future[None]) -> None:
+    if not future.cancelled():
+        future.exception()

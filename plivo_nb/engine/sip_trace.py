@@ -1,0 +1,78 @@
+"""What a client's SIP messages were, secrets masked, over all of its accounts."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from plivo_nb.sip.trace import TraceRecord
+
+#: The level of the option ``debug="ALL"``: below DEBUG. SIP messages are logged at it.
+ALL = 5
+_logger = logging.getLogger("plivo_nb.sip")
+
+
+@dataclass(frozen=True, slots=True)
+class SipMessage:
+    """One message that went or came.
+
+    `time_utc_s` and `time_monotonic_s` are seconds; `start` is the method, or the status and reason; `call`
+    the Call-ID; `text` the whole message, masked.
+    """
+
+    time_utc_s: float
+    time_monotonic_s: float
+    direction: str
+    start: str
+    call: str
+    cseq: str
+    text: str
+
+
+class SipTrace:
+    """The last `size` messages; each is logged at level `ALL` as well."""
+
+    def __init__(self, size: int = 10_000) -> None:
+        self._messages: deque[SipMessage] = deque(maxlen=size)
+
+    def add(self, record: TraceRecord) -> None:
+        """Keep one message of the SIP core's trace."""
+        message = SipMessage(
+            time.time(),
+            time.monotonic(),
+            record.direction,
+            record.start,
+            record.call,
+            record.cseq,
+            record.text,
+        )
+        self._messages.append(message)
+        if _logger.isEnabledFor(ALL):
+            _logger.log(ALL, "SIP %s\n%s", "sent" if record.direction == "out" else "received", record.text)
+
+    def of(self, call: str | None) -> list[SipMessage]:
+        """The messages with this Call-ID, oldest first; None: all."""
+        return [message for message in self._messages if call is None or message.call == call]
+
+    def frame(self) -> pd.DataFrame:
+        """Index `time` (UTC); columns direction, start, call, cseq, text."""
+        import pandas as pd
+
+        messages = list(self._messages)
+        index = pd.to_datetime([item.time_utc_s for item in messages], unit="s", utc=True)
+        return pd.DataFrame(
+            {
+                "direction": pd.Categorical([item.direction for item in messages], ["in", "out"]),
+                "start": pd.array([item.start for item in messages], dtype="str"),
+                "call": pd.Categorical([item.call for item in messages]),
+                "cseq": pd.array([item.cseq for item in messages], dtype="str"),
+                "text": pd.array([item.text for item in messages], dtype="str"),
+            },
+            index=pd.DatetimeIndex(index, name="time"),
+        )
