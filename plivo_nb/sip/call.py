@@ -141,8 +141,8 @@ class Call:
     def _refresh(self, now: float) -> None:
         if self.outgoing is None and self.incoming is None and self.core.up and self.session.local:
             self.reinvite(self.session.local, now, refresh=True)
-        elif self.dialog is not None:
-            self.core.timers.start(now + 2.0, lambda at: None if self.over else self._refresh(at))
+        else:
+            self.session_timer.refresh_later(now + 2.0)
 
     def _expired(self, now: float) -> None:
         self._drop(408, "Session Timer Expired", now)

@@ -42,7 +42,7 @@ class CallReceived(Call):
         super().__init__(core, key)
         self.request = request
         self.transaction = transaction
-        self._tag = core.token(10)
+        self._tag = transaction.tag = core.token(10)
         self._early = Dialog.of_callee(request, self._tag)
         self._hangup_after_ack = False
 
@@ -190,7 +190,7 @@ class CallReceived(Call):
         self.transaction.respond(self._response(status, body), now)
 
     def _refuse(self, code: int, now: float, reason: str | None = None) -> None:
-        self.core.respond(self.transaction, code, now, reason=reason, to_tag=self._tag)
+        self.core.respond(self.transaction, code, now, reason=reason)
         self.close(now)
 
 

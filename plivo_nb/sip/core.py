@@ -91,8 +91,9 @@ class Core:
         self.service_route: list[str] = []
         self._silence: Timer | None = None
         self._parked: deque[tuple[float, Request | Response]] = deque(maxlen=_PARKED)
-        self._via = f"SIP/2.0/{config.via_transport} {config.via_host or self.token(12) + '.invalid'}"
-        host = self._via.split(" ")[1]
+        host = config.via_host or f"{self.token(12)}.invalid"
+        self._sent_by = host
+        self.via_transport = config.via_transport
         self.contact_uri = f"sip:{config.contact_user or self.token(8)}@{host};transport=ws"
         self.instance_id = (
             config.instance_id or f"urn:uuid:{uuid.UUID(int=self.random.getrandbits(128), version=4)}"
@@ -168,7 +169,7 @@ class Core:
 
     def fresh_via(self) -> str:
         """A Via of ours with a branch never used before."""
-        return f"{self._via};branch={MAGIC_COOKIE}{self.token(16)}"
+        return f"SIP/2.0/{self.via_transport} {self._sent_by};branch={MAGIC_COOKIE}{self.token(16)}"
 
     @property
     def dialog_contact(self) -> str:
@@ -190,7 +191,7 @@ class Core:
         to_tag: str | None = None,
     ) -> Response:
         """Answer a request; a tag is made for To where the request has none and `to_tag` gives none."""
-        tag = None if status == 100 else to_tag or self.token(10)
+        tag = None if status == 100 else to_tag or transaction.tag or self.token(10)
         response = Response.to_request(transaction.request, status, reason, to_tag=tag)
         for name, value in headers:
             response.headers.add(name, value)

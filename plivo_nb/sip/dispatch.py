@@ -52,7 +52,8 @@ class Dispatcher:
 
     def _cancel(self, request: Request, transaction: ServerTransaction, now: float) -> None:
         meant = self.core.layer.cancelled_by(request)
-        self.core.respond(transaction, 481 if meant is None else 200, now)
+        tag = None if meant is None else meant.tag  # the same as in the INVITE's responses
+        self.core.respond(transaction, 481 if meant is None else 200, now, to_tag=tag)
         if meant is not None and meant.on_cancel is not None:
             meant.on_cancel(request, now)
 

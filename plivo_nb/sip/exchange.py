@@ -141,8 +141,10 @@ def ask(
     done: Callable[[Response | None, bool, float], None],
     now: float,
     next_sequence: Callable[[], int] | None = None,
-) -> None:
+) -> Exchange:
     """Send a request other than INVITE; `done(response or None, timed_out, now)` is called once, at its
     end.
     """
-    Exchange(core, request, _FinalOnly(done), next_sequence).start(now)
+    exchange = Exchange(core, request, _FinalOnly(done), next_sequence)
+    exchange.start(now)
+    return exchange

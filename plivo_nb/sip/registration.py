@@ -25,6 +25,7 @@ from plivo_nb.sip.values import NameAddr, parse_uri
 
 if TYPE_CHECKING:
     from plivo_nb.sip.core import Core
+    from plivo_nb.sip.exchange import Exchange
     from plivo_nb.sip.timers import Timer
 
 _FIRST_PAUSE_S = 2.0
@@ -69,6 +70,7 @@ class Registration:
         self._interval_tries = 0
         self._pause_s = _FIRST_PAUSE_S
         self._timer: Timer | None = None
+        self._exchange: Exchange | None = None
 
     @property
     def wanted(self) -> bool:
@@ -135,7 +137,9 @@ class Registration:
             if attempt == self._attempt:
                 self._answered(response, timed_out, at)
 
-        ask(core, request, done, now, self._next_sequence)
+        if self._exchange is not None:
+            self._exchange.may_retry = False  # an older wish must not be said again after this one
+        self._exchange = ask(core, request, done, now, self._next_sequence)
 
     def _next_sequence(self) -> int:
         self._sequence += 1

@@ -127,7 +127,9 @@ class OutgoingReinvite:
             return
         self.call.outgoing = None
         self.call.session.move(Move.WITHDRAW)
-        if not self.refresh:
+        if self.refresh:
+            self.call.session_timer.refresh_later(now + 10.0)
+        else:
             self.call.core.emit(ReinviteFailed(self.call.key, code, reason))
 
     def _cancel_timer(self) -> None:

@@ -102,6 +102,11 @@ class SessionTimer:
         if terms.we_refresh:
             self._running.append(self._timers.start(now + terms.interval_s / 2, self._refresh))
 
+    def refresh_later(self, at: float) -> None:
+        """Try the refresh once more, while the interval lasts."""
+        if self._running:
+            self._running.append(self._timers.start(at, self._refresh))
+
     def stop(self) -> None:
         """Forget the interval."""
         for timer in self._running:

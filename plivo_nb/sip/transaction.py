@@ -240,7 +240,8 @@ class ClientTransaction(Transaction):
 class ServerTransaction(Transaction):
     """A request that we received (figures 7 and 8). `last` is the last response that we sent.
 
-    `on_cancel` is told of a CANCEL that comes before the final response.
+    `tag` is what all responses put on To, where its user has chosen one; `on_cancel` is told of a CANCEL
+    that comes before the final response.
     """
 
     def __init__(self, layer: TransactionLayer, request: Request, key: ServerKey) -> None:
@@ -250,6 +251,7 @@ class ServerTransaction(Transaction):
             super().__init__(layer, request, SERVER, _SERVER_TIMERS, S.TRYING)
         self.key = key
         self.last: Response | None = None
+        self.tag: str | None = None
         self.on_cancel: Callable[[Request, float], None] | None = None
 
     def respond(self, response: Response, now: float) -> bool:

@@ -129,9 +129,16 @@ class UserAgent:
 
     # ---- the pump
 
-    def transport_up(self, now: float) -> None:
-        """A socket is open: what waited is sent, the registration is made known again."""
+    def transport_up(self, now: float, *, secure: bool | None = None) -> None:
+        """A socket is open: what waited is sent, the registration is made known again.
+
+        Args:
+            now: the time.
+            secure: whether it is a wss:// one, for Via; None: as before.
+        """
         core = self._core
+        if secure is not None:
+            core.via_transport = "WSS" if secure else "WS"
         if core.up:
             self.transport_down(now)
         core.up = True

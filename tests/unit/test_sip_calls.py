@@ -158,6 +158,7 @@ def test_hangup_of_a_ringing_call_cancels_it(world: World) -> None:
     world.run()
     assert world.take("bob") == [Canceled(other)]
     assert statuses(world, "bob") == [100, 180, 200, 487]
+    assert len({message.to.tag for message in world.sent("bob")} - {None}) == 1
     assert world.take("alice") == []
     quiet(world)
 

@@ -251,6 +251,53 @@ def test_session_timer_of_the_caller_is_refreshed_by_it(world: World) -> None:
     quiet(world)
 
 
+def test_a_refused_refresh_is_tried_again(world: World) -> None:
+    key, other, _ = session_call(world, "100")
+    world.wait(51)
+    world.agents["bob"].reject_reinvite(other, 500, world.now)
+    world.wait(11)
+    assert world.take("bob") == [Reinvite(other, OFFER), Reinvite(other, OFFER)]
+    world.agents["bob"].accept_reinvite(other, ANSWER, world.now)
+    world.wait(20)
+    assert world.take("alice") == []
+    assert key in world.agents["alice"].live_calls
+
+
+def test_a_refresh_waits_for_the_socket(world: World) -> None:
+    _, other, _ = session_call(world, "100")
+    lose(world, "alice", 51)
+    world.agents["alice"].transport_up(world.now)
+    world.wait(3)
+    assert Reinvite(other, OFFER) in world.take("bob")
+
+
+def test_a_bye_that_overtakes_the_answer_ends_the_call(world: World) -> None:
+    key = world.agents["alice"].invite("bob", OFFER, [], world.now)
+    world.run()
+    (incoming,) = world.take("bob")
+    bob, call = world.agents["bob"], incoming.call  # type: ignore[attr-defined]
+    bob.ring(call, world.now)
+    world.run()
+    bob.accept(call, ANSWER, world.now)
+    (answer,) = bob.outgoing()
+    late = world.proxy.handle("bob", answer)
+    bye = Request("BYE", world.agents["alice"].contact)
+    ok = parse(answer)
+    for name, source in (("From", "To"), ("To", "From"), ("Call-ID", "Call-ID")):
+        bye.headers.add(name, ok.headers.get(source) or "")
+    bye.headers.add("Via", "SIP/2.0/WS b.invalid;branch=z9hG4bKearly")
+    bye.headers.add("CSeq", "1 BYE")
+    world.agents["alice"].receive(str(bye), world.now)
+    (progress, failed) = world.take("alice")
+    assert names([progress]) == ["Progress"]
+    assert isinstance(failed, CallFailed)
+    assert (failed.call, failed.code, failed.originator) == (key, 487, "remote")
+    world.agents["alice"].receive(late[0][1], world.now)
+    world.run()
+    assert [m.method for m in world.sent("alice") if isinstance(m, Request)][-2:] == ["ACK", "BYE"]
+    quiet(world)
+
+
 def test_session_timer_that_we_must_refresh_as_callee(world: World) -> None:
     key, _, ok = session_call(world, "100;refresher=uas")
     assert ok.headers.get("Session-Expires") == "100;refresher=uas"

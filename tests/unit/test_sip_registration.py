@@ -343,3 +343,25 @@ def test_service_route_is_used_for_calls() -> None:
     world.agents["alice"].invite("bob", OFFER, [], world.now)
     world.collect()
     assert world.sent("alice")[-1].headers.get("Route") == "<sip:edge.invalid;lr>"
+
+
+def test_via_says_whether_the_socket_is_secure() -> None:
+    world = fresh()
+    alice = world.agents["alice"]
+    for secure, transport in ((True, "WSS"), (None, "WSS"), (False, "WS")):
+        alice.transport_down(world.now)
+        alice.transport_up(world.now, secure=secure)
+        alice.options("bob", world.now)
+        world.collect()
+        assert world.sent("alice")[-1].via.transport == transport
+
+
+def test_an_unregister_overtakes_a_register_under_way() -> None:
+    world = fresh()
+    alice = world.agents["alice"]
+    alice.register("alice", "alice-pw", world.now)
+    alice.unregister(world.now)
+    world.run()
+    assert world.take("alice") == [Unregistered()]
+    assert world.proxy.bindings.get("alice", []) == []
+    assert [r.headers.get("Expires") for r in registers(world)] == ["120", "0", "0"]
