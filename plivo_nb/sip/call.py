@@ -1,4 +1,4 @@
-"""What both sides of an answered call share: BYE, INFO, re-INVITE, the session timer (RFC 3261 sections 14,
+"""What both sides of an answered call share: BYE, INFO, re-INVITE, session timer (RFC 3261 sections 14,
 15).
 """
 

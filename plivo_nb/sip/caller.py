@@ -175,9 +175,7 @@ class OutgoingCall(Call):
     # ---- redirection
 
     def _redirect(self, response: Response, now: float) -> bool:
-        """Follow a 3xx; after it, a target that fails gives way to the next. True where another one is
-        tried.
-        """
+        """Follow a 3xx; a target that fails gives way to the next. True where another one is tried."""
         if 300 <= response.status < 400:
             self._targets += _redirections(response)
         while self._targets and len(self._tried) <= _MAX_REDIRECTIONS and self.core.up:
@@ -205,9 +203,7 @@ class OutgoingCall(Call):
         self._fail(408, "Request Timeout", "system", now)
 
     def transport_down(self, now: float) -> None:
-        """Responses find no way back over another connection: an unanswered call is over, and cancelled
-        later.
-        """
+        """No response finds its way back: an unanswered call is over, and is cancelled later."""
         if self.dialog is None:
             self._fail(None, "Connection Error", "system", now)
         super().transport_down(now)

@@ -1,6 +1,4 @@
-"""What all parts of one user agent share: identity, credentials, timers, transactions, and how a request
-begins.
-"""
+"""What all parts of one user agent share: identity, credentials, timers, transactions, the wire."""
 
 from __future__ import annotations
 
@@ -173,9 +171,7 @@ class Core:
 
     @property
     def dialog_contact(self) -> str:
-        """Our Contact in dialogs; ``ob`` asks that requests take the same connection (RFC 5626 section
-        4.3).
-        """
+        """Our Contact in dialogs; ``ob``: requests take this connection (RFC 5626 section 4.3)."""
         return f"<{self.contact_uri};ob>"
 
     # ---- responses

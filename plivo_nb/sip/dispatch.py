@@ -1,6 +1,4 @@
-"""Where a received request goes: the order of checks of RFC 3261 section 8.2, then its dialog or its
-method.
-"""
+"""Where a received request goes: the checks of RFC 3261 section 8.2, then its dialog or its method."""
 
 from __future__ import annotations
 

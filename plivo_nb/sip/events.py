@@ -19,9 +19,7 @@ HeaderList = list[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """The server has our binding for `expires_s` seconds. `refreshed`: it is the same registration as
-    before.
-    """
+    """The server has our binding for `expires_s` seconds. `refreshed`: it had it before."""
 
     expires_s: float
     refreshed: bool = False
@@ -46,9 +44,7 @@ class RegistrationFailed:
 
 @dataclass(frozen=True, slots=True)
 class TransportSilent:
-    """The server took what we sent and has said nothing for `silent_s` seconds: the socket should be
-    replaced.
-    """
+    """The server took what we sent and has said nothing for `silent_s` seconds: replace the socket."""
 
     silent_s: float
 

@@ -142,9 +142,7 @@ def ask(
     now: float,
     next_sequence: Callable[[], int] | None = None,
 ) -> Exchange:
-    """Send a request other than INVITE; `done(response or None, timed_out, now)` is called once, at its
-    end.
-    """
+    """Send a request other than INVITE; `done(response or None, timed_out, now)` is called once."""
     exchange = Exchange(core, request, _FinalOnly(done), next_sequence)
     exchange.start(now)
     return exchange

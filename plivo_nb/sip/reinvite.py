@@ -23,9 +23,7 @@ _UPDATE_PATIENCE_S = 20.0  # an UPDATE, unlike an INVITE, is given up after 32 s
 
 
 class OutgoingReinvite:
-    """Our offer. After a glare (491) it is made again after a random pause, the caller's being the longer
-    one.
-    """
+    """Our offer. After a glare (491) it is made again after a random pause, the caller's the longer."""
 
     def __init__(self, call: Call, dialog: Dialog, body: bytes, *, refresh: bool) -> None:
         self.call = call
@@ -52,7 +50,7 @@ class OutgoingReinvite:
         request.headers.add("Content-Type", "application/sdp")
         self._exchange = Exchange(core, request, self, self.dialog.next_sequence)
         self._exchange.start(now)
-        self._guard(now + core.config.ring_timeout_s)
+        self._guard(now + 2 * TIMEOUT)
 
     def _guard(self, at: float) -> None:
         """A re-INVITE that got a 1xx and nothing else must end too."""

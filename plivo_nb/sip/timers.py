@@ -1,6 +1,4 @@
-"""Timers of a core without a clock: the caller brings the time, the timers say when they want to be asked
-next.
-"""
+"""Timers of a core without a clock: the caller brings the time, the timers say when to come again."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""The trace: every message that came or went, with its secrets masked, and the ladder drawn from it as
-text.
-"""
+"""The trace: every message that came or went, its secrets masked, and the ladder drawn from it as text."""
 
 from __future__ import annotations
 

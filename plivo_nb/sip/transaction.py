@@ -43,9 +43,7 @@ class State(Enum):
 
 
 class Input(Enum):
-    """What happens to it: a response (a client receives it, a server's user sends it), a request, time,
-    loss.
-    """
+    """What happens to it: a response (received by a client, sent by a server), a request, time, loss."""
 
     PROVISIONAL = "1xx"
     SUCCESS = "2xx"

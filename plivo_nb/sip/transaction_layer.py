@@ -1,6 +1,4 @@
-"""Which transaction a message belongs to (RFC 3261 sections 17.1.3 and 17.2.3), and what a lost socket does
-to all.
-"""
+"""Which transaction a message belongs to (RFC 3261 17.1.3, 17.2.3), and what a lost socket does to all."""
 
 from __future__ import annotations
 

@@ -149,9 +149,7 @@ class UserAgent:
         self._keepalive = core.timers.start(now + core.config.keepalive_s, self._keep_alive)
 
     def transport_down(self, now: float) -> None:
-        """The socket is lost. Answered calls go on; what waits for an answer fails; nothing is sent
-        meanwhile.
-        """
+        """The socket is lost. Answered calls go on, what waits for an answer fails, nothing is sent."""
         core = self._core
         if not core.up:
             return
