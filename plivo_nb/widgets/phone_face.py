@@ -31,9 +31,10 @@ EVENT_WORDS = {
     "onMediaPermission": "microphone: {0[status]}",
     "onConnectionChange": "signalling {0[state]}",
     "onDtmfReceived": "tone received: {0[tone]}",
-    "mediaMetrics": "{raised} {0[type]}",
+    "mediaMetrics": "{raised} {0[type]}{where}",
 }
 
+_DIRECTIONS = {"local": " (sent)", "remote": " (received)"}
 _CONNECTIONS = {
     "connected": (GOOD, "connected"),
     "connecting": (WORSE, "connecting…"),
@@ -43,10 +44,11 @@ _CONNECTIONS = {
 
 def event_text(name: str, *arguments: Any) -> str:
     """One event in a few words, for the list of last events."""
-    raised = ""
+    raised = where = ""
     if name == "mediaMetrics":
         raised = "warning:" if arguments[0].get("active") else "no longer:"
-    return EVENT_WORDS[name].format(*arguments, raised=raised)
+        where = _DIRECTIONS.get(arguments[0].get("stream"), "")
+    return EVENT_WORDS[name].format(*arguments, raised=raised, where=where)
 
 
 def peer_of(info: CallInfo) -> str:

@@ -259,6 +259,7 @@ async def test_its_repr_is_stable_and_shows_the_widget(phone) -> None:
 def test_every_event_has_words() -> None:
     info = {"status": "success", "state": "connected", "tone": "1", "type": "low_mos", "active": True}
     assert event_text("mediaMetrics", info) == "warning: low_mos"
+    assert event_text("mediaMetrics", {**info, "stream": "remote"}) == "warning: low_mos (received)"
     assert event_text("mediaMetrics", {**info, "active": False}) == "no longer: low_mos"
     for name in EVENT_WORDS.keys() - {"onLoginFailed", "onCallFailed", "onIncomingCall"}:
         assert "{" not in event_text(name, info)
