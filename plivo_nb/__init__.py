@@ -16,7 +16,7 @@ The house, from the top; imports go downwards only:
     notebook cell / widgets / cli
             |  methods, await, events                          the kernel's event loop
     client, call       Plivo's documented surface: thin
-            |
+            |          analysis: frames to pictures and files, opened late
     engine             accounts, calls, the rules of several calls, samples, log
             |  plane.wire: messages only - - - - - - - - - - - - - - - - - - - - - - - -
     plane              one daemon thread with a loop of its own: sockets, media sessions, the 20 ms ticker
@@ -27,7 +27,7 @@ The house, from the top; imports go downwards only:
     operation   options   events   errors                      leaves
 
     lab        the embedded Plivo, a process of its own; uses client, sip and media.sdp
-    analysis   frames to pictures and files, imported late     preflight   check()
+    preflight  check()
     widgets    phone, dashboard, app                           data        the spoken sample
     testing    a fake server and fake sound for your own tests
 """

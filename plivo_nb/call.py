@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from plivo_nb.analysis.ladder import Ladder
     from plivo_nb.client import Client
     from plivo_nb.engine.session import Session
     from plivo_nb.events import CallInfo
@@ -81,6 +82,11 @@ class Call:
         return self._session.uuid
 
     @property
+    def sip_call_id(self) -> str | None:
+        """The Call-ID of its SIP dialog; None until the INVITE is sent."""
+        return self._session.key
+
+    @property
     def phase(self) -> str:
         """preparing, calling, ringing, answering, answered, ignored or over."""
         return self._session.phase
@@ -124,6 +130,10 @@ class Call:
         """This call's rows of `Client.sip_trace`."""
         frame = self._client.sip_trace
         return frame[frame["call"] == self._session.key]
+
+    def ladder(self) -> Ladder:
+        """This call's SIP messages as a ladder; see `Client.ladder`."""
+        return self._client.ladder(self)
 
     @property
     def muted(self) -> bool:

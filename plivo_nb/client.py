@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from plivo_nb.analysis.ladder import Ladder
     from plivo_nb.engine.audio import AudioDevices
     from plivo_nb.engine.session import Session
 
@@ -68,7 +69,8 @@ class Client(Listening):
         self._operations: set[Operation[Any]] = set()
         self._closed = False
         self._at_close: list[Callable[[], Any]] = []
-        self.set_debug(self.options.debug)
+        if "debug" in {*(options or {}), *keywords} or not logging.getLogger("plivo_nb").level:
+            self.set_debug(self.options.debug)  # a level that was chosen before is not changed by a default
         self._engine.attach(self)
         if not media_stack_loads():
             self.loop.call_soon(self._endpoint.emit, "onWebrtcNotSupported")
@@ -378,6 +380,20 @@ class Client(Listening):
         cseq, text.
         """
         return self._endpoint.trace.frame()
+
+    def ladder(self, call: Call | None = None) -> Ladder:
+        """The SIP messages as a ladder: a picture in a notebook, ``str(...)`` for terminals.
+
+        Args:
+            call: of this call, with the beginning of its media marked; None: all that is kept.
+        """
+        from plivo_nb.analysis.ladder import Ladder  # late: it draws with matplotlib
+
+        if call is None:
+            return Ladder(self._endpoint.trace.of(None), title="All SIP messages")
+        key, peer = call.sip_call_id, call.info.dest if call.info.direction == "OUTGOING" else call.info.src
+        messages = self._endpoint.trace.of(key) if key is not None else []
+        return Ladder(messages, call.timings, title=f"SIP of the call with {peer}")
 
     @property
     def recent_log(self) -> list[str]:

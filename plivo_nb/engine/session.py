@@ -11,11 +11,12 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from plivo_nb.engine import causes, digits, ending
 from plivo_nb.engine.identity import Identity, why_unanswered
 from plivo_nb.engine.media_link import MediaLink
+from plivo_nb.engine.phases import TRANSITIONS, Phase
 from plivo_nb.engine.renegotiation import Renegotiation
 from plivo_nb.errors import CallFailed, MediaError, PlaneDied
 from plivo_nb.plane import wire
@@ -28,22 +29,6 @@ if TYPE_CHECKING:
     from plivo_nb.sip import events as sip
 
 _logger = logging.getLogger("plivo_nb.session")
-
-Phase = Literal["new", "preparing", "calling", "ringing", "answering", "answered", "ignored", "over"]
-
-# (phase, trigger): next phase. Outgoing calls go through preparing and calling, incoming through answering.
-TRANSITIONS: dict[tuple[Phase, str], Phase] = {
-    ("new", "dial"): "preparing",
-    ("preparing", "invite sent"): "calling",
-    ("calling", "progress"): "ringing",
-    ("ringing", "progress"): "ringing",
-    ("calling", "answered"): "answered",
-    ("ringing", "answered"): "answered",
-    ("new", "offered"): "ringing",
-    ("ringing", "answer"): "answering",
-    ("answering", "confirmed"): "answered",
-    ("ringing", "ignore"): "ignored",
-}
 
 SipAction = Callable[[Callable[[UserAgent, float], Any]], Any]
 Emit = Callable[..., None]

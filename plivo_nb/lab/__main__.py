@@ -36,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--scenario", default=None, help="network scenario to begin with")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
+    logging.getLogger("plivo_nb").setLevel(logging.WARNING)  # robots are clients: they leave it so
     try:
         if options.child:
             asyncio.run(_run_child())

@@ -242,7 +242,7 @@ class Robots:
             enableTracking=False,
             permOnClick=True,
             sound="none",
-            debug="WARN",
+            keepAudio=0,
         )
         robot = Robot(name, client, reserved=reserved)
         try:

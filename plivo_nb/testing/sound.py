@@ -1,10 +1,10 @@
 """For tests of your own: a sound card made of numpy, so that microphone, speaker and plugs are yours to pull.
 
-    sound = FakeSound()
-    sound.says(Tone(440))
-    async with Client(**lab.options(sound=sound)) as client:
-        ...
-        heard = sound.heard()
+sound = FakeSound()
+sound.says(Tone(440))
+async with Client(**lab.options(sound=sound)) as client:
+    ...
+    heard = sound.heard()
 """
 
 from __future__ import annotations

@@ -1,0 +1,160 @@
+"""The ladder of a call: its SIP messages between us and the server, over time, and where its media began."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from plivo_nb.analysis.plots import CallFigure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from matplotlib.axes import Axes
+
+_INK, _FAINT = "#222222", "#9A9A9A"
+# Okabe and Ito's palette, as in the other pictures.
+_COLOURS = {"request": "#0072B2", "provisional": "#6B6B6B", "success": "#009E73", "failure": "#D55E00"}
+_MEDIA = "#CC79A7"
+_ROW, _PAUSE, _LONG_S = 1.0, 1.9, 1.0
+_MARKS = {
+    "first_rtp_sent": "first RTP sent",
+    "first_rtp_received": "first RTP heard: media begins",
+}
+
+
+class Message(Protocol):
+    """What is needed of a SIP message; `start` is the method, or the status and reason."""
+
+    @property
+    def time_monotonic_s(self) -> float:
+        """When, in seconds."""
+
+    @property
+    def direction(self) -> str:
+        """``out`` or ``in``."""
+
+    @property
+    def start(self) -> str:
+        """Method, or status and reason."""
+
+    @property
+    def cseq(self) -> str:
+        """The CSeq header field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One line of a ladder. `at_s` counts from the first; `direction` is out, in or mark."""
+
+    at_s: float
+    direction: str
+    label: str
+    kind: str
+
+
+class Ladder:
+    """A SIP ladder. In a notebook it shows itself as a picture; ``str(ladder)`` is for terminals.
+
+    Args:
+        messages: oldest first.
+        timings: of the call, by name, in seconds of the messages' clock; the beginnings of media are marked.
+        us: name of the left side.
+        them: name of the right side.
+        title: stands above.
+    """
+
+    def __init__(
+        self,
+        messages: Sequence[Message],
+        timings: Mapping[str, float] | None = None,
+        *,
+        us: str = "this phone",
+        them: str = "server",
+        title: str = "SIP",
+    ) -> None:
+        self.us, self.them, self.title = us, them, title
+        origin = messages[0].time_monotonic_s if messages else 0.0
+        rungs = [_rung(message, origin) for message in messages]
+        for name, label in _MARKS.items():
+            if timings and name in timings:
+                rungs.append(Rung(timings[name] - origin, "mark", label, "media"))
+        self.rungs = sorted(rungs, key=lambda rung: rung.at_s)
+
+    def __str__(self) -> str:
+        width = max([24, *(len(rung.label) + 6 for rung in self.rungs)])
+        lines = [self.title, f"{'':>10} {self.us:<{width // 2}}{self.them:>{width - width // 2 + 2}}"]
+        for rung in self.rungs:
+            label = f" {rung.label} "
+            match rung.direction:
+                case "out":
+                    arrow = f"|{label:-^{width - 1}}>|"
+                case "in":
+                    arrow = f"|<{label:-^{width - 1}}|"
+                case _:
+                    arrow = f"|{label:=^{width}}|"
+            lines.append(f"{rung.at_s:9.3f}s {arrow}")
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<Ladder of {len(self.rungs)} lines: {self.title}>"
+
+    def figure(self) -> CallFigure:
+        """The picture, for the Agg canvas: save it, or let it be the last line of a notebook's cell."""
+        heights = _heights([rung.at_s for rung in self.rungs])
+        bottom = heights[-1] if heights else 0.0
+        figure = CallFigure(figsize=(8.5, 1.5 + 0.36 * (bottom + 1)), layout="constrained")
+        FigureCanvasAgg(figure)
+        axes: Axes = figure.subplots()
+        axes.set_xlim(-0.22, 1.12)
+        axes.set_ylim(bottom + 0.7, -1.6)
+        axes.axis("off")
+        for x, name in ((0.0, self.us), (1.0, self.them)):
+            axes.plot([x, x], [-0.7, bottom + 0.5], color=_INK, linewidth=1.2)
+            axes.text(x, -0.95, name, ha="center", va="bottom", fontsize=11, fontweight="bold", color=_INK)
+        previous = 0.0
+        for rung, y in zip(self.rungs, heights, strict=True):
+            _draw(axes, rung, y)
+            if rung.at_s - previous > _LONG_S:
+                text = f"{rung.at_s - previous:.1f} s"
+                axes.text(0.5, y - 1.25, text, ha="center", fontsize=8, color=_FAINT, style="italic")
+            previous = rung.at_s
+        figure.suptitle(self.title, fontsize=13, fontweight="bold", color=_INK, x=0.02, ha="left")
+        return figure
+
+    def _repr_png_(self) -> bytes:
+        return self.figure()._repr_png_()
+
+
+def _rung(message: Message, origin: float) -> Rung:
+    at_s = message.time_monotonic_s - origin
+    if not message.start[:1].isdigit():
+        return Rung(at_s, message.direction, message.start, "request")
+    method = message.cseq.rpartition(" ")[2]
+    kind = {"1": "provisional", "2": "success"}.get(message.start[0], "failure")
+    return Rung(at_s, message.direction, f"{message.start} ({method})", kind)
+
+
+def _heights(times: Sequence[float]) -> list[float]:
+    """Rows in order, with a wider gap where nothing happened for long: milliseconds stay readable."""
+    heights: list[float] = []
+    for index, at_s in enumerate(times):
+        gap = 0.0 if index == 0 else _PAUSE if at_s - times[index - 1] > _LONG_S else _ROW
+        heights.append((heights[-1] if heights else 0.0) + gap)
+    return heights
+
+
+def _draw(axes: Axes, rung: Rung, y: float) -> None:
+    axes.text(-0.04, y, f"{rung.at_s:.3f} s", ha="right", va="center", fontsize=8.5, color=_INK)
+    if rung.direction == "mark":
+        axes.plot([0, 1], [y, y], color=_MEDIA, linewidth=2.5, linestyle=(0, (2, 1.5)))
+        label = f" {rung.label} "
+        axes.text(0.5, y, label, ha="center", va="center", fontsize=9, color=_MEDIA, backgroundcolor="white")
+        return
+    start, end = (0.0, 1.0) if rung.direction == "out" else (1.0, 0.0)
+    colour = _COLOURS[rung.kind]
+    arrow = {"arrowstyle": "-|>", "color": colour, "linewidth": 1.4, "shrinkA": 0, "shrinkB": 0}
+    axes.annotate("", xy=(end, y), xytext=(start, y), arrowprops=arrow)
+    axes.text(0.5, y - 0.08, rung.label, ha="center", va="bottom", fontsize=9.5, color=colour)
