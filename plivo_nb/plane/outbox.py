@@ -87,6 +87,15 @@ class Outbox:
         except Exception:
             _logger.exception("A batch of %d reports was not taken.", len(batch))
 
+    def finish(self) -> None:
+        """Hand out what waits, at the end of the plane's loop.
+
+        A receiver on a loop of its own fetches it there: called here, on the plane's thread, it would wake
+        nobody who waits on that loop.
+        """
+        if self._deliver_on is None:
+            self.flush()
+
     def last_words(self, report: Report) -> None:
         """Hand this report up as the last one; what comes after it is not told any more."""
         with self._lock:

@@ -190,7 +190,7 @@ class Plane:
         if not self._stopping:
             await self._stop_requested.wait()
         await self._clear(self._desk)
-        self._outbox.flush()
+        self._outbox.finish()
 
     async def _clear(self, desk: Desk) -> None:
         try:

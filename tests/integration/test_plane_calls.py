@@ -417,6 +417,31 @@ async def test_reports_wait_bounded_for_a_busy_loop() -> None:
     assert not plane.alive
 
 
+async def test_what_the_end_interrupts_is_told_on_the_kernels_loop() -> None:
+    """Told on the plane's thread it would wake nobody, and who waits for an answer would wait for ever."""
+    tellers: set[str] = set()
+    answers: list[wire.Report] = []
+
+    def take(batch: list[wire.Report]) -> None:
+        tellers.add(threading.current_thread().name)
+        answers.extend(batch)
+
+    server = wire.IceServer(("stun:192.0.2.250:3478",))
+    config = wire.SessionConfig(ice_servers=(server,), ice_gathering_timeout_s=5.0, loopback_candidates=True)
+    for _ in range(5):
+        answers.clear()
+        plane = Plane()
+        plane.start(take, deliver_on=asyncio.get_running_loop())
+        plane.post(wire.OpenSession(id=1, session=1, config=config))
+        plane.post(wire.CreateOffer(id=2, session=1))
+        await asyncio.sleep(0.1)
+        await plane.aclose()
+        async with asyncio.timeout(5):
+            while [report.id for report in answers if isinstance(report, wire.Failed)] != [2]:
+                await asyncio.sleep(0.01)
+    assert tellers == {threading.current_thread().name}
+
+
 def test_a_capture_is_read_by_tshark(kernel: Kernel, tmp_path: Path) -> None:
     kernel.call(1, 2)
     kernel.ask(wire.SetSource, session=1, source=Tone(1000))
