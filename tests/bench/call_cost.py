@@ -26,6 +26,25 @@ CODECS = ("OPUS", "PCMU")
 LATE_LIMIT_S = 0.010
 
 
+def tone(rate: int) -> np.ndarray[Any, np.dtype[np.int16]]:
+    """A second of what all engines but Chromium send, made beforehand: 50 frames."""
+    return (3000 * np.sin(np.arange(rate) * 2 * np.pi * 440 / rate)).astype(np.int16).reshape(50, -1)
+
+
+class Wave:
+    """The tone as a source of ours."""
+
+    def open(self, rate: int) -> None:
+        self.frames, self.at = tone(rate), 0
+
+    def read(self, samples: int) -> Any:
+        self.at = (self.at + 1) % 50
+        return self.frames[self.at]
+
+    def close(self) -> None:
+        pass
+
+
 class Plane:
     """Our calls: `add` connects one more, `late` gives how late ticks were since the last call."""
 
@@ -60,14 +79,12 @@ class Plane:
         return self._answers.pop(number).value
 
     def add(self) -> None:
-        from plivo_nb.media.sources import Tone
-
         wire = self._wire
         config = wire.SessionConfig(codecs=(self._codec,), loopback_candidates=True)
         caller, callee = next(self._sessions), next(self._sessions)
         for session in (caller, callee):
             self._ask(wire.OpenSession, session=session, config=config)
-            self._ask(wire.SetSource, session=session, source=Tone(440))
+            self._ask(wire.SetSource, session=session, source=Wave())
         offer = self._ask(wire.CreateOffer, session=caller)
         self._ask(wire.SetRemote, session=callee, type="offer", sdp=offer)
         answer = self._ask(wire.CreateAnswer, session=callee)
@@ -122,7 +139,7 @@ def run_stock(codec: str, calls: int, seconds: float) -> dict[str, float]:
     from av import AudioFrame
 
     rate = 48000 if codec == "OPUS" else 8000
-    wave = (3000 * np.sin(np.arange(rate) * 2 * np.pi * 440 / rate)).astype(np.int16).reshape(50, -1)
+    wave = tone(rate)
 
     class Tone(AudioStreamTrack):
         count, began = 0, 0.0
