@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,11 +14,15 @@ from plivo_nb.media.resampler import Resampler, to_int16
 from plivo_nb.media.ring import Ring
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from plivo_nb.media.devices import DeviceStream, Kind, SoundSystem
 
 Pcm = NDArray[np.int16]
 
 _RING_S = 0.5
+_FRAME_S = 0.02
+_TARGET_S = 0.03  # what is left when the call has taken its frame: for threads that come late
 
 
 class InputLine(Line):
@@ -75,16 +80,19 @@ class Microphone:
 
     Args:
         line: the way to the microphone; it is opened by `start`.
+        clock: the call's, in seconds.
 
     Attributes:
         live: while False, nothing is given: the call is not answered yet.
         dropped: samples that were thrown away because the call did not take them.
     """
 
-    def __init__(self, line: InputLine) -> None:
+    def __init__(self, line: InputLine, clock: Callable[[], float] = time.monotonic) -> None:
         self._line = line
+        self._clock = clock
         self._feed: _Feed | None = None
-        self._drift = DriftControl()
+        self._drift = DriftControl(_TARGET_S)
+        self._read_at_s = 0.0
         self._filling = True
         self._fresh = False
         self._started = False
@@ -133,19 +141,27 @@ class Microphone:
             self.dropped += len(ring.read(round((fill_s - drift.target_s) * feed.rate)))
             drift.restart()
         # before the call has begun to read, the fill says nothing
-        speed = 1.0 if self._filling else drift.observe(fill_s, len(pcm) / device_rate)
+        speed = 1.0 if self._filling else drift.observe(fill_s - self._in_hand_s(), len(pcm) / device_rate)
         samples = feed.resampler.convert(pcm, speed)
         ring.write(to_int16(samples if gain == 1.0 else samples * np.float32(gain)))
         self._fresh = True
+
+    def _in_hand_s(self) -> float:
+        """How much of the frame that was taken last has been played: a call takes 20 ms at once.
+
+        Without it the fill would seem to change when the phases of the two clocks slide past each other.
+        """
+        return min(2 * _FRAME_S, self._clock() - self._read_at_s)
 
     def read(self, samples: int) -> Pcm | None:
         """Give a frame; None while there is none (also while the device is being changed)."""
         feed = self._feed
         if feed is None or not self.live:
             return None
+        self._read_at_s = self._clock()
         waiting = len(feed.ring)
         if self._filling:
-            target = round(self._drift.target_s * feed.rate)
+            target = round((self._drift.target_s + _FRAME_S) * feed.rate)
             if waiting < target:
                 return None
             feed.ring.read(waiting - target)

@@ -56,6 +56,9 @@ class PortAudio:
         if server is None:
             return
         self._gate = self._find_gate()
+        if self._gate is None:  # PortAudio was loaded before the sound server came up
+            self.restart()
+            self._gate = self._find_gate()
         if self._gate is None:
             _logger.info(
                 "PulseAudio runs, but ALSA has no way to it; on Debian: apt install libasound2-plugins."

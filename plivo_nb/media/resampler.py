@@ -73,6 +73,8 @@ class Resampler:
             samples: how many; `needed` must be 0 for them.
             speed: input samples used up per output sample, relative to the nominal ratio.
         """
+        if not samples:
+            return np.zeros(0, np.float32)
         step = self._step(speed)
         at = self._at + step * np.arange(samples)
         first = np.floor(at).astype(np.intp)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -14,12 +15,16 @@ from plivo_nb.media.resampler import Resampler, to_int16
 from plivo_nb.media.ring import Ring
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from plivo_nb.media.devices import DeviceStream, Kind, SoundSystem
 
 Pcm = NDArray[np.int16]
 
 _RING_S = 0.5
 _BLOCK_S = 0.02
+_FRAME_S = 0.02
+_TARGET_S = 0.06  # what waits when a frame was just brought: for threads that come late
 _AHEAD_S = 0.04  # what waits for the card: two of its blocks
 
 
@@ -138,6 +143,7 @@ class Speaker:
 
     Args:
         line: the way to the speaker; it is opened by `start`.
+        clock: the call's, in seconds.
 
     Attributes:
         audible: while False, what the call hears is thrown away: early media that is not to be heard.
@@ -145,11 +151,13 @@ class Speaker:
         dry: how many times the card wanted what the call had not brought.
     """
 
-    def __init__(self, line: OutputLine) -> None:
+    def __init__(self, line: OutputLine, clock: Callable[[], float] = time.monotonic) -> None:
         self._line = line
+        self._clock = clock
+        self._written_at_s = 0.0
         self._voice = _SpeakerVoice(self)
         self._play: _Play | None = None
-        self._drift = DriftControl()
+        self._drift = DriftControl(_TARGET_S)
         self._filling = True
         self._fresh = False
         self._device_rate = 0
@@ -189,6 +197,7 @@ class Speaker:
         play = self._play
         if play is not None and self.audible:
             self.dropped += len(frame) - play.ring.write(frame)
+            self._written_at_s = self._clock()
             self._fresh = True
 
     def close(self) -> None:
@@ -204,7 +213,10 @@ class Speaker:
             return None
         if play.resampler is None or play.resampler.rate_out != device_rate:
             play.resampler = Resampler(play.rate, device_rate)
-        fill_s = len(play.ring) / play.rate
+        # a call brings 20 ms at once: what has passed of the next frame counts, lest the fill should seem to
+        # change when the phases of the two clocks slide past each other
+        coming_s = min(2 * _FRAME_S, self._clock() - self._written_at_s)
+        fill_s = len(play.ring) / play.rate + coming_s
         if self._filling:
             if fill_s < drift.target_s:
                 return None

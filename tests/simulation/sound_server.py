@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 RATE = 48_000
 Pcm = NDArray[np.int16]
 
+_SOON = ["nice", "-n", "-10"]  # as sound servers run; where that is not allowed it has no effect
+
 # norewinds: a null sink else swallows two seconds at once when it begins, as no sound card does.
 _SINK = (
     "load-module module-null-sink sink_name={name} rate=48000 norewinds=1 "
@@ -77,7 +79,14 @@ class SoundServer:
     @contextlib.contextmanager
     def playing(self, pcm: Pcm, sink: str = "cable") -> Iterator[None]:
         """Play samples into a sink, over and over."""
-        command = ["pacat", f"--server={self.address}", "--playback", f"--device={sink}", f"--rate={RATE}"]
+        command = [
+            *_SOON,
+            "pacat",
+            f"--server={self.address}",
+            "--playback",
+            f"--device={sink}",
+            f"--rate={RATE}",
+        ]
         command += ["--channels=1", "--format=s16le", "--latency-msec=40", "--raw"]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
             data = pcm.tobytes()
@@ -101,7 +110,7 @@ class SoundServer:
     @contextlib.contextmanager
     def recording(self, sink: str = "speaker") -> Iterator[Recording]:
         """Record what a sink plays. Read it in the block, or after it."""
-        command = ["parec", f"--server={self.address}", f"--device={sink}.monitor", f"--rate={RATE}"]
+        command = [*_SOON, "parec", f"--server={self.address}", f"--device={sink}.monitor", f"--rate={RATE}"]
         command += ["--channels=1", "--format=s16le", "--latency-msec=20", "--raw"]
         recording = Recording()
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
@@ -159,7 +168,7 @@ def sound_server(folder: Path) -> Iterator[SoundServer]:
         "PULSE_RUNTIME_PATH": str(folder),
         "PULSE_STATE_PATH": str(folder / "state"),
     }
-    command = ["pulseaudio", "-n", "-F", str(script), "--daemonize=no", "--use-pid-file=no"]
+    command = [*_SOON, "pulseaudio", "-n", "-F", str(script), "--daemonize=no", "--use-pid-file=no"]
     command += ["--exit-idle-time=-1", "--disable-shm=yes", "--high-priority=no", "--realtime=no"]
     with open(folder / "log", "wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)

@@ -1,0 +1,169 @@
+"""Machines without sound, or with sound that somebody else has: a call goes on all the same."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sound_server import SoundServer
+
+from plivo_nb import Lab
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+# A phone in a process of its own: it calls, says what it was told, and that the echo came back.
+_PHONE = """
+import asyncio, json, logging, sys
+from plivo_nb import Client, MediaError, Tone
+
+told = {"permission": [], "log": [], "state": None, "heard": None, "sound": None}
+
+
+class Keep(logging.Handler):
+    def emit(self, record):
+        told["log"].append(record.getMessage())
+
+
+async def main():
+    logging.getLogger("plivo_nb.sound").addHandler(Keep())
+    options = json.loads(sys.argv[1])
+    client = Client(options)
+    client.on("onMediaPermission", told["permission"].append)
+    await client.login("bob", sys.argv[2])
+    told["devices"] = len(await client.audio.available_devices())
+    try:
+        await client.audio.reveal_audio_devices()
+        told["revealed"] = None
+    except MediaError as error:
+        told["revealed"] = error.code
+    second = Client(options)
+    call = await client.call("echo")
+    call.play(Tone(440.0))
+    await asyncio.sleep(2.0)
+    told["heard"] = call.levels_dbfs[0] > -40
+    told["state"] = call.info.state
+    told["sound"] = client.audio.mode
+    await call.hangup()
+    await second.close()
+    await client.close()
+    print(json.dumps(told))
+
+
+asyncio.run(main())
+"""
+
+
+async def phone(lab: Lab, folder: Path, environment: dict[str, str], **options: object) -> tuple[dict, str]:
+    """Run the phone; gives what it was told, and what went to standard error."""
+    import json
+
+    script = folder / "phone.py"
+    script.write_text(textwrap.dedent(_PHONE))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(script),
+        json.dumps({**lab.options(), "sound": None, **options}),
+        lab.password("bob"),
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    out, errors = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 0, errors.decode()
+    return json.loads(out), errors.decode()
+
+
+@pytest.fixture
+def no_portaudio(tmp_path: Path) -> dict[str, str]:
+    """An environment in which the dynamic linker does not know PortAudio."""
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "sitecustomize.py").write_text(
+        "import ctypes.util\n"
+        "find = ctypes.util.find_library\n"
+        "ctypes.util.find_library = lambda name: None if name == 'portaudio' else find(name)\n"
+    )
+    return {"PYTHONPATH": str(hidden)}
+
+
+async def test_without_portaudio_calls_go_on_and_it_is_said_once_what_to_install(
+    lab: Lab, tmp_path: Path, no_portaudio: dict[str, str]
+) -> None:
+    told, errors = await phone(lab, tmp_path, no_portaudio)
+    assert told["permission"] == [{"status": "failure", "error": "NotFoundError"}]
+    assert (told["devices"], told["revealed"], told["sound"]) == (0, "NotFoundError", "none")
+    assert (told["state"], told["heard"]) == ("answered", True)
+    [said] = told["log"]
+    assert "apt install libportaudio2" in said
+    assert "sound='none'" in said
+    assert errors == ""
+
+
+async def test_sound_that_was_asked_for_and_is_missing_is_a_warning(
+    lab: Lab, tmp_path: Path, no_portaudio: dict[str, str]
+) -> None:
+    told, _ = await phone(lab, tmp_path, no_portaudio, sound="device")
+    assert told["permission"] == [{"status": "failure", "error": "NotFoundError"}]
+    assert told["heard"] is True
+    assert len(told["log"]) == 2, "two clients asked for it"
+
+
+async def test_portaudio_without_any_device(lab: Lab, tmp_path: Path) -> None:
+    told, errors = await phone(lab, tmp_path, {"PULSE_SERVER": f"unix:{tmp_path}/nothing"})
+    assert told["permission"] == [{"status": "failure", "error": "NotFoundError"}]
+    assert (told["devices"], told["revealed"]) == (0, "NotFoundError")
+    assert (told["state"], told["heard"]) == ("answered", True)
+    assert "no sound device" in told["log"][0]
+    assert "ALSA lib" not in errors
+
+
+async def test_sound_none_loads_nothing_and_asks_nobody(lab: Lab, tmp_path: Path, no_portaudio) -> None:
+    told, _ = await phone(lab, tmp_path, no_portaudio, sound="none")
+    assert len(told["permission"]) == 1, "only revealAudioDevices asked"
+    assert (told["log"], told["sound"], told["heard"]) == ([], "none", True)
+
+
+@contextlib.contextmanager
+def crowd(server: SoundServer) -> Iterator[None]:
+    """Take all connections that PulseAudio has, so that it refuses the next one."""
+    path = server.address.removeprefix("unix:")
+    with contextlib.ExitStack() as stack:
+        for _ in range(64):
+            taken = stack.enter_context(socket.socket(socket.AF_UNIX))
+            taken.connect(path)
+        yield
+
+
+async def test_a_device_that_cannot_be_had_is_not_allowed_and_the_call_goes_on(
+    lab: Lab, server: SoundServer, talkers
+) -> None:
+    client = talkers(permOnClick=True, preDetectOwa=True)
+    permissions: list[dict] = []
+    metrics: list[dict] = []
+    client.on("onMediaPermission", permissions.append)
+    client.on("mediaMetrics", metrics.append)
+    await client.login("alice", lab.password("alice"))
+    assert await client.audio.available_devices("input")
+    await asyncio.sleep(0.3)  # the one who listens for changes is connected too
+    with crowd(server):
+        call = await client.call("echo")
+        deadline = asyncio.get_running_loop().time() + 10
+        while not permissions or not metrics:
+            assert asyncio.get_running_loop().time() < deadline
+            await asyncio.sleep(0.05)
+        assert permissions == [{"status": "failure", "error": "NotAllowedError"}]
+        assert call.info.state == "answered"
+    lost = [m for m in metrics if m["type"] == "no_microphone_access"]
+    assert (lost[0]["active"], lost[0]["desc"]) == (True, "lost access to microphone")
+    # once the other program has gone, the microphone is there by itself
+    deadline = asyncio.get_running_loop().time() + 10
+    while server.streams()["in"] != {"mic"}:
+        assert asyncio.get_running_loop().time() < deadline
+        await asyncio.sleep(0.05)
+    await call.hangup()
