@@ -173,10 +173,17 @@ class Session:
             self.fail_media(error)
         else:
             if self.phase == "preparing":
-                self.identity.key = self._sip(lambda ua, now: ua.invite(target, offer, headers, now))
-                self.timings["invite_sent"] = time.monotonic()
-                self._advance("invite sent")
+                self._invite(target, offer, headers)
         await asyncio.shield(self.answered)
+
+    def _invite(self, target: str, offer: bytes, headers: list[tuple[str, str]]) -> None:
+        try:
+            self.identity.key = self._sip(lambda ua, now: ua.invite(target, offer, headers, now))
+        except ValueError as error:
+            self.fail(causes.ADDRESS_INCOMPLETE, str(error))
+            return
+        self.timings["invite_sent"] = time.monotonic()
+        self._advance("invite sent")
 
     def on_progress(self, event: sip.Progress) -> None:
         """A provisional response: the far end rings, or sends early media."""

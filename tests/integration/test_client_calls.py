@@ -72,6 +72,14 @@ async def test_an_unknown_callee_is_not_found(alice: Client, heard_events) -> No
     assert names(events) == ["onCalling", "onCallFailed"]
 
 
+async def test_what_is_no_address_is_refused_and_the_client_works_on(alice: Client) -> None:
+    for number in ("sip:bob@phone.plivo.com\r\nX-Evil: 1", "sip:", "a b@c d", "bob@", "\x00"):
+        with pytest.raises(CallFailed) as failure:
+            await alice.call(number)
+        assert failure.value.cause in ("Address Incomplete", "Not Found")
+    await (await alice.call("echo")).hangup()
+
+
 async def test_a_call_to_the_echo_robot_has_sound_numbers_and_one_ending(
     alice: Client, heard_events, tmp_path
 ) -> None:
