@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("plivo_nb.client")
 _T = TypeVar("_T")
 
+_MOMENT_S = 0.05
 _LEVELS = {"OFF": logging.CRITICAL + 10, "ERROR": logging.ERROR, "WARN": logging.WARNING}
 _LEVELS |= {"INFO": logging.INFO, "DEBUG": logging.DEBUG, "ALL": ALL}
 
@@ -102,12 +103,18 @@ class Client(Listening):
         await self._endpoint.end_calls()
         await self.audio.close()
         await self._emitter.close()
-        current = asyncio.current_task()
-        for operation in list(self._operations):
-            if not operation.done() and not operation.is_task(current):
-                operation.cancel()
-                await operation.settled()
+        await self._stop_operations()
         await self._engine.detach(self)
+
+    async def _stop_operations(self) -> None:
+        """What is ending anyway gets a moment for it; the rest is stopped."""
+        current = asyncio.current_task()
+        left = [item for item in self._operations if not item.done() and not item.is_task(current)]
+        if left:
+            await asyncio.wait([asyncio.ensure_future(item.settled()) for item in left], timeout=_MOMENT_S)
+        for operation in left:
+            operation.cancel()
+            await operation.settled()
 
     def at_close(self, callback: Callable[[], Any]) -> Callable[[], None]:
         """Run `callback` (it may give an awaitable) when this client closes; widgets close with it.
@@ -217,7 +224,7 @@ class Client(Listening):
         Raises (when awaited):
             InvalidState: no answered call, or a character that is no digit (nothing is sent then).
         """
-        return self._operation(f"send DTMF {digit}", lambda: self._endpoint.send_dtmf(digit))
+        return self._operation(f"send DTMF {digit}", lambda: self._endpoint.begin_dtmf(digit))
 
     sendDtmf = send_dtmf
 
@@ -263,10 +270,11 @@ class Client(Listening):
             InvalidFeedback: another call, score or comment, or the option enableTracking is False.
         """
 
-        async def feedback() -> None:
+        def start() -> tuple[Coroutine[Any, Any, None], None]:
             self._endpoint.feedback(callUUID, score, comment)
+            return _nothing(), None
 
-        return self._operation("send feedback", feedback)
+        return self._operation_with_call("send feedback", start)
 
     sendQualityFeedback = send_quality_feedback
 
@@ -484,6 +492,10 @@ class Plivo:
 async def _giving(work: Coroutine[Any, Any, None], call: Call) -> Call:
     await work
     return call
+
+
+async def _nothing() -> None:
+    return None
 
 
 async def _given(info: CallInfo) -> CallInfo:

@@ -23,6 +23,8 @@ from plivo_nb.errors import InvalidFeedback, InvalidState, LoginFailed
 from plivo_nb.events import CallInfo, Emitter
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from plivo_nb.engine.engine import Engine
     from plivo_nb.engine.session import Session
     from plivo_nb.options import Options
@@ -243,8 +245,8 @@ class Endpoint:
 
     # ------------------------------------------------------------ during a call
 
-    async def send_dtmf(self, digits: str) -> None:
-        """Send digits in the current call, in order.
+    def begin_dtmf(self, digits: str) -> Coroutine[Any, Any, None]:
+        """Send digits in the current call, in order; checked at once, the coroutine does the rest.
 
         Raises:
             InvalidState: no answered call, or a wrong character: nothing is sent then.
@@ -255,6 +257,9 @@ class Endpoint:
         if not checks.are_digits(digits):
             raise refusal("sendDtmf: only 0-9, * and # can be sent; nothing was sent.")
         self.audio.digits(digits)
+        return self._send_dtmf(session, digits)
+
+    async def _send_dtmf(self, session: Session, digits: str) -> None:
         await session.send_dtmf(digits)
         self.log.add("digits sent", digits, session.uuid)
 
