@@ -70,8 +70,8 @@ class Person:
 
     def last_call_id(self) -> str:
         """The Call-ID of the last INVITE sent or received."""
-        records = self.client._account.trace.records
-        return [record.call for record in records if record.cseq.endswith("INVITE")][-1]
+        trace = self.client.sip_trace
+        return str(trace[trace.cseq.str.endswith("INVITE")].call.iloc[-1])
 
     def names(self) -> list[str]:
         """The names of the events so far."""
