@@ -35,6 +35,7 @@ def kinds(collector: Collector) -> list[str]:
     return [message["msg"] for message in collector.messages]
 
 
+@pytest.mark.spec("2 statsUrl, insightsUrl", "3 sendQualityFeedback")
 async def test_a_call_is_told_in_the_recorded_shapes_and_order_and_feedback_also_after_it(
     lab: Lab, clients: Callable[..., Client], collector: Collector, caplog: pytest.LogCaptureFixture
 ) -> None:

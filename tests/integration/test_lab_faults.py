@@ -182,6 +182,7 @@ async def test_a_restarted_server_is_found_again(lab: Lab, alice: Client) -> Non
     await call.hangup()
 
 
+@pytest.mark.spec("2 registrationDomainSocket")
 async def test_a_client_fails_over_to_the_second_server(lab: Lab, alice: Client) -> None:
     first, second = lab.options()["registrationDomainSocket"]
     await lab.faults.stop_server(0)

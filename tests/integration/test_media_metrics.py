@@ -88,6 +88,7 @@ def dead_stun_server() -> Iterator[str]:
         yield f"stun:127.0.0.1:{deaf.getsockname()[1]}"
 
 
+@pytest.mark.spec("6 high_jitter", "6 high_rtt", "6 high_packetloss", "6 low_mos", "4 mediaMetrics")
 async def test_a_bad_network_raises_jitter_rtt_loss_and_mos_and_a_good_one_clears_them(
     quick: Client, network
 ) -> None:
@@ -122,6 +123,7 @@ async def test_a_bad_network_raises_jitter_rtt_loss_and_mos_and_a_good_one_clear
     await call.hangup()
 
 
+@pytest.mark.spec("6 no_audio_received", "6 no_microphone_access")
 async def test_silence_and_a_dead_microphone_are_told_apart(quick: Client) -> None:
     told = Told(quick)
     call = await quick.call("echo")
@@ -145,6 +147,7 @@ async def test_silence_and_a_dead_microphone_are_told_apart(quick: Client) -> No
     await call.hangup()
 
 
+@pytest.mark.spec("6 no_microphone_access")
 async def test_no_microphone_is_told_of_by_nobody_who_is_muted_or_silent_by_choice(
     lab: Lab, quick: Client, clients: Callable[..., Client]
 ) -> None:
@@ -162,6 +165,7 @@ async def test_no_microphone_is_told_of_by_nobody_who_is_muted_or_silent_by_choi
     await asyncio.gather(quiet.hangup(), muted.hangup())
 
 
+@pytest.mark.spec("6 ice_connection")
 async def test_a_network_that_drops_and_comes_back_is_told_by_its_ice_state(quick: Client, network) -> None:
     told = Told(quick)
     call = await quick.call("echo")
@@ -180,6 +184,7 @@ async def test_a_network_that_drops_and_comes_back_is_told_by_its_ice_state(quic
     await call.hangup()
 
 
+@pytest.mark.spec("6 ice_timeout", "2 iceGatheringTimeout")
 async def test_a_dead_stun_server_is_an_ice_timeout_and_the_call_goes_on(
     lab: Lab, clients: Callable[..., Client], dead_stun_server: str
 ) -> None:
@@ -197,6 +202,7 @@ async def test_a_dead_stun_server_is_an_ice_timeout_and_the_call_goes_on(
     await call.hangup()
 
 
+@pytest.mark.spec("2 enableTracking")
 async def test_without_tracking_nothing_is_told(lab: Lab, clients: Callable[..., Client], network) -> None:
     client = clients(**QUICK, enableTracking=False)
     await client.login("alice", lab.password("alice"))

@@ -301,6 +301,7 @@ async def test_gathering_ends_in_time_with_what_there_is() -> None:
 
 
 @pytest.mark.parametrize("dscp", [True, False])
+@pytest.mark.spec("2 dscp")
 async def test_every_socket_is_marked(dscp: bool) -> None:
     peer = Peer(replace(LOOPBACK, dscp=dscp))
     await peer.transport.gather(controlling=True)

@@ -189,6 +189,7 @@ async def test_a_microphone_is_missed_unless_silence_was_chosen(
     assert [event["type"] for event in house.told] == ["no_microphone_access"] * raised
 
 
+@pytest.mark.spec("2 preDetectOwa")
 async def test_a_lost_device_is_told_with_pre_detect_owa_also_without_a_call(houses) -> None:
     house = houses(preDetectOwa=True)
     house.tracking.microphone("lost")
@@ -206,6 +207,7 @@ async def test_a_lost_device_is_told_with_pre_detect_owa_also_without_a_call(hou
     assert other.told == [], "only with the option"
 
 
+@pytest.mark.spec("2 rules")
 async def test_own_rules_are_applied_and_wrong_ones_are_refused(
     houses, caplog: pytest.LogCaptureFixture
 ) -> None:

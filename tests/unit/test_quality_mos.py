@@ -30,6 +30,7 @@ CODEC = st.sampled_from(["OPUS", "PCMU"])
         (0, 0, 0.4, "OPUS", -5.25, 1.0),
     ],
 )
+@pytest.mark.spec("6 MOS")
 def test_sdk_formula_by_hand(rtt_ms, jitter_ms, loss, codec, rating, score):
     assert mos.r_factor(rtt_ms, jitter_ms, loss, codec) == pytest.approx(rating)
     assert mos.sdk(rtt_ms, jitter_ms, loss, codec) == score

@@ -69,6 +69,7 @@ DOCUMENTED = [
 
 
 @pytest.mark.parametrize("case", DOCUMENTED, ids=lambda case: f"{case[0]} {case[1]}")
+@pytest.mark.spec("6 three of five")
 def test_a_documented_rule_is_raised_at_the_third_of_five_and_cleared_once_when_none_is(case) -> None:
     type_, stream, column, over, limit, group, desc = case
     judge = Judge(V2_1, started_at_s=100.0)
@@ -84,6 +85,7 @@ def test_a_documented_rule_is_raised_at_the_third_of_five_and_cleared_once_when_
 
 
 @pytest.mark.parametrize("column", ["loss_in", "loss_out"])
+@pytest.mark.spec("6 high_packetloss")
 def test_the_limit_of_loss_is_that_of_the_codec(column: str) -> None:
     assert judged(V2_1, column, [0.15] * 5, codec="PCMU") == []
     assert judged(V2_1, column, [0.25] * 5, codec="PCMU") == [(3, "high_packetloss", 0.25, True)]
@@ -299,6 +301,7 @@ def each_five_seconds(judge: Judge, column: str, values, **others) -> list[tuple
     return told
 
 
+@pytest.mark.spec("6 sdk-2.2")
 def test_sdk_rules_judge_every_second_sample_of_five_seconds_and_tell_again_while_it_lasts() -> None:
     judge = Judge([only("high_jitter", "remote", SDK_2_2)], started_at_s=100.0)
     told = each_five_seconds(judge, "jitter_in_ms", [40.0] * 6 + [5.0] * 4)
@@ -346,6 +349,7 @@ def test_sdk_silence_is_two_equal_levels_of_three() -> None:
 # ---------------------------------------------------------------- rules as data
 
 
+@pytest.mark.spec("2 rules", "6 sdk-2.2")
 def test_presets_are_what_the_option_names() -> None:
     assert resolve("v2.1") is V2_1
     assert resolve("sdk-2.2") is SDK_2_2

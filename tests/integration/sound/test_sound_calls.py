@@ -28,6 +28,7 @@ async def device(client: Client, label: str) -> Device:
     return next(d for d in await client.audio.available_devices() if d.label == label)
 
 
+@pytest.mark.spec("2 sound")
 async def test_a_tone_goes_from_the_microphone_over_the_call_to_the_far_speaker(
     server: SoundServer, talker: Client
 ) -> None:
@@ -87,6 +88,7 @@ async def test_the_delay_that_devices_add_is_small(server: SoundServer, talker: 
     assert np.median(delays_ms) < 600
 
 
+@pytest.mark.spec("3 audio.availableDevices", "3 audio.microphoneDevices", "3 audio.speakerDevices")
 async def test_devices_have_ids_that_stay_and_a_call_moves_between_them(
     server: SoundServer, talker: Client
 ) -> None:
@@ -129,6 +131,7 @@ async def test_devices_have_ids_that_stay_and_a_call_moves_between_them(
     assert sent == pytest.approx(50 * passed_s, abs=6), "RTP goes on"
 
 
+@pytest.mark.spec("4 onAudioDeviceChange")
 async def test_devices_that_are_pulled_out_and_come_back_in_a_call(server: SoundServer, talkers, lab) -> None:
     client = talkers(preDetectOwa=True)
     await client.login("alice", lab.password("alice"))
@@ -199,6 +202,7 @@ async def test_volume_and_gain(server: SoundServer, talker: Client) -> None:
     assert call.samples.level_out_dbfs.to_numpy()[-1] == pytest.approx(-12 + 3 - 12, abs=1.5)
 
 
+@pytest.mark.spec("3 audio.revealAudioDevices", "4 onMediaPermission")
 async def test_the_microphone_is_asked_for_once_and_given_as_a_stream(server: SoundServer, talkers) -> None:
     client = talkers()
     told: list[dict] = []
@@ -223,6 +227,7 @@ async def test_the_microphone_is_asked_for_once_and_given_as_a_stream(server: So
     assert told == [{"status": "success", "stream": True}]
 
 
+@pytest.mark.spec("2 permOnClick", "4 onMediaPermission")
 async def test_perm_on_click_asks_when_a_call_begins(lab: Lab, server: SoundServer, talkers) -> None:
     client = talkers(permOnClick=True)
     told: list[dict] = []

@@ -123,6 +123,7 @@ async def test_portaudio_without_any_device(lab: Lab, tmp_path: Path) -> None:
     assert "ALSA lib" not in errors
 
 
+@pytest.mark.spec("2 sound")
 async def test_sound_none_loads_nothing_and_asks_nobody(lab: Lab, tmp_path: Path, no_portaudio) -> None:
     told, _ = await phone(lab, tmp_path, no_portaudio, sound="none")
     assert len(told["permission"]) == 1, "only revealAudioDevices asked"
@@ -140,6 +141,7 @@ def crowd(server: SoundServer) -> Iterator[None]:
         yield
 
 
+@pytest.mark.spec("4 onMediaPermission")
 async def test_a_device_that_cannot_be_had_is_not_allowed_and_the_call_goes_on(
     lab: Lab, server: SoundServer, talkers
 ) -> None:

@@ -33,6 +33,7 @@ def cut(pcm: Pcm, span: tuple[float, float]) -> Pcm:
     return pcm[round((span[0] + 0.01) * RATE) : round((span[1] - 0.01) * RATE)]
 
 
+@pytest.mark.spec("3 setRingToneBack")
 async def test_ring_back_is_two_seconds_of_440_and_480_hz_each_six(
     server: SoundServer, talker: Client
 ) -> None:
@@ -54,6 +55,7 @@ async def test_ring_back_is_two_seconds_of_440_and_480_hz_each_six(
     assert peaks_hz(cut(pcm, rings[0]), 2) == pytest.approx([440, 480], abs=3)
 
 
+@pytest.mark.spec("3 setConnectTone")
 async def test_dial_tone_is_350_and_440_hz_without_a_pause(server: SoundServer, talker: Client) -> None:
     with server.recording() as speaker:
         talker.audio.play("connect")
@@ -64,6 +66,7 @@ async def test_dial_tone_is_350_and_440_hz_without_a_pause(server: SoundServer, 
     assert level_dbfs(heard) > -25
 
 
+@pytest.mark.spec("3 setRingTone", "3 audio.ringtoneDevices")
 async def test_the_ring_tone_is_heard_on_its_own_device_until_it_is_ignored(
     lab: Lab, server: SoundServer, talker: Client
 ) -> None:
@@ -85,6 +88,7 @@ async def test_the_ring_tone_is_heard_on_its_own_device_until_it_is_ignored(
     assert peaks_hz(cut(pcm, rings[0]), 2) == pytest.approx([1000, 1250], abs=4)
 
 
+@pytest.mark.spec("3 setRingTone")
 async def test_set_ring_tone_false_is_silent(lab: Lab, server: SoundServer, talker: Client) -> None:
     assert talker.setRingTone(False) is True
     with server.recording() as speaker:
@@ -95,6 +99,7 @@ async def test_set_ring_tone_false_is_silent(lab: Lab, server: SoundServer, talk
         await talker.reject()
 
 
+@pytest.mark.spec("3 sendDtmf")
 async def test_sent_digits_are_heard_as_q23_has_them(server: SoundServer, talker: Client) -> None:
     call = await talker.call("silence")
     await asyncio.sleep(0.5)
@@ -152,11 +157,13 @@ async def heard_before_the_answer(server: SoundServer, client: Client) -> Pcm:
     return pcm
 
 
+@pytest.mark.spec("3 setRingToneBack")
 async def test_ring_back_true_plays_the_tone_and_keeps_early_media_away(server: SoundServer, talker) -> None:
     assert talker.setRingToneBack(True) is True
     assert peaks_hz(await heard_before_the_answer(server, talker), 2) == pytest.approx([440, 480], abs=4)
 
 
+@pytest.mark.spec("3 setRingToneBack")
 async def test_ring_back_false_lets_early_media_be_heard(server: SoundServer, talker) -> None:
     assert talker.set_ring_tone_back(False) is True
     assert peaks_hz(await heard_before_the_answer(server, talker)) == pytest.approx([1000], abs=4)
