@@ -135,7 +135,7 @@ class FakeSound:
     def _run(self) -> None:
         due = time.monotonic()
         while not self._stopped.is_set():
-            due = max(due + _BLOCK_S / self.skew, time.monotonic() - 1.0)
+            due = max(due + _BLOCK_S / self.skew, time.monotonic() - _BLOCK_S)
             self._stopped.wait(max(0.0, due - time.monotonic()))
             self.step()
 
