@@ -109,7 +109,7 @@ class PcmuEncoder:
 
     def encode(self, pcm: Pcm) -> bytes:
         """Return one byte a sample."""
-        return self._table[pcm.view(np.uint16)].tobytes()
+        return self._table.take(pcm.view(np.uint16)).tobytes()
 
     def set_expected_loss(self, fraction: float) -> None:
         """G.711 has no redundancy: nothing to do."""
@@ -131,7 +131,7 @@ class PcmuDecoder:
 
     def decode(self, payload: bytes) -> Pcm:
         """Decode by table."""
-        return self._table[np.frombuffer(payload, np.uint8)]
+        return self._table.take(np.frombuffer(payload, np.uint8))
 
     def decode_fec(self, following: bytes, samples: int) -> Pcm:
         """Give silence: G.711 has no redundancy."""

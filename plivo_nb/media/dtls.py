@@ -6,6 +6,7 @@ What is worked around here, and until when (aiortc 1.16):
   it can be exchanged. Until https://github.com/aiortc/aiortc/issues/211.
 - RTP costs a task switch and a second parse for each packet: `protect` and `unprotect` are called directly.
   As long as RTP is our own.
+- pylibsrtp allocates for each packet: `_SrtpWay` calls libsrtp with buffers of its own. Until it does not.
 - A refused certificate is only logged, and a handshake may last for ever: `DtlsSrtp` gives the reason, and a
   limit.
 """
@@ -19,11 +20,16 @@ from typing import TYPE_CHECKING, Any, cast
 import pylibsrtp
 from aiortc import RTCCertificate, RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport
 from aiortc.rtcdtlstransport import State
+from pylibsrtp._binding import ffi, lib
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from plivo_nb.media.ice import IceConnection
+
+
+_LONGEST_PACKET = 2048  # bytes
+_SRTP_TRAILER = 148  # SRTP_MAX_SRTCP_TRAILER_LEN of libsrtp
 
 
 class Switch:
@@ -72,6 +78,8 @@ class DtlsSrtp(RTCDtlsTransport):
         self._on_state = on_state
         self._certificate = certificate
         self._reason = ""
+        self._tx: _SrtpWay | None = None
+        self._rx: _SrtpWay | None = None
         #: Whether packets can be protected.
         self.connected = False
         first = certificate.getFingerprints()[0]
@@ -109,21 +117,18 @@ class DtlsSrtp(RTCDtlsTransport):
 
     def protect(self, data: bytes) -> bytes | None:
         """The SRTP or SRTCP packet of an RTP or RTCP packet; None when it cannot be made."""
-        try:
-            return self._tx_srtp.protect_rtcp(data) if is_rtcp(data) else self._tx_srtp.protect(data)
-        except (pylibsrtp.Error, ValueError):  # ValueError: longer than any packet may be
-            return None
+        way = self._tx
+        return way.process(data) if way is not None else None
 
     def unprotect(self, data: bytes) -> bytes | None:
         """The RTP or RTCP packet of an SRTP or SRTCP packet; None when it is forged, replayed, too early."""
-        session = cast(Any, self._rx_srtp)
-        if session is None:
-            return None
-        try:
-            packet: bytes = session.unprotect_rtcp(data) if is_rtcp(data) else session.unprotect(data)
-        except (pylibsrtp.Error, ValueError):  # ValueError: longer than any packet may be
-            return None
-        return packet
+        way = self._rx
+        if way is None:
+            session = cast("pylibsrtp.Session | None", self._rx_srtp)
+            if session is None:
+                return None
+            way = self._rx = _SrtpWay(session, protect=False)
+        return way.process(data)
 
     def ciphers(self) -> dict[str, str]:
         """W3C transport statistics: what was agreed on; empty before."""
@@ -160,12 +165,47 @@ class DtlsSrtp(RTCDtlsTransport):
         if state is before:
             return
         self.connected = state is State.CONNECTED
+        if self.connected:
+            self._tx = _SrtpWay(self._tx_srtp, protect=True)
         detail = ""
         if state is State.FAILED:
             detail = self._reason or "The DTLS handshake with the other side failed."
         elif state is State.CLOSED:
             detail = "The DTLS association is closed."
         self._on_state(self.state, detail)
+
+
+class _SrtpWay:
+    """One direction of SRTP (RFC 3711): what pylibsrtp's `Session` does, without allocating for each packet.
+
+    Args:
+        session: the session that holds the keys.
+        protect: or unprotect.
+    """
+
+    __slots__ = ("_data", "_length", "_room", "_rtcp", "_rtp", "_session", "_view")
+
+    def __init__(self, session: pylibsrtp.Session, protect: bool) -> None:
+        self._session = session
+        self._rtp = lib.srtp_protect if protect else lib.srtp_unprotect
+        self._rtcp = lib.srtp_protect_rtcp if protect else lib.srtp_unprotect_rtcp
+        self._room = _LONGEST_PACKET - (_SRTP_TRAILER if protect else 0)
+        self._data = ffi.new("char[]", _LONGEST_PACKET)
+        self._view = ffi.buffer(self._data)
+        self._length = ffi.new("int *")
+
+    def process(self, packet: bytes) -> bytes | None:
+        """The packet, protected or unprotected; None where libsrtp refuses it, or it is too long."""
+        length = len(packet)
+        if length > self._room:
+            return None
+        self._view[0:length] = packet
+        count = self._length
+        count[0] = length
+        if (self._rtcp if is_rtcp(packet) else self._rtp)(self._session._srtp[0], self._data, count):
+            return None
+        done: bytes = self._view[0 : count[0]]
+        return done
 
 
 def make_certificate() -> RTCCertificate:

@@ -85,6 +85,9 @@ class ConsentCounters:
 class _MediaSocket(StunProtocol):
     """A media socket. What is not STUN by its first byte (RFC 7983) is not tried as STUN."""
 
+    #: The socket beneath, where there is one of our own: a relay's has none.
+    sock: socket.socket | None = None
+
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
         packet = cast(bytes, data)
         if not packet:
@@ -186,6 +189,21 @@ class IceConnection(Connection):
     def data_received(self, data: bytes, component: int) -> None:
         self._on_data(data)
 
+    def send_packet(self, data: bytes, pair: CandidatePair) -> None:
+        """Send a packet of media over this pair, straight into the socket where that takes it.
+
+        What it does not take is asyncio's, which keeps it or drops it.
+        """
+        protocol: Any = pair.protocol
+        if protocol.sock is not None:
+            try:
+                protocol.sock.sendto(data, pair.remote_addr)
+            except OSError:
+                pass
+            else:
+                return
+        protocol.transport.sendto(data, pair.remote_addr)
+
     def request_received(self, message: stun.Message, addr: tuple[str, int], protocol: StunProtocol) -> None:
         self.asked.set()
         super().request_received(message, addr, protocol)
@@ -274,6 +292,7 @@ class IceConnection(Connection):
         loop = asyncio.get_running_loop()
         transport, protocol = await loop.create_datagram_endpoint(lambda: _MediaSocket(self), sock=sock)
         _read_small(transport)
+        protocol.sock = sock
         protocol.local_candidate = _local_candidate("host", *sock.getsockname()[:2])
         return protocol
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from plivo_nb.media.delay import DelayEstimator
 
@@ -56,8 +57,7 @@ class Entry:
     quiet_after: bool = False  # the sender may send nothing after it (an Opus packet of DTX)
 
 
-@dataclass(frozen=True, slots=True)
-class Next:
+class Next(NamedTuple):
     """The answer to `JitterBuffer.next`: for LOST, `entry` is the packet right after it, if that is here."""
 
     step: Step

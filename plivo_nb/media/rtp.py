@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _HEADER = struct.Struct("!BBHII")
 _MAX_DROPOUT = 3000
 _MAX_MISORDER = 100
 _SEEN_BITS = 256  # how far back duplicates are told from late packets, in packets
+_SEEN_MASK = (1 << _SEEN_BITS) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class RtpPacket:
+class RtpPacket(NamedTuple):
     """One RTP packet (RFC 3550 section 5.1). Header extensions are kept as bytes; padding is dropped."""
 
     payload_type: int
@@ -121,8 +121,7 @@ class RtpSender:
         self.timestamp = (self.timestamp + samples) & 0xFFFFFFFF
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(NamedTuple):
     """Where a received packet stands: sequence number and RTP time without their wrap-around."""
 
     sequence: int
@@ -230,7 +229,7 @@ class RtpReceiver:
         """Note that a packet was received; tell whether it had been before."""
         ahead = sequence - self._max
         if ahead > 0:
-            self._seen = ((self._seen << ahead) | 1) & ((1 << _SEEN_BITS) - 1)
+            self._seen = ((self._seen << ahead) | 1) & _SEEN_MASK
             self._max = sequence
             return False
         bit = 1 << -ahead

