@@ -17,13 +17,14 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, cast
 
-import pylibsrtp
 from aiortc import RTCCertificate, RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport
 from aiortc.rtcdtlstransport import State
 from pylibsrtp._binding import ffi, lib
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    import pylibsrtp
 
     from plivo_nb.media.ice import IceConnection
 
