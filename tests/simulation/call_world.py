@@ -1,0 +1,103 @@
+"""A world for stories of calls: real clients and a real switch; wires and media are in memory.
+
+The clients, their engine and the SIP core are the package's own, and so is the lab's switch. Only the I/O
+plane is replaced: what it would carry over sockets goes through a queue, whose pace a seed decides, so that
+messages cross each other in every way they can.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from random import Random
+from typing import Any
+
+from plivo_nb.client import Client
+from plivo_nb.engine.engine import Engine
+from plivo_nb.lab.switch import Switch
+from plivo_nb.plane import wire
+
+SDP = (
+    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=audio 4000 UDP/TLS/RTP/SAVPF 0\r\n"
+    "c=IN IP4 127.0.0.1\r\na=candidate:1 1 udp 2130706431 127.0.0.1 4000 typ host\r\n"
+)
+ACCOUNTS = {name: f"{name}-secret" for name in ("alice", "bob", "carol")}
+
+
+class MemoryPlane:
+    """Answers what the plane answers, and carries SIP to a switch and back."""
+
+    alive = True
+
+    def __init__(self, engine: MemoryEngine, random: Random) -> None:
+        self._engine = engine
+        self._random = random
+        self._switch = Switch(dict(ACCOUNTS), 5066, random=Random(1))
+        self._up: deque[wire.Report] = deque()
+        self._down: deque[tuple[int, str]] = deque()
+        self._running = False
+
+    def post(self, command: wire.Command) -> None:
+        value: Any = None
+        match command:
+            case wire.OpenSocket(socket=socket):
+                self._switch.connected(socket, "127.0.0.1", 40_000 + socket)
+            case wire.CloseSocket(socket=socket):
+                self._switch.disconnected(socket, self._engine.loop.time())
+            case wire.SendText(socket=socket, text=text):
+                self._down.append((socket, text))
+            case wire.CreateOffer() | wire.CreateAnswer():
+                value = SDP
+        self._up.append(wire.Ok(command.id, value))
+        self._run()
+
+    def _run(self) -> None:
+        if not self._running:
+            self._running = True
+            self._engine.loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        """A few messages of each way, or none."""
+        for _ in range(self._random.randint(0, 3)):
+            if self._down:
+                socket, text = self._down.popleft()
+                self._switch.receive(socket, text, self._engine.loop.time())
+        for socket, text in self._switch.outgoing():
+            self._up.append(wire.Received(socket, text))
+        self._switch.events()
+        for _ in range(self._random.randint(0, 3)):
+            if self._up:
+                self._engine._reports([self._up.popleft()])
+        self._running = False
+        if self._up or self._down:
+            self._run()
+
+    async def aclose(self, timeout_s: float) -> None:
+        self.alive = False
+
+    def stop(self, timeout_s: float) -> None:
+        self.alive = False
+
+
+class MemoryEngine(Engine):
+    """An engine on a plane in memory."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self._memory = MemoryPlane(self, Random(seed))
+
+    def _running_plane(self) -> Any:
+        return self._memory
+
+
+async def turns(count: int) -> None:
+    """Let the loop go round so often."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def client_of(engine: MemoryEngine, name: str, **options: Any) -> Client:
+    """A client that is logged in."""
+    client = Client(engine=engine, sound="none", enableTracking=False, keepAudio=0, debug="OFF", **options)
+    await client.login(name, ACCOUNTS[name])
+    return client
