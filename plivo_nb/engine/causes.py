@@ -80,6 +80,7 @@ _BY_MEDIA_CODE: dict[str, str] = {
     "IncompatibleSDP": INCOMPATIBLE_SDP,
     "ConnectionError": CONNECTION_ERROR,
     "Timeout": REQUEST_TIMEOUT,
+    "NotAllowedError": USER_DENIED_MEDIA,
 }
 
 

@@ -2,25 +2,35 @@
 
 import pytest
 
-from plivo_nb.engine import causes
+from plivo_nb.engine import causes, ending
+from plivo_nb.sip import events as sip
+from plivo_nb.sip.values import Reason
 
 
+@pytest.mark.spec("4 causes")
 @pytest.mark.parametrize(
     ("code", "cause"),
     [
+        (300, "Redirected"),
         (302, "Redirected"),
+        (380, "Redirected"),
+        (400, "SIP Failure Code"),
         (401, "Authentication Error"),
         (403, "Rejected"),
         (404, "Not Found"),
         (407, "Authentication Error"),
         (408, "Unavailable"),
         (410, "Unavailable"),
+        (424, "Address Incomplete"),
+        (430, "Unavailable"),
         (480, "Unavailable"),
         (484, "Address Incomplete"),
         (486, "Busy"),
         (487, "Canceled"),
         (488, "Incompatible SDP"),
         (500, "SIP Failure Code"),
+        (503, "SIP Failure Code"),
+        (504, "SIP Failure Code"),
         (600, "Busy"),
         (603, "Rejected"),
         (604, "Not Found"),
@@ -38,6 +48,99 @@ def test_without_a_response_it_is_the_connection_or_us() -> None:
     assert causes.of_sip(503, "system") == "Connection Error"
 
 
-def test_media_failures_have_words_too() -> None:
-    assert causes.of_media("IncompatibleSDP") == "Incompatible SDP"
-    assert causes.of_media("anything else") == "WebRTC Error"
+@pytest.mark.parametrize(
+    ("code", "cause"),
+    [
+        ("IncompatibleSDP", "Incompatible SDP"),
+        ("ConnectionError", "Connection Error"),
+        ("Timeout", "Request Timeout"),
+        ("NotAllowedError", "User Denied Media Access"),
+        ("WebRTCError", "WebRTC Error"),
+        ("anything else", "WebRTC Error"),
+    ],
+)
+def test_media_failures_have_words_too(code: str, cause: str) -> None:
+    assert causes.of_media(code) == cause
+
+
+@pytest.mark.spec("4 causes")
+@pytest.mark.parametrize(
+    ("status", "reason", "cause"),
+    [
+        (480, 'Q.850;cause=1;text="Unallocated"', "Not Found"),
+        (480, "Q.850;cause=2", "Not Found"),
+        (480, "Q.850;cause=3", "Not Found"),
+        (503, 'Q.850;cause=17;text="User busy"', "Busy"),
+        (480, "Q.850;cause=18", "No Answer"),
+        (480, "Q.850;cause=19", "No Answer"),
+        (500, "Q.850;cause=20", "Unavailable"),
+        (480, "Q.850;cause=21", "Rejected"),
+        (500, "Q.850;cause=22", "Unavailable"),
+        (500, "Q.850;cause=23", "Redirected"),
+        (502, "Q.850;cause=26", "Not Found"),
+        (502, "Q.850;cause=27", "Unavailable"),
+        (500, "Q.850;cause=28", "Address Incomplete"),
+        (500, "Q.850;cause=31", "Unavailable"),
+        (500, "Q.850;cause=55", "Rejected"),
+        (500, "Q.850;cause=57", "Rejected"),
+        (500, "Q.850;cause=65", "Incompatible SDP"),
+        (500, "Q.850;cause=70", "Incompatible SDP"),
+        (500, "Q.850;cause=87", "Rejected"),
+        (500, "Q.850;cause=88", "Incompatible SDP"),
+        (504, "Q.850;cause=102", "Request Timeout"),
+        (503, "Q.850;cause=34", "SIP Failure Code"),  # no circuit: the SDK has no word for it
+        (487, "SIP;cause=486", "Busy"),
+        (500, 'SIP;cause=603;text="Decline"', "Rejected"),
+        (480, "SIP;cause=500", "Unavailable"),
+        (487, 'SIP;cause=200;text="Call completed elsewhere"', "Canceled"),
+        (486, "Q.850;cause=1", "Busy"),  # a code that says what happened is not overruled
+        (404, "Q.850;cause=17", "Not Found"),
+        (480, "X-Other;cause=17", "Unavailable"),
+        (480, "Q.850", "Unavailable"),
+    ],
+)
+def test_a_reason_header_makes_a_vague_code_more_exact(status: int, reason: str, cause: str) -> None:
+    event = sip.CallFailed("call", status, "Phrase", [], Reason.parse(reason), "remote", None)
+    state, told, facts = ending.of_failure(event, hung_up=False)
+    assert told == cause
+    assert state == ("rejected" if cause == "Rejected" else "failed")
+    assert facts["code"] == status
+    assert facts["protocol"] == reason.partition(";")[0]
+    assert facts["originator"] == "remote"
+    assert facts["reason"] == (reason.split('"')[1] if '"' in reason else "Phrase")
+
+
+def test_our_own_hang_up_is_canceled_whatever_the_answer_was() -> None:
+    event = sip.CallFailed(
+        "call", 487, "Request Terminated", [], Reason.parse("Q.850;cause=17"), "remote", None
+    )
+    state, cause, facts = ending.of_failure(event, hung_up=True)
+    assert (state, cause, facts["originator"]) == ("canceled", "Canceled", "local")
+
+
+@pytest.mark.parametrize(("code", "cause"), [(408, "Request Timeout"), (503, "Connection Error")])
+def test_what_the_stack_found_out_itself_is_no_reason_of_the_server(code: int, cause: str) -> None:
+    event = sip.CallFailed("call", code, "", [], Reason.parse("Q.850;cause=17"), "system", None)
+    assert ending.of_failure(event, hung_up=False)[:2] == ("failed", cause)
+
+
+def test_a_goodbye_tells_the_cause_of_its_reason_header() -> None:
+    event = sip.Ended("call", "remote", None, "", Reason.parse('Q.850;cause=16;text="Normal clearing"'))
+    assert ending.of_end(event, None) == {
+        "originator": "remote",
+        "code": 16,
+        "reason": "Normal clearing",
+        "protocol": "Q.850",
+    }
+    assert ending.of_end(event, causes.RTP_TIMEOUT)["reason"] == "RTP Timeout"
+
+
+def test_a_cancel_tells_why() -> None:
+    event = sip.Canceled("call", Reason.parse('SIP;cause=200;text="Call completed elsewhere"'))
+    assert ending.of_cancel(event)["reason"] == "Call completed elsewhere"
+    assert ending.of_cancel(sip.Canceled("call")) == {
+        "originator": "remote",
+        "code": None,
+        "reason": None,
+        "protocol": None,
+    }
