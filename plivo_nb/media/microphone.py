@@ -57,7 +57,7 @@ class InputLine(Line):
     def _take(self, pcm: Pcm) -> None:
         """The sound system's callback: to the ring, and no more."""
         self._ring.write(pcm)
-        self._due.set()
+        self._due.put(None)
 
     def _work(self, rate: int) -> None:
         pcm = self._ring.read(len(self._ring))

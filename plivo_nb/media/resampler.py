@@ -79,7 +79,9 @@ class Resampler:
         at = self._at + step * np.arange(samples)
         first = np.floor(at).astype(np.intp)
         phase = np.rint((at - first) * _PHASES).astype(np.intp)
-        windows = np.lib.stride_tricks.sliding_window_view(self._waiting, self._taps)
+        waiting = self._waiting
+        shape = (len(waiting) - self._taps + 1, self._taps)
+        windows: Floats = np.ndarray(shape, np.float32, waiting, 0, waiting.strides * 2)
         out: Floats = np.einsum("ij,ij->i", windows[first], self._bank[phase])
         following = self._at + step * samples
         used = min(math.floor(following), len(self._waiting))

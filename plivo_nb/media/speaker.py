@@ -86,7 +86,7 @@ class OutputLine(Line):
         voice.close()
 
     def _open(self, system: SoundSystem, device_id: str | None) -> DeviceStream:
-        self._due.set()
+        self._due.put(None)
         stream = system.open_output(device_id, self.rate, self._fill)
         with self._lock:
             self._opened_at = stream.rate
@@ -104,7 +104,7 @@ class OutputLine(Line):
         pcm = self._ring.read(len(out))
         out[: len(pcm)] = pcm
         out[len(pcm) :] = 0
-        self._due.set()
+        self._due.put(None)
 
     def _work(self, rate: int) -> None:
         block = round(_BLOCK_S * rate)
