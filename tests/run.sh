@@ -57,6 +57,6 @@ say "browser tests"
 pytest tests/browser -q
 
 say "notebooks"
-pytest --nbval --nbval-current-env --nbval-cell-timeout 60 -q notebooks
+pytest --nbval --nbval-current-env --nbval-cell-timeout 60 -n 2 --dist loadfile -q notebooks
 
 say "all passed"
