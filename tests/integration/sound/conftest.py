@@ -11,10 +11,11 @@ from plivo_nb import Client, Lab
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker runs all of these: one sound server at a time is enough."""
+    """One sound server at a time is enough; and sound has gaps where the machine has other things to do."""
     for item in items:
         if "integration/sound" in str(item.path):
             item.add_marker(pytest.mark.xdist_group("sound"))
+            item.add_marker(pytest.mark.alone)
 
 
 @pytest.fixture(scope="session")
