@@ -175,6 +175,7 @@ def _client(plan: Plan, lab: Lab | None) -> Client:
         registrationDomainSocket=[plan.server],
         loopbackCandidates=_is_loopback(plan.server or ""),
         iceServers=[],
+        sound="none",
     )
 
 

@@ -285,6 +285,9 @@ class AudioDevices:
                 _logger.warning("%s Calls go on without microphone and speaker.", error)
             self._tell_permission(error)
             return
+        wanted = self.input_line.chosen
+        if wanted is not None and not desk.has("audioinput", wanted):
+            _logger.warning("audioConstraints: there is no microphone %r; the default one is used.", wanted)
         if not self._options.perm_on_click:
             with contextlib.suppress(MediaError):
                 await self._try_microphone()
@@ -327,6 +330,10 @@ class AudioDevices:
         """A device came or went; on the desk's thread."""
         what, device = change
         self._on_loop(self._emit, "onAudioDeviceChange", {"change": what, "device": device})
+        line, desk = self.input_line, self._desk
+        if device.kind == "audioinput" and desk is not None and not line.wanted:
+            there = desk.has(line.kind) if line.chosen is None else desk.has(line.kind, line.chosen)
+            self._on_loop(self._on_microphone, "present" if there else "lost")
 
     def _on_loop(self, function: Callable[..., None], *arguments: Any) -> None:
         if not self._closed:

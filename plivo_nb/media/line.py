@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import queue
-import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Literal
 
 from plivo_nb.errors import MediaError
 from plivo_nb.media.devices import DEVICE_RATE, DeviceStream, Kind
+from plivo_nb.media.priority import raise_priority
 from plivo_nb.media.ring import Ring
 
 if TYPE_CHECKING:
@@ -30,12 +29,11 @@ LineState = Literal["open", "lost", "failed", "closed"]
 
 _LINGER_S = 0.5  # a line stays open so long after its last use: tones follow upon each other
 _RETRY_S = 1.0
-_SILENT_CHECKS = 4  # checks without a callback in between that make a device a lost one
+_SILENT_CHECKS = 7  # checks without a callback in between that make a device a lost one
 _CHECK_S = 0.09  # at least so long from check to check; one that is late itself says nothing
 _LATE_S = 0.3
 _BEGINNING_S = 2.5  # some devices take their time to begin
 _RING_S = 0.5
-_NICENESS = -10
 
 
 class Line:
@@ -194,7 +192,7 @@ class Line:
     # ------------------------------------------------------------ the worker's part
 
     def _run(self, rate: int) -> None:
-        _raise_priority()
+        raise_priority()
         while self._working:
             with contextlib.suppress(queue.Empty):
                 self._due.get(timeout=0.2)
@@ -202,13 +200,3 @@ class Line:
                 self._work(rate)
             except Exception:
                 _logger.exception("What serves the %s failed; it goes on with the next block.", self._what)
-
-
-def _raise_priority() -> None:
-    """Ask the system to run this thread before others, as sound's threads do, where that is allowed.
-
-    POSIX only; on Linux the priority is a thread's own.
-    """
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

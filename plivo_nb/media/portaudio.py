@@ -19,6 +19,7 @@ import numpy as np
 
 from plivo_nb.errors import MediaError
 from plivo_nb.media.devices import NOT_ALLOWED, NOT_FOUND, Device, Kind, Pcm, stable_id
+from plivo_nb.media.priority import raise_priority
 from plivo_nb.media.pulse import PulseServer
 
 if TYPE_CHECKING:
@@ -235,12 +236,16 @@ class PortAudioStream:
         self.latency_s = float(self._stream.latency)
 
     def _take(self, data: Any, frames: int, _time: Any, _status: Any) -> None:
+        if not self.callbacks:
+            raise_priority()
         self.callbacks += 1
         if self.placed:
             pcm = np.frombuffer(data, np.int16)
             self._work(pcm if self._channels == 1 else pcm[:: self._channels])
 
     def _fill(self, data: Any, frames: int, _time: Any, _status: Any) -> None:
+        if not self.callbacks:
+            raise_priority()
         self.callbacks += 1
         out = np.frombuffer(data, np.int16)
         if not self.placed:

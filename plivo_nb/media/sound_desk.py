@@ -114,6 +114,13 @@ class SoundDesk:
 
         return self.do(job)
 
+    def has(self, kind: Kind, device_id: str | None = None) -> bool:
+        """Whether there is that device, or any of that kind, as far as is known now."""
+        devices = self._devices  # replaced as a whole, never changed
+        if device_id is not None:
+            return device_id in devices and devices[device_id].kind == kind
+        return any(device.kind == kind for device in devices.values())
+
     # ------------------------------------------------------------ on the desk's thread
 
     def ready(self) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _apps: dict[str, App] = {}
 
 
-def app(username: str = "alice", *, lab: Lab | None = None) -> Operation[App]:
+def app(username: str = "alice", *, lab: Lab | None = None, **options: Any) -> Operation[App]:
     """Start a lab, log in, and show a phone and a dashboard in this cell.
 
     Run again for the same user, it closes what it made before.
@@ -26,6 +26,7 @@ def app(username: str = "alice", *, lab: Lab | None = None) -> Operation[App]:
     Args:
         username: which of the lab's accounts to be.
         lab: a lab that runs already, for a second user in the same lab; closing the app leaves it alone.
+        options: of the client, such as ``sound="device"`` to speak by this machine's microphone.
 
     Returns:
         An operation; awaiting it gives the `App` once all is ready. Ignored, it still shows itself here.
@@ -39,14 +40,14 @@ def app(username: str = "alice", *, lab: Lab | None = None) -> Operation[App]:
         >>> await softphone.phone.call("echo")
         >>> await softphone.close()
     """
-    return Operation(f"app of {username}", _start(username, lab))
+    return Operation(f"app of {username}", _start(username, lab, options))
 
 
-async def _start(username: str, lab: Lab | None) -> App:
+async def _start(username: str, lab: Lab | None, options: dict[str, Any]) -> App:
     older = _apps.pop(username, None)
     if older is not None:
         await older.close()
-    started = _apps[username] = App(username, lab)
+    started = _apps[username] = App(username, lab, options)
     try:
         await started._start()
     except BaseException:
@@ -63,10 +64,11 @@ class App:
     phone: Phone
     dashboard: Dashboard
 
-    def __init__(self, username: str, lab: Lab | None) -> None:
+    def __init__(self, username: str, lab: Lab | None, options: dict[str, Any]) -> None:
         from plivo_nb.lab import Lab  # late: nothing else of the widgets needs a lab
 
         self.username = username
+        self._options = options
         self._own_lab = lab is None
         self.lab = lab or Lab()
         self._shown_in: int | None = None
@@ -76,7 +78,7 @@ class App:
         if self._own_lab:
             await self.lab.start()
         password = self.lab.password(self.username)
-        self.client = self.lab.client()
+        self.client = self.lab.client(**self._options)
         await self.client.login(self.username, password)
         self.phone = Phone(self.client, dial="echo")
         self.dashboard = Dashboard(self.client)

@@ -271,6 +271,13 @@ async def test_constraints_are_done_or_named_in_one_warning(houses, caplog) -> N
 # ---------------------------------------------------------------- calls
 
 
+async def test_a_microphone_that_is_not_there_cannot_be_a_constraint(houses, caplog) -> None:
+    house = houses(FakeSound(), audioConstraints={"deviceId": "nobody's"})
+    await until(lambda: house.told("onMediaPermission"))
+    assert house.told("onMediaPermission") == [{"status": "success", "stream": True}]
+    assert "there is no microphone \"nobody's\"" in caplog.text
+
+
 async def test_an_outgoing_call_is_heard_from_dial_tone_to_voice(houses) -> None:
     sound = FakeSound()
     house = houses(sound)
@@ -447,6 +454,23 @@ async def test_a_device_that_falls_silent_without_a_word_is_opened_again(houses)
     await until(lambda: sound.open_streams("audioinput") not in ([dead], []))
     assert time.monotonic() - began < 2.0
     await until(lambda: house.microphone[-2:] == ["lost", "present"])
+
+
+async def test_a_microphone_that_goes_before_a_call_is_missed(houses) -> None:
+    sound = FakeSound(("Desk", "Head"), ("Box",))
+    house = houses(sound)
+    desk, head, _ = await house.audio.available_devices()
+    await until(lambda: house.told("onMediaPermission"))
+    sound.unplug(desk)
+    await until(lambda: len(house.told("onAudioDeviceChange")) == 1)
+    assert house.microphone == ["present"], "there is another one"
+    await house.audio.microphone_devices.set(head.deviceId)
+    sound.plug("audioinput", "Desk")
+    sound.unplug(head)
+    await until(lambda: len(house.told("onAudioDeviceChange")) == 3)
+    assert house.microphone[-1] == "lost", "the chosen one is gone"
+    sound.plug("audioinput", "Head")
+    await until(lambda: house.microphone[-1] == "present")
 
 
 async def test_the_last_microphone_is_missed_and_welcomed_back(houses, caplog) -> None:
