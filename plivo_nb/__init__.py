@@ -138,7 +138,8 @@ def __getattr__(name: str) -> object:
     if name in _ROOM_OF:
         from importlib import import_module
 
-        return getattr(import_module(_ROOM_OF[name]), name)
+        value = globals()[name] = getattr(import_module(_ROOM_OF[name]), name)
+        return value
     raise AttributeError(f"module 'plivo_nb' has no attribute {name!r}")
 
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import base64
 import io
 import wave
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from plivo_nb.media.rolling import RollingBuffer
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator
 
-    import numpy as np
-    from numpy.typing import NDArray
+Pcm = NDArray[np.int16]
 
 
 class Memory(RollingBuffer):
@@ -31,11 +35,18 @@ class Memory(RollingBuffer):
         self.sent = RollingBuffer(seconds)
 
 
-class Clip(NamedTuple):
-    """A stretch of sound. `rate` is in Hz, `samples` are mono int16. A notebook shows it as a player."""
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Clip:
+    """A stretch of sound: ``rate, samples = clip``. A notebook shows it as a player.
+
+    `rate` is in Hz; `samples` are mono int16.
+    """
 
     rate: int
-    samples: NDArray[np.int16]
+    samples: Pcm
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.rate, self.samples))
 
     @property
     def seconds(self) -> float:

@@ -90,7 +90,7 @@ class Lab:
         )
         self._child: Child | None = None
         self._control: ControlClient | None = None
-        self._finalizer: weakref.finalize[Any, Any] | None = None
+        self._forget: Callable[[], object] | None = None
         self._about: dict[str, Any] = {}
         self.start_seconds: float | None = None
 
@@ -106,7 +106,7 @@ class Lab:
         child = Child(self._config)
         self._child = child
         # A lab that was forgotten (a cell run twice) ends when its object goes, at the latest at exit.
-        self._finalizer = weakref.finalize(self, child.hang_up)
+        self._forget = weakref.finalize(self, child.hang_up).detach
         take: dict[str, Callable[[dict[str, Any]], None]] = {
             "collected": self._collected.append,
             "event": self._events.append,
@@ -133,9 +133,9 @@ class Lab:
             await control.close()
         if child is not None:
             await child.stop(STOP_TIMEOUT_S)
-        if self._finalizer is not None:
-            self._finalizer.detach()
-            self._finalizer = None
+        if self._forget is not None:
+            self._forget()
+            self._forget = None
 
     async def __aenter__(self) -> Self:
         return await self.start()
@@ -207,9 +207,9 @@ class Lab:
 
         return Client(**self.options(**more))
 
-    async def call(
+    def call(
         self, user: str, n: int = 1, headers: Mapping[str, str] | None = None, role: str = "echo"
-    ) -> list[dict[str, Any]]:
+    ) -> Operation[list[dict[str, Any]]]:
         """Have robots ring a user, with `n` calls at once.
 
         Args:
@@ -219,16 +219,14 @@ class Lab:
             role: what the robot does once it is answered; the number of a robot that talks, such as ``echo``.
 
         Returns:
-            Once each call rings or has failed, a dict for each: ``robot``, ``call_uuid``, ``state``
+            An operation; awaiting it gives, once each call rings or has failed, a dict for each: ``robot``, ``call_uuid``, ``state``
             (``ringing`` or ``failed``) and ``cause``.
 
-        Raises:
+        Raises (when awaited):
             LabError: no such role, or no robots.
         """
-        calls: list[dict[str, Any]] = await self._do(
-            "call", user=user, n=n, headers=dict(headers) if headers else None, role=role
-        )
-        return calls
+        calling = self._do("call", user=user, n=n, headers=dict(headers) if headers else None, role=role)
+        return Operation(f"have robots call {user}", calling)
 
     async def status(self) -> dict[str, Any]:
         """Who is registered, which calls there are, what the network is set to."""
