@@ -3,11 +3,16 @@
 import signal
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # A shell ignores Ctrl-C on behalf of what it runs in the background, and so would every process that a test
 # starts and then interrupts. With a handler of Python's own here, they start with the default.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def pytest_configure(config: pytest.Config) -> None:
