@@ -275,7 +275,7 @@ async def test_a_microphone_that_is_not_there_cannot_be_a_constraint(houses, cap
     house = houses(FakeSound(), audioConstraints={"deviceId": "nobody's"})
     await until(lambda: house.told("onMediaPermission"))
     assert house.told("onMediaPermission") == [{"status": "success", "stream": True}]
-    assert "there is no microphone \"nobody's\"" in caplog.text
+    assert 'there is no microphone "nobody\'s"' in caplog.text
 
 
 async def test_an_outgoing_call_is_heard_from_dial_tone_to_voice(houses) -> None:
