@@ -239,8 +239,8 @@ async def test_without_sound_nobody_is_asked_and_nothing_is_opened(houses) -> No
     assert house.audio.latency_ms == {}
     with pytest.raises(MediaError, match="sound='none'"):
         await house.audio.speaker_devices.set("x")
-    assert house.audio.set_tone("ring", False), "what is chosen is kept all the same"
-    house.audio.digits("12")
+    assert house.audio.tones.choose("ring", False), "what is chosen is kept all the same"
+    house.audio.tones.digits("12")
 
 
 # ---------------------------------------------------------------- audioConstraints
@@ -338,8 +338,8 @@ async def test_a_call_with_a_source_of_its_own_opens_no_microphone(houses) -> No
 async def test_ring_back_false_lets_early_media_through(houses) -> None:
     sound = FakeSound()
     house = houses(sound)
-    assert house.audio.set_tone("ringback", False)
-    assert house.audio.set_tone("connect", False)
+    assert house.audio.tones.choose("ringback", False)
+    assert house.audio.tones.choose("connect", False)
     session = dialled(house.call())
     [speaker] = session.media.sinks
     speaker.open(8_000)
@@ -371,7 +371,7 @@ async def test_digits_are_heard_once(houses) -> None:
     sound = FakeSound()
     house = houses(sound)
     await house.audio.available_devices()
-    house.audio.digits("5")
+    house.audio.tones.digits("5")
     player = house.audio.speaker_devices.media("dtmf")
     assert player.playing
     await until(lambda: not player.playing)
@@ -452,7 +452,7 @@ async def test_a_device_that_falls_silent_without_a_word_is_opened_again(houses)
     dead.dead = True
     began = time.monotonic()
     await until(lambda: sound.open_streams("audioinput") not in ([dead], []))
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 5.0
     await until(lambda: house.microphone[-2:] == ["lost", "present"])
 
 

@@ -285,7 +285,7 @@ async def test_goodbye_waits_for_what_is_queued_but_not_for_a_service_that_is_aw
     await asyncio.sleep(0.3)
     began = loop.time()
     await service.logout()
-    assert loop.time() - began < 0.2
+    assert loop.time() - began < 3  # the next try would be after 10 s
     assert [task for task in asyncio.all_tasks() if task.get_name().startswith("plivo_nb")] == []
 
 

@@ -158,7 +158,7 @@ def test_a_function_that_falls_behind_loses_frames_and_holds_nobody_up() -> None
     started = time.monotonic()
     for _ in range(400):
         sink.write(np.zeros(160, np.int16))
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 3  # the gate holds each for 5 s
     assert 140 <= sink.dropped <= 151
     gate.set()
     sink.close()

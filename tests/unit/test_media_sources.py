@@ -107,7 +107,7 @@ def test_reading_before_anything_is_there_gives_nothing_at_once(speech: Path) ->
     source.open(48_000)
     started = time.monotonic()
     source.read(960)
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 2
     source.close()
     assert source.read(960) is None
     assert wait_for(lambda: not workers())
