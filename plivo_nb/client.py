@@ -294,7 +294,7 @@ class Client(Listening):
         Returns:
             False, with a warning, for anything else.
         """
-        return self.audio.set_tone("ring", tone)
+        return self.audio.tones.choose("ring", tone)
 
     setRingTone = set_ring_tone
 
@@ -308,13 +308,13 @@ class Client(Listening):
         Returns:
             False, with a warning, for anything else.
         """
-        return self.audio.set_tone("ringback", tone)
+        return self.audio.tones.choose("ringback", tone)
 
     setRingToneBack = set_ring_tone_back
 
     def set_connect_tone(self, tone: bool) -> bool:
         """Choose whether the dial tone is heard until the far end rings, answers or refuses."""
-        return self.audio.set_tone("connect", tone)
+        return self.audio.tones.choose("connect", tone)
 
     setConnectTone = set_connect_tone
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import re
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from plivo_nb.engine.call_sound import CallSound
-from plivo_nb.engine.players import Player, ToneFiles
-from plivo_nb.errors import MediaError, SourceError
-from plivo_nb.media import tones
-from plivo_nb.media.devices import NOT_FOUND, Device, SoundSystem
+from plivo_nb.engine.desks import desks
+from plivo_nb.engine.device_choice import DeviceChoice
+from plivo_nb.engine.tones import Tones
+from plivo_nb.errors import MediaError
+from plivo_nb.media.devices import NOT_FOUND, Device
 from plivo_nb.media.microphone import InputLine, Microphone
-from plivo_nb.media.portaudio import PortAudio
-from plivo_nb.media.sound_desk import DeviceChange, SoundDesk
 from plivo_nb.media.speaker import OutputLine
 from plivo_nb.operation import Operation
 
@@ -26,15 +24,16 @@ if TYPE_CHECKING:
     from plivo_nb.engine.engine import Engine
     from plivo_nb.engine.session import Session
     from plivo_nb.media.line import Line, LineState
+    from plivo_nb.media.sound_desk import DeviceChange, SoundDesk
     from plivo_nb.options import Options
 
 _logger = logging.getLogger("plivo_nb.sound")
 _T = TypeVar("_T")
 
-Tone = Literal["ring", "ringback", "connect"]
 _KINDS = {"input": "audioinput", "output": "audiooutput"}
 _UNDONE = ("echoCancellation", "noiseSuppression", "autoGainControl")
-_URL = re.compile(r"https?://\S+")
+_GOODBYE_S = 1.0
+_SILENT = "This client has no sound: it was made with sound='none', or is closed."
 
 
 class AudioDevices:
@@ -61,24 +60,22 @@ class AudioDevices:
         self._operations: set[Operation[Any]] = set()
         self._permission_told = False
         self._closed = False
-        self._desk: SoundDesk | None = _desks.take(options.sound)
+        self._desk: SoundDesk | None = desks.take(options.sound)
         wake = self._desk.wake if self._desk is not None else _nothing
         self.input_line = InputLine(wake, self._input_state)
         self.speaker_line = OutputLine(wake)
         self.ringtone_line = OutputLine(wake)
-        self._ringing: list[Session] = []
-        self._wanted: dict[Tone, bool] = {"ring": True, "ringback": True, "connect": True}
-        self._files = ToneFiles()
-        self._players: dict[str, Player] = {
-            "ring": Player("the ring tone", self.ringtone_line, tones.ring_tone),
-            "ringback": Player("the ring-back tone", self.speaker_line, tones.ringback_tone),
-            "connect": Player("the dial tone", self.speaker_line, tones.dial_tone),
-            "dtmf": Player("the DTMF tones", self.speaker_line, lambda: tones.DtmfTones("5")),
-        }
-        speaker = {"dtmf": self._players["dtmf"], "ringback": self._players["ringback"]}
-        self._microphone_devices = DeviceChoice(self, self.input_line, speaker)
-        self._speaker_devices = DeviceChoice(self, self.speaker_line, speaker)
-        self._ringtone_devices = DeviceChoice(self, self.ringtone_line, speaker)
+        self.tones = Tones(engine, self.speaker_line, self.ringtone_line, on=self._desk is not None)
+        players = self.tones.players
+        self._microphone_devices = DeviceChoice(
+            partial(self._choose, self.input_line), self.input_line, players
+        )
+        self._speaker_devices = DeviceChoice(
+            partial(self._choose, self.speaker_line), self.speaker_line, players
+        )
+        self._ringtone_devices = DeviceChoice(
+            partial(self._choose, self.ringtone_line), self.ringtone_line, players
+        )
         self._constrain()
         if self._desk is not None:
             self._desk.add(self.input_line, self._changed)
@@ -197,60 +194,6 @@ class AudioDevices:
         lines = {"input": self.input_line.stream, "output": self.speaker_line.stream}
         return {name: 1000 * stream.latency_s for name, stream in lines.items() if stream is not None}
 
-    # ------------------------------------------------------------ tones
-
-    def set_tone(self, tone: Tone, value: bool | str) -> bool:
-        """Choose what is played: True: the built-in tone; False: none; str: a URL or the path of a file."""
-        player = self._players[tone]
-        if isinstance(value, bool):
-            self._wanted[tone], player.src = value, None
-            return True
-        if tone != "connect" and isinstance(value, str) and _URL.fullmatch(value):
-            self._wanted[tone] = True
-            self._engine.spawn(self._fetch(player, value), "fetch a tone")
-            return True
-        if tone != "connect" and isinstance(value, (str, os.PathLike)) and os.path.isfile(value):
-            self._wanted[tone], player.src = True, os.fspath(value)
-            return True
-        allowed = "True or False" if tone == "connect" else "True, False, a URL, or the path of a file"
-        _logger.warning("%s cannot be %r; allowed: %s.", player.name.capitalize(), value, allowed)
-        return False
-
-    async def _fetch(self, player: Player, url: str) -> None:
-        try:
-            player.src = await self._files.fetch(url)
-        except SourceError as error:
-            _logger.warning("%s The built-in sound is played.", error)
-
-    def wants(self, tone: Tone) -> bool:
-        """Whether anything is to be played there."""
-        return self._wanted[tone]
-
-    def play(self, tone: Tone) -> None:
-        """Begin that tone, if it is wanted."""
-        if self._wanted[tone] and self._desk is not None:
-            self._players[tone].play()
-
-    def pause(self, tone: Tone) -> None:
-        """End that tone."""
-        self._players[tone].pause()
-
-    def ring(self, session: Session, on: bool) -> None:
-        """This call begins or ceases to ring; it is heard while any does."""
-        if on:
-            self._ringing.append(session)
-            self.play("ring")
-        elif session in self._ringing:
-            self._ringing.remove(session)
-            if not self._ringing:
-                self.pause("ring")
-
-    def digits(self, digits: str) -> None:
-        """Let the user hear the digits that are sent."""
-        if self._desk is not None:
-            self._players["dtmf"].pause()
-            self._players["dtmf"].play(tones.DtmfTones(digits))
-
     # ------------------------------------------------------------ calls
 
     def follow(self, session: Session) -> None:
@@ -258,16 +201,16 @@ class AudioDevices:
         if self._desk is not None and self._desk.error is None:
             CallSound(self, session)
 
-    async def choose(self, line: Line, device_id: str | None) -> None:
-        """Lead a line to a device; a call that goes on moves at once.
+    def _choose(self, line: Line, device_id: str | None) -> Operation[None]:
+        """Lead a line to a device; a call that goes on moves at once."""
 
-        Raises:
-            MediaError: there is no such device.
-        """
-        desk = self._desk
-        if desk is None:
-            raise MediaError("This client has no sound: it was made with sound='none'.", NOT_FOUND)
-        await self._ask(lambda: desk.choose(line, device_id))
+        async def choose() -> None:
+            desk = self._desk
+            if desk is None:
+                raise MediaError(_SILENT, NOT_FOUND)
+            await self._ask(lambda: desk.choose(line, device_id))
+
+        return self._operation("choose a device", choose())
 
     # ------------------------------------------------------------ permission and changes
 
@@ -296,7 +239,7 @@ class AudioDevices:
         desk = self._desk
         try:
             if desk is None:
-                raise MediaError("This client has no sound: it was made with sound='none'.", NOT_FOUND)
+                raise MediaError(_SILENT, NOT_FOUND)
             await self._ask(lambda: desk.try_device(self.input_line))
         except MediaError as error:
             self._tell_permission(error)
@@ -376,88 +319,18 @@ class AudioDevices:
         for operation in list(self._operations):
             operation.cancel()
             await operation.settled()
-        self._files.close()
+        self.tones.close()
         desk, self._desk = self._desk, None
         if desk is None:
             return
         lines: list[Line] = [self.input_line, self.speaker_line, self.ringtone_line]
         closing = desk.remove(lines, self._changed)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.wrap_future(closing), 1.0)
-        await asyncio.to_thread(_desks.give_back, desk)
+            await asyncio.wait_for(asyncio.wrap_future(closing), _GOODBYE_S)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.wrap_future(desks.give_back(desk)), _GOODBYE_S)
 
 
-class DeviceChoice:
-    """One of `microphone_devices`, `speaker_devices` and `ringtone_devices`."""
-
-    def __init__(self, audio: AudioDevices, line: Line, players: dict[str, Player]) -> None:
-        self._audio = audio
-        self._line = line
-        self._players = players
-
-    def set(self, device_id: str) -> Operation[None]:
-        """Use this device, from now on; a call that goes on moves to it.
-
-        Args:
-            device_id: a `deviceId` of `AudioDevices.available_devices`.
-
-        Raises (when awaited):
-            MediaError: ``NotFoundError``: there is no such device; nothing is changed.
-        """
-        return self._audio._operation("choose a device", self._audio.choose(self._line, str(device_id)))
-
-    def get(self) -> str | None:
-        """The id of the device that was chosen; None: the system's default is used."""
-        return self._line.chosen
-
-    def reset(self) -> Operation[None]:
-        """Use the system's default device again."""
-        return self._audio._operation("choose a device", self._audio.choose(self._line, None))
-
-    def media(self, source: str) -> Player:
-        """The player of a sound.
-
-        Args:
-            source: ``"dtmf"`` or ``"ringback"``.
-
-        Raises:
-            ValueError: another source.
-        """
-        if source not in self._players:
-            raise ValueError(f"media takes 'dtmf' or 'ringback', not {source!r}.")
-        return self._players[source]
-
-
-class _Desks:
-    """One sound desk for each sound system: PortAudio is one for the whole process."""
-
-    def __init__(self) -> None:
-        self._desks: dict[int, tuple[SoundDesk, int]] = {}
-
-    def take(self, sound: Any) -> SoundDesk | None:
-        """The desk of this choice of the option sound; None: no devices are wanted."""
-        if sound in ("none", "browser"):
-            return None
-        key = 0 if sound in (None, "device") else id(sound)
-        desk, users = self._desks.get(key, (None, 0))
-        if desk is None:
-            desk = SoundDesk(PortAudio() if key == 0 else sound)
-            desk.start()
-        self._desks[key] = (desk, users + 1)
-        return desk
-
-    def give_back(self, desk: SoundDesk) -> None:
-        """The desk ends with its last user."""
-        for key, (item, users) in list(self._desks.items()):
-            if item is desk:
-                if users > 1:
-                    self._desks[key] = (desk, users - 1)
-                else:
-                    del self._desks[key]
-                    desk.stop()
-
-
-_desks = _Desks()
 _said: set[str] = set()
 
 
@@ -482,6 +355,3 @@ def _ideal(value: Any) -> Any:
 
 def _nothing() -> None:
     """There is no desk to wake."""
-
-
-__all__ = ["AudioDevices", "Device", "DeviceChoice", "Player", "SoundSystem"]

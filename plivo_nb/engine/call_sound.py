@@ -40,16 +40,16 @@ class CallSound:
         match trigger:
             case "dial":
                 self._begin()
-                self._audio.play("connect")
+                self._audio.tones.play("connect")
             case "progress":
                 self._progress()
             case "offered":
-                self._audio.ring(self._session, True)
+                self._audio.tones.ring(self._session, True)
             case "answer":
-                self._audio.ring(self._session, False)
+                self._audio.tones.ring(self._session, False)
                 self._begin()
             case "ignore":
-                self._audio.ring(self._session, False)
+                self._audio.tones.ring(self._session, False)
             case "answered" | "confirmed":
                 self._quiet()
                 self._speaker.audible = self._microphone.live = True
@@ -61,20 +61,20 @@ class CallSound:
         self._speaker.start()
 
     def _progress(self) -> None:
-        self._audio.pause("connect")
+        self._audio.tones.pause("connect")
         if self._rings_back:
             return
         self._rings_back = True
-        if self._audio.wants("ringback"):
-            self._audio.play("ringback")
+        if self._audio.tones.wants("ringback"):
+            self._audio.tones.play("ringback")
         else:
             self._speaker.audible = True
 
     def _quiet(self) -> None:
         if self._session.direction == "OUTGOING":
-            self._audio.pause("connect")
-            self._audio.pause("ringback")
-        self._audio.ring(self._session, False)
+            self._audio.tones.pause("connect")
+            self._audio.tones.pause("ringback")
+        self._audio.tones.ring(self._session, False)
 
     def _end(self) -> None:
         self._quiet()

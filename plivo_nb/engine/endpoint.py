@@ -256,7 +256,7 @@ class Endpoint:
             raise refusal("sendDtmf: there is no answered call; make one with call and wait for its answer.")
         if not checks.are_digits(digits):
             raise refusal("sendDtmf: only 0-9, * and # can be sent; nothing was sent.")
-        self.audio.digits(digits)
+        self.audio.tones.digits(digits)
         return self._send_dtmf(session, digits)
 
     async def _send_dtmf(self, session: Session, digits: str) -> None:

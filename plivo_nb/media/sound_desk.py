@@ -53,7 +53,8 @@ class SoundDesk:
         self._stale = threading.Event()
         self._started = False
         self._thread: threading.Thread | None = None
-        self._ended = False
+        self._stopping = False
+        self._ended: concurrent.futures.Future[None] = concurrent.futures.Future()
 
     # ------------------------------------------------------------ from any thread
 
@@ -63,12 +64,14 @@ class SoundDesk:
             self._thread = threading.Thread(target=self._run, name="plivo_nb sound desk", daemon=True)
             self._thread.start()
 
-    def stop(self, timeout_s: float = 1.0) -> None:
-        """Close everything and end the thread."""
-        if self._thread is not None and not self._ended:
-            self._ended = True
+    def stop(self) -> concurrent.futures.Future[None]:
+        """Close everything and end the thread; returns at once, the future tells when it is done."""
+        if self._thread is None:
+            self._ended.set_result(None)
+        elif not self._stopping:
+            self._stopping = True
             self._jobs.put(None)
-            self._thread.join(timeout_s)
+        return self._ended
 
     def do(self, work: Callable[[], _T]) -> concurrent.futures.Future[_T]:
         """Run `work` on the desk's thread; the future tells what came of it."""
@@ -183,6 +186,7 @@ class SoundDesk:
             line.close()
         if self._started:
             self.system.stop()
+        self._ended.set_result(None)
 
     def _load(self) -> None:
         try:

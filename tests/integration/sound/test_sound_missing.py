@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -61,8 +62,6 @@ asyncio.run(main())
 
 async def phone(lab: Lab, folder: Path, environment: dict[str, str], **options: object) -> tuple[dict, str]:
     """Run the phone; gives what it was told, and what went to standard error."""
-    import json
-
     script = folder / "phone.py"
     script.write_text(textwrap.dedent(_PHONE))
     process = await asyncio.create_subprocess_exec(
@@ -128,6 +127,36 @@ async def test_sound_none_loads_nothing_and_asks_nobody(lab: Lab, tmp_path: Path
     told, _ = await phone(lab, tmp_path, no_portaudio, sound="none")
     assert len(told["permission"]) == 1, "only revealAudioDevices asked"
     assert (told["log"], told["sound"], told["heard"]) == ([], "none", True)
+
+
+async def test_a_script_that_forgets_to_close_ends_soon_and_without_a_word(
+    lab: Lab, server: SoundServer, tmp_path: Path
+) -> None:
+    script = tmp_path / "forgetful.py"
+    script.write_text(
+        "import asyncio, json, sys\n"
+        "from plivo_nb import Client\n"
+        "async def main():\n"
+        "    global client\n"
+        "    client = Client(json.loads(sys.argv[1]))\n"
+        "    await client.login('carol', sys.argv[2])\n"
+        "    await client.call('echo')\n"
+        "    while not client.audio.latency_ms:\n"
+        "        await asyncio.sleep(0.01)\n"
+        "    await asyncio.sleep(0.3)\n"
+        "loop = asyncio.new_event_loop()\n"
+        "loop.run_until_complete(main())\n"
+    )
+    options = json.dumps({**lab.options(), "sound": "device"})
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(script), options, lab.password("carol"), stderr=subprocess.PIPE
+    )
+    _, errors = await asyncio.wait_for(process.communicate(), 30)
+    assert (process.returncode, errors.decode()) == (0, "")
+    deadline = asyncio.get_running_loop().time() + 5
+    while (await lab.status())["calls"]:
+        assert asyncio.get_running_loop().time() < deadline, "it has not hung up"
+        await asyncio.sleep(0.05)
 
 
 @contextlib.contextmanager

@@ -58,9 +58,9 @@ async def test_ring_back_is_two_seconds_of_440_and_480_hz_each_six(
 @pytest.mark.spec("3 setConnectTone")
 async def test_dial_tone_is_350_and_440_hz_without_a_pause(server: SoundServer, talker: Client) -> None:
     with server.recording() as speaker:
-        talker.audio.play("connect")
+        talker.audio.tones.play("connect")
         await asyncio.sleep(2.5)
-        talker.audio.pause("connect")
+        talker.audio.tones.pause("connect")
         heard = speaker.last(1.5)
     assert peaks_hz(heard, 2) == pytest.approx([350, 440], abs=3)
     assert level_dbfs(heard) > -25
