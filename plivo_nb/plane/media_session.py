@@ -354,4 +354,4 @@ def _codec(f: sdp.Format) -> Codec:
     limit = f.parameter("maxaveragebitrate") or ""
     if limit.isdigit() and 6000 <= int(limit) < codec.bitrate_bps:
         codec = replace(codec, bitrate_bps=int(limit))
-    return replace(codec, dtx=f.parameter("usedtx") == "1")
+    return replace(codec, dtx=f.parameter("usedtx") == "1", fec=f.parameter("useinbandfec") != "0")

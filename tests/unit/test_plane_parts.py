@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 
 from plivo_nb.errors import PlaneDied
+from plivo_nb.media import sdp
 from plivo_nb.media.stats import StreamCounters
 from plivo_nb.plane import outbox as outbox_module
 from plivo_nb.plane import wire
 from plivo_nb.plane.daemon_executor import DaemonExecutor
+from plivo_nb.plane.media_session import _codec
 from plivo_nb.plane.outbox import Outbox
 from plivo_nb.plane.plane import TICK_S, Plane, _Switching
 from plivo_nb.plane.sampling import SessionSampler, snapshot
@@ -231,3 +233,16 @@ async def test_after_a_stall_the_late_ticks_are_skipped() -> None:
     assert len(session.ticks) + session.skipped == pytest.approx(elapsed / TICK_S, abs=2)
     ticks = np.array(session.ticks)
     assert max(np.sum((ticks >= t) & (ticks < t + TICK_S)) for t in ticks) <= 3
+
+
+@pytest.mark.parametrize(
+    ("parameters", "fec", "dtx", "bitrate_bps"),
+    [
+        ("", True, False, 32_000),
+        ("useinbandfec=1;usedtx=1", True, True, 32_000),
+        ("minptime=10; useinbandfec=0; maxaveragebitrate=20000", False, False, 20_000),
+    ],
+)
+def test_the_encoder_minds_the_peers_wishes(parameters: str, fec: bool, dtx: bool, bitrate_bps: int) -> None:
+    codec = _codec(sdp.Format(111, "opus", 48_000, 2, parameters))
+    assert (codec.fec, codec.dtx, codec.bitrate_bps) == (fec, dtx, bitrate_bps)
