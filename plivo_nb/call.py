@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import html
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from plivo_nb.engine.memory import Clip, Memory
 from plivo_nb.errors import InvalidState
@@ -15,7 +15,7 @@ from plivo_nb.media.sources import Loopback, Silence, Source
 from plivo_nb.operation import Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Coroutine, Generator
 
     import pandas as pd
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from plivo_nb.client import Client
     from plivo_nb.engine.session import Session
     from plivo_nb.events import CallInfo
+
+
+_T = TypeVar("_T")
 
 
 class Ended:
@@ -196,7 +199,7 @@ class Call:
             self._session.over.add_done_callback(lambda _: finished.set())
             await finished.wait()
 
-        return self._client.own(Operation(f"play {source if made is not source else made!r}", played()))
+        return self._operation(f"play {source if made is not source else made!r}", played)
 
     def stop_playing(self) -> None:
         """Send the microphone again; silence where there is none."""
@@ -273,7 +276,7 @@ class Call:
             self._check_media("capture")
             await self._session.media.start_capture(os.fspath(path))
 
-        return self._client.own(Operation(f"capture to {os.fspath(path)}", begin()))
+        return self._operation(f"capture to {os.fspath(path)}", begin)
 
     def stop_capture(self) -> Operation[int]:
         """Finish the capture; await it for the number of packets in the file."""
@@ -282,7 +285,7 @@ class Call:
             self._check_media("stop_capture")
             return await self._session.media.stop_capture()
 
-        return self._client.own(Operation("stop the capture", stop()))
+        return self._operation("stop the capture", stop)
 
     def _check_media(self, method: str) -> None:
         if not self._session.media.is_open:
@@ -320,7 +323,7 @@ class Call:
             self._session.hangup()
             return await self.ended
 
-        return self._client.own(Operation(f"hang up {self._session.peer}", hang_up()))
+        return self._operation(f"hang up {self._session.peer}", hang_up)
 
     @property
     def ended(self) -> Ended:
@@ -331,6 +334,9 @@ class Call:
         """The same as a coroutine."""
         return await self.ended
 
+    def _operation(self, name: str, work: Callable[[], Coroutine[Any, Any, _T]]) -> Operation[_T]:
+        return self._client.own(Operation.start(self._client.loop, name, lambda: (work(), None)))
+
     async def _close_owned(self) -> None:
         for item in self._owned:
             await _close_off_loop(item)
@@ -338,6 +344,11 @@ class Call:
     def _check_open(self, method: str) -> None:
         if self._session.phase == "over":
             raise InvalidState(f"{method} needs a call that goes on; this one is over. Make a new call.")
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "A Call is alive: it cannot be copied or pickled; keep call.info or call.samples instead."
+        )
 
     def __repr__(self) -> str:
         arrow = "to" if self._session.direction == "OUTGOING" else "from"

@@ -9,7 +9,7 @@ import asyncio
 import html
 import inspect
 import logging
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from plivo_nb.call import Call
 from plivo_nb.engine.checks import FEEDBACK_COMMENTS
@@ -90,8 +90,14 @@ class Client(Listening):
         """Hang up, un-register and close the sockets; `onLogout`. When logged out: a warning only."""
         return self._operation("log out", self._endpoint.logout)
 
-    async def close(self) -> None:
-        """Log out, stop everything this client started; the last client also stops the I/O plane."""
+    def close(self) -> Operation[None]:
+        """Log out, stop everything this client started; the last client also stops the I/O plane.
+
+        Await it to know that all is gone. Its frames can be read afterwards.
+        """
+        return Operation("close the client", self._close(_current_task()))
+
+    async def _close(self, caller: asyncio.Task[Any] | None) -> None:
         if self._closed:
             return
         self._closed = True
@@ -102,14 +108,13 @@ class Client(Listening):
                 await result
         await self._endpoint.end_calls()
         await self.audio.close()
-        await self._emitter.close()
-        await self._stop_operations()
+        await self._emitter.close(spare=caller)
+        await self._stop_operations(caller)
         await self._engine.detach(self)
 
-    async def _stop_operations(self) -> None:
-        """What is ending anyway gets a moment for it; the rest is stopped."""
-        current = asyncio.current_task()
-        left = [item for item in self._operations if not item.done() and not item.is_task(current)]
+    async def _stop_operations(self, caller: asyncio.Task[Any] | None) -> None:
+        """What is ending anyway gets a moment for it; the rest is stopped, but not who waits for this."""
+        left = [item for item in self._operations if not item.done() and not item.is_task(caller)]
         if left:
             await asyncio.wait([asyncio.ensure_future(item.settled()) for item in left], timeout=_MOMENT_S)
         for operation in left:
@@ -129,7 +134,7 @@ class Client(Listening):
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.close()
+        await self._close(_current_task())
 
     # ------------------------------------------------------------ calls
 
@@ -455,8 +460,15 @@ class Client(Listening):
             session.over.add_done_callback(lambda _: self._calls.pop(id(session), None))
         return call
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "A Client is alive: it cannot be copied or pickled; keep its frames, such as client.samples."
+        )
+
     def __repr__(self) -> str:
         who = f"logged in as {self.username}" if self.is_logged_in else "logged out"
+        if self.is_logged_in and not self.is_connected:
+            who += ", server away, reconnecting"
         call = self.current_call
         return f"<Client {who}{f', {call!r}' if call else ''}>"
 
@@ -492,6 +504,13 @@ class Plivo:
 async def _giving(work: Coroutine[Any, Any, None], call: Call) -> Call:
     await work
     return call
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no running loop: Operation says so
+        return None
 
 
 async def _nothing() -> None:

@@ -238,14 +238,18 @@ class Emitter:
             if inspect.isawaitable(result):
                 self._own(name, result)
 
-    async def close(self) -> None:
-        """Cancel and await the coroutine callbacks that still run, and forget all callbacks."""
+    async def close(self, spare: asyncio.Task[Any] | None = None) -> None:
+        """Cancel and await the coroutine callbacks that still run, and forget all callbacks.
+
+        Args:
+            spare: not this one: it waits for the end of this.
+        """
         self._callbacks.clear()
         for watcher in list(self._watchers):
             watcher(None)
         self._watchers.clear()
-        current = asyncio.current_task()
-        tasks = [task for task in self._tasks if task is not current]
+        spared = {spare, asyncio.current_task()}
+        tasks = [task for task in self._tasks if task not in spared]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

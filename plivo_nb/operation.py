@@ -11,9 +11,9 @@ import asyncio
 import concurrent.futures
 import html
 import logging
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
-from plivo_nb.errors import PlivoError
+from plivo_nb.errors import NoRunningLoop, PlivoError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
@@ -77,7 +77,14 @@ class Operation(Generic[_T]):
         return operation
 
     def _begin(self, work: Coroutine[Any, Any, _T]) -> None:
-        self._task = asyncio.get_running_loop().create_task(work, name=f"plivo_nb {self.name}")
+        loop = _running_loop()
+        if loop is None:
+            work.close()  # it will never run: no warning about that, besides the error
+            raise NoRunningLoop(
+                f"'{self.name}' needs a running event loop: do it in a notebook cell, or in a script inside "
+                "'async def main(): ...' started by 'asyncio.run(main())'."
+            )
+        self._task = loop.create_task(work, name=f"plivo_nb {self.name}")
         self._task.add_done_callback(self._settled)
 
     def __await__(self) -> Generator[Any, None, _T]:
@@ -123,6 +130,11 @@ class Operation(Generic[_T]):
             _logger.warning("Operation '%s' did not succeed: %s", self.name, error)
         else:
             _logger.error("Operation '%s' failed unexpectedly.", self.name, exc_info=error)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "An operation is work under way: it cannot be copied or pickled; await it, keep its result."
+        )
 
     @property
     def _status(self) -> str:

@@ -7,6 +7,7 @@ the SDK does; with ``strict=True`` it raises `InvalidOption` instead.
 
 from __future__ import annotations
 
+import difflib
 import logging
 import re
 from collections.abc import Callable, Mapping
@@ -210,18 +211,24 @@ def read_options(options: Mapping[str, Any] | None, keywords: Mapping[str, Any])
     for key, value in given.items():
         name = _NAMES.get(key)
         if name is None:
-            _refuse(f"There is no option {key!r}; it is ignored. See the README for the options.", strict)
+            _refuse(f"There is no option {key!r}{_nearest(key)}", "It is ignored.", strict)
             continue
         check, allowed = _CHECKS[name]
         try:
             values[name] = check(value)
         except (ValueError, TypeError, AttributeError):
             shown = "(not shown)" if name == "ice_servers" else repr(value)
-            _refuse(f"Option {key} cannot be {shown}; allowed: {allowed}. The default is used.", strict)
+            _refuse(f"Option {key} cannot be {shown}; allowed: {allowed}.", "The default is used.", strict)
     return Options(**values)
 
 
-def _refuse(sentence: str, strict: bool) -> None:
+def _nearest(key: Any) -> str:
+    """What may have been meant, in the spelling that was used."""
+    near = difflib.get_close_matches(str(key), _NAMES, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(map(plivo_key, _CHECKS))}."
+
+
+def _refuse(sentence: str, instead: str, strict: bool) -> None:
     if strict:
         raise InvalidOption(sentence)
-    _logger.warning(sentence)
+    _logger.warning("%s %s", sentence, instead)

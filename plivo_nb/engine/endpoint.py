@@ -182,7 +182,7 @@ class Endpoint:
         """
         problem = self._why_no_call()
         if problem is None and not (isinstance(number, str) and number.strip()):
-            problem = "call needs a number or a SIP address, such as call('echo')."
+            problem = f"call needs a number or SIP address as text, such as 'echo', not {number!r}."
         if problem is not None:
             raise refusal(problem)
         return self.switchboard.outgoing(number.strip(), checks.valid_headers(extra_headers))

@@ -14,7 +14,7 @@ import itertools
 import logging
 import time
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -45,7 +45,7 @@ def media_stack_loads() -> bool:
 class Closable(Protocol):
     """What the engine closes at shutdown: a client."""
 
-    async def close(self) -> None:
+    def close(self) -> Awaitable[None]:
         """Hang up, un-register, close."""
 
 

@@ -177,8 +177,12 @@ class Session:
         await asyncio.shield(self.answered)
 
     def _invite(self, target: str, offer: bytes, headers: list[tuple[str, str]]) -> None:
+        def invite(ua: UserAgent, now: float) -> None:
+            # Known before the core's events are handed out: with no connection the first says that it failed.
+            self.identity.key = ua.invite(target, offer, headers, now)
+
         try:
-            self.identity.key = self._sip(lambda ua, now: ua.invite(target, offer, headers, now))
+            self._sip(invite)
         except ValueError as error:
             self.fail(causes.ADDRESS_INCOMPLETE, str(error))
             return

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from plivo_nb.errors import LabError
+from plivo_nb.operation import Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable, Coroutine
 
     from plivo_nb.lab.collector import Collector
     from plivo_nb.lab.faults import Faults
@@ -95,14 +96,16 @@ class FaultCommands:
 class FaultsView:
     """Faults on demand: `lab.faults`. Each holds until `clear`, or as often as it says.
 
+    Every method starts at once and gives an operation: await it to know that it is done, or ignore it.
+
     Args:
         do: runs a command in the lab.
     """
 
-    def __init__(self, do: Callable[..., Awaitable[Any]]) -> None:
+    def __init__(self, do: Callable[..., Coroutine[Any, Any, Any]]) -> None:
         self._do = do
 
-    async def drop_socket(self, user: str | None = None, code: int = 1012, reason: str = "") -> int:
+    def drop_socket(self, user: str | None = None, code: int = 1012, reason: str = "") -> Operation[int]:
         """Close the WebSocket of a user, or of everybody.
 
         Args:
@@ -113,16 +116,18 @@ class FaultsView:
         Returns:
             How many sockets were closed.
         """
-        return int(await self._do("fault.drop_socket", user=user, code=code, reason=reason))
+        return Operation(
+            "fault: drop socket", self._do("fault.drop_socket", user=user, code=code, reason=reason)
+        )
 
-    async def refuse_registration(
+    def refuse_registration(
         self,
         status: int = 403,
         *,
         retry_after_s: int | None = None,
         user: str | None = None,
         times: int | None = None,
-    ) -> None:
+    ) -> Operation[None]:
         """Answer REGISTER with a failure, such as 403, or 503 with Retry-After.
 
         Args:
@@ -132,57 +137,57 @@ class FaultsView:
             times: so often; None: until `clear`.
         """
         given = {"status": status, "retry_after_s": retry_after_s, "user": user, "times": times}
-        await self._do("fault.refuse_registration", **given)
+        return Operation("fault: refuse registration", self._do("fault.refuse_registration", **given))
 
-    async def slow(self, seconds: float) -> None:
+    def slow(self, seconds: float) -> Operation[None]:
         """Have everything that the switch sends be late by so much; 0 puts it right."""
-        await self._do("fault.slow", seconds=seconds)
+        return Operation("fault: slow", self._do("fault.slow", seconds=seconds))
 
-    async def silent(self, on: bool = True) -> None:
+    def silent(self, on: bool = True) -> Operation[None]:
         """Have the switch read, and say nothing."""
-        await self._do("fault.silent", on=on)
+        return Operation("fault: silent", self._do("fault.silent", on=on))
 
-    async def restart(self, away_s: float = 0.0) -> None:
+    def restart(self, away_s: float = 0.0) -> Operation[None]:
         """Restart the switch: sockets are cut, registrations and dialogs forgotten.
 
         Args:
             away_s: how long nobody listens meanwhile.
         """
-        await self._do("fault.restart", away_s=away_s)
+        return Operation("fault: restart", self._do("fault.restart", away_s=away_s))
 
-    async def stop_server(self, index: int = 0) -> None:
+    def stop_server(self, index: int = 0) -> Operation[None]:
         """Stop one of the lab's servers (``Lab(servers=2)`` has two to fail over between)."""
-        await self._do("fault.stop_server", index=index)
+        return Operation("fault: stop server", self._do("fault.stop_server", index=index))
 
-    async def start_server(self, index: int = 0) -> None:
+    def start_server(self, index: int = 0) -> Operation[None]:
         """Start it again, at its old address."""
-        await self._do("fault.start_server", index=index)
+        return Operation("fault: start server", self._do("fault.start_server", index=index))
 
-    async def stale_nonce(self, times: int = 1) -> None:
+    def stale_nonce(self, times: int = 1) -> Operation[None]:
         """Call so many right credentials stale: they are challenged with a new nonce once more."""
-        await self._do("fault.stale_nonce", times=times)
+        return Operation("fault: stale nonce", self._do("fault.stale_nonce", times=times))
 
-    async def wrong_cseq(self, times: int = 1) -> None:
+    def wrong_cseq(self, times: int = 1) -> Operation[None]:
         """Give so many responses a CSeq that belongs to no request."""
-        await self._do("fault.wrong_cseq", times=times)
+        return Operation("fault: wrong cseq", self._do("fault.wrong_cseq", times=times))
 
-    async def send_raw(self, user: str, text: str) -> int:
+    def send_raw(self, user: str, text: str) -> Operation[int]:
         """Send a user any text in the place of SIP.
 
         Returns:
             To how many sockets.
         """
-        return int(await self._do("fault.send_raw", user=user, text=text))
+        return Operation("fault: send raw", self._do("fault.send_raw", user=user, text=text))
 
-    async def client_address(self, address: str | None) -> None:
+    def client_address(self, address: str | None) -> Operation[None]:
         """Tell clients that they come from this address, as after a change of network; None: the truth."""
-        await self._do("fault.client_address", address=address)
+        return Operation("fault: client address", self._do("fault.client_address", address=address))
 
-    async def statistics_away(self, away: bool = True) -> None:
+    def statistics_away(self, away: bool = True) -> Operation[None]:
         """Take the statistics service away, or bring it back."""
-        await self._do("fault.statistics_away", away=away)
+        return Operation("fault: statistics away", self._do("fault.statistics_away", away=away))
 
-    async def kill_robot(self) -> str:
+    def kill_robot(self) -> Operation[str]:
         """Have a robot that is in a call vanish: no BYE, no packets, its socket cut.
 
         Returns:
@@ -191,8 +196,12 @@ class FaultsView:
         Raises:
             LabError: no robot is in a call.
         """
-        return str(await self._do("fault.kill_robot"))
+        return Operation("fault: kill robot", self._do("fault.kill_robot"))
 
-    async def clear(self) -> None:
+    def clear(self) -> Operation[None]:
         """Put everything right."""
-        await self._do("fault.clear")
+        return Operation("fault: clear", self._do("fault.clear"))
+
+    def __repr__(self) -> str:
+        faults = ", ".join(name for name in vars(FaultsView) if not name.startswith("_"))
+        return f"<The lab's faults on demand: {faults}>"

@@ -20,6 +20,7 @@ from plivo_nb.lab.control import ControlClient
 from plivo_nb.lab.fault_commands import FaultsView
 from plivo_nb.lab.scenarios import read_scenario
 from plivo_nb.lab.views import NetworkView, frame_of
+from plivo_nb.operation import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -219,8 +220,8 @@ class Lab:
             role: what the robot does once it is answered; the number of a robot that talks, such as ``echo``.
 
         Returns:
-            An operation; awaiting it gives, once each call rings or has failed, a dict for each: ``robot``, ``call_uuid``, ``state``
-            (``ringing`` or ``failed``) and ``cause``.
+            An operation; awaiting it gives, once each call rings or has failed, a dict for each: ``robot``,
+            ``call_uuid``, ``state`` (``ringing`` or ``failed``) and ``cause``.
 
         Raises (when awaited):
             LabError: no such role, or no robots.

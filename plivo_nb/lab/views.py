@@ -6,9 +6,10 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from plivo_nb.lab.scenarios import SCENARIOS, read_scenario
+from plivo_nb.operation import Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Callable, Coroutine, Iterable
 
     import pandas as pd
 
@@ -22,17 +23,19 @@ class NetworkView:
     Directions are named by where packets go: ``to_callee`` is what the caller sends, ``to_caller`` what it
     hears.
 
+    What changes something starts at once and gives an operation: await it to know that it holds, or don't.
+
     Args:
         do: runs a command in the lab.
     """
 
-    def __init__(self, do: Callable[..., Awaitable[Any]]) -> None:
+    def __init__(self, do: Callable[..., Coroutine[Any, Any, Any]]) -> None:
         self._do = do
         self._history: deque[dict[str, Any]] = deque(maxlen=_HISTORY_ENTRIES)
 
-    async def set(
+    def set(
         self, *, direction: str = "both", call_uuid: str | None = None, seed: int | None = None, **knobs: Any
-    ) -> dict[str, Any]:
+    ) -> Operation[dict[str, Any]]:
         """Change the knobs that are named, now, in calls under way and in those to come; the others stay.
 
         Args:
@@ -45,25 +48,23 @@ class NetworkView:
                 (fraction), ``rate_kbps`` and ``queue_ms``, ``black_hole``.
 
         Returns:
-            The time in UTC nanoseconds and everything that holds now.
+            When awaited: the time in UTC nanoseconds and everything that holds now.
 
-        Raises:
+        Raises (when awaited):
             LabError: an unknown knob or a value out of range; nothing is changed then.
 
         Example:
             >>> await lab.network.set(loss=0.05, delay_ms=120, jitter_ms=20)
         """
         given = {"direction": direction, "call_uuid": call_uuid, "seed": seed, **knobs}
-        entry: dict[str, Any] = await self._do("network.set", **given)
-        return entry
+        return Operation("set the network", self._do("network.set", **given))
 
-    async def clear(self) -> dict[str, Any]:
+    def clear(self) -> Operation[dict[str, Any]]:
         """Put every knob back: a clean network."""
-        entry: dict[str, Any] = await self._do("network.clear")
-        return entry
+        return Operation("clear the network", self._do("network.clear"))
 
-    async def play(self, scenario: Any, *, speed: float = 1.0, loop: bool = False) -> dict[str, Any]:
-        """Let the network go through a scenario by itself; returns at once.
+    def play(self, scenario: Any, *, speed: float = 1.0, loop: bool = False) -> Operation[dict[str, Any]]:
+        """Let the network go through a scenario by itself; done when it has begun.
 
         Args:
             scenario: ``commute``, ``coffee-shop-wifi``, ``vpn``, ``satellite``, ``3g``, ``failing-router``;
@@ -73,24 +74,22 @@ class NetworkView:
             loop: begin again at its end.
 
         Returns:
-            Its ``name`` and how many ``seconds`` it takes.
+            When awaited: its ``name`` and how many ``seconds`` it takes.
 
         Raises:
             ValueError: no such scenario, or a row that cannot be.
-            LabError: the lab is gone.
+            LabError: the lab is gone (when awaited).
 
         Example:
             >>> await lab.network.play("commute")
         """
         read = read_scenario(scenario)
-        about: dict[str, Any] = await self._do(
-            "network.play", rows=read.rows(), speed=speed, loop=loop, name=read.name
-        )
-        return about
+        playing = self._do("network.play", rows=read.rows(), speed=speed, loop=loop, name=read.name)
+        return Operation(f"play the scenario {read.name}", playing)
 
-    async def stop(self) -> None:
+    def stop(self) -> Operation[None]:
         """Play no scenario any more; what is set stays."""
-        await self._do("network.stop")
+        return Operation("stop the scenario", self._do("network.stop"))
 
     @property
     def scenarios(self) -> pd.DataFrame:
@@ -156,6 +155,19 @@ class NetworkView:
     def note(self, entry: dict[str, Any]) -> None:
         """Take an entry of the history that the lab has published."""
         self._history.append(entry)
+
+    def __repr__(self) -> str:
+        now = next((entry for entry in reversed(self._history) if entry["call_uuid"] is None), None)
+        if now is None:
+            return "<The lab's network: not started yet>"
+        said = {way: _shown(now[way]) for way in _DIRECTIONS}
+        both = "; ".join(f"{way} {knobs}" for way, knobs in said.items())
+        return f"<The lab's network: {said['to_callee'] if len(set(said.values())) == 1 else both}>"
+
+
+def _shown(knobs: dict[str, Any]) -> str:
+    """The knobs that matter to most people."""
+    return ", ".join(f"{name}={knobs[name]:g}" for name in ("loss", "delay_ms", "jitter_ms"))
 
 
 def frame_of(entries: Iterable[dict[str, Any]], columns: list[str]) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import html
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import ipywidgets as W
 
@@ -12,11 +12,14 @@ from plivo_nb.widgets.chores import Chores
 from plivo_nb.widgets.phone_face import close_tree
 from plivo_nb.widgets.theme import style
 
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
 
 class Network(Protocol):
     """What the knobs turn: a lab's network."""
 
-    async def set(self, *, loss: float, delay_ms: float, jitter_ms: float) -> Any:
+    def set(self, *, loss: float, delay_ms: float, jitter_ms: float) -> Awaitable[Any]:
         """Apply to the media path from now on."""
 
 

@@ -1,7 +1,9 @@
 """The client over the lab: a real WebSocket, real SIP, real ICE, DTLS-SRTP and RTP."""
 
 import asyncio
+import copy
 import gc
+import pickle
 import threading
 import time
 from collections.abc import Callable
@@ -231,3 +233,62 @@ async def test_closing_during_a_call_leaves_nothing_behind(lab: Lab, clients) ->
     assert after <= before
     tasks = [task for task in asyncio.all_tasks() if task.get_name().startswith("plivo_nb")]
     assert tasks == []
+
+
+async def test_a_call_is_hung_up_and_told_to_play_from_any_thread(alice: Client) -> None:
+    call = await alice.call("echo")
+    playing = await asyncio.to_thread(call.play, Tone(440))
+    ending = await asyncio.to_thread(call.hangup)
+    assert (await ending).state == "ended"
+    await playing
+
+
+async def test_what_lives_is_not_pickled_and_says_what_to_keep(alice: Client) -> None:
+    call = await alice.call("echo")
+    for alive, instead in ((alice, r"client\.samples"), (call, r"call\.info")):
+        with pytest.raises(TypeError, match=instead):
+            pickle.dumps(alive)
+        with pytest.raises(TypeError, match=instead):
+            copy.deepcopy(alive)
+    await call.hangup()
+
+
+async def test_a_callback_may_close_its_client_and_go_on(lab: Lab, clients) -> None:
+    client = clients()
+    went_on = asyncio.Event()
+
+    async def at_login() -> None:
+        await client.close()
+        went_on.set()
+
+    client.on("onLogin", at_login)
+    client.login("alice", lab.password("alice"))
+    await asyncio.wait_for(went_on.wait(), 10)
+    assert not client.is_logged_in
+
+
+async def test_a_client_whose_server_is_away_says_so(lab: Lab, alice: Client) -> None:
+    assert "away" not in repr(alice)
+    await lab.faults.stop_server()
+    try:
+        await until(lambda: "server away" in repr(alice))
+    finally:
+        await lab.faults.start_server()
+    await until(lambda: alice.is_connected)
+    assert "away" not in repr(alice)
+
+
+async def test_a_call_while_the_server_is_away_fails_at_once(lab: Lab, alice: Client, heard_events) -> None:
+    await lab.faults.stop_server()
+    try:
+        await until(lambda: not alice.is_connected)
+        events = heard_events(alice)
+        with pytest.raises(CallFailed) as failure:
+            await asyncio.wait_for(alice.call("echo"), 10)
+    finally:
+        await lab.faults.start_server()
+    assert failure.value.cause == "Connection Error"
+    assert [name for name in names(events) if "Call" in name] == ["onCalling", "onCallFailed"]
+    assert alice.current_call is None
+    await until(lambda: alice.is_connected)
+    await (await alice.call("echo")).hangup()

@@ -1,12 +1,13 @@
 """Operation: ignore it or await it, from the loop it belongs to or from another thread."""
 
 import asyncio
+import copy
 import logging
 import threading
 
 import pytest
 
-from plivo_nb.errors import InvalidState
+from plivo_nb.errors import InvalidState, NoRunningLoop
 from plivo_nb.operation import Operation
 
 
@@ -88,4 +89,16 @@ async def test_work_started_from_another_thread_runs_on_its_own_loop() -> None:
 async def test_its_html_is_escaped() -> None:
     operation = Operation("call <b>x</b>", _gives("x"))
     assert "<b>x</b>" not in operation._repr_html_()
+    await operation
+
+
+def test_without_a_loop_a_sentence_says_what_to_do_and_no_warning_follows() -> None:
+    with pytest.raises(NoRunningLoop, match=r"'test' needs a running event loop.*asyncio\.run"):
+        Operation("test", _gives("never"))
+
+
+async def test_it_is_neither_copied_nor_pickled() -> None:
+    operation = Operation("test", _gives("done"))
+    with pytest.raises(TypeError, match="await it"):
+        copy.deepcopy(operation)
     await operation

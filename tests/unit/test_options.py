@@ -61,13 +61,21 @@ def test_an_unknown_option_is_named(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, logger="plivo_nb"):
         assert read_options({"volume": 11}, {}) == Options()
     assert "volume" in caplog.text
+    assert "permOnClick" in caplog.text  # what there is
+
+
+def test_a_slip_of_the_pen_is_put_right(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, logger="plivo_nb"):
+        read_options({"audioConstraint": {}}, {})
+    assert "did you mean 'audioConstraints'?" in caplog.text
 
 
 def test_strict_raises_instead() -> None:
     with pytest.raises(InvalidOption, match="debug"):
         read_options({"debug": "LOUD", "strict": True}, {})
-    with pytest.raises(InvalidOption, match="volume"):
+    with pytest.raises(InvalidOption, match="volume") as raised:
         read_options(None, {"volume": 11, "strict": True})
+    assert "ignored" not in str(raised.value)  # it was not: it was refused
 
 
 def test_a_turn_credential_shows_neither_in_a_repr_nor_in_a_warning(caplog: pytest.LogCaptureFixture) -> None:
