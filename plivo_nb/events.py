@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
-from typing import Any, Literal, NotRequired, TypedDict, TypeVar, overload
+from typing import Any, Literal, NotRequired, TypedDict, TypeVar, get_args, overload
 
 _logger = logging.getLogger("plivo_nb.events")
 
@@ -20,27 +20,27 @@ Direction = Literal["INCOMING", "OUTGOING"]
 Callback = Callable[..., Any]
 _C = TypeVar("_C", bound=Callback)
 
-EVENT_NAMES: frozenset[str] = frozenset(
-    {
-        "onLogin",
-        "onLoginFailed",
-        "onLogout",
-        "onCalling",
-        "onCallRemoteRinging",
-        "onCallAnswered",
-        "onCallTerminated",
-        "onCallFailed",
-        "onIncomingCall",
-        "onIncomingCallCanceled",
-        "onIncomingCallIgnored",
-        "onMediaPermission",
-        "onWebrtcNotSupported",
-        "onAudioDeviceChange",
-        "onConnectionChange",
-        "onDtmfReceived",
-        "mediaMetrics",
-    }
-)
+#: The name of an event, for variables that hold one.
+EventName = Literal[
+    "onLogin",
+    "onLoginFailed",
+    "onLogout",
+    "onCalling",
+    "onCallRemoteRinging",
+    "onCallAnswered",
+    "onCallTerminated",
+    "onCallFailed",
+    "onIncomingCall",
+    "onIncomingCallCanceled",
+    "onIncomingCallIgnored",
+    "onMediaPermission",
+    "onWebrtcNotSupported",
+    "onAudioDeviceChange",
+    "onConnectionChange",
+    "onDtmfReceived",
+    "mediaMetrics",
+]
+EVENT_NAMES: frozenset[EventName] = frozenset(get_args(EventName))
 
 
 @dataclass(frozen=True, slots=True)

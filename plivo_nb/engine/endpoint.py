@@ -11,6 +11,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from plivo_nb.engine import checks
+from plivo_nb.engine import digits as dtmf
 from plivo_nb.engine.account import Account
 from plivo_nb.engine.audio import AudioDevices
 from plivo_nb.engine.log import Log
@@ -260,7 +261,7 @@ class Endpoint:
         return self._send_dtmf(session, digits)
 
     async def _send_dtmf(self, session: Session, digits: str) -> None:
-        await session.send_dtmf(digits)
+        await dtmf.send(session, digits)
         self.log.add("digits sent", digits, session.uuid)
 
     def mute(self) -> bool:

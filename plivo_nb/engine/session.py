@@ -10,10 +10,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from plivo_nb.engine import causes, digits, ending
+from plivo_nb.engine import causes, ending
 from plivo_nb.engine.identity import Identity, why_unanswered
 from plivo_nb.engine.media_link import MediaLink
 from plivo_nb.engine.phases import TRANSITIONS, Phase
@@ -268,7 +267,7 @@ class Session:
             self._emit("onCallAnswered", info)
 
     def reject(self, code: int = 486) -> None:
-        """Refuse the ringing call; the caller hears busy (486)."""
+        """Refuse the ringing or ignored call; the caller hears busy (486)."""
         self._sip(lambda ua, now: ua.reject(self._key, now, code))
         self._end_unanswered("rejected", causes.REJECTED, originator="local", code=code)
 
@@ -354,6 +353,9 @@ class Session:
     def _end_unanswered(self, state: CallState, cause: str, **ending: Any) -> None:
         if self.over.done():
             return
+        if self.phase == "ignored":  # its last word was onIncomingCallIgnored
+            self._finish(self.identity.info("ignored", **ending))
+            return
         self.cause = cause
         info = self.identity.info(state, **ending)
         if not self.answered.done():
@@ -397,20 +399,6 @@ class Session:
             self._tell_watchers("muted" if muted else "unmuted")
         self.media.set_muted(muted)
 
-    async def send_dtmf(self, tones: str) -> None:
-        """Send digits as RFC 4733 where that was negotiated, else by SIP INFO, spaced so that none is lost.
-
-        Raises:
-            MediaError: the media session is gone.
-        """
-        if await self.media.send_digits(tones):
-            return
-        for digit in tones:
-            if self.phase != "answered":
-                return
-            self._sip(partial(_send_info, self._key, digit))
-            await asyncio.sleep((digits.DURATION_MS + digits.GAP_MS) / 1000)
-
     def abandon(self) -> None:
         """End it here and now: the far end did not answer our goodbye in time."""
         if self.phase != "over":
@@ -443,10 +431,6 @@ class Session:
             self.fail(causes.RTP_TIMEOUT, detail or "No RTP came for too long.")
         elif state == "failed" and (what == "dtls" or was in ("new", "checking")):
             self.fail(causes.WEBRTC_ERROR, detail or f"The {what.upper()} connection could not be made.")
-
-
-def _send_info(key: str, digit: str, ua: UserAgent, now: float) -> None:
-    ua.info(key, digits.DTMF_TYPE, digits.body_of(digit), now)
 
 
 def _quiet(future: asyncio.Future[None]) -> None:

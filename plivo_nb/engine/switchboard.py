@@ -208,6 +208,8 @@ class Switchboard:
         for session in ending:
             if session.is_ringing:
                 session.reject()
+            elif session.phase == "ignored":
+                session.reject(480)
             else:
                 session.hangup()
         return ending

@@ -20,8 +20,11 @@ from plivo_nb.widgets.phone_face import peer_of
 from plivo_nb.widgets.render_worker import RenderError, RenderWorker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from plivo_nb.call import Call
     from plivo_nb.client import Client
+    from plivo_nb.events import EventName
 
 # IPython's functions have no annotations.
 display: Any = IPython.display.display
@@ -64,7 +67,7 @@ class Dashboard:
         self._stopping = False
         self._kept: dict[str, str] | None = None
         self._display_id = f"plivo_nb-{uuid.uuid4().hex}"
-        self._subscriptions = [
+        self._subscriptions: list[tuple[EventName, Callable[..., None]]] = [
             ("onCalling", self._call_began),
             ("onCallAnswered", self._call_began),
             ("onCallTerminated", self._call_ended),

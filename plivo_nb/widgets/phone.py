@@ -15,6 +15,7 @@ from plivo_nb.widgets.chores import Chores
 if TYPE_CHECKING:
     from plivo_nb.call import Call
     from plivo_nb.client import Client
+    from plivo_nb.events import EventName
     from plivo_nb.operation import Operation
 
 _T = TypeVar("_T")
@@ -198,8 +199,8 @@ class Phone:
         ringing = self._client.incoming_calls
         return ringing[-1].info.callUUID if ringing else None
 
-    def _subscribe(self) -> list[tuple[str, Any]]:
-        def listener(name: str) -> Any:
+    def _subscribe(self) -> list[tuple[EventName, Any]]:
+        def listener(name: EventName) -> Any:
             return lambda *arguments: self._happened(name, *arguments)
 
         subscriptions = [(name, listener(name)) for name in phone_face.EVENT_WORDS]
@@ -207,7 +208,7 @@ class Phone:
             self._client.on(name, callback)
         return subscriptions
 
-    def _happened(self, name: str, *arguments: Any) -> None:
+    def _happened(self, name: EventName, *arguments: Any) -> None:
         info = next((value for value in arguments if isinstance(value, CallInfo)), None)
         if name in _STATE_WORDS or name == "onCallFailed":
             self._call_changed(name, info, *arguments)

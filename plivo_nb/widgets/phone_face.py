@@ -12,11 +12,11 @@ from plivo_nb.widgets.theme import GOOD, NOTHING, WORSE, style
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from plivo_nb.events import CallInfo
+    from plivo_nb.events import CallInfo, EventName
 
 KEYS = "123456789*0#"
 
-EVENT_WORDS = {
+EVENT_WORDS: dict[EventName, str] = {
     "onLogin": "logged in",
     "onLoginFailed": "login failed: {0}",
     "onLogout": "logged out",
@@ -42,7 +42,7 @@ _CONNECTIONS = {
 }
 
 
-def event_text(name: str, *arguments: Any) -> str:
+def event_text(name: EventName, *arguments: Any) -> str:
     """One event in a few words, for the list of last events."""
     raised = where = ""
     if name == "mediaMetrics":

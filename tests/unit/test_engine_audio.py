@@ -246,6 +246,7 @@ async def test_without_sound_nobody_is_asked_and_nothing_is_opened(houses) -> No
 # ---------------------------------------------------------------- audioConstraints
 
 
+@pytest.mark.spec("2 audioConstraints")
 async def test_constraints_are_done_or_named_in_one_warning(houses, caplog) -> None:
     sound = FakeSound(("Desk", "Head"), ("Box",))
     head = sound.devices()[1]
