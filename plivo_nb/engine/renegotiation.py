@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from plivo_nb.engine.session import Session
 
 _logger = logging.getLogger("plivo_nb.session")
+
+_LISTEN_S = 0.3
 
 
 class Renegotiation:
@@ -55,12 +58,23 @@ class Renegotiation:
         Only a re-INVITE tells the other side, and proxies between, the new way here: else its BYE gets lost.
         """
         if self._session.phase == "answered":
-            gone = self._media.states["ice"] in ("disconnected", "failed")
-            self._session.spawn(self._offer_again(ice_restart=gone), "re-INVITE")
+            self._session.spawn(self._offer_again(), "re-INVITE")
 
-    async def _offer_again(self, *, ice_restart: bool) -> None:
+    async def _is_gone(self) -> bool:
+        """Whether nothing is heard: a new address takes the media away at once, ICE sees it after 5 s."""
+        if self._media.states["ice"] in ("disconnected", "failed"):
+            return True
+        before = await self._packets()
+        await asyncio.sleep(_LISTEN_S)
+        return await self._packets() == before
+
+    async def _packets(self) -> object:
+        stats = await self._media.stats()
+        return stats.get("transport", {}).get("packetsReceived")
+
+    async def _offer_again(self) -> None:
         try:
-            offer = await self._media.create_offer(ice_restart=ice_restart)
+            offer = await self._media.create_offer(ice_restart=await self._is_gone())
         except (MediaError, PlaneDied) as error:
             peer = self._session.peer
             _logger.warning("The media of the call with %s cannot be restarted: %s", peer, error)

@@ -1,11 +1,12 @@
 """CPU that calls cost, sockets, ICE, DTLS-SRTP and all: our plane beside stock aiortc and headless Chromium.
 
-    python tests/bench/call_cost.py [--seconds 20] [--calls 1 10] [--capacity]
+    python tests/bench/call_cost.py [--seconds 20] [--calls 1 10] [--no-capacity]
 
 Both ends of each call live in the measured process (Chromium: in one page), a tone goes both ways. It prints
-CPU seconds per endpoint-minute, and for the plane how late its ticks were. `--capacity` adds calls until the
-ticker's 99th percentile passes 10 ms. Each engine runs in a process of its own. On a busy machine neither the
-seconds nor the ratios hold: look at `uptime` first.
+CPU seconds per endpoint-minute, and for the plane how late its ticks were; then how many Opus endpoints one
+process holds, adding calls until the ticker's 99th percentile passes 10 ms three times in a row. Each
+engine runs in a process of its own. On a busy machine seconds grow for all, and ratios wander: look at
+`uptime` first.
 """
 
 from __future__ import annotations
@@ -109,18 +110,22 @@ def run_plane(codec: str, calls: int, seconds: float) -> dict[str, float]:
 
 def run_capacity(codec: str, calls: int, seconds: float) -> dict[str, float]:
     """The most endpoints with ticks no later than the limit; `calls` more in each step."""
-    bench, endpoints = Plane(codec), 0
+    bench, endpoints, cores = Plane(codec), 0, 0.0
     while endpoints < 400:
         for _ in range(calls):
             bench.add()
-        time.sleep(2)
-        bench.late()
-        time.sleep(seconds)
-        if np.percentile(bench.late(), 99) > LATE_LIMIT_S:
+        for _ in range(3):  # other processes of the machine may be what makes ticks late
+            time.sleep(1.5)
+            bench.late()
+            used = measure(lambda: time.sleep(seconds))
+            punctual = bool(np.percentile(bench.late(), 99) <= LATE_LIMIT_S)
+            if punctual:
+                break
+        if not punctual:
             break
-        endpoints += 2 * calls
+        endpoints, cores = endpoints + 2 * calls, used / seconds
     bench.plane.stop()
-    return {"endpoints": endpoints}
+    return {"endpoints": endpoints, "cores": cores}
 
 
 def measure(wait: Any) -> float:
@@ -262,7 +267,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--calls", type=int, nargs="+", default=[1, 10])
     parser.add_argument("--engines", nargs="+", default=["plane", "aiortc", "chromium"])
-    parser.add_argument("--capacity", action="store_true")
+    parser.add_argument("--capacity", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
@@ -278,7 +283,10 @@ def main() -> None:
         late = f"ticks late: median {median:.1f}, p99 {worst:.1f} ms"
         print(f"{codec:6}{calls:6}{cells}{ratio:15.2f}   {late}", flush=True)
     if options.capacity:
-        print(f"endpoints with p99 < 10 ms: {apart('capacity', 'OPUS', 5, 4.0)['endpoints']:.0f}")
+        most = apart("capacity", "OPUS", 10, 4.0)
+        print(
+            f"{most['endpoints']:.0f} Opus endpoints with ticks late by p99 < 10 ms: {most['cores']:.2f} cores"
+        )
 
 
 if __name__ == "__main__":
