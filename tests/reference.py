@@ -5,6 +5,7 @@ python tests/reference.py [FOLDER]
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import tempfile
 import warnings
@@ -51,7 +52,10 @@ def make(folder: Path) -> int:
         getattr(plivo_nb, name)  # pdoc sees what has been used: names are loaded at their first use
     warnings.simplefilter("error")
     pdoc.render.configure(docformat="google", search=True)
-    pdoc.pdoc(*MODULES, output_directory=folder)
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.chdir(folder):  # where a folder has the package's name, pdoc wonders which one is meant
+        pdoc.pdoc(*MODULES, output_directory=folder)
     return len(list(folder.rglob("*.html")))
 
 

@@ -61,7 +61,7 @@ class OutgoingCall(Call):
         super().__init__(core, core.fresh_key(request.call_id))
         request.body = body
         for route in core.service_route:
-            request.headers.add("Route", route)
+            request.headers.echo("Route", route)
         for name, value in headers:
             if name.lower() in _OURS:
                 raise ValueError(f"{name} is made by the user agent itself.")
@@ -236,7 +236,7 @@ class OutgoingCall(Call):
         cancel = Request("CANCEL", invite.uri)
         for name in ("Via", "Max-Forwards", "Route", "To", "From", "Call-ID"):
             for value in invite.headers.get_all(name):
-                cancel.headers.add(name, value)
+                cancel.headers.echo(name, value)
         cancel.headers.add("CSeq", f"{invite.cseq.sequence} CANCEL")
         cancel.headers.add("User-Agent", self.core.config.product)
         ask(self.core, cancel, lambda response, timed_out, at: None, now)

@@ -375,7 +375,7 @@ class UserAgent:
         core, uri = self._core, self._core.target_uri(target)
         request = core.begin(method, uri, uri)
         for route in core.service_route:
-            request.headers.add("Route", route)
+            request.headers.echo("Route", route)
         core.finish(request)
         request.body = body
         if content_type:
