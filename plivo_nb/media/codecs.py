@@ -243,7 +243,8 @@ class OpusEncoder:
         error = ctypes.c_int()
         self._state = library.opus_encoder_create(OPUS_RATE, 1, _APPLICATION_VOIP, ctypes.byref(error))
         _check(error.value, "make an encoder")
-        weakref.finalize(self, library.opus_encoder_destroy, self._state)
+        # not at exit: the plane may still be at it then, and libopus aborts the process
+        weakref.finalize(self, library.opus_encoder_destroy, self._state).atexit = False
         self._library = library
         self._loss_percent = -1
         for request, value in (
@@ -285,7 +286,7 @@ class OpusDecoder:
         error = ctypes.c_int()
         self._state = library.opus_decoder_create(OPUS_RATE, 1, ctypes.byref(error))
         _check(error.value, "make a decoder")
-        weakref.finalize(self, library.opus_decoder_destroy, self._state)
+        weakref.finalize(self, library.opus_decoder_destroy, self._state).atexit = False
         self._library = library
         self._out = np.zeros(_OPUS_MAX_SAMPLES, np.int16)
         self._out_at = self._out.ctypes.data

@@ -159,12 +159,14 @@ async def test_devices_that_are_pulled_out_and_come_back_in_a_call(server: Sound
         await asyncio.sleep(0.5)
         assert call.phase == "answered"
         await call.hangup()
-    server.unplug(usb)
-    await until(lambda: len(changes) == 4)
-    assert [what for what, _ in changes] == ["added", "removed", "added", "removed"]
     assert gone_s < 2.0
     lost = [m for m in metrics if m["type"] == "no_microphone_access"]
     assert [m["active"] for m in lost] in ([], [True, False]), "what was lost was found again"
+    metrics.clear()
+    server.unplug(usb)
+    await until(lambda: len(changes) == 4 and metrics)
+    assert [what for what, _ in changes] == ["added", "removed", "added", "removed"]
+    assert [(m["desc"], m["active"]) for m in metrics] == [("lost access to microphone", True)]
 
 
 async def test_a_file_takes_the_microphones_place_and_gives_it_back(
