@@ -284,9 +284,8 @@ def main() -> None:
         print(f"{codec:6}{calls:6}{cells}{ratio:15.2f}   {late}", flush=True)
     if options.capacity:
         most = apart("capacity", "OPUS", 10, 4.0)
-        print(
-            f"{most['endpoints']:.0f} Opus endpoints with ticks late by p99 < 10 ms: {most['cores']:.2f} cores"
-        )
+        held = f"{most['endpoints']:.0f} Opus endpoints on {most['cores']:.2f} cores"
+        print(f"{held} with ticks late by p99 < 10 ms")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """PESQ (ITU-T P.862) of speech after loss: this package's receiver and aiortc's on the same packets.
 
-    pip install pesq && python tests/bench/media_quality.py
+    pip install plivo-nb[bench] && python tests/bench/media_quality.py
 
 The shipped speech goes through the encoder, a simulated network and each receiver. Time is simulated, so the
 figures are the same in every run. aiortc's receiver is its jitter buffer and decoder on a 20 ms clock.
@@ -84,7 +84,9 @@ def main() -> None:
     try:
         from pesq import pesq
     except ImportError:
-        sys.exit("This bench needs one more package: pip install pesq")
+        sys.exit(
+            "This bench needs one more package, and a C compiler to build it: pip install plivo-nb[bench]"
+        )
     for codec in (OPUS, PCMU):
         rate = codec.clock_rate
         pcm = speech(rate)
