@@ -211,7 +211,7 @@ def read_options(options: Mapping[str, Any] | None, keywords: Mapping[str, Any])
     for key, value in given.items():
         name = _NAMES.get(key)
         if name is None:
-            _refuse(f"There is no option {key!r}{_nearest(key)}", "It is ignored.", strict)
+            _refuse(f"There is no option {key!r}{_nearest(key)}", f"{key!r} is ignored.", strict)
             continue
         check, allowed = _CHECKS[name]
         try:

@@ -14,7 +14,7 @@ import itertools
 import logging
 import time
 import weakref
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -77,6 +77,7 @@ class Engine:
         self._sockets: dict[int, ReportHandler] = {}
         self._sessions: dict[int, ReportHandler] = {}
         self._clients: list[Closable] = []
+        self._farewell: AsyncGenerator[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._lag_timer: asyncio.TimerHandle | None = None
         self._lag_max_s = 0.0
@@ -98,6 +99,9 @@ class Engine:
         """Count this client in; the plane lives while there is one."""
         if not self._clients:
             atexit.register(self._at_exit)
+            self._farewell = self._before_the_loop_ends()
+            with contextlib.suppress(StopIteration):
+                self._farewell.__anext__().send(None)  # up to its yield: from now on the loop knows of it
         self._clients.append(client)
 
     async def detach(self, client: Closable) -> None:
@@ -106,6 +110,9 @@ class Engine:
             self._clients.remove(client)
         if not self._clients:
             atexit.unregister(self._at_exit)
+            farewell, self._farewell = self._farewell, None
+            if farewell is not None:
+                await farewell.aclose()
             await self._stop_plane()
 
     def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
@@ -130,6 +137,21 @@ class Engine:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._stop_plane()
+
+    async def _before_the_loop_ends(self) -> AsyncGenerator[None]:
+        """Say goodbye for clients that nobody closed when `asyncio.run` ends.
+
+        It closes the generators that are left as the last thing before its loop is gone: the only moment at
+        which a BYE can still be sent, and a task that ends late be waited for.
+        """
+        try:
+            yield
+        finally:
+            if self._farewell is not None:  # else the last client closed itself
+                self._farewell = None
+                # The loop has cancelled every task before: whatever that broke is of no use to anybody now.
+                with contextlib.suppress(Exception, asyncio.CancelledError):
+                    await asyncio.wait_for(self.close(), _SHUTDOWN_S)
 
     def _at_exit(self) -> None:
         """Say goodbye within 2 s when the interpreter ends with clients open (BYE, un-REGISTER, sessions)."""

@@ -45,7 +45,8 @@ class Recorder:
         both: record in stereo: what is heard left, what is sent right.
 
     Raises:
-        MediaError: the folder does not exist, the path is one, or the extension is another.
+        MediaError: the folder does not exist or may not be written, the path is one, or the extension is
+            another.
     """
 
     def __init__(self, path: str | Path, both: bool = False) -> None:
@@ -58,6 +59,7 @@ class Recorder:
             raise MediaError(
                 f"Cannot record to {str(self.path)!r}: its name must end in {', '.join(_CODECS)}."
             )
+        _check_writable(self.path)
         self.both = both
         self.sent: SentSide | None = SentSide(self) if both else None
         self.dropped = 0  # frames
@@ -250,3 +252,17 @@ def _writer(path: Path, rate: int, channels: int) -> Iterator[_Writer]:
         writer = _AvWriter(container, cast("av.AudioStream", stream))
         yield writer
         writer.finish()
+
+
+def _check_writable(path: Path) -> None:
+    """Find out now, in the user's cell, and not later in a thread. Leaves nothing behind."""
+    existed = path.exists()
+    try:
+        with path.open("ab"):
+            pass
+        if not existed:
+            path.unlink()
+    except OSError as error:
+        raise MediaError(
+            f"Cannot record to {str(path)!r} ({error.strerror}): choose a folder in which you may write."
+        ) from None

@@ -162,7 +162,8 @@ def _probe(path: Path) -> float | None:
                 raise SourceError(f"{str(path)!r} holds no audio; use a WAV, MP3, Ogg or similar file.")
             return container.duration / 1_000_000 if container.duration else None
     except (av.FFmpegError, OSError) as error:
-        raise SourceError(f"{str(path)!r} cannot be played ({error}); is it an audio file?") from error
+        why = error.strerror or error  # without FFmpeg's number, and the path once more
+        raise SourceError(f"{str(path)!r} cannot be played ({why}); is it an audio file?") from None
 
 
 def _decode(path: Path, rate: int, loop: bool, start_s: float) -> Iterator[Pcm]:

@@ -4,6 +4,7 @@ import asyncio
 import copy
 import gc
 import pickle
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -292,3 +293,33 @@ async def test_a_call_while_the_server_is_away_fails_at_once(lab: Lab, alice: Cl
     assert alice.current_call is None
     await until(lambda: alice.is_connected)
     await (await alice.call("echo")).hangup()
+
+
+_FORGETFUL = """
+import asyncio, sys
+from plivo_nb import Client
+
+async def main():
+    client = Client(registration_domain_socket=[sys.argv[1]], loopback_candidates=True, sound="none")
+    await client.login("carol", sys.argv[2])
+    await client.call("echo")
+
+asyncio.run(main())
+"""
+
+
+async def test_a_script_that_forgets_to_close_says_goodbye_and_nothing_else(lab: Lab, tmp_path) -> None:
+    script = tmp_path / "forgetful.py"
+    script.write_text(_FORGETFUL)
+    for _ in range(3):  # what ends late does not every time
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, str(script), lab.url, lab.password("carol")),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await asyncio.wait_for(process.communicate(), 40)
+        assert process.returncode == 0
+        assert said.decode() == ""
+        status = await lab.status()
+        assert "carol" not in str(status["registrations"])
+        assert not [call for call in (await lab.network.counters())["calls"] if call["active"]]

@@ -133,6 +133,13 @@ def test_impossible_paths_are_refused(tmp_path: Path) -> None:
         Recorder(tmp_path)
 
 
+def test_a_place_that_takes_no_files_is_refused_at_once_and_nothing_is_left(tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match="in which you may write"):
+        Recorder("/proc/heard.wav")
+    Recorder(tmp_path / "never-begun.wav")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_disk_that_fails_is_told_and_stops_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
