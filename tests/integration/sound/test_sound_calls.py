@@ -139,6 +139,10 @@ async def test_devices_that_are_pulled_out_and_come_back_in_a_call(server: Sound
     metrics: list[dict] = []
     client.on("onAudioDeviceChange", lambda c: changes.append((c["change"], c["device"]["label"])))
     client.on("mediaMetrics", metrics.append)
+
+    def lost() -> list[bool]:
+        return [m["active"] for m in metrics if m["type"] == "no_microphone_access"]
+
     usb = server.plug_source("usb", "USB-microphone")
     await until(lambda: changes == [("added", "USB-microphone")])
     chosen = await device(client, "USB-microphone")
@@ -157,11 +161,11 @@ async def test_devices_that_are_pulled_out_and_come_back_in_a_call(server: Sound
         assert (await device(client, "USB-microphone")).deviceId == chosen.deviceId
         assert client.audio.microphone_devices.get() == chosen.deviceId
         await asyncio.sleep(0.5)
+        await until(lambda: lost() in ([], [True, False]))
         assert call.phase == "answered"
         await call.hangup()
     assert gone_s < 2.0
-    lost = [m for m in metrics if m["type"] == "no_microphone_access"]
-    assert [m["active"] for m in lost] in ([], [True, False]), "what was lost was found again"
+    assert lost() in ([], [True, False]), "what was lost was found again"
     metrics.clear()
     server.unplug(usb)
     await until(lambda: len(changes) == 4 and metrics)
