@@ -36,6 +36,14 @@ class MemoryPlane:
         self._up: deque[wire.Report] = deque()
         self._down: deque[tuple[int, str]] = deque()
         self._running = False
+        self.unsaid: str | None = None  # a header field that this server does not know
+        self.refusal: tuple[str, str] | None = None  # a status line to replace, and what by
+
+    def _as_told(self, text: str) -> str:
+        lines = text.split("\r\n")
+        if self.refusal is not None and lines[0] == self.refusal[0]:
+            lines[0] = self.refusal[1]
+        return "\r\n".join(line for line in lines if not (self.unsaid and line.startswith(self.unsaid)))
 
     def post(self, command: wire.Command) -> None:
         value: Any = None
@@ -63,7 +71,7 @@ class MemoryPlane:
                 socket, text = self._down.popleft()
                 self._switch.receive(socket, text, self._engine.loop.time())
         for socket, text in self._switch.outgoing():
-            self._up.append(wire.Received(socket, text))
+            self._up.append(wire.Received(socket, self._as_told(text)))
         self._switch.events()
         for _ in range(self._random.randint(0, 3)):
             if self._up:
@@ -84,10 +92,10 @@ class MemoryEngine(Engine):
 
     def __init__(self, seed: int) -> None:
         super().__init__()
-        self._memory = MemoryPlane(self, Random(seed))
+        self.memory = MemoryPlane(self, Random(seed))
 
     def _running_plane(self) -> Any:
-        return self._memory
+        return self.memory
 
 
 async def turns(count: int) -> None:

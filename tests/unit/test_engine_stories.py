@@ -15,6 +15,7 @@ from call_world import ACCOUNTS, MemoryEngine, client_of, turns
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from plivo_nb import CallFailed
 from plivo_nb.client import Client
 from plivo_nb.events import EVENT_NAMES, CallInfo
 
@@ -139,3 +140,57 @@ def test_the_stories_were_about_calls() -> None:
     story += [("answer", "carol"), ("wait", 150), ("hangup", "bob"), ("wait", 150)]
     assert asyncio.run(tell(story, 5, True)) == 4
     assert not TOLD or sum(TOLD) > len(TOLD) / 2
+
+
+@pytest.mark.spec("4 callUUID")
+@pytest.mark.parametrize("told", [True, False], ids=["X-CallUUID", "no X-CallUUID"])
+async def test_the_id_of_a_call_is_the_servers_else_the_call_id_and_stays(told: bool) -> None:
+    engine = MemoryEngine(1)
+    engine.memory.unsaid = None if told else "X-CallUUID"
+    alice, bob = await client_of(engine, "alice"), await client_of(engine, "bob")
+    witnesses = [Witness(alice), Witness(bob)]
+    operation = alice.call("bob")
+    ours = operation.call
+    assert ours.call_uuid is None
+    await bob.wait_for("onIncomingCall", timeout=5)
+    theirs = await bob.answer()
+    await operation
+    assert (ours.call_uuid == ours.sip_call_id) is not told
+    assert (theirs.call_uuid == theirs.sip_call_id) is not told
+    await alice.hangup()
+    await theirs.ended
+    for witness in witnesses:
+        infos = [item for _, arguments in witness.events for item in arguments if isinstance(item, CallInfo)]
+        assert len({info.callUUID for info in infos}) == 1
+        assert len(infos) >= 3
+    assert alice.getLastCallUUID() == ours.call_uuid
+    await alice.close()
+    await bob.close()
+
+
+@pytest.mark.spec("4 causes")
+@pytest.mark.parametrize(
+    ("line", "cause", "state"),
+    [
+        ('480 Temporarily Unavailable\r\nReason: Q.850;cause=19;text="No answer"', "No Answer", "failed"),
+        ("503 Service Unavailable\r\nReason: Q.850;cause=21", "Rejected", "rejected"),
+        ("488 Not Acceptable Here", "Incompatible SDP", "failed"),
+        ("484 Address Incomplete", "Address Incomplete", "failed"),
+        ("302 Moved Temporarily", "Redirected", "failed"),
+        ("500 Server Internal Error", "SIP Failure Code", "failed"),
+        ("403 Forbidden", "Rejected", "rejected"),
+    ],
+)
+async def test_what_a_server_answers_becomes_the_sdks_word(line: str, cause: str, state: str) -> None:
+    engine = MemoryEngine(2)
+    engine.memory.refusal = ("SIP/2.0 404 Not Found", f"SIP/2.0 {line}")
+    alice = await client_of(engine, "alice")
+    failed = alice.wait_for("onCallFailed", timeout=5)
+    with pytest.raises(CallFailed) as failure:
+        await alice.call("nobody")
+    told, info = await failed
+    assert (told, info.state, info.code) == (cause, state, int(line[:3]))
+    assert failure.value.cause == cause
+    assert (info.protocol == "Q.850") is ("Q.850" in line)
+    assert alice.calls["cause"].iloc[-1] == cause
+    await alice.close()

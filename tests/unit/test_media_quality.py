@@ -1,6 +1,6 @@
 """Speech after loss: how much of it is still there, beside stock aiortc's receiver on the same packets.
 
-`tests/bench/media_quality.py` scores the same speech with PESQ; that package wants a compiler, so here a plain
+`tests/bench/media_quality.py` scores the same speech with PESQ; that package needs a compiler, so a plain
 measure stands in: for each 100 ms of speech, how well it is found again near its place in what was heard.
 """
 
