@@ -18,5 +18,10 @@ sources, sinks           what is sent, what hears: two small protocols; AudioFil
   adapters               users' generators and functions
   tones                  call progress and DTMF, by formula
 capture                  packets before protection, for Wireshark
-devices…                 microphones and loudspeakers through PortAudio
+devices                  what a sound device and a sound system are
+  portaudio, pulse       this machine's; PulseAudio or PipeWire tells of plugs and moves streams
+  sound_desk             the one thread that opens, moves, watches and closes devices
+  line, microphone,      from the sound card's clock to the call's, and back; tones on the way
+    speaker
+  resampler, drift       what joins two clocks that never agree
 """

@@ -88,7 +88,7 @@ class Line:
 
     # ------------------------------------------------------------ the desk's part
 
-    def tend(self, system: SoundSystem, present: set[str], default: str | None, now: float) -> None:
+    def tend(self, system: SoundSystem, present: set[str], default: str | None, now: float) -> bool:
         """Open, move, close or give up the stream, as is due now.
 
         Args:
@@ -96,6 +96,9 @@ class Line:
             present: the ids of the devices that there are.
             default: the id of the system's default device of this kind.
             now: monotonic seconds.
+
+        Returns:
+            Whether the device was found lost: see what there is now, and tend again.
         """
         if self.wanted:
             self._last_use_s = now
@@ -109,10 +112,12 @@ class Line:
                 self.close()
                 self._say("lost")
                 self._retry_at_s = now
+                return True
             elif self.stream.device_id != target and target is not None:
                 self._move(system, target)
         if self.stream is None and self.wanted and now >= self._retry_at_s:
             self._try(system, target, now)
+        return False
 
     def try_device(self, system: SoundSystem, device_id: str | None) -> None:
         """Open the device for a moment, to see whether it can be.

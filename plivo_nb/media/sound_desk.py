@@ -212,25 +212,18 @@ class SoundDesk:
             time.sleep(_SETTLE_S)
             self._stale.clear()
             self._look()
-        present = set(self._devices)
-        now = time.monotonic()
-        lost = False
-        for line in self._lines:
-            before = line.stream
-            line.tend(self.system, present, self._defaults[line.kind], now)
-            lost = lost or (before is not None and line.stream is None and line.wanted)
-        if lost and self.system.must_restart():
-            self._restart()
+        if self._tend_lines():
+            if self.system.must_restart():  # it closes every stream: they come back right after
+                for line in self._lines:
+                    line.close()
+            self._look()
+            self._tend_lines()
 
-    def _restart(self) -> None:
-        """A device is gone, and only a new start shows which are left: all streams go, and come back."""
-        for line in self._lines:
-            line.close()
-        self.system.restart()
-        self._look()
-        for line in self._lines:
-            now = time.monotonic() + 1.0  # at once: what failed before has another chance now
-            line.tend(self.system, set(self._devices), self._defaults[line.kind], now)
+    def _tend_lines(self) -> bool:
+        """Give each line what is due; True when one has lost its device."""
+        present, now = set(self._devices), time.monotonic()
+        lost = [line.tend(self.system, present, self._defaults[line.kind], now) for line in list(self._lines)]
+        return any(lost)
 
     def _look(self) -> None:
         """See which devices there are, and tell what changed."""

@@ -486,3 +486,44 @@ async def test_the_last_microphone_is_missed_and_welcomed_back(houses, caplog) -
     sound.plug("audioinput", "Another")
     await until(lambda: opened(sound, "audioinput") == ["Another"])
     await until(lambda: house.microphone[-1] == "present")
+
+
+class Stiff(FakeSound):
+    """A system as PortAudio without PulseAudio is: blind for plugs until it is started anew."""
+
+    def __init__(self, *labels: tuple[str, ...]) -> None:
+        self.restarts = 0
+        super().__init__(*labels)
+        self.seen = super().devices()
+
+    def devices(self) -> list:
+        return self.seen if hasattr(self, "seen") else super().devices()
+
+    def must_restart(self) -> bool:
+        return True
+
+    def restart(self) -> None:
+        assert not self.open_streams(), "it would have killed them"
+        self.restarts += 1
+        self.seen = super().devices()
+
+    def _tell(self) -> None:
+        """It tells nothing."""
+
+
+async def test_where_only_a_restart_shows_what_is_left_all_devices_come_back(houses) -> None:
+    sound = Stiff(("Desk", "Head"), ("Box",))
+    house = houses(sound)
+    head = (await house.audio.available_devices())[1]
+    await house.audio.microphone_devices.set(head.deviceId)
+    session = await in_a_call(house, sound)
+    before = sound.restarts
+    await house.audio.available_devices()
+    assert sound.restarts == before, "not in a call that needs no help"
+    sound.unplug(head)
+    await until(lambda: opened(sound, "audioinput") == ["Desk"])
+    await until(lambda: opened(sound, "audiooutput") == ["Box"])
+    assert sound.restarts == before + 1
+    assert house.told("onAudioDeviceChange") == [{"change": "removed", "device": head}]
+    await until(lambda: house.microphone[-1] == "present")
+    assert any(await frames(session, 0.5))
