@@ -199,7 +199,7 @@ class Call:
             self._session.over.add_done_callback(lambda _: finished.set())
             await finished.wait()
 
-        return self._operation(f"play {source if made is not source else made!r}", played)
+        return self._operation(f"play {_name_of(source)}", played)
 
     def stop_playing(self) -> None:
         """Send the microphone again; silence where there is none."""
@@ -362,6 +362,14 @@ class Call:
             if value not in (None, {})
         )
         return f"<table><caption>{html.escape(repr(self)[1:-1])}</caption>{rows}</table>"
+
+
+def _name_of(source: Any) -> str:
+    """A path by itself; anything else by its kind: nobody wants to read thousands of samples."""
+    if isinstance(source, (str, os.PathLike)):
+        return os.fspath(source)
+    kind = type(source).__name__
+    return kind if isinstance(source, Source) else f"your {kind}"
 
 
 async def _close_off_loop(item: Source | Sink) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from plivo_nb.call import Call
 from plivo_nb.engine.checks import FEEDBACK_COMMENTS
-from plivo_nb.engine.endpoint import Endpoint
+from plivo_nb.engine.endpoint import Endpoint, refusal
 from plivo_nb.engine.engine import Engine, media_stack_loads
 from plivo_nb.engine.listening import Listening
 from plivo_nb.engine.peer_connection import PeerConnection
@@ -83,8 +83,15 @@ class Client(Listening):
 
         Raises (when awaited):
             LoginFailed: with the SDK's word in `.cause`.
+            InvalidState: this client is closed.
         """
-        return self._operation(f"log in as {username}", lambda: self._endpoint.login(username, password))
+
+        def start() -> tuple[Coroutine[Any, Any, None], None]:
+            if self._closed:
+                raise refusal("login: this client is closed; make a new Client.")
+            return self._endpoint.login(username, password), None
+
+        return self._operation_with_call(f"log in as {username}", start)
 
     def logout(self) -> Operation[None]:
         """Hang up, un-register and close the sockets; `onLogout`. When logged out: a warning only."""

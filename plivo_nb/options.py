@@ -39,11 +39,32 @@ class Options:
 
     Durations are seconds except where the name says ms; `max_average_bitrate` is bit/s.
 
-    `stats_url` and `insights_url` are the statistics service. While one of them is left at Plivo's address it
-    is told only of calls through Plivo's own servers: with a lab or a private server it is not contacted.
-
-    `sound` is 'device' (this machine's microphone and speaker), 'browser', 'none', or a `SoundSystem` such as
-    `plivo_nb.testing.FakeSound`; None chooses 'device' where there is one, else 'none'.
+    Attributes:
+        debug: level of the logger `plivo_nb`: OFF, ERROR, WARN, INFO, DEBUG; ALL: SIP too, secrets masked.
+        perm_on_click: open the microphone only just before a call connects, not when the client is made.
+        audio_constraints: of the microphone: deviceId, sampleRate, channelCount, echoCancellation, ...
+        enable_tracking: judge calls: mediaMetrics events, and the statistics service.
+        dscp: mark media packets for Expedited Forwarding (DSCP 46).
+        allow_multiple_incoming_calls: let more calls ring, also during a call; else they hear busy.
+        client_region: usa_west, usa_east, australia, europe, asia or south_america; a header of each INVITE.
+        pre_detect_owa: warn of a microphone that is lost, before and during a call.
+        registration_domain_socket: the ws:// or wss:// servers, tried in turn.
+        ice_servers: STUN and TURN servers: {'urls': ..., 'username': ..., 'credential': ...}.
+        ice_gathering_timeout: seconds to wait for their answers.
+        loopback_candidates: offer 127.0.0.1 too, for a lab on this machine.
+        jitter_min_ms: the least that received sound waits to be put in order.
+        jitter_max_ms: the most.
+        sample_interval: seconds between two rows of `Client.samples`.
+        rules: when mediaMetrics warn: 'v2.1' (the documentation), 'sdk-2.2', or rules of your own.
+        codecs: 'OPUS' and 'PCMU' in order of preference.
+        max_average_bitrate: of Opus, bit/s.
+        stats_url: of the statistics service. While this or the next is left at Plivo's address it is told
+            only of calls through Plivo's own servers: with a lab or a private server it is not contacted.
+        insights_url: its WebSocket.
+        sound: 'device' (this machine's microphone and speaker), 'browser', 'none', or a `SoundSystem` such as
+            `plivo_nb.testing.FakeSound`; None chooses 'device' where there is one, else 'none'.
+        keep_audio: seconds of each call's sound that `Call.audio` can give.
+        strict: raise `InvalidOption` for an unknown option or a wrong value, not only warn.
     """
 
     debug: str = "INFO"

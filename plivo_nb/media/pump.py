@@ -77,7 +77,7 @@ class Pump:
                 if not self._write(pcm):
                     break
         except Exception:
-            _log.exception("%s stopped", self._name)
+            _log.exception("%s cannot go on: what gives its sound raised; silence follows", self._name)
         finally:
             close = getattr(self._samples, "close", None)  # a generator's: it may hold a file open
             if close is not None:

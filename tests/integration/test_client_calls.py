@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from plivo_nb import CallFailed, Client, InvalidState, Lab, LoginFailed, Tone
@@ -323,3 +324,20 @@ async def test_a_script_that_forgets_to_close_says_goodbye_and_nothing_else(lab:
         status = await lab.status()
         assert "carol" not in str(status["registrations"])
         assert not [call for call in (await lab.network.counters())["calls"] if call["active"]]
+
+
+async def test_a_closed_client_says_so_and_keeps_its_frames(alice: Client) -> None:
+    await (await alice.call("echo")).hangup()
+    await alice.close()
+    with pytest.raises(InvalidState, match="closed; make a new Client"):
+        await alice.login("alice", "alice-secret")
+    with pytest.raises(InvalidState):
+        await alice.call("echo")
+    assert list(alice.calls["dest"]) == ["echo"]
+
+
+async def test_an_operation_of_play_has_a_short_name(alice: Client) -> None:
+    call = await alice.call("echo")
+    assert "play your ndarray" in repr(call.play(np.zeros(48_000, np.int16)))
+    assert "play Tone" in repr(call.play(Tone(440)))
+    await call.hangup()
