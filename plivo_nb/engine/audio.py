@@ -33,6 +33,7 @@ _T = TypeVar("_T")
 _KINDS = {"input": "audioinput", "output": "audiooutput"}
 _UNDONE = ("echoCancellation", "noiseSuppression", "autoGainControl")
 _GOODBYE_S = 1.0
+_LEAST_HZ, _MOST_HZ = 8_000, 192_000
 _SILENT = "This client has no sound: it was made with sound='none', or is closed."
 
 
@@ -288,9 +289,12 @@ class AudioDevices:
         wanted = {name: _ideal(value) for name, value in self._options.audio_constraints.items()}
         if isinstance(wanted.get("deviceId"), str) and wanted["deviceId"] != "default":
             self.input_line.chosen = wanted["deviceId"]
-        if isinstance(wanted.get("sampleRate"), int):
-            self.input_line.rate = wanted["sampleRate"]
         undone = [name for name in _UNDONE if wanted.get(name)]
+        rate = wanted.get("sampleRate")
+        if isinstance(rate, int) and _LEAST_HZ <= rate <= _MOST_HZ:
+            self.input_line.rate = rate
+        elif rate is not None:
+            undone.append("sampleRate")
         if wanted.get("channelCount") not in (None, 1):
             undone.append("channelCount")
         if undone:

@@ -135,10 +135,9 @@ class PulseServer:
             except self._library.PulseOperationFailed as error:
                 _logger.debug("The sound server refuses: %s", error)
                 break
-            except self._library.PulseError as error:
+            except Exception as error:  # a lost connection shows in three unrelated types of pulsectl's
                 _logger.debug("The sound server is away: %s", error)
-                with contextlib.suppress(self._library.PulseError):
-                    self._pulse.close()
+                _close(self._pulse)
                 self._pulse = None
         return otherwise
 
@@ -156,13 +155,12 @@ class PulseServer:
                 self._changed()
                 while not self._closed.is_set():
                     pulse.event_listen(timeout=60)
-            except self._library.PulseError as error:
+            except Exception as error:  # as in `_ask`
                 _logger.debug("The sound server went away: %s", error)
                 self._changed()
             finally:
                 self._listener = None
-                with contextlib.suppress(self._library.PulseError):
-                    pulse.close()
+                _close(pulse)
 
     def _event(self, event: Any) -> None:
         if self._closed.is_set():
@@ -175,22 +173,25 @@ class PulseServer:
         self._closed.set()
         listener = self._listener
         if listener is not None:
-            with contextlib.suppress(self._library.PulseError):
+            with contextlib.suppress(Exception):  # it may be away
                 listener.event_listen_stop()
         self._thread.join(1.0)
         if self._pulse is not None:
-            with contextlib.suppress(self._library.PulseError):
-                self._pulse.close()
+            _close(self._pulse)
             self._pulse = None
+
+
+def _close(pulse: Any) -> None:
+    with contextlib.suppress(Exception):  # the server may be away, or go in this moment
+        pulse.close()
 
 
 def _connected(library: Any) -> Any:
     pulse = library.Pulse(_CLIENT, connect=False)
     try:
         pulse.connect(autospawn=False)
-    except library.PulseError as error:
+    except Exception as error:  # PulseError, or whatever libpulse says
         _logger.debug("No sound server: %s", error)
-        with contextlib.suppress(library.PulseError):
-            pulse.close()
+        _close(pulse)
         return None
     return pulse

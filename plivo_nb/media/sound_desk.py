@@ -170,6 +170,7 @@ class SoundDesk:
 
     def _run(self) -> None:
         self._load()
+        failed = False
         while True:
             job: Callable[[], None] | None = _nothing
             with contextlib.suppress(queue.Empty):
@@ -180,8 +181,11 @@ class SoundDesk:
             job()
             try:
                 self._tend()
+                failed = False
             except Exception:
-                _logger.exception("The sound desk failed at something; it goes on.")
+                if not failed:  # it is tried again many times a second
+                    _logger.exception("The sound desk failed at something; it goes on.")
+                failed = True
         for line in self._lines:
             line.close()
         if self._started:

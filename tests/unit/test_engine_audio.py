@@ -272,6 +272,12 @@ async def test_constraints_are_done_or_named_in_one_warning(houses, caplog) -> N
 # ---------------------------------------------------------------- calls
 
 
+async def test_a_sample_rate_that_no_card_has_is_named(houses, caplog) -> None:
+    house = houses(FakeSound(), audioConstraints={"sampleRate": 1})
+    assert "audioConstraints: sampleRate cannot be done" in caplog.text
+    assert house.audio.input_line.rate == 48_000
+
+
 async def test_a_microphone_that_is_not_there_cannot_be_a_constraint(houses, caplog) -> None:
     house = houses(FakeSound(), audioConstraints={"deviceId": "nobody's"})
     await until(lambda: house.told("onMediaPermission"))

@@ -8,11 +8,12 @@ import socket
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sound_server import SoundServer
+from sound_server import SoundServer, peaks_hz, sine, sound_server
 
 from plivo_nb import Lab
 
@@ -58,6 +59,13 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+async def until(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.02)
 
 
 async def phone(lab: Lab, folder: Path, environment: dict[str, str], **options: object) -> tuple[dict, str]:
@@ -185,17 +193,36 @@ async def test_a_device_that_cannot_be_had_is_not_allowed_and_the_call_goes_on(
     await asyncio.sleep(0.3)  # the one who listens for changes is connected too
     with crowd(server):
         call = await client.call("echo")
-        deadline = asyncio.get_running_loop().time() + 10
-        while not permissions or not metrics:
-            assert asyncio.get_running_loop().time() < deadline
-            await asyncio.sleep(0.05)
+        await until(lambda: permissions and metrics)
         assert permissions == [{"status": "failure", "error": "NotAllowedError"}]
         assert call.info.state == "answered"
     lost = [m for m in metrics if m["type"] == "no_microphone_access"]
     assert (lost[0]["active"], lost[0]["desc"]) == (True, "lost access to microphone")
     # once the other program has gone, the microphone is there by itself
-    deadline = asyncio.get_running_loop().time() + 10
-    while server.streams()["in"] != {"mic"}:
-        assert asyncio.get_running_loop().time() < deadline
-        await asyncio.sleep(0.05)
+    await until(lambda: server.streams()["in"] == {"mic"})
     await call.hangup()
+
+
+async def test_a_sound_server_that_is_restarted_in_a_call_is_found_again(
+    lab: Lab, server: SoundServer, tmp_path: Path, clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "pulse"
+    changes: list[str] = []
+    with sound_server(folder):
+        client = clients(sound="device")
+        client.on("onAudioDeviceChange", lambda event: changes.append(event["change"]))
+        await client.login("alice", lab.password("alice"))
+        call = await client.call("echo")
+        await until(lambda: len(client.audio.latency_ms) == 2)
+    monkeypatch.setenv("PULSE_SERVER", f"unix:{folder}/native")
+    await until(lambda: changes == ["removed"] * 4)
+    assert await client.audio.available_devices() == []
+    (folder / "native").unlink(missing_ok=True)
+    with sound_server(folder) as again, again.playing(sine(440, -18)), again.recording() as speaker:
+        await until(lambda: again.streams() == {"in": {"mic"}, "out": {"speaker"}}, 15.0)
+        await until(lambda: changes[4:] == ["added"] * 4)
+        await asyncio.sleep(1.5)
+        assert peaks_hz(speaker.last(0.5)) == pytest.approx([440], abs=6)
+        assert call.info.state == "answered"
+        await call.hangup()
+        await client.close()
