@@ -91,6 +91,7 @@ class Session:
         self.closed: asyncio.Future[None] = engine.loop.create_future()
         self.answered.add_done_callback(_quiet)
         self._offer: bytes = b""
+        self._accepted = False
 
     # ------------------------------------------------------------ what it is
 
@@ -246,6 +247,7 @@ class Session:
             self.fail_media(error)
         else:
             if self.phase == "answering":
+                self._accepted = True
                 self._sip(lambda ua, now: ua.accept(self._key, description, now))
         await asyncio.shield(self.answered)
 
@@ -334,11 +336,10 @@ class Session:
             return
         _logger.warning("The call with %s ends: %s", self.peer, sentence)
         self.cause = cause
-        if self.phase in ("answered", "answering") or (self.key and self.direction == "OUTGOING"):
-            answered = self.answered.done()
-            self._sip(lambda ua, now: ua.hangup(self._key, now))
-            if not answered and not self.over.done():
+        if self.key and (self._accepted or self.direction == "OUTGOING"):
+            if not self._was_answered:  # first: what the hang-up brings would be a cause of its own
                 self._end_unanswered("failed", cause, originator="local", reason=sentence)
+            self._sip(lambda ua, now: ua.hangup(self._key, now))
         elif self.key:
             self._sip(lambda ua, now: ua.reject(self._key, now, 488))
             self._end_unanswered("failed", cause, originator="local", code=488, reason=sentence)

@@ -37,6 +37,7 @@ class MemoryPlane:
         self._down: deque[tuple[int, str]] = deque()
         self._running = False
         self.unsaid: str | None = None  # a header field that this server does not know
+        self.unusable = False  # whether descriptions are refused
         self.refusal: tuple[str, str] | None = None  # a status line to replace, and what by
 
     def _as_told(self, text: str) -> str:
@@ -56,7 +57,10 @@ class MemoryPlane:
                 self._down.append((socket, text))
             case wire.CreateOffer() | wire.CreateAnswer():
                 value = SDP
-        self._up.append(wire.Ok(command.id, value))
+        if self.unusable and isinstance(command, wire.SetRemote):
+            self._up.append(wire.Failed(command.id, "IncompatibleSDP", "Nothing in common."))
+        else:
+            self._up.append(wire.Ok(command.id, value))
         self._run()
 
     def _run(self) -> None:

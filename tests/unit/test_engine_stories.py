@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from plivo_nb import CallFailed
 from plivo_nb.client import Client
 from plivo_nb.events import EVENT_NAMES, CallInfo
+from plivo_nb.plane import wire
+from plivo_nb.sip import events as sip
 
 # What may follow what, for one call at one phone; "" is the beginning, and an empty set the end.
 NEXT: dict[str, set[str]] = {
@@ -194,3 +196,87 @@ async def test_what_a_server_answers_becomes_the_sdks_word(line: str, cause: str
     assert (info.protocol == "Q.850") is ("Q.850" in line)
     assert alice.calls["cause"].iloc[-1] == cause
     await alice.close()
+
+
+@pytest.mark.spec("4 causes")
+@pytest.mark.parametrize(
+    ("report", "cause"),
+    [
+        (lambda number: wire.Fault(number, "WebRTCError", "The tick failed."), "WebRTC Error"),
+        (lambda number: wire.Fault(number, "IncompatibleSDP", "Nothing in common."), "Incompatible SDP"),
+        (lambda number: wire.Fault(number, "ConnectionError", "Gone."), "Connection Error"),
+        (lambda number: wire.Fault(number, "Timeout", "Late."), "Request Timeout"),
+        (lambda number: wire.SessionState(number, "rtp", "timeout", 1.0), "RTP Timeout"),
+        (lambda number: wire.SessionState(number, "dtls", "failed", 1.0), "WebRTC Error"),
+        (lambda number: wire.PlaneDead("The plane ended."), "WebRTC Error"),
+    ],
+)
+@pytest.mark.parametrize("answered", [True, False], ids=["answered", "ringing"])
+async def test_reasons_of_our_own_have_words_too(report, cause: str, answered: bool) -> None:
+    engine = MemoryEngine(3)
+    alice, bob = await client_of(engine, "alice"), await client_of(engine, "bob")
+    witness = Witness(alice)
+    ringing = alice.wait_for("onCallRemoteRinging", timeout=5)
+    operation = alice.call("bob")
+    await ringing
+    if answered:
+        while not bob.incoming_calls:
+            await asyncio.sleep(0)
+        await bob.answer()
+        call = await operation
+    else:
+        call = operation.call
+    engine._reports([report(call._session.media._id)])
+    info = await call.ended
+    assert call.cause == cause
+    if answered:
+        assert ("onCallTerminated", (info,)) in witness.events
+        assert (info.state, info.reason) == ("ended", cause)
+    else:
+        told = [event for event in witness.events if event[0] == "onCallFailed"]
+        assert told == [("onCallFailed", (cause, info))]
+        assert info.state == "failed"
+        with pytest.raises(CallFailed, match=cause):
+            await operation
+    await alice.close()
+    await bob.close()
+
+
+@pytest.mark.spec("4 causes", "4 onCallFailed", "3 ignore")
+@pytest.mark.parametrize("ignored", [True, False])
+async def test_nobody_answers_within_the_time(ignored: bool) -> None:
+    engine = MemoryEngine(4)
+    alice, bob = await client_of(engine, "alice"), await client_of(engine, "bob")
+    witness = Witness(bob)
+    alice.call("bob")
+    await bob.wait_for("onIncomingCall", timeout=5)
+    session = bob._endpoint.switchboard.ringing[0]
+    if ignored:
+        await bob.ignore()
+    bob._endpoint.switchboard.on_sip_event(sip.NoAnswer(session.key))
+    names = [name for name, _ in witness.events]
+    if ignored:
+        assert names == ["onIncomingCall", "onIncomingCallIgnored"]
+        assert session.over.result().code == 408
+    else:
+        assert names == ["onIncomingCall", "onCallFailed"]
+        assert witness.events[-1][1][0] == "No Answer"
+        assert witness.events[-1][1][1].state == "failed"
+    await alice.close()
+    await bob.close()
+
+
+@pytest.mark.spec("4 causes", "3 answer")
+async def test_an_offer_that_cannot_be_used_is_refused_as_such_when_it_is_answered() -> None:
+    engine = MemoryEngine(5)
+    alice, bob = await client_of(engine, "alice"), await client_of(engine, "bob")
+    operation = alice.call("bob")
+    await bob.wait_for("onIncomingCall", timeout=5)
+    engine.memory.unusable = True
+    with pytest.raises(CallFailed, match="Incompatible SDP"):
+        await bob.answer()
+    with pytest.raises(CallFailed) as failure:
+        await operation
+    assert (failure.value.cause, failure.value.call_info.code) == ("Incompatible SDP", 488)
+    await alice.close()
+    await bob.close()
