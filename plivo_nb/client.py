@@ -5,7 +5,6 @@ Names and what they promise. What they do is `engine.endpoint`'s: this room dele
 
 from __future__ import annotations
 
-import asyncio
 import html
 import inspect
 import logging
@@ -18,14 +17,15 @@ from plivo_nb.engine.engine import Engine, media_stack_loads
 from plivo_nb.engine.listening import Listening
 from plivo_nb.engine.peer_connection import PeerConnection
 from plivo_nb.engine.sip_trace import ALL
+from plivo_nb.engine.views import Views
+from plivo_nb.engine.work import current_task
 from plivo_nb.events import CallInfo, Emitter
 from plivo_nb.operation import Operation
 from plivo_nb.options import DEBUG_LEVELS, read_options
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Coroutine, Mapping
-
-    import pandas as pd
 
     from plivo_nb.analysis.ladder import Ladder
     from plivo_nb.engine.audio import AudioDevices
@@ -34,12 +34,11 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("plivo_nb.client")
 _T = TypeVar("_T")
 
-_MOMENT_S = 0.05
 _LEVELS = {"OFF": logging.CRITICAL + 10, "ERROR": logging.ERROR, "WARN": logging.WARNING}
 _LEVELS |= {"INFO": logging.INFO, "DEBUG": logging.DEBUG, "ALL": ALL}
 
 
-class Client(Listening):
+class Client(Listening, Views):
     """A Plivo endpoint in a notebook: log in, call, answer, measure.
 
     Args:
@@ -64,10 +63,10 @@ class Client(Listening):
     ) -> None:
         self.options = read_options(options, keywords)
         self._engine = engine or Engine.current()
+        super().__init__(self._engine.loop)
         self._emitter = Emitter()
         self._endpoint = Endpoint(self._engine, self.options, self._emitter)
         self._calls: dict[int, Call] = {}
-        self._operations: set[Operation[Any]] = set()
         self._closed = False
         self._at_close: list[Callable[[], Any]] = []
         if "debug" in {*(options or {}), *keywords} or not logging.getLogger("plivo_nb").level:
@@ -102,7 +101,7 @@ class Client(Listening):
 
         Await it to know that all is gone. Its frames can be read afterwards.
         """
-        return Operation("close the client", self._close(_current_task()))
+        return Operation("close the client", self._close(current_task()))
 
     async def _close(self, caller: asyncio.Task[Any] | None) -> None:
         if self._closed:
@@ -119,15 +118,6 @@ class Client(Listening):
         await self._stop_operations(caller)
         await self._engine.detach(self)
 
-    async def _stop_operations(self, caller: asyncio.Task[Any] | None) -> None:
-        """What is ending anyway gets a moment for it; the rest is stopped, but not who waits for this."""
-        left = [item for item in self._operations if not item.done() and not item.is_task(caller)]
-        if left:
-            await asyncio.wait([asyncio.ensure_future(item.settled()) for item in left], timeout=_MOMENT_S)
-        for operation in left:
-            operation.cancel()
-            await operation.settled()
-
     def at_close(self, callback: Callable[[], Any]) -> Callable[[], None]:
         """Run `callback` (it may give an awaitable) when this client closes; widgets close with it.
 
@@ -141,7 +131,7 @@ class Client(Listening):
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._close(_current_task())
+        await self._close(current_task())
 
     # ------------------------------------------------------------ calls
 
@@ -333,33 +323,11 @@ class Client(Listening):
     # ------------------------------------------------------------ what there is
 
     @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The event loop this client lives on; from other threads enter it with `call_soon_threadsafe`."""
-        return self._engine.loop
-
-    @property
     def is_logged_in(self) -> bool:
         """True while registered."""
         return self._endpoint.registered
 
     isLoggedIn = is_logged_in
-
-    @property
-    def is_connected(self) -> bool:
-        """True while the signalling socket is open."""
-        account = self._endpoint.account
-        return account is not None and account.connected
-
-    @property
-    def muted(self) -> bool:
-        """True while muted, or while a mute waits for the next call."""
-        return self._endpoint.switchboard.muted
-
-    @property
-    def username(self) -> str | None:
-        """Who is logged in, or None."""
-        account = self._endpoint.account
-        return account.username if account is not None else None
 
     @property
     def current_call(self) -> Call | None:
@@ -371,35 +339,6 @@ class Client(Listening):
     def incoming_calls(self) -> list[Call]:
         """The calls that ring here, the most recent last."""
         return [self._call_of(session) for session in self._endpoint.switchboard.ringing]
-
-    @property
-    def samples(self) -> pd.DataFrame:
-        """One row per call and second, a copy; `plivo_nb.schema("samples")` tells columns and units."""
-        return self._endpoint.records.samples()
-
-    @property
-    def media_metrics(self) -> pd.DataFrame:
-        """Every mediaMetrics event with Plivo's keys, a copy."""
-        return self._endpoint.records.media_metrics()
-
-    @property
-    def calls(self) -> pd.DataFrame:
-        """One row a call that ended: who, when, set-up times, cause, mean and 5th percentile MOS."""
-        return self._endpoint.records.calls()
-
-    @property
-    def log(self) -> pd.DataFrame:
-        """What happened, in order: index `time` (UTC), event, call_uuid, text."""
-        return self._endpoint.log.frame()
-
-    @property
-    def sip_trace(self) -> pd.DataFrame:
-        """Every SIP message, credentials masked.
-
-        Index `time` (UTC); columns direction (in, out), start (method, or status and reason), call (Call-ID),
-        cseq, text.
-        """
-        return self._endpoint.trace.frame()
 
     def ladder(self, call: Call | None = None) -> Ladder:
         """The SIP messages as a ladder: a picture in a notebook, ``str(...)`` for terminals.
@@ -414,11 +353,6 @@ class Client(Listening):
         key, peer = call.sip_call_id, call.info.dest if call.info.direction == "OUTGOING" else call.info.src
         messages = self._endpoint.trace.of(key) if key is not None else []
         return Ladder(messages, call.timings, title=f"SIP of the call with {peer}")
-
-    @property
-    def recent_log(self) -> list[str]:
-        """The last 50 entries of the log as short lines, for widgets."""
-        return [f"{entry.event} {entry.text}".strip() for entry in self._endpoint.log.tail(50)]
 
     @staticmethod
     def webrtc() -> bool:
@@ -443,22 +377,6 @@ class Client(Listening):
         logging.getLogger("plivo_nb").setLevel(_LEVELS[level])
 
     setDebug = set_debug
-
-    # ------------------------------------------------------------ operations
-
-    def own(self, operation: Operation[_T]) -> Operation[_T]:
-        """Keep an operation until it is done; `close` stops what is left."""
-        self._operations.add(operation)
-        operation.add_done_callback(lambda: self._operations.discard(operation))
-        return operation
-
-    def _operation(self, name: str, work: Callable[[], Coroutine[Any, Any, _T]]) -> Operation[_T]:
-        return self._operation_with_call(name, lambda: (work(), None))
-
-    def _operation_with_call(
-        self, name: str, start: Callable[[], tuple[Coroutine[Any, Any, _T], Call | None]]
-    ) -> Operation[_T]:
-        return self.own(Operation.start(self.loop, name, start))
 
     def _call_of(self, session: Session) -> Call:
         call = self._calls.get(id(session))
@@ -511,13 +429,6 @@ class Plivo:
 async def _giving(work: Coroutine[Any, Any, None], call: Call) -> Call:
     await work
     return call
-
-
-def _current_task() -> asyncio.Task[Any] | None:
-    try:
-        return asyncio.current_task()
-    except RuntimeError:  # no running loop: Operation says so
-        return None
 
 
 async def _nothing() -> None:

@@ -30,6 +30,7 @@ MODULES = (
     "plivo_nb.engine.audio",
     "plivo_nb.engine.listening",
     "plivo_nb.engine.memory",
+    "plivo_nb.engine.views",
     "plivo_nb.engine.peer_connection",
     "plivo_nb.media.sources",
     "plivo_nb.media.sinks",

@@ -2,7 +2,8 @@
 
 - `engine`: one per kernel loop; starts and stops the I/O plane, routes what crosses it, measures lag.
 - `endpoint`: what an account and its calls may do when; `Client` delegates to it. `checks`: what users give.
-- `listening`: events by callback, by awaiting one, as a stream.
+- `listening`: events by callback, by awaiting one, as a stream. `views`: what can be seen.
+- `work`: what a client has under way.
 - `account`: one registration with one server, and its reconnection.
 - `switchboard`: the rules of several calls of one account.
 - `session`: one call; joins its SIP dialog and its media session by a table of states, `phases`.

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
+from plivo_nb.engine.work import Working
 from plivo_nb.errors import InvalidState
 from plivo_nb.events import (
     AudioDeviceChange,
@@ -95,7 +96,7 @@ class Subscribe(Protocol):
     def __call__(self, name: Literal["onDtmfReceived"]) -> _Decorator[Callable[[DtmfReceived], Any]]: ...
 
 
-class Listening:
+class Listening(Working):
     """What `Client` offers to hear of its events."""
 
     _emitter: Emitter
@@ -147,10 +148,6 @@ class Listening:
     def events(self) -> EventStream:
         """Every event from now on: ``async for event in client.events(): event.name, event.arguments``."""
         return EventStream(self._emitter)
-
-    def own(self, operation: Operation[_T]) -> Operation[_T]:
-        """Keep an operation until it is done."""
-        raise NotImplementedError
 
 
 async def _next(coming: asyncio.Future[Any], name: str, timeout: float | None) -> Any:

@@ -403,7 +403,7 @@ async def test_the_core_of_a_call_on_either_plane(lab: Lab, heard_events, plane:
         theirs = await other.answer()
         ours = await operation
         ours.play(Tone(440))
-        await until(lambda: (theirs.samples["level_in_dbfs"] > -30).any())
+        await until(lambda: len(theirs.samples) and theirs.samples["level_in_dbfs"].iloc[-1] > -30)
         await one.send_dtmf("12")
         await until(lambda: names(at_other).count("onDtmfReceived") == 2)
         await other.hangup()
