@@ -28,7 +28,7 @@ _logger = logging.getLogger("plivo_nb.sound")
 LineState = Literal["open", "lost", "failed", "closed"]
 
 _LINGER_S = 0.5  # a line stays open so long after its last use: tones follow upon each other
-_RETRY_S = 1.0
+_RETRY_S, _MOST_RETRY_S = 1.0, 8.0  # doubled from try to try, since PortAudio writes about each
 _SILENT_CHECKS = 7  # checks without a callback in between that make a device a lost one
 _CHECK_S = 0.09  # at least so long from check to check; one that is late itself says nothing
 _LATE_S = 0.3
@@ -43,7 +43,7 @@ class Line:
         kind: microphone or speaker.
         wake: makes the desk tend to this line soon.
         on_state: called on the desk's thread: ``open``; ``lost`` (the device went away while in use);
-            ``failed`` with the error (it could not be opened; it is tried again each second); ``closed``.
+            ``failed`` with the error (it could not be opened; it is tried again now and then); ``closed``.
 
     Attributes:
         chosen: the device that the user wants; None: the system's default.
@@ -69,6 +69,7 @@ class Line:
         self._working = False
         self._last_use_s = 0.0
         self._retry_at_s = 0.0
+        self._pause_s = _RETRY_S
         self._seen_callbacks = 0
         self._silent_checks = 0
         self._checked_at_s = 0.0
@@ -100,12 +101,14 @@ class Line:
         Returns:
             Whether the device was found lost: see what there is now, and tend again.
         """
+        target = self.chosen if self.chosen in present else default
         if self.wanted:
             self._last_use_s = now
-        elif self.stream is not None and now - self._last_use_s > _LINGER_S:
-            self.close()
-            self._say("closed")
-        target = self.chosen if self.chosen in present else default
+        elif self.stream is not None:
+            if now - self._last_use_s > _LINGER_S or self.stream.device_id != target:
+                self.close()
+                self._say("closed")
+            return False
         if self.stream is not None:
             if self._is_silent(now) or (self._silent_checks and self.stream.lost()):
                 _logger.warning("The %s went away in use.", self._what)
@@ -118,6 +121,10 @@ class Line:
         if self.stream is None and self.wanted and now >= self._retry_at_s:
             self._try(system, target, now)
         return False
+
+    def retry(self) -> None:
+        """Try again at once: devices have changed."""
+        self._retry_at_s, self._pause_s = 0.0, _RETRY_S
 
     def try_device(self, system: SoundSystem, device_id: str | None) -> None:
         """Open the device for a moment, to see whether it can be.
@@ -136,13 +143,15 @@ class Line:
         try:
             stream = self._open(system, target)
         except MediaError as error:
-            self._retry_at_s = now + _RETRY_S
+            self._retry_at_s = now + self._pause_s
+            self._pause_s = min(_MOST_RETRY_S, 2 * self._pause_s)
             if self.error is None or self.error.code != error.code:
                 _logger.warning("%s The call goes on without it.", error)
                 self.error = error
                 self._say("failed", error)
             return
         self.error = None
+        self._pause_s = _RETRY_S
         self._start(stream)
         self._opened_at_s = self._checked_at_s = now
         self._say("open")

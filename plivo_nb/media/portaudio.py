@@ -30,6 +30,8 @@ _logger = logging.getLogger("plivo_nb.sound")
 _LATENCY_S = 0.06  # 'low' costs 8-17 % of a core through PulseAudio, this 2 %
 _BLOCK_S = 0.02
 _INVALID_DEVICE = -9996
+#: PortAudio's errors about channels, rate and sample format: another one may do.
+_OTHER_FORMAT = (-9998, -9997, -9994)
 #: How ALSA calls what leads to PulseAudio or PipeWire.
 _PULSE_NAMES = ("pulse", "pipewire", "default")
 _CARDS = "/proc/asound/cards"
@@ -167,7 +169,9 @@ class PortAudio:
                 return PortAudioStream(self._sd, kind, index, hz, channels, work)
             except self._sd.PortAudioError as error:
                 problem = problem or error
-        code = problem.args[1] if problem is not None and len(problem.args) > 1 else None
+                if _code(error) not in _OTHER_FORMAT:
+                    break
+        code = _code(problem)
         if code == _INVALID_DEVICE:
             raise not_found(kind, None) from problem
         what = "microphone" if kind == "audioinput" else "speaker"
@@ -307,6 +311,11 @@ def not_found(kind: Kind, device_id: str | None) -> MediaError:
     if device_id is None:
         return MediaError(f"This machine has no {what}.", NOT_FOUND)
     return MediaError(f"There is no {what} {device_id!r}; see client.audio.available_devices().", NOT_FOUND)
+
+
+def _code(error: Exception | None) -> int | None:
+    """PortAudio's number of an error."""
+    return int(error.args[1]) if error is not None and len(error.args) > 1 else None
 
 
 def _cards() -> str:

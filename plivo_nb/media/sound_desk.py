@@ -241,6 +241,9 @@ class SoundDesk:
         was, self._devices = self._devices, now
         changes: list[DeviceChange] = [("removed", was[key]) for key in was.keys() - now.keys()]
         changes += [("added", now[key]) for key in now.keys() - was.keys()]
+        if changes:
+            for line in self._lines:
+                line.retry()
         for change in changes:
             for listener in list(self._listeners):
                 listener(change)

@@ -154,8 +154,8 @@ class Recording:
 
 
 @contextlib.contextmanager
-def sound_server(folder: Path) -> Iterator[SoundServer]:
-    """Start a PulseAudio in `folder`; this process's sound goes there meanwhile."""
+def sound_server(folder: Path, *, leave: bool = False) -> Iterator[SoundServer]:
+    """Start a PulseAudio in `folder`; this process's sound goes there meanwhile, with `leave` also later."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     socket = folder / "native"
@@ -186,7 +186,9 @@ def sound_server(folder: Path) -> Iterator[SoundServer]:
         finally:
             server.close()
     finally:
-        if before is None:
+        if leave:
+            pass
+        elif before is None:
             os.environ.pop("PULSE_SERVER", None)
         else:
             os.environ["PULSE_SERVER"] = before

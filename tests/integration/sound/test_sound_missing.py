@@ -208,13 +208,13 @@ async def test_a_sound_server_that_is_restarted_in_a_call_is_found_again(
 ) -> None:
     folder = tmp_path / "pulse"
     changes: list[str] = []
-    with sound_server(folder):
+    monkeypatch.setenv("PULSE_SERVER", f"unix:{folder}/native")  # the other server is out of sight
+    with sound_server(folder, leave=True):
         client = clients(sound="device")
         client.on("onAudioDeviceChange", lambda event: changes.append(event["change"]))
         await client.login("alice", lab.password("alice"))
         call = await client.call("echo")
         await until(lambda: len(client.audio.latency_ms) == 2)
-    monkeypatch.setenv("PULSE_SERVER", f"unix:{folder}/native")
     await until(lambda: changes == ["removed"] * 4)
     assert await client.audio.available_devices() == []
     (folder / "native").unlink(missing_ok=True)
