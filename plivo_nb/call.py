@@ -311,8 +311,17 @@ class Call:
         return True
 
     def send_dtmf(self, digits: str) -> Operation[None]:
-        """Send one or more of 0-9 * #, in order; see `Client.send_dtmf`."""
-        return self._client.send_dtmf(digits)
+        """Send one or more of 0-9 * #, in order, in this call; see `Client.send_dtmf`.
+
+        Raises (when awaited):
+            InvalidState: the call is over, or not answered yet, or a character is no digit.
+        """
+
+        async def send() -> None:
+            self._check_open("send_dtmf")
+            await self._client.send_dtmf(digits)
+
+        return self._operation(f"send DTMF {digits}", send)
 
     def hangup(self) -> Operation[CallInfo]:
         """End this call; await it for the final `CallInfo`. CANCEL before an answer, BYE after."""

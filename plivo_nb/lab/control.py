@@ -202,8 +202,8 @@ class ControlClient:
         try:
             await self._socket.send(json.dumps({"id": identifier, "do": command, "with": arguments}))
             return await answer
-        except ConnectionClosed as error:
-            raise LabError(_GONE) from error
+        except ConnectionClosed:
+            raise LabError(_GONE) from None  # sixty lines of the websockets library's inside help nobody
         finally:
             self._waiting.pop(identifier, None)
 

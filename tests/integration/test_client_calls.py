@@ -193,6 +193,16 @@ async def test_dtmf_goes_by_info_and_arrives_in_order(alice: Client, bob: Client
     await alice.hangup()
 
 
+async def test_digits_of_a_call_that_is_over_go_into_no_other_call(alice: Client) -> None:
+    over = await alice.call("echo")
+    await over.hangup()
+    current = await alice.call("echo")
+    with pytest.raises(InvalidState, match="over"):
+        await over.send_dtmf("1")
+    assert "digits sent" not in set(alice.log[alice.log["call_uuid"] == current.call_uuid]["event"])
+    await current.hangup()
+
+
 async def test_mute_holds_from_before_the_call_and_ends_with_it(alice: Client, bob: Client) -> None:
     assert alice.mute() is True
     operation = alice.call("bob")
