@@ -76,7 +76,7 @@ async def houses() -> AsyncIterator[Callable[..., House]]:
     await asyncio.sleep(0)
     assert [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("plivo_nb")] == []
     names = ("desk", "fake", "microphone", "speaker")
-    assert [thread.name for thread in threading.enumerate() if thread.name.endswith(names)] == []
+    await until(lambda: not [thread for thread in threading.enumerate() if thread.name.endswith(names)])
 
 
 async def until(condition: Callable[[], object], timeout_s: float = 5.0) -> None:
