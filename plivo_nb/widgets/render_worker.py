@@ -100,8 +100,12 @@ class RenderWorker:
     async def _running(self) -> asyncio.subprocess.Process:
         if self._closed:
             raise RenderError("The drawing process is closed.")
-        if self._process is not None and self._process.returncode is None:
-            return self._process
+        if self._process is not None:
+            if self._process.returncode is None:
+                return self._process
+            # It died between two pictures: that is told too, whoever notices first.
+            self.deaths += 1
+            raise RenderError(await self._buried(self._process, EOFError()))
         now = asyncio.get_running_loop().time()
         if len(self._starts) == self._starts.maxlen and now - self._starts[0] < self._per_s:
             wait_s = self._per_s - (now - self._starts[0])
@@ -120,6 +124,8 @@ class RenderWorker:
         return f"The drawing process died (exit code {process.returncode}); it is started again."
 
     async def _stop(self, process: asyncio.subprocess.Process, patience_s: float = 0.0) -> None:
+        if process is self._process:
+            self._process = None
         if process.stdin is not None:
             process.stdin.close()
         waiting = asyncio.ensure_future(process.wait())

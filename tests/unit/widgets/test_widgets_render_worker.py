@@ -84,6 +84,19 @@ async def test_a_killed_process_is_reported_and_replaced(worker: RenderWorker) -
     assert worker.deaths == 1
 
 
+async def test_a_process_that_died_between_two_pictures_is_reported_too(worker: RenderWorker) -> None:
+    await worker.render(columns(), **REQUEST)
+    assert worker.pid is not None
+    os.kill(worker.pid, signal.SIGKILL)
+    async with asyncio.timeout(20):
+        while worker.pid is not None:  # until the loop has noticed
+            await asyncio.sleep(0.01)
+    with pytest.raises(RenderError, match=r"died .*started again"):
+        await worker.render(columns(), **REQUEST)
+    assert (await worker.render(columns(), **REQUEST)).startswith(b"\x89PNG")
+    assert worker.deaths == 1
+
+
 async def test_restarts_are_bounded() -> None:
     worker = RenderWorker(restarts=1)
     for _ in range(2):
