@@ -11,25 +11,29 @@
         client.samples                                      # jitter, RTT, loss, MOS: a frame
         await client.close()
 
-The house, from the top; imports go downwards only:
+The packages, from the top; imports go downwards only:
 
     notebook cell / widgets / cli
             |  methods, await, events                          the kernel's event loop
     client, call       Plivo's documented surface: thin
-            |          analysis: frames to pictures and files, opened late
-    engine             accounts, calls, the rules of several calls, samples, log
-            |  plane.wire: messages only - - - - - - - - - - - - - - - - - - - - - - - -
+            |          analysis: frames to pictures and files, imported late
+    engine             accounts, calls, the rules of several calls, samples, log; engine.audio: which device, tone
+            |          and source when
+            |          plane.wire: messages only - - - - - - - - - - - - - - - - - - - - - - - -
     plane              one daemon thread with a loop of its own: sockets, media sessions, the 20 ms ticker
             |
-    sip   media   quality                                      sans-I/O or pure; know nothing of each other
-    insights                                                   Plivo's statistics service, if it is wanted
+    sip   media   sound   quality                              sans-I/O or pure; none imports another
+    insights                                                   Plivo's statistics service
             |
     operation   options   events   errors                      leaves
+    ring_buffer   thread_priority                              leaves, for threads that carry sound
 
-    lab        the embedded Plivo, a process of its own; uses client, sip and media.sdp
+    media      sdp, transport (ICE, DTLS-SRTP), rtp, playout, audio (sources and sinks)
+    sound      sound cards: devices, routes, microphone, speaker
+    lab        the embedded Plivo, a process of its own: sip, network, robots; uses client, sip and media.sdp
     preflight  check()
     widgets    phone, dashboard, app                           data        the spoken sample
-    testing    a fake server and fake sound for your own tests
+    testing    a fake server and fake sound for users' own tests
 """
 
 from typing import TYPE_CHECKING
@@ -57,8 +61,8 @@ if TYPE_CHECKING:
     )
     from plivo_nb.events import CallInfo
     from plivo_nb.lab import Lab
-    from plivo_nb.media.sinks import Recorder
-    from plivo_nb.media.sources import AudioFile, Silence, Tone
+    from plivo_nb.media.audio.sinks import Recorder
+    from plivo_nb.media.audio.sources import AudioFile, Silence, Tone
     from plivo_nb.operation import Operation
     from plivo_nb.preflight import check
     from plivo_nb.quality.frames import schema
@@ -89,8 +93,8 @@ _ROOMS = {
     ],
     "plivo_nb.events": ["CallInfo"],
     "plivo_nb.lab": ["Lab"],
-    "plivo_nb.media.sinks": ["Recorder"],
-    "plivo_nb.media.sources": ["AudioFile", "Silence", "Tone"],
+    "plivo_nb.media.audio.sinks": ["Recorder"],
+    "plivo_nb.media.audio.sources": ["AudioFile", "Silence", "Tone"],
     "plivo_nb.operation": ["Operation"],
     "plivo_nb.preflight": ["check"],
     "plivo_nb.quality.frames": ["schema"],

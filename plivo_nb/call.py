@@ -7,11 +7,11 @@ import html
 import os
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from plivo_nb.engine.memory import Clip, Memory
+from plivo_nb.engine.audio.kept_audio import Clip, Memory
 from plivo_nb.errors import InvalidState
-from plivo_nb.media.adapters import as_sink, as_source
-from plivo_nb.media.sinks import Recorder, Sink
-from plivo_nb.media.sources import Loopback, Silence, Source
+from plivo_nb.media.audio.adapters import as_sink, as_source
+from plivo_nb.media.audio.sinks import Recorder, Sink
+from plivo_nb.media.audio.sources import Loopback, Silence, Source
 from plivo_nb.operation import Operation
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from plivo_nb.analysis.ladder import Ladder
     from plivo_nb.client import Client
-    from plivo_nb.engine.session import Session
+    from plivo_nb.engine.call_session import Session
     from plivo_nb.events import CallInfo
 
 

@@ -11,12 +11,12 @@ import logging
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from plivo_nb.call import Call
-from plivo_nb.engine.checks import FEEDBACK_COMMENTS
 from plivo_nb.engine.endpoint import Endpoint, refusal
 from plivo_nb.engine.engine import Engine, media_stack_loads
 from plivo_nb.engine.listening import Listening
 from plivo_nb.engine.peer_connection import PeerConnection
 from plivo_nb.engine.sip_trace import ALL
+from plivo_nb.engine.validation import FEEDBACK_COMMENTS
 from plivo_nb.engine.views import Views
 from plivo_nb.engine.work import current_task
 from plivo_nb.events import CallInfo, Emitter
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
     from plivo_nb.analysis.ladder import Ladder
-    from plivo_nb.engine.audio import AudioDevices
-    from plivo_nb.engine.session import Session
+    from plivo_nb.engine.audio.devices import AudioDevices
+    from plivo_nb.engine.call_session import Session
 
 _logger = logging.getLogger("plivo_nb.client")
 _T = TypeVar("_T")

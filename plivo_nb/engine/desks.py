@@ -5,8 +5,8 @@ from __future__ import annotations
 import concurrent.futures
 from typing import Any
 
-from plivo_nb.media.portaudio import PortAudio
-from plivo_nb.media.sound_desk import SoundDesk
+from plivo_nb.sound.device_manager import SoundDesk
+from plivo_nb.sound.portaudio import PortAudio
 
 
 class Desks:

@@ -10,24 +10,23 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from plivo_nb.engine import checks
-from plivo_nb.engine import digits as dtmf
+from plivo_nb.engine import dtmf, validation
 from plivo_nb.engine.account import Account
-from plivo_nb.engine.audio import AudioDevices
+from plivo_nb.engine.audio.devices import AudioDevices
+from plivo_nb.engine.call_manager import Switchboard
 from plivo_nb.engine.log import Log
 from plivo_nb.engine.media_config import session_config
+from plivo_nb.engine.media_metrics import Tracking
 from plivo_nb.engine.records import Records
 from plivo_nb.engine.sip_trace import SipTrace
-from plivo_nb.engine.switchboard import Switchboard
-from plivo_nb.engine.tracking import Tracking
 from plivo_nb.errors import InvalidFeedback, InvalidState, LoginFailed
 from plivo_nb.events import CallInfo, Emitter
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from plivo_nb.engine.call_session import Session
     from plivo_nb.engine.engine import Engine
-    from plivo_nb.engine.session import Session
     from plivo_nb.options import Options
 
 _logger = logging.getLogger("plivo_nb.client")
@@ -186,7 +185,7 @@ class Endpoint:
             problem = f"call needs a number or SIP address as text, such as 'echo', not {number!r}."
         if problem is not None:
             raise refusal(problem)
-        return self.switchboard.outgoing(number.strip(), checks.valid_headers(extra_headers))
+        return self.switchboard.outgoing(number.strip(), validation.valid_headers(extra_headers))
 
     def _why_no_call(self) -> str | None:
         if not self.registered:
@@ -255,7 +254,7 @@ class Endpoint:
         session = self.switchboard.active
         if session is None or session.phase != "answered":
             raise refusal("sendDtmf: there is no answered call; make one with call and wait for its answer.")
-        if not checks.are_digits(digits):
+        if not validation.are_digits(digits):
             raise refusal("sendDtmf: only 0-9, * and # can be sent; nothing was sent.")
         self.audio.tones.digits(digits)
         return self._send_dtmf(session, digits)
@@ -290,7 +289,7 @@ class Endpoint:
         active, last = self.switchboard.active, self.switchboard.last
         known = (active.uuid if active is not None else None, self.switchboard.last_uuid)
         problem = (
-            checks.feedback_problem(call_uuid, known, score, comment)
+            validation.feedback_problem(call_uuid, known, score, comment)
             if self._options.enable_tracking
             else "feedback needs the option enableTracking."
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from plivo_nb.engine.session import Session
+    from plivo_nb.engine.call_session import Session
 
 # webrtc-pc section 4.3.3: the connection's state by those of ICE and DTLS, worst first.
 _WORST_FIRST = ("failed", "disconnected", "new", "connecting", "connected", "closed")

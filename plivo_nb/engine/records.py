@@ -12,8 +12,8 @@ from plivo_nb.quality.frames import MEDIA_METRICS, SAMPLES, ColumnStore
 if TYPE_CHECKING:
     import pandas as pd
 
+    from plivo_nb.engine.call_session import Session
     from plivo_nb.engine.engine import Engine
-    from plivo_nb.engine.session import Session
     from plivo_nb.quality.sampler import SampleRow
 
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from plivo_nb.lab.collector import Collector
     from plivo_nb.lab.faults import Faults
-    from plivo_nb.lab.robots import Robots
-    from plivo_nb.lab.server import SipServer
+    from plivo_nb.lab.robots.robots import Robots
+    from plivo_nb.lab.sip.server import SipServer
 
 
 class FaultCommands:

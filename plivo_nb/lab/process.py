@@ -18,8 +18,8 @@ from plivo_nb.lab.child import Child
 from plivo_nb.lab.config import LabConfig, accounts_of
 from plivo_nb.lab.control import ControlClient
 from plivo_nb.lab.fault_commands import FaultsView
-from plivo_nb.lab.scenarios import read_scenario
-from plivo_nb.lab.views import NetworkView, frame_of
+from plivo_nb.lab.network.remote_network import NetworkView, frame_of
+from plivo_nb.lab.network.scenarios import read_scenario
 from plivo_nb.operation import Operation
 
 if TYPE_CHECKING:
@@ -239,7 +239,7 @@ class Lab:
         """The numbers that can be called, and what happens there."""
         import pandas as pd
 
-        from plivo_nb.lab.roles import DESCRIPTIONS
+        from plivo_nb.lab.robots.roles import DESCRIPTIONS
 
         return pd.DataFrame(DESCRIPTIONS.items(), columns=["number", "what it does"])
 

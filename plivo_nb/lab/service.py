@@ -12,17 +12,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from plivo_nb.errors import LabError
-from plivo_nb.lab.addressing import HOST
-from plivo_nb.lab.calls import RouteWanted, SwitchEvent
 from plivo_nb.lab.collector import Collector
 from plivo_nb.lab.control import ControlServer
 from plivo_nb.lab.fault_commands import FaultCommands
 from plivo_nb.lab.faults import Faults
-from plivo_nb.lab.network import Network
-from plivo_nb.lab.robots import PREFIX, Robots
-from plivo_nb.lab.scenarios import Player, read_scenario
-from plivo_nb.lab.server import SipServer
-from plivo_nb.lab.switch import Switch
+from plivo_nb.lab.network.network import Network
+from plivo_nb.lab.network.scenarios import Player, read_scenario
+from plivo_nb.lab.robots.robots import PREFIX, Robots
+from plivo_nb.lab.sip.addressing import HOST
+from plivo_nb.lab.sip.records import RouteWanted, SwitchEvent
+from plivo_nb.lab.sip.server import SipServer
+from plivo_nb.lab.sip.switch import Switch
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -138,7 +138,7 @@ class PcmuDecoder:
         return np.zeros(samples, np.int16)
 
     def conceal(self, samples: int) -> Pcm:
-        """Give silence: see `plivo_nb.media.concealment` for the real thing."""
+        """Give silence: see `plivo_nb.media.playout.concealment` for the real thing."""
         return np.zeros(samples, np.int16)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from plivo_nb.media.rtcp import ReportBlock, SenderReport, unix_time
+from plivo_nb.media.rtp.rtcp import ReportBlock, SenderReport, unix_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from plivo_nb.media.codecs import Codec
-    from plivo_nb.media.receiving import Receiving
-    from plivo_nb.media.rtp import RtpSender
+    from plivo_nb.media.rtp.receiving import Receiving
+    from plivo_nb.media.rtp.rtp import RtpSender
 
 SILENCE_DBFS = -100.0
 NAN = math.nan

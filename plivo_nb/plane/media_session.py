@@ -14,18 +14,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from plivo_nb.media import sdp
-from plivo_nb.media.audio_stream import AudioStream
-from plivo_nb.media.capture import Capture
 from plivo_nb.media.codecs import Codec
-from plivo_nb.media.transport import Transport, TransportConfig
+from plivo_nb.media.rtp.audio_stream import AudioStream
+from plivo_nb.media.rtp.capture import Capture
+from plivo_nb.media.transport.transport import Transport, TransportConfig
 from plivo_nb.plane.sampling import SessionSampler
 from plivo_nb.plane.wire import Digit, Fault, Level, Report, Sample, SessionConfig, SessionState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from plivo_nb.media.sinks import Sink
-    from plivo_nb.media.sources import Source
+    from plivo_nb.media.audio.sinks import Sink
+    from plivo_nb.media.audio.sources import Source
     from plivo_nb.quality.sampler import ClockAnchor
 
 _logger = logging.getLogger("plivo_nb.plane.session")

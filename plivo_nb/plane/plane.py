@@ -19,8 +19,8 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from plivo_nb.errors import PlaneDied
+from plivo_nb.plane.command_executor import Desk
 from plivo_nb.plane.daemon_executor import DaemonExecutor
-from plivo_nb.plane.desk import Desk
 from plivo_nb.plane.outbox import Outbox
 from plivo_nb.plane.wire import Command, PlaneDead, Report
 from plivo_nb.quality.sampler import ClockAnchor

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from plivo_nb.quality.sampler import ClockAnchor, CounterSnapshot, Sampler, SampleRow
 
 if TYPE_CHECKING:
-    from plivo_nb.media.audio_stream import AudioStream
+    from plivo_nb.media.rtp.audio_stream import AudioStream
     from plivo_nb.media.stats import StreamCounters
 
 

@@ -7,22 +7,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from plivo_nb.sip import session_timer
+from plivo_nb.sip.client_request import ask
 from plivo_nb.sip.events import Ended, InfoAnswered, InfoReceived, Originator, ReinviteFailed
-from plivo_nb.sip.exchange import ask
 from plivo_nb.sip.message import Response
-from plivo_nb.sip.offer_answer import OfferAnswer
+from plivo_nb.sip.negotiation import OfferAnswer
 from plivo_nb.sip.reinvite import IncomingReinvite, OutgoingReinvite
 from plivo_nb.sip.session_timer import SessionTimer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from plivo_nb.sip.acceptance import Acceptance
     from plivo_nb.sip.core import Core
     from plivo_nb.sip.dialog import Dialog
     from plivo_nb.sip.message import Request
     from plivo_nb.sip.timers import Timer
     from plivo_nb.sip.transaction import ServerTransaction
+    from plivo_nb.sip.two_xx import Acceptance
     from plivo_nb.sip.values import Reason
 
 

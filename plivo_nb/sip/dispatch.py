@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from plivo_nb.sip import session_timer
-from plivo_nb.sip.callee import CallReceived
 from plivo_nb.sip.core import EXTENSIONS, METHODS
 from plivo_nb.sip.dialog import Dialog
 from plivo_nb.sip.events import MessageReceived
+from plivo_nb.sip.uas import CallReceived
 from plivo_nb.sip.values import is_token
 
 if TYPE_CHECKING:

@@ -18,14 +18,14 @@ import re
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from plivo_nb.sip.client_request import ask
 from plivo_nb.sip.events import Registered, RegistrationFailed, Unregistered
-from plivo_nb.sip.exchange import ask
 from plivo_nb.sip.message import Request, Response
 from plivo_nb.sip.values import NameAddr, parse_uri
 
 if TYPE_CHECKING:
+    from plivo_nb.sip.client_request import Exchange
     from plivo_nb.sip.core import Core
-    from plivo_nb.sip.exchange import Exchange
     from plivo_nb.sip.timers import Timer
 
 _FIRST_PAUSE_S = 2.0

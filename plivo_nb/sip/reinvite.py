@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from plivo_nb.sip import session_timer
-from plivo_nb.sip.acceptance import Acceptance
+from plivo_nb.sip.client_request import Exchange
 from plivo_nb.sip.events import Reinvite, ReinviteAnswered, ReinviteFailed
-from plivo_nb.sip.exchange import Exchange
 from plivo_nb.sip.message import Request, Response
-from plivo_nb.sip.offer_answer import Move
+from plivo_nb.sip.negotiation import Move
 from plivo_nb.sip.transaction import TIMEOUT
+from plivo_nb.sip.two_xx import Acceptance
 
 if TYPE_CHECKING:
     from plivo_nb.sip.call import Call

@@ -18,8 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from plivo_nb.sip.callee import CallReceived
-from plivo_nb.sip.caller import OutgoingCall
+from plivo_nb.sip.client_request import ask
 from plivo_nb.sip.core import Core, UserAgentConfig
 from plivo_nb.sip.digest import Credentials
 from plivo_nb.sip.dispatch import Dispatcher
@@ -48,9 +47,10 @@ from plivo_nb.sip.events import (
     TransportSilent,
     Unregistered,
 )
-from plivo_nb.sip.exchange import ask
 from plivo_nb.sip.message import MalformedMessage, Request, Response, parse
 from plivo_nb.sip.registration import Registration, Standing
+from plivo_nb.sip.uac import OutgoingCall
+from plivo_nb.sip.uas import CallReceived
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

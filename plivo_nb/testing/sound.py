@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from plivo_nb.errors import MediaError
-from plivo_nb.media.devices import DEVICE_RATE, NOT_ALLOWED, NOT_FOUND, Device, Kind, Pcm, stable_id
-from plivo_nb.media.sources import Silence, Source
+from plivo_nb.media.audio.sources import Silence, Source
+from plivo_nb.sound.devices import DEVICE_RATE, NOT_ALLOWED, NOT_FOUND, Device, Kind, Pcm, stable_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,9 +14,9 @@ import IPython.display
 from IPython import get_ipython
 
 from plivo_nb.operation import Operation
-from plivo_nb.widgets import dashboard_face as faces
-from plivo_nb.widgets.chores import Chores, sentence_of
-from plivo_nb.widgets.phone_face import peer_of
+from plivo_nb.widgets import dashboard_view as faces
+from plivo_nb.widgets.loop_tasks import Chores, sentence_of
+from plivo_nb.widgets.phone_view import peer_of
 from plivo_nb.widgets.render_worker import RenderError, RenderWorker
 
 if TYPE_CHECKING:

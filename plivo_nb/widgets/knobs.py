@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import ipywidgets as W
 
-from plivo_nb.widgets.chores import Chores
-from plivo_nb.widgets.phone_face import close_tree
+from plivo_nb.widgets.loop_tasks import Chores
+from plivo_nb.widgets.phone_view import close_tree
 from plivo_nb.widgets.theme import style
 
 if TYPE_CHECKING:

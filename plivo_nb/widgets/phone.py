@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from plivo_nb.events import CallInfo
-from plivo_nb.widgets import phone_face
-from plivo_nb.widgets.chores import Chores
+from plivo_nb.widgets import phone_view
+from plivo_nb.widgets.loop_tasks import Chores
 
 if TYPE_CHECKING:
     from plivo_nb.call import Call
@@ -51,7 +51,7 @@ class Phone:
         if older is not None:
             older.close()
         self._client = client
-        self._face = phone_face.PhoneFace()
+        self._face = phone_view.PhoneFace()
         self._face.dial.value = dial
         self._chores = Chores(client.loop, self._face.say, "phone")
         self._events: deque[tuple[str, str]] = deque(maxlen=_SHOWN_EVENTS)
@@ -203,7 +203,7 @@ class Phone:
         def listener(name: EventName) -> Any:
             return lambda *arguments: self._happened(name, *arguments)
 
-        subscriptions = [(name, listener(name)) for name in phone_face.EVENT_WORDS]
+        subscriptions = [(name, listener(name)) for name in phone_view.EVENT_WORDS]
         for name, callback in subscriptions:
             self._client.on(name, callback)
         return subscriptions
@@ -212,7 +212,7 @@ class Phone:
         info = next((value for value in arguments if isinstance(value, CallInfo)), None)
         if name in _STATE_WORDS or name == "onCallFailed":
             self._call_changed(name, info, *arguments)
-        self._note(phone_face.event_text(name, *arguments))
+        self._note(phone_view.event_text(name, *arguments))
 
     def _note(self, text: str) -> None:
         """Add a line to the list of last events."""
@@ -234,15 +234,15 @@ class Phone:
             self._talked_s = None
             self._answered_at = time.monotonic() if name == "onCallAnswered" else None
         if info is not None:
-            self._peer = phone_face.peer_of(info)
+            self._peer = phone_view.peer_of(info)
         elif current is not None:
-            self._peer = phone_face.peer_of(current.info)
+            self._peer = phone_view.peer_of(current.info)
 
     def _take_up(self, call: Call | None) -> None:
         """Show a call that was there before this phone was."""
         if call is None:
             return
-        self._peer = phone_face.peer_of(call.info)
+        self._peer = phone_view.peer_of(call.info)
         answered_at = call.timings.get("answered")
         self._answered_at = answered_at
         self._state = "In call" if answered_at is not None else "Calling…"

@@ -13,10 +13,10 @@ import time
 
 import numpy as np
 
-from plivo_nb.media.audio_stream import AudioStream
+from plivo_nb.media.audio.sinks import Null
+from plivo_nb.media.audio.sources import Feed, Tone
 from plivo_nb.media.codecs import Codec
-from plivo_nb.media.sinks import Null
-from plivo_nb.media.sources import Feed, Tone
+from plivo_nb.media.rtp.audio_stream import AudioStream
 
 
 class Noise(Feed):

@@ -14,7 +14,7 @@ from typing import Any
 
 from plivo_nb.client import Client
 from plivo_nb.engine.engine import Engine
-from plivo_nb.lab.switch import Switch
+from plivo_nb.lab.sip.switch import Switch
 from plivo_nb.plane import wire
 
 SDP = (

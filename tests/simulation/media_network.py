@@ -9,8 +9,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from plivo_nb.media.audio_stream import AudioStream
 from plivo_nb.media.codecs import Codec
+from plivo_nb.media.rtp.audio_stream import AudioStream
 
 OPUS = Codec("OPUS", 111, 48_000)
 PCMU = Codec("PCMU", 0, 8_000)

@@ -11,7 +11,7 @@ from kamailio_rig import password
 
 from plivo_nb import Client
 from plivo_nb.events import EVENT_NAMES
-from plivo_nb.media.sources import Tone
+from plivo_nb.media.audio.sources import Tone
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -1,0 +1,1 @@
+"""Which device, tone and source a client uses, and when."""

@@ -1,0 +1,215 @@
+"""The rules of several calls of one account (spec.md section 5).
+
+One call is active at the most. Several may ring, if the client allows it; answering one hangs up the active
+call and rejects the others that ring.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from plivo_nb.engine import dtmf
+from plivo_nb.engine.call_session import Session
+from plivo_nb.engine.identity import Identity
+from plivo_nb.sip import events as sip
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from plivo_nb.engine.account import Account
+    from plivo_nb.engine.engine import Engine
+    from plivo_nb.engine.log import Log
+    from plivo_nb.engine.records import Records
+    from plivo_nb.events import Direction
+    from plivo_nb.plane import wire
+
+_logger = logging.getLogger("plivo_nb.switchboard")
+MAX_RINGING = 50
+_GOODBYE_S = 1.0
+
+
+class Switchboard:
+    """Every call of one client: which is active, which ring, which was last.
+
+    Args:
+        engine: whose plane carries the media.
+        config: how each call's media session is set up.
+        emit: hands an event to the client's listeners.
+        records: where calls and samples are kept.
+        log: where what happens is kept.
+        allow_multiple: the option allowMultipleIncomingCalls.
+        on_new: gets every new call before anything happens to it.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        config: wire.SessionConfig,
+        emit: Callable[..., None],
+        records: Records,
+        log: Log,
+        *,
+        allow_multiple: bool,
+        on_new: Callable[[Session], None] | None = None,
+    ) -> None:
+        self._engine = engine
+        self._config = config
+        self._emit = emit
+        self._records = records
+        self._log = log
+        self._allow_multiple = allow_multiple
+        self._on_new = on_new
+        self.sessions: list[Session] = []
+        self.account: Account | None = None
+        self.last_uuid: str | None = None
+        self.last: Session | None = None
+        self.muted = False
+
+    # ------------------------------------------------------------ what there is
+
+    @property
+    def active(self) -> Session | None:
+        """The call from `call` or `answer` to its end, or None."""
+        return next((session for session in self.sessions if session.active), None)
+
+    @property
+    def ringing(self) -> list[Session]:
+        """Incoming calls that can be answered, the most recent last."""
+        return [session for session in self.sessions if session.is_ringing]
+
+    def choose(self, call_uuid: str | None) -> Session | None:
+        """The ringing call with that id; with none or an unknown id, the most recent ringing call."""
+        ringing = self.ringing
+        for session in ringing:
+            if call_uuid is not None and session.uuid == call_uuid:
+                return session
+        return ringing[-1] if ringing else None
+
+    # ------------------------------------------------------------ new calls
+
+    def outgoing(self, target: str, headers: Mapping[str, str]) -> Session:
+        """A new call to `target`; the caller has checked that it is allowed now."""
+        session = self._session("OUTGOING", self._account.uri, target, headers)
+        session.media.muted = self.muted
+        return session
+
+    def _session(self, direction: Direction, src: str, dest: str, headers: Mapping[str, str]) -> Session:
+        session = Session(
+            self._engine,
+            self._config,
+            self._account.drive,
+            self._emit,
+            identity=Identity(direction, src, dest, headers),
+            on_sample=self._records.add_sample,
+            on_over=self._over,
+            on_answered=self._remember,
+        )
+        self.sessions.append(session)
+        if self._on_new is not None:
+            self._on_new(session)
+        return session
+
+    def _incoming(self, event: sip.IncomingCall) -> None:
+        busy = not self._allow_multiple and (self.active is not None or self.ringing)
+        if busy or len(self.ringing) >= MAX_RINGING:
+            self._log.add("incoming call rejected", f"from {event.caller}: busy")
+            self._account.drive(lambda ua, now: ua.reject(event.call, now, 486))
+            return
+        headers = {name: value for name, value in event.headers if name.lower().startswith("x-ph-")}
+        user = event.caller.partition("@")[0]
+        session = self._session("INCOMING", user, self._account.uri, headers)
+        session.offered(event)
+        info = session.identity.info("ringing")
+        self._emit("onIncomingCall", event.caller, dict(headers), info)
+
+    async def answer(self, session: Session) -> None:
+        """Answer this one: the active call is hung up and the other ringing ones are rejected first."""
+        active = self.active
+        if active is not None:
+            active.hangup()
+            await asyncio.wait([active.over], timeout=_GOODBYE_S)
+            active.abandon()
+        for other in self.ringing:
+            if other is not session:
+                other.reject()
+        session.media.muted = self.muted
+        await session.answer()
+
+    def _remember(self, session: Session) -> None:
+        """The call that was answered last is the one that feedback may be given for."""
+        self.last = session
+        self.last_uuid = session.uuid
+
+    def _over(self, session: Session) -> None:
+        if session in self.sessions:
+            self.sessions.remove(session)
+        if session is self.last or session.direction == "OUTGOING":
+            self.muted = False
+        self._records.add_call(session)
+
+    # ------------------------------------------------------------ what the SIP core tells
+
+    @property
+    def _account(self) -> Account:
+        assert self.account is not None
+        return self.account
+
+    def on_sip_event(self, event: sip.Event) -> None:
+        """Hand an event of the SIP core to the call it is about."""
+        if isinstance(event, sip.IncomingCall):
+            self._incoming(event)
+            return
+        key = getattr(event, "call", None)
+        session = next((item for item in self.sessions if item.key is not None and item.key == key), None)
+        if session is None:
+            _logger.debug("A SIP event is about no call of ours: %r", event)
+            return
+        match event:
+            case sip.Progress():
+                session.on_progress(event)
+            case sip.Answered():
+                session.on_answered(event)
+            case sip.Confirmed():
+                session.on_confirmed(event)
+            case sip.CallFailed():
+                session.on_failed(event)
+            case sip.Canceled():
+                session.on_canceled(event)
+            case sip.NoAnswer():
+                session.on_no_answer(event)
+            case sip.Ended():
+                session.on_ended(event)
+            case sip.Reinvite(call=call, body=body):
+                self._engine.spawn(session.again.on_reinvite(call, body), "re-INVITE")
+            case sip.ReinviteAnswered(body=body):
+                self._engine.spawn(session.again.on_reinvite_answered(body), "re-INVITE's answer")
+            case sip.ReinviteFailed(code=code, reason=reason):
+                self._log.add("re-INVITE refused", f"{code} {reason}", session.uuid)
+            case sip.InfoReceived(content_type=content_type, body=body):
+                self._info(content_type, body)
+
+    def _info(self, content_type: str, body: bytes) -> None:
+        digit = dtmf.read(content_type, body)
+        if digit is not None:
+            tone, duration_ms = digit
+            self._log.add("digit received", tone)
+            self._emit("onDtmfReceived", {"tone": tone, "duration": duration_ms})
+
+    def on_restored(self) -> None:
+        """A lost socket is back: calls go on, and those whose media is gone too are put right."""
+        for session in list(self.sessions):
+            session.again.on_signalling_restored()
+
+    def hang_up_all(self) -> list[Session]:
+        """End the active call and reject what rings; gives those calls."""
+        ending = list(self.sessions)
+        for session in ending:
+            if session.is_ringing:
+                session.reject()
+            elif session.phase == "ignored":
+                session.reject(480)
+            else:
+                session.hangup()
+        return ending

@@ -1,0 +1,290 @@
+"""The network between the parties of all calls: a relay for each call, knobs, counters, history and log.
+
+One heap and one timer hold every packet that is under way, so a delay is as exact as the loop's clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import logging
+import time
+from collections import OrderedDict, deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from plivo_nb.lab.network.impairment import KNOBS, Fate, Impairment, Kind, PathCounters
+from plivo_nb.lab.network.relay import Address, Direction, Relay, Side
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_logger = logging.getLogger("plivo_nb.lab.network.network")
+
+DIRECTIONS: tuple[Direction, Direction] = ("to_callee", "to_caller")
+_LOG_PACKETS = 200_000
+_HISTORY_ENTRIES = 10_000
+_KEPT_CALLS = 1_000
+_SEND_NOW_S = 0.0005
+
+
+@dataclass(slots=True)
+class RelayedCall:
+    """What is known of one call's media, also after its end."""
+
+    key: str
+    call_uuid: str
+    caller: str
+    callee: str
+    relay: Relay
+    started_utc_ns: int
+    ended_utc_ns: int | None = None
+
+
+class Network:
+    """All media of the lab. Lives on the loop that is running when it is made.
+
+    Args:
+        seed: everything random is drawn from it; the same seed gives the same fates, call by call.
+    """
+
+    def __init__(self, seed: int = 1) -> None:
+        self.seed = seed
+        self.history: deque[dict[str, Any]] = deque(maxlen=_HISTORY_ENTRIES)
+        self._impairments: dict[Direction, Impairment] = {name: Impairment() for name in DIRECTIONS}
+        self._loop = asyncio.get_running_loop()
+        self._calls: OrderedDict[str, RelayedCall] = OrderedDict()
+        self._ordinal = itertools.count(1)
+        self._sequence = itertools.count()
+        self._heap: list[tuple[float, int, Relay, Side, Kind, bytes]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._opening: set[asyncio.Task[None]] = set()
+        self._log: deque[tuple[int, str, Direction, Kind, int, Fate, float]] = deque(maxlen=_LOG_PACKETS)
+
+    # ------------------------------------------------------------------ calls
+
+    def open_call(self, key: str, call_uuid: str, caller: str, callee: str) -> None:
+        """Make the relay of a call. Its addresses are there at once."""
+        if key in self._calls:
+            return
+        seed = f"{self.seed}/{next(self._ordinal)}"
+        relay = Relay(
+            key,
+            dict(self._impairments),
+            seed,
+            later=self._later,
+            clock=self._loop.time,
+            note=self._note,
+        )
+        self._calls[key] = RelayedCall(key, call_uuid, caller, callee, relay, time.time_ns())
+        task = self._loop.create_task(relay.open(), name=f"lab relay of {call_uuid}")
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+        self._forget_old_calls()
+
+    def describe(self, key: str, side: Side, candidate: Address | None) -> Address | None:
+        """`side` describes its media; gives the address that the other side is to be told instead.
+
+        Args:
+            key: the call's.
+            side: who has sent the description.
+            candidate: where it says that it can be reached; None if no address in it can be used.
+        """
+        call = self._calls.get(key)
+        if call is None or call.relay.closed:
+            return None
+        call.relay.describe(side, candidate)
+        other: Side = "callee" if side == "caller" else "caller"
+        return call.relay.ports[other].address
+
+    def close_call(self, key: str) -> None:
+        """The call is over. Its counters stay."""
+        call = self._calls.get(key)
+        if call is not None and call.ended_utc_ns is None:
+            call.relay.close()
+            call.ended_utc_ns = time.time_ns()
+
+    def close_idle(self, known: set[str], idle_s: float) -> None:
+        """Close the relays of calls that are not known any more and have been silent for so many seconds."""
+        horizon = self._loop.time() - idle_s
+        for key, call in self._calls.items():
+            if call.call_uuid not in known and call.relay.last_heard < horizon:
+                self.close_call(key)
+
+    async def close(self) -> None:
+        """Close all relays."""
+        for key in list(self._calls):
+            self.close_call(key)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._heap.clear()
+        await asyncio.gather(*self._opening, return_exceptions=True)
+
+    # ------------------------------------------------------------------ knobs
+
+    def set(
+        self, *, direction: str = "both", call_uuid: str | None = None, seed: int | None = None, **knobs: Any
+    ) -> dict[str, Any]:
+        """Change the knobs that are named, now, for the calls there are and those to come.
+
+        Args:
+            direction: ``to_callee`` (what the caller sends), ``to_caller``, or ``both``.
+            call_uuid: only this call; by default all.
+            seed: begin the random streams anew from it.
+            knobs: see `Impairment`.
+
+        Returns:
+            The entry of the history: the time and everything that holds now.
+
+        Raises:
+            ValueError: an unknown knob or call, or a value out of range; nothing is changed then.
+        """
+        directions = _directions(direction)
+        unknown = sorted(set(knobs) - set(KNOBS))
+        if unknown:
+            raise ValueError(f"The network has no knob {unknown[0]!r}; it has {', '.join(KNOBS)}.")
+        calls = self._chosen(call_uuid)
+        changed = {name: replace(self._impairments[name], **knobs) for name in directions}
+        if call_uuid is None:
+            self._impairments.update(changed)
+        for call in calls:
+            for name in directions:
+                path = call.relay.paths[name]
+                path.impairment = replace(path.impairment, **knobs)
+        if seed is not None:
+            self._reseed(seed, calls)
+        return self._record("set", call_uuid)
+
+    def clear(self) -> dict[str, Any]:
+        """Put every knob of every call back to a clean network."""
+        clean = Impairment()
+        self._impairments = dict.fromkeys(DIRECTIONS, clean)
+        for call in self._calls.values():
+            for path in call.relay.paths.values():
+                path.impairment = clean
+        return self._record("clear", None)
+
+    @property
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """What a new call gets, by direction."""
+        return {name: impairment.to_dict() for name, impairment in self._impairments.items()}
+
+    # ------------------------------------------------------------------ what was done
+
+    def counters(self) -> dict[str, Any]:
+        """What was done to packets: sums at the top (media: RTP), by direction, and call by call."""
+        calls = [self._counters_of(call) for call in self._calls.values()]
+        totals = {name: _sum(call[name] for call in calls) for name in DIRECTIONS}
+        both = _sum(totals.values())
+        return {
+            "seen": both["rtp_seen"],
+            "dropped": both["rtp_dropped"],
+            "forwarded": both["rtp_forwarded"],
+            "duplicated": both["duplicated"],
+            "to_callee": totals["to_callee"],
+            "to_caller": totals["to_caller"],
+            "calls": calls,
+        }
+
+    def log(self, last: int | None = None) -> list[tuple[int, str, Direction, Kind, int, Fate, float]]:
+        """(UTC ns, call UUID, direction, kind, bytes, fate, delay in ms) of the last packets."""
+        entries = list(self._log)
+        return entries if last is None else entries[-last:]
+
+    def _counters_of(self, call: RelayedCall) -> dict[str, Any]:
+        described: dict[str, Any] = {
+            "call_uuid": call.call_uuid,
+            "caller": call.caller,
+            "callee": call.callee,
+            "active": call.ended_utc_ns is None,
+        }
+        for name in DIRECTIONS:
+            described[name] = call.relay.paths[name].counters.to_dict()
+        return described
+
+    def _chosen(self, call_uuid: str | None) -> list[RelayedCall]:
+        if call_uuid is None:
+            return list(self._calls.values())
+        chosen = [call for call in self._calls.values() if call.call_uuid == call_uuid]
+        if not chosen:
+            raise ValueError(f"There is no call {call_uuid!r}; `await lab.status()` lists the calls.")
+        return chosen
+
+    def _reseed(self, seed: int, calls: list[RelayedCall]) -> None:
+        self.seed = seed
+        self._ordinal = itertools.count(1)
+        for call in calls:
+            if call.ended_utc_ns is not None:
+                continue  # so that the next call has the same number, and fates, as the first of a new lab
+            ordinal = next(self._ordinal)
+            for name, path in call.relay.paths.items():
+                path.reseed(f"{seed}/{ordinal}/{name}")
+
+    def _record(self, what: str, call_uuid: str | None) -> dict[str, Any]:
+        entry: dict[str, Any] = {
+            "time_utc_ns": time.time_ns(),
+            "what": what,
+            "call_uuid": call_uuid,
+            "seed": self.seed,
+        }
+        chosen = self._chosen(call_uuid) if call_uuid is not None else []
+        for name in DIRECTIONS:
+            impairment = chosen[0].relay.paths[name].impairment if chosen else self._impairments[name]
+            entry[name] = impairment.to_dict()
+        self.history.append(entry)
+        return entry
+
+    def _forget_old_calls(self) -> None:
+        ended = [key for key, call in self._calls.items() if call.ended_utc_ns is not None]
+        for key in ended[: max(0, len(self._calls) - _KEPT_CALLS)]:
+            del self._calls[key]
+
+    # ------------------------------------------------------------------ packets under way
+
+    def _note(
+        self, relay: Relay, direction: Direction, kind: Kind, size: int, fate: Fate, delay_s: float
+    ) -> None:
+        call = self._calls.get(relay.key)
+        call_uuid = call.call_uuid if call is not None else relay.key
+        self._log.append((time.time_ns(), call_uuid, direction, kind, size, fate, delay_s * 1000))
+
+    def _later(self, due: float, relay: Relay, to: Side, kind: Kind, data: bytes) -> None:
+        if due <= self._loop.time() + _SEND_NOW_S:
+            relay.deliver(to, kind, data)
+            return
+        heapq.heappush(self._heap, (due, next(self._sequence), relay, to, kind, data))
+        if self._timer is None or due < self._timer.when():
+            self._arm(due)
+
+    def _arm(self, due: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(due, self._deliver_due)
+
+    def _deliver_due(self) -> None:
+        self._timer = None
+        horizon = self._loop.time() + _SEND_NOW_S
+        while self._heap and self._heap[0][0] <= horizon:
+            _, _, relay, to, kind, data = heapq.heappop(self._heap)
+            relay.deliver(to, kind, data)
+        if self._heap:
+            self._arm(self._heap[0][0])
+
+
+def _directions(direction: str) -> tuple[Direction, ...]:
+    if direction == "both":
+        return DIRECTIONS
+    for name in DIRECTIONS:
+        if direction == name:
+            return (name,)
+    raise ValueError(f"direction must be 'both', 'to_callee' or 'to_caller', not {direction!r}.")
+
+
+def _sum(counters: Iterable[dict[str, int]]) -> dict[str, int]:
+    total = PathCounters().to_dict()
+    for one in counters:
+        for name, value in one.items():
+            total[name] += value
+    return total

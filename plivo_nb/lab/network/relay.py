@@ -1,0 +1,184 @@
+"""One call's media relay: two UDP sockets on 127.0.0.1, one facing the caller, one facing the callee.
+
+Each party is given the address of the socket that faces it as the other's only ICE candidate, so all of its
+STUN, DTLS and RTP passes here. Where a party sends from is learned (symmetric): the first source heard is
+kept. Packets from other sources of the same party are not passed on, because an ICE check that comes back
+to another socket than it left is no success. A new description (ICE restart) opens the relay for a new
+source.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING, Any, Literal
+
+from plivo_nb.lab.network.impairment import Kind, Path, kind_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from plivo_nb.lab.network.impairment import Fate, Impairment
+
+Side = Literal["caller", "callee"]
+Direction = Literal["to_callee", "to_caller"]
+Address = tuple[str, int]
+
+HOST = "127.0.0.1"
+OTHER: dict[Side, Side] = {"caller": "callee", "callee": "caller"}
+_DIRECTION_FROM: dict[Side, Direction] = {"caller": "to_callee", "callee": "to_caller"}
+_RECEIVE_BUFFER_BYTES = 1 << 20
+
+
+class Port(asyncio.DatagramProtocol):
+    """The socket that faces one party. Its address is known at once, receiving begins with `open`."""
+
+    def __init__(self, received: Callable[[bytes, Address], None]) -> None:
+        self._received = received
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
+        self._socket.bind((HOST, 0))
+        self.address: Address = self._socket.getsockname()
+        self._transport: asyncio.DatagramTransport | None = None
+        self._closed = False
+
+    async def open(self) -> None:
+        """Begin to receive. What came before waits in the socket's buffer."""
+        if self._closed:
+            return
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(lambda: self, sock=self._socket)
+        self._transport = transport
+        self._close_if_late()
+
+    def _close_if_late(self) -> None:
+        if self._closed and self._transport is not None:
+            self._transport.close()
+
+    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
+        """Part of asyncio's protocol."""
+        self._received(data, (addr[0], addr[1]))
+
+    def error_received(self, exc: Exception) -> None:
+        """A party's closed port (ICMP) is not our concern: its side of the call tells."""
+
+    def send(self, data: bytes, to: Address) -> None:
+        """Send at once; a full socket buffer loses the packet, as a full network card does."""
+        if self._transport is not None and not self._closed:
+            self._transport.sendto(data, to)
+
+    def close(self) -> None:
+        """Stop and free the port number."""
+        self._closed = True
+        if self._transport is not None:
+            self._transport.close()
+        else:
+            self._socket.close()
+
+
+class Relay:
+    """The media of one call.
+
+    Args:
+        key: the call's key, for whoever keeps the relays.
+        impairments: the knobs of each direction.
+        seed: each direction's random streams begin with it.
+        later: called as ``later(due, relay, side, kind, data)`` to have `deliver` called when it is due.
+        clock: the time in seconds that `due` is on.
+        note: called with each packet's fate, for the log.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        impairments: dict[Direction, Impairment],
+        seed: str,
+        *,
+        later: Callable[[float, Relay, Side, Kind, bytes], None],
+        clock: Callable[[], float],
+        note: Callable[[Relay, Direction, Kind, int, Fate, float], None],
+    ) -> None:
+        self.key = key
+        self.paths: dict[Direction, Path] = {
+            direction: Path(impairment, f"{seed}/{direction}")
+            for direction, impairment in impairments.items()
+        }
+        self.ports: dict[Side, Port] = {
+            "caller": Port(lambda data, source: self._receive("caller", data, source)),
+            "callee": Port(lambda data, source: self._receive("callee", data, source)),
+        }
+        self.last_heard: float = clock()
+        self.closed = False
+        self._later = later
+        self._clock = clock
+        self._note = note
+        self._learned: dict[Side, Address] = {}
+        self._described: dict[Side, Address | None] = {"caller": None, "callee": None}
+        self._relearning: set[Side] = set()
+        self._former: dict[Side, Address] = {}
+
+    async def open(self) -> None:
+        """Begin to relay."""
+        for port in self.ports.values():
+            await port.open()
+
+    def describe(self, side: Side, candidate: Address | None) -> None:
+        """`side` has sent a session description; `candidate` is where its first packets may go to."""
+        if candidate is not None and candidate == self._described[side]:
+            return
+        self._described[side] = candidate
+        if side in self._learned:
+            self._relearning.add(side)
+
+    def deliver(self, to: Side, kind: Kind, data: bytes) -> None:
+        """Send a packet whose time has come."""
+        if self.closed:
+            return
+        path = self.paths[_DIRECTION_FROM[OTHER[to]]]
+        address = self._address_of(to, kind)
+        if address is None:
+            path.undeliverable(kind)
+            return
+        path.forwarded(kind, len(data))
+        self.ports[to].send(data, address)
+
+    def close(self) -> None:
+        """Stop relaying and free both ports; packets under way are gone."""
+        self.closed = True
+        for port in self.ports.values():
+            port.close()
+
+    def _address_of(self, side: Side, kind: Kind) -> Address | None:
+        described, learned = self._described[side], self._learned.get(side)
+        if learned is None or (side in self._relearning and kind == "other"):
+            return described or learned
+        return learned
+
+    def _accepts(self, side: Side, kind: Kind, source: Address) -> bool:
+        learned = self._learned.get(side)
+        if source == learned:
+            return True
+        if learned is None:
+            self._learned[side] = source
+            return True
+        if side in self._relearning and kind == "other" and source != self._former.get(side):
+            self._former[side] = learned
+            self._learned[side] = source
+            self._relearning.discard(side)
+            return True
+        return source == self._former.get(side) and kind != "other"
+
+    def _receive(self, side: Side, data: bytes, source: Address) -> None:
+        if self.closed or not data:
+            return
+        kind = kind_of(data)
+        if not self._accepts(side, kind, source):
+            return
+        now = self._clock()
+        self.last_heard = now
+        direction = _DIRECTION_FROM[side]
+        due_times, fate = self.paths[direction].schedule(kind, len(data), now)
+        self._note(self, direction, kind, len(data), fate, (due_times[0] - now) if due_times else 0.0)
+        for due in due_times:
+            self._later(due, self, OTHER[side], kind, data)

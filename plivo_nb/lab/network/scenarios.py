@@ -1,0 +1,259 @@
+"""Scenarios: tables of times and settings that a network goes through by itself.
+
+    at_s | direction  | any knobs of `Impairment`; an empty cell leaves the knob as it was
+    0    | both       | delay_ms=25, jitter_ms=5
+    12   | to_callee  | loss=0.03
+
+A scenario begins from a clean network, and after its last row things stay as they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import math
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from plivo_nb.lab.network.impairment import KNOBS, Impairment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+_DIRECTIONS = ("both", "to_callee", "to_caller")
+_TEXT_KNOBS = ("jitter_shape",)
+_SWITCHES = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+_BOOLEAN_KNOBS = ("reorder", "black_hole")
+MAX_STEPS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is set at a time, seconds from the scenario's begin."""
+
+    at_s: float
+    direction: str
+    knobs: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A name, the steps in order of time, and when the last one comes."""
+
+    name: str
+    steps: tuple[Step, ...]
+
+    @property
+    def seconds(self) -> float:
+        """When the last step comes."""
+        return self.steps[-1].at_s
+
+    def rows(self) -> list[dict[str, Any]]:
+        """As plain rows, for the control channel and for frames."""
+        return [{"at_s": step.at_s, "direction": step.direction, **step.knobs} for step in self.steps]
+
+
+def read_scenario(source: Any) -> Scenario:
+    """Make a scenario of what a user has.
+
+    Args:
+        source: the name of a shipped one; the path of a CSV file; a DataFrame; or rows as dicts. Columns:
+            ``at_s``, perhaps ``direction``, and knobs.
+
+    Raises:
+        ValueError: no such scenario, or a row that cannot be; the sentence names the row and what is wrong.
+    """
+    if isinstance(source, Scenario):
+        return source
+    if isinstance(source, (str, os.PathLike)):
+        name = os.fspath(source)
+        if name in SCENARIOS:
+            return SCENARIOS[name]
+        if not os.path.isfile(name):
+            raise ValueError(
+                f"There is no scenario or CSV file {name!r}; shipped are {', '.join(SCENARIOS)}."
+            )
+        with open(name, newline="", encoding="utf-8") as file:
+            return _scenario(os.path.basename(name), csv.DictReader(file))
+    if hasattr(source, "to_dict"):
+        return _scenario("frame", source.to_dict("records"))
+    return _scenario("rows", source)
+
+
+def _scenario(name: str, rows: Iterable[Mapping[Any, Any]]) -> Scenario:
+    steps = sorted((_step(number, row) for number, row in enumerate(rows, 1)), key=lambda step: step.at_s)
+    if not 1 <= len(steps) <= MAX_STEPS:
+        raise ValueError(f"A scenario has 1 to {MAX_STEPS} rows, not {len(steps)}.")
+    now = {direction: Impairment() for direction in _DIRECTIONS[1:]}
+    for step in steps:  # a later row that fits no state it comes upon shall fail now, not in mid-lesson
+        for direction in now:
+            if step.direction in ("both", direction):
+                now[direction] = replace(now[direction], **step.knobs)
+    return Scenario(name, tuple(steps))
+
+
+def _step(number: int, row: Mapping[Any, Any]) -> Step:
+    cells = {str(key): value for key, value in row.items() if not _is_empty(value)}
+    try:
+        at_s = float(cells.pop("at_s"))
+    except (KeyError, ValueError, TypeError):
+        raise ValueError(f"Row {number} of the scenario needs a number of seconds in at_s.") from None
+    direction = str(cells.pop("direction", "both"))
+    if direction not in _DIRECTIONS:
+        raise ValueError(
+            f"Row {number}: direction must be one of {', '.join(_DIRECTIONS)}, not {direction!r}."
+        )
+    if not 0 <= at_s <= 1e6:
+        raise ValueError(f"Row {number}: at_s must be 0 or more, not {at_s}.")
+    unknown = sorted(set(cells) - set(KNOBS))
+    if unknown:
+        raise ValueError(f"Row {number}: the network has no knob {unknown[0]!r}; it has {', '.join(KNOBS)}.")
+    try:
+        knobs = {name: _value(name, cell) for name, cell in cells.items()}
+        Impairment(**{**knobs, "burst_loss": 1.0})
+    except ValueError as error:
+        raise ValueError(f"Row {number}: {error}") from None
+    return Step(at_s, direction, knobs)
+
+
+def _is_empty(cell: Any) -> bool:
+    return cell is None or (isinstance(cell, float) and math.isnan(cell)) or str(cell).strip() == ""
+
+
+def _value(name: str, cell: Any) -> Any:
+    if name in _TEXT_KNOBS:
+        return str(cell).strip()
+    if name in _BOOLEAN_KNOBS:
+        text = str(cell).strip().lower().removesuffix(".0")
+        if text not in _SWITCHES:
+            raise ValueError(f"{name} must be true or false, not {cell!r}.")
+        return _SWITCHES[text]
+    try:
+        return float(cell)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be a number, not {cell!r}.") from None
+
+
+class Player:
+    """Plays one scenario at a time on a network.
+
+    Args:
+        clear: puts the network back, as `Network.clear`.
+        set_knobs: as `Network.set`.
+    """
+
+    def __init__(self, clear: Callable[[], Any], set_knobs: Callable[..., Any]) -> None:
+        self._clear = clear
+        self._set = set_knobs
+        self._task: asyncio.Task[None] | None = None
+        self.playing: str | None = None
+
+    def start(self, scenario: Scenario, speed: float = 1.0, loop: bool = False) -> None:
+        """Begin at once, in the place of what is being played.
+
+        Args:
+            scenario: what.
+            speed: 2 runs through it in half the time.
+            loop: begin again a second after the last step.
+
+        Raises:
+            ValueError: the speed makes no sense.
+        """
+        if not 0.01 <= speed <= 1000:
+            raise ValueError(f"speed must be from 0.01 to 1000, not {speed!r}.")
+        self.stop()
+        self.playing = scenario.name
+        self._task = asyncio.get_running_loop().create_task(
+            self._play(scenario, speed, loop), name=f"lab scenario {scenario.name}"
+        )
+
+    def stop(self) -> None:
+        """Play no more; what is set stays."""
+        self.playing = None
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    async def _play(self, scenario: Scenario, speed: float, loop: bool) -> None:
+        clock = asyncio.get_running_loop().time
+        while True:
+            began = clock()
+            self._clear()
+            for step in scenario.steps:
+                await asyncio.sleep(max(0.0, began + step.at_s / speed - clock()))
+                self._set(direction=step.direction, **step.knobs)
+            if not loop:
+                break
+            await asyncio.sleep(1.0 / speed)
+        self.playing = None
+
+
+def _shipped(name: str, *rows: Any) -> Scenario:
+    """Of (at_s, knobs) or (at_s, direction, knobs)."""
+    both = [(row[0], "both" if len(row) == 2 else row[1], row[-1]) for row in rows]
+    return _scenario(name, [{"at_s": at_s, "direction": way, **knobs} for at_s, way, knobs in both])
+
+
+# Figures as one meets them: handovers, a full cell, a neighbour's download, a shaken router.
+SCENARIOS: dict[str, Scenario] = {
+    scenario.name: scenario
+    for scenario in (
+        _shipped(
+            "commute",
+            (0, {"delay_ms": 30, "jitter_ms": 8}),
+            (10, {"delay_ms": 45, "jitter_ms": 20, "loss": 0.01, "burst_packets": 3}),
+            (18, {"delay_ms": 90, "jitter_ms": 40, "loss": 0.06, "burst_packets": 6}),
+            (24, {"black_hole": True}),
+            (25.5, {"black_hole": False, "delay_ms": 60, "jitter_ms": 25, "loss": 0.02}),
+            (32, {"delay_ms": 35, "jitter_ms": 10, "loss": 0.0}),
+            (42, {"delay_ms": 180, "jitter_ms": 60, "loss": 0.12, "burst_packets": 10}),
+            (47, {"delay_ms": 40, "jitter_ms": 12, "loss": 0.005, "burst_packets": 2}),
+            (55, {"delay_ms": 30, "jitter_ms": 8, "loss": 0.0}),
+        ),
+        _shipped(
+            "coffee-shop-wifi",
+            (0, {"delay_ms": 15, "jitter_ms": 10, "jitter_shape": "normal"}),
+            (8, {"jitter_ms": 25, "loss": 0.015, "burst_packets": 3}),
+            (16, "to_caller", {"rate_kbps": 60, "queue_ms": 300}),
+            (24, "to_caller", {"rate_kbps": 34, "queue_ms": 300}),
+            (30, "to_caller", {"rate_kbps": 1000, "queue_ms": 300}),
+            (36, {"jitter_ms": 45, "loss": 0.04, "burst_packets": 5}),
+            (46, {"jitter_ms": 10, "loss": 0.0}),
+        ),
+        _shipped(
+            "vpn",
+            (0, {"delay_ms": 70, "jitter_ms": 6, "reorder": False}),
+            (12, {"delay_ms": 110, "jitter_ms": 15}),
+            (20, {"delay_ms": 75, "jitter_ms": 6, "loss": 0.005}),
+            (30, {"delay_ms": 240, "jitter_ms": 10}),
+            (36, {"delay_ms": 70, "jitter_ms": 6, "loss": 0.0}),
+        ),
+        _shipped(
+            "satellite",
+            (0, {"delay_ms": 270, "jitter_ms": 10, "reorder": False}),
+            (20, {"loss": 0.02, "burst_packets": 8}),
+            (30, {"loss": 0.0, "jitter_ms": 25}),
+            (40, {"jitter_ms": 10}),
+        ),
+        _shipped(
+            "3g",
+            (0, {"delay_ms": 90, "jitter_ms": 30, "jitter_shape": "normal", "rate_kbps": 200}),
+            (0, {"reorder": False}),
+            (12, {"rate_kbps": 64, "queue_ms": 800}),
+            (20, {"rate_kbps": 40}),
+            (26, {"rate_kbps": 128, "loss": 0.02, "burst_packets": 4}),
+            (38, {"rate_kbps": 200, "loss": 0.0}),
+        ),
+        _shipped(
+            "failing-router",
+            (0, {"delay_ms": 10, "jitter_ms": 2}),
+            (8, {"loss": 0.02}),
+            (14, {"loss": 0.08, "burst_packets": 4, "duplicate": 0.02}),
+            (20, {"loss": 0.25, "burst_packets": 12, "jitter_ms": 30}),
+            (26, {"black_hole": True}),
+            (30, {"black_hole": False, "loss": 0.15}),
+            (36, {"loss": 0.0, "duplicate": 0.0, "jitter_ms": 2}),
+        ),
+    )
+}

@@ -1,0 +1,1 @@
+"""The robots of the lab: who can be called, and what each does."""

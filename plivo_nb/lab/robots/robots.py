@@ -1,0 +1,366 @@
+"""The lab's robots: clients of ours that live in the lab's process and register like anybody.
+
+A robot is nobody in particular until a call comes for a number such as ``echo``. Then one that is idle takes
+the number's role (roles.py) for that call; when all are busy another is made. So any number of calls to one
+number can go on at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import itertools
+import logging
+import secrets
+import threading
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from plivo_nb.errors import CallFailed, LabError, PlivoError
+from plivo_nb.lab.robots.roles import Refusal, Role, Visit, role_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+
+    from plivo_nb.client import Client
+
+_logger = logging.getLogger("plivo_nb.lab.robots.robots")
+
+PREFIX = "robot-"
+MAX_ROBOTS = 200
+_ARRIVAL_S = 15.0
+_LOGIN_S = 15.0
+_CLOSE_S = 1.5
+_AT_ONCE = 4
+_READY_AHEAD = 2
+
+
+@dataclass(slots=True)
+class Robot:
+    """One client and what it does at the moment."""
+
+    name: str
+    client: Client
+    task: asyncio.Task[None] | None = None
+    reserved: bool = False
+    retired: bool = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether it can take a call."""
+        busy = self.reserved or self.retired or (self.task is not None and not self.task.done())
+        return not busy and self.client.is_logged_in
+
+    def begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Do this now."""
+        self.reserved = False
+        self.task = asyncio.get_running_loop().create_task(work, name=f"lab robot {self.name} {name}")
+
+
+@dataclass(slots=True)
+class Claim:
+    """Who takes a call: the users to ring, or a refusal."""
+
+    users: list[str] = field(default_factory=list)
+    refusal: Refusal | None = None
+    early_media_s: float = 0.0
+    return_headers: bool = False
+    plan: tuple[tuple[float, str], ...] = ()
+    telephone_event: bool = False
+
+
+class Robots:
+    """The pool.
+
+    Args:
+        urls: the switch's WebSockets.
+        accounts: the switch's accounts: robots add their own, with passwords that nobody else knows.
+        happened: takes what a robot says has happened: (what, who, detail, call_uuid).
+        set_network: sets knobs for one call, as `Network.set`.
+        cut: cuts the sockets of a user.
+    """
+
+    def __init__(
+        self,
+        urls: list[str],
+        accounts: dict[str, str],
+        happened: Callable[[str, str, str, str | None], None],
+        set_network: Callable[..., Any],
+        cut: Callable[[str], Any],
+    ) -> None:
+        self._cut = cut
+        self._urls = urls
+        self._accounts = accounts
+        self._happened = happened
+        self._set_network = set_network
+        self._robots: list[Robot] = []
+        self._numbers = itertools.count(1)
+        self._making = asyncio.Semaphore(_AT_ONCE)
+        self._being_made = 0
+        self._client_class: Callable[..., Client] | None = None
+        self._import_lock = asyncio.Lock()
+        self._closed = False
+
+    @staticmethod
+    def has(number: str) -> bool:
+        """Whether there is a robot of that number."""
+        return role_of(number) is not None
+
+    async def warm_up(self) -> None:
+        """Make the first robots ahead, so that the first call need not wait for the media stack to load."""
+        try:
+            await asyncio.gather(*(self._make() for _ in range(_READY_AHEAD)))
+        except PlivoError as error:
+            _logger.warning("The first robots could not be made: %s", error)
+
+    async def claim(self, number: str, caller: str, call_uuid: str, headers: Mapping[str, str]) -> Claim:
+        """Find who takes a call to `number`, and give them its role."""
+        role = role_of(number)
+        if role is None:
+            return Claim(refusal=Refusal(404))
+        if isinstance(role, Refusal):
+            return Claim(refusal=role)
+        robots = await self._take(role.forks)
+        for index, robot in enumerate(robots):
+            visit = Visit(
+                number, caller, call_uuid, headers, index, self._happened, self._set_network, self._ring_back
+            )
+            robot.begin(self._serve(robot, role, visit), f"as {number}")
+        users = [robot.name for robot in robots]
+        return Claim(
+            users,
+            early_media_s=role.early_media_s,
+            return_headers=role.return_headers,
+            plan=role.plan,
+            telephone_event=role.telephone_event,
+        )
+
+    async def call(
+        self, user: str, n: int = 1, headers: Mapping[str, str] | None = None, role: str = "echo"
+    ) -> list[dict[str, Any]]:
+        """Ring a user with `n` calls at once; each goes on as `role` would when it is answered.
+
+        Returns:
+            Once each rings or has failed: ``robot``, ``call_uuid``, ``state`` (ringing or failed), ``cause``.
+
+        Raises:
+            LabError: no such role, or too many calls.
+        """
+        chosen = role_of(role)
+        if chosen is None or isinstance(chosen, Refusal) or not chosen.can_call:
+            raise LabError(f"No robot can call as {role!r}; try 'echo' or 'speech'.")
+        if not 1 <= n <= MAX_ROBOTS:
+            raise LabError(f"lab.call needs 1 to {MAX_ROBOTS} calls, not {n}.")
+        robots = await self._take(n)
+        return list(
+            await asyncio.gather(*(self._dial(robot, user, headers, chosen, role) for robot in robots))
+        )
+
+    async def close(self) -> None:
+        """Log every robot out."""
+        self._closed = True
+        for robot in self._robots:
+            if robot.task is not None:
+                robot.task.cancel()
+        tasks = [robot.task for robot in self._robots if robot.task is not None]
+        await asyncio.gather(*tasks, return_exceptions=True)
+        closing = [asyncio.ensure_future(robot.client.close()) for robot in self._robots]
+        if closing:
+            _, late = await asyncio.wait(closing, timeout=_CLOSE_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*closing, return_exceptions=True)
+
+    def snapshot(self) -> list[dict[str, Any]]:
+        """The robots for the status: name and whether idle."""
+        return [{"robot": robot.name, "idle": robot.idle} for robot in self._robots]
+
+    def kill_one(self) -> str:
+        """Make a robot that is in a call vanish without a word, as a crashed softphone does.
+
+        Its account is gone, so that it cannot come back; what it still sends is dropped on the way.
+
+        Returns:
+            Its name.
+
+        Raises:
+            LabError: none is in a call.
+        """
+        for robot in self._robots:
+            call = robot.client.current_call
+            if call is not None and not robot.retired:
+                robot.retired = True
+                self._accounts.pop(robot.name, None)
+                self._set_network(call_uuid=call.call_uuid, black_hole=True)
+                self._cut(robot.name)
+                return robot.name
+        raise LabError("No robot is in a call that it could be killed in.")
+
+    # ------------------------------------------------------------------ one robot
+
+    async def _take(self, count: int) -> list[Robot]:
+        """Idle robots, reserved; made anew where there are too few.
+
+        Raises:
+            LabError: no more can be made.
+        """
+        robots = [robot for robot in self._robots if robot.idle][:count]
+        for robot in robots:
+            robot.reserved = True
+        made = await asyncio.gather(
+            *(self._make(reserved=True) for _ in range(count - len(robots))), return_exceptions=True
+        )
+        for result in made:
+            if isinstance(result, Robot):
+                robots.append(result)
+        for result in made:
+            if isinstance(result, BaseException):
+                for robot in robots:
+                    robot.reserved = False
+                raise result
+        return robots
+
+    async def _make(self, *, reserved: bool = False) -> Robot:
+        if len(self._robots) + self._being_made >= MAX_ROBOTS:
+            raise LabError(f"All {MAX_ROBOTS} robots are busy.")
+        self._being_made += 1
+        try:
+            async with self._making:
+                return await self._log_in(reserved)
+        finally:
+            self._being_made -= 1
+
+    async def _log_in(self, reserved: bool) -> Robot:
+        make_client = await self._load_client()
+        name, password = f"{PREFIX}{next(self._numbers)}", secrets.token_urlsafe(16)
+        self._accounts[name] = password
+        client = make_client(
+            registrationDomainSocket=self._urls,
+            loopbackCandidates=True,
+            iceServers=[],
+            enableTracking=False,
+            permOnClick=True,
+            sound="none",
+            keepAudio=0,
+        )
+        robot = Robot(name, client, reserved=reserved)
+        try:
+            async with asyncio.timeout(_LOGIN_S):
+                await client.login(name, password)
+        except (PlivoError, TimeoutError) as error:
+            await client.close()
+            raise LabError(f"A robot could not log in: {error}") from error
+        if self._closed:
+            await client.close()
+            raise LabError("The lab is closing.")
+        self._robots.append(robot)
+        return robot
+
+    async def _load_client(self) -> Callable[..., Client]:
+        """Import the media stack in a thread: the switch answers meanwhile."""
+        async with self._import_lock:
+            if self._client_class is None:
+                module = await _import_in_a_thread("plivo_nb.client")
+                self._client_class = module.Client
+            return self._client_class
+
+    async def _serve(self, robot: Robot, role: Role, visit: Visit) -> None:
+        """Wait for the call, be what it came for, and be idle again when it is over."""
+        arrived = asyncio.Event()
+        client = robot.client
+
+        def note_arrival(*_: Any) -> None:
+            arrived.set()
+
+        client.once("onIncomingCall", note_arrival)
+        try:
+            async with asyncio.timeout(_ARRIVAL_S):
+                await arrived.wait()
+            for call in client.incoming_calls[-1:]:  # none, if the caller has given up meanwhile
+                await role.behave(client, call, visit)
+                await call.ended
+        except TimeoutError:
+            _logger.debug("%s waited in vain for the call to %s.", robot.name, visit.number)
+        except PlivoError as error:
+            _logger.debug("%s as %s: %s", robot.name, visit.number, error)
+        except Exception:
+            _logger.exception("%s as %s failed.", robot.name, visit.number)
+        finally:
+            client.off("onIncomingCall", note_arrival)
+
+    async def _dial(
+        self, robot: Robot, user: str, headers: Mapping[str, str] | None, role: Role, number: str
+    ) -> dict[str, Any]:
+        rings: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def ringing(*_: Any) -> None:
+            if not rings.done():
+                rings.set_result(None)
+
+        robot.client.once("onCallRemoteRinging", ringing)
+        operation = robot.client.call(user, headers)
+        visit = Visit(number, user, "", {}, 0, self._happened, self._set_network, None)
+        robot.begin(self._go_on(robot, operation, role, visit, rings), f"calls {user}")
+        described: dict[str, Any] = {"robot": robot.name, "state": "ringing", "cause": None}
+        try:
+            await asyncio.shield(rings)
+        except CallFailed as error:
+            described |= {"state": "failed", "cause": error.cause}
+        except PlivoError as error:
+            described |= {"state": "failed", "cause": str(error)}
+        finally:
+            robot.client.off("onCallRemoteRinging", ringing)
+        described["call_uuid"] = operation.call.call_uuid if operation.call is not None else None
+        return described
+
+    async def _go_on(
+        self, robot: Robot, operation: Any, role: Role, visit: Visit, rings: asyncio.Future[None]
+    ) -> None:
+        """An outgoing call of a robot: from dialling to its end."""
+        try:
+            call = await operation
+            if not rings.done():
+                rings.set_result(None)
+            await role.go_on(robot.client, call, replace(visit, call_uuid=call.call_uuid or ""))
+            if role.hang_up_after_s is not None:
+                await asyncio.sleep(role.hang_up_after_s)
+                await call.hangup()
+            await call.ended
+        except PlivoError as error:
+            if not rings.done():
+                rings.set_exception(error)
+                rings.exception()
+        except Exception:
+            _logger.exception("A robot's call failed.")
+
+    async def _ring_back(self, user: str, headers: Mapping[str, str]) -> None:
+        """Call somebody back with these headers."""
+        await self.call(user, 1, headers, "silence")
+
+
+async def _import_in_a_thread(name: str) -> Any:
+    """Import a module in a daemon thread: unlike an executor's, it never holds up the end of the process."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Any] = loop.create_future()
+
+    def settle(module: Any, error: BaseException | None) -> None:
+        if done.done():
+            return
+        if error is not None:
+            done.set_exception(error)
+        else:
+            done.set_result(module)
+
+    def work() -> None:
+        module: Any = None
+        error: BaseException | None = None
+        try:
+            module = importlib.import_module(name)
+        except Exception as caught:
+            error = caught
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(settle, module, error)
+
+    threading.Thread(target=work, name=f"import {name}", daemon=True).start()
+    return await done

@@ -1,0 +1,291 @@
+"""The switch's sockets: SIP over WebSocket (RFC 7118) on 127.0.0.1, and a page that says what this is.
+
+A thin shell: it feeds frames and time to `Switch` and sends what comes out. One writer task a socket keeps
+the order; who does not read is disconnected, so that nobody holds up the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http
+import itertools
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request as HttpRequest
+from websockets.http11 import Response as HttpResponse
+from websockets.typing import Subprotocol
+
+from plivo_nb.lab.sip.addressing import HOST
+from plivo_nb.lab.sip.page import PAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from plivo_nb.lab.faults import Faults
+    from plivo_nb.lab.sip.records import SwitchEvent
+    from plivo_nb.lab.sip.switch import Switch
+
+_logger = logging.getLogger("plivo_nb.lab.sip.server")
+
+_MAX_FRAME_BYTES = 256 * 1024
+_MAX_WAITING = 2_000
+_TICK_S = 5.0
+_ABNORMAL = 1006
+_MAX_AWAY_S = 600.0
+
+
+@dataclass(slots=True)
+class _Socket:
+    connection: ServerConnection
+    waiting: asyncio.Queue[str] = field(default_factory=lambda: asyncio.Queue(_MAX_WAITING))
+
+
+class SipServer:
+    """Serves one switch.
+
+    Args:
+        make_switch: makes the switch when the port is known.
+        on_event: takes what the switch says has happened.
+        faults: what is wrong on purpose.
+    """
+
+    def __init__(
+        self,
+        make_switch: Callable[[int], Switch],
+        on_event: Callable[[SwitchEvent], None],
+        faults: Faults,
+    ) -> None:
+        self._make_switch = make_switch
+        self._faults = faults
+        self._on_event = on_event
+        self._servers: list[Server | None] = []
+        self._closing: set[asyncio.Task[None]] = set()
+        self._sockets: dict[int, _Socket] = {}
+        self._numbers = itertools.count(1)
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        self._switch: Switch | None = None
+        self.ports: list[int] = []
+
+    @property
+    def switch(self) -> Switch:
+        """The switch that is served, once `start` has been awaited."""
+        assert self._switch is not None
+        return self._switch
+
+    async def start(self, port: int) -> int:
+        """Listen.
+
+        Args:
+            port: 0 for a free one.
+
+        Returns:
+            The port.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        number = await self._add_server(port)
+        self._switch = self._make_switch(number)
+        return number
+
+    async def listen_also(self, port: int = 0) -> int:
+        """Listen on another port for the same switch: a second server to fail over to."""
+        number = await self._add_server(port)
+        self.switch.also_at(number)
+        return number
+
+    async def stop_server(self, index: int) -> None:
+        """Stop one of the servers and cut its sockets.
+
+        Raises:
+            ValueError: there is no server of that number.
+        """
+        self._check_index(index)
+        server, self._servers[index] = self._servers[index], None
+        if server is not None:
+            server.close()
+            await server.wait_closed()
+
+    async def start_server(self, index: int) -> None:
+        """Listen again where that server did.
+
+        Raises:
+            ValueError: there is no server of that number.
+        """
+        self._check_index(index)
+        if self._servers[index] is None:
+            self._servers[index] = await self._listen(self.ports[index])
+
+    async def restart(self, away_s: float = 0.0) -> None:
+        """Cut all sockets and forget registrations and dialogs, as a restarted server does.
+
+        Args:
+            away_s: how long nobody listens meanwhile.
+
+        Raises:
+            ValueError: no sensible time.
+        """
+        if not 0 <= away_s <= _MAX_AWAY_S:
+            raise ValueError(f"restart needs away_s from 0 to {_MAX_AWAY_S:g} seconds, not {away_s!r}.")
+        for index in range(len(self._servers)):
+            await self.stop_server(index)
+        self._switch = self._make_switch(self.ports[0])
+        for port in self.ports[1:]:
+            self._switch.also_at(port)
+        await asyncio.sleep(away_s)
+        for index in range(len(self._servers)):
+            await self.start_server(index)
+
+    async def close(self) -> None:
+        """Close all sockets and stop listening."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for index in range(len(self._servers)):
+            await self.stop_server(index)
+        await asyncio.gather(*self._closing, return_exceptions=True)
+
+    def pump(self) -> None:
+        """Send what the switch has to send, hand out its events, and set the timer anew."""
+        for number, text in self.switch.outgoing():
+            if self._faults.silent:
+                continue
+            text = self._faults.alter(text)
+            if self._faults.delay_s:
+                self._loop.call_later(self._faults.delay_s, self._enqueue, number, text)
+            else:
+                self._enqueue(number, text)
+        for event in self.switch.events():
+            self._on_event(event)
+        if self._timer is not None:
+            self._timer.cancel()
+        deadline = self.switch.next_deadline()
+        now = self._loop.time()
+        self._timer = self._loop.call_at(min(deadline or now + _TICK_S, now + _TICK_S), self._tick)
+
+    def disconnect(self, user: str | None, code: int = 1012, reason: str = "") -> int:
+        """Close the sockets of a user, or all of them.
+
+        Args:
+            user: whose; None: everybody's.
+            code: the close code; 1006 cuts the connection without a word.
+            reason: goes with the code.
+
+        Returns:
+            How many.
+        """
+        sockets = self._sockets_of(user)
+        for socket in sockets:
+            if code == _ABNORMAL:
+                socket.connection.transport.abort()
+                continue
+            task = self._loop.create_task(socket.connection.close(code, reason))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+        return len(sockets)
+
+    def send_raw(self, user: str, text: str) -> int:
+        """Send any text to the sockets of a user.
+
+        Returns:
+            To how many.
+        """
+        sockets = self._sockets_of(user)
+        for socket in sockets:
+            socket.waiting.put_nowait(text)
+        return len(sockets)
+
+    def _sockets_of(self, user: str | None) -> list[_Socket]:
+        if user is None:
+            return list(self._sockets.values())
+        bindings = self.switch.registrar.bindings(user, self._loop.time())
+        numbers = {binding.socket for binding in bindings}
+        return [self._sockets[number] for number in numbers if number in self._sockets]
+
+    def _check_index(self, index: int) -> None:
+        if not 0 <= index < len(self._servers):
+            raise ValueError(f"There is no server {index!r}; there are {len(self._servers)}, from 0 on.")
+
+    async def _add_server(self, port: int) -> int:
+        server = await self._listen(port)
+        self._servers.append(server)
+        number = int(next(iter(server.sockets)).getsockname()[1])
+        self.ports.append(number)
+        return number
+
+    async def _listen(self, port: int) -> Server:
+        return await serve(
+            self._serve_socket,
+            HOST,
+            port,
+            subprotocols=[Subprotocol("sip")],
+            process_request=self._process_request,
+            compression=None,
+            max_size=_MAX_FRAME_BYTES,
+            close_timeout=1,
+        )
+
+    async def _process_request(
+        self, connection: ServerConnection, request: HttpRequest
+    ) -> HttpResponse | None:
+        if "Upgrade" in request.headers:
+            return None
+        if request.path.partition("?")[0] != "/":
+            return connection.respond(http.HTTPStatus.NOT_FOUND, "There is only / here.\n")
+        body = PAGE.format(url=f"ws://{HOST}:{self.ports[0]}").encode("utf-8")
+        headers = Headers(
+            [
+                ("Content-Type", "text/html; charset=utf-8"),
+                ("Content-Length", str(len(body))),
+                ("Connection", "close"),
+            ]
+        )
+        return HttpResponse(200, "OK", headers, body)
+
+    async def _serve_socket(self, connection: ServerConnection) -> None:
+        number = next(self._numbers)
+        host, port = connection.remote_address[:2]
+        socket = _Socket(connection)
+        self._sockets[number] = socket
+        switch = self.switch
+        switch.connected(number, host, port)
+        writer = self._loop.create_task(self._write(socket), name=f"lab socket {number}")
+        try:
+            async for frame in connection:
+                switch.receive(number, frame, self._loop.time())
+                self.pump()
+        except ConnectionClosed:
+            pass
+        finally:
+            del self._sockets[number]
+            writer.cancel()
+            switch.disconnected(number, self._loop.time())
+            self.pump()
+            with contextlib.suppress(asyncio.CancelledError):
+                await writer
+
+    async def _write(self, socket: _Socket) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await socket.connection.send(await socket.waiting.get())
+
+    def _enqueue(self, number: int, text: str) -> None:
+        socket = self._sockets.get(number)
+        if socket is None:
+            return
+        try:
+            socket.waiting.put_nowait(text)
+        except asyncio.QueueFull:
+            _logger.warning("Socket %d does not read what it is sent and is closed.", number)
+            socket.connection.transport.abort()
+
+    def _tick(self) -> None:
+        self._timer = None
+        self.switch.advance(self._loop.time())
+        self.pump()

@@ -1,0 +1,1 @@
+"""Sources and sinks of sound, recordings, and the buffers between threads."""

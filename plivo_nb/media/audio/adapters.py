@@ -1,0 +1,237 @@
+"""Users' own code as sources and sinks: generators and functions, run in worker threads."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+
+import av
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from plivo_nb.media.audio.pump import Pump
+from plivo_nb.media.audio.sinks import Sink
+from plivo_nb.media.audio.sources import AudioFile, Source
+
+Pcm = NDArray[np.int16]
+
+_log = logging.getLogger(__name__)
+_AHEAD_S = 0.2
+_WAITING_FRAMES = 250  # 5 s
+
+
+def to_pcm(samples: ArrayLike) -> Pcm:
+    """Convert what users have to mono int16.
+
+    Args:
+        samples: integers of 16 bits, or floats from -1 to 1 (NaN is silence); of one channel, or of shape
+            (samples, channels), of which the mean is taken.
+
+    Raises:
+        ValueError: it has more than two dimensions, or holds neither integers nor floats.
+    """
+    array = np.asarray(samples)
+    if array.ndim > 2 or array.dtype.kind not in "iuf":
+        raise ValueError(f"these are no samples: shape {array.shape}, type {array.dtype}")
+    if array.dtype.kind == "f":
+        scaled = np.clip(np.nan_to_num(array.astype(np.float64)), -1, 1) * 32767
+    else:
+        scaled = np.clip(array.astype(np.float64), -32768, 32767)
+    mono = scaled if scaled.ndim < 2 else scaled.mean(axis=1)
+    pcm: Pcm = np.rint(np.atleast_1d(mono)).astype(np.int16)
+    return pcm
+
+
+class FrameSource:
+    """Sends what a generator (or any iterable) of sample arrays gives, in pieces of any length.
+
+    Args:
+        frames: gives arrays as `to_pcm` takes them; it is drawn upon in a worker thread, a fifth of a second
+            ahead. It is used up once: opening the source again goes on where it was.
+        rate: of these samples in Hz; they are resampled to the call's.
+        on_end: called in the worker thread when all has been sent.
+    """
+
+    def __init__(
+        self, frames: Iterable[ArrayLike], rate: int = 48_000, on_end: Callable[[], None] | None = None
+    ) -> None:
+        self._frames = iter(frames)
+        self._rate = rate
+        self._on_end = on_end
+        self._pump: Pump | None = None
+        self._old: Pump | None = None
+
+    def open(self, rate: int) -> None:
+        """Start drawing, for a call of this rate."""
+        old = self._pump
+        if old is not None:
+            if old.rate == rate:
+                return
+            old.stop()
+        self._old = old
+        self._pump = Pump("frames", self._resampled(rate), rate, _AHEAD_S, self._on_end)
+
+    def _resampled(self, rate: int) -> Iterator[Pcm]:
+        if self._old is not None:  # two threads must not draw on one generator
+            self._old.join()
+        if rate == self._rate:
+            yield from map(to_pcm, self._frames)
+            return
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=rate)
+        for samples in self._frames:
+            pcm = to_pcm(samples)
+            if not len(pcm):
+                continue
+            frame = av.AudioFrame.from_ndarray(pcm.reshape(1, -1), format="s16", layout="mono")
+            frame.sample_rate = self._rate
+            yield from _arrays(resampler.resample(frame))
+        yield from _arrays(resampler.resample(None))
+
+    def read(self, samples: int) -> Pcm | None:
+        """Give a frame, if there is one."""
+        pcm = self._pump.read(samples) if self._pump is not None else None
+        if pcm is not None and len(pcm) < samples:
+            return np.concatenate([pcm, np.zeros(samples - len(pcm), np.int16)])
+        return pcm
+
+    def close(self) -> None:
+        """Stop drawing."""
+        if self._pump is not None:
+            self._pump.stop()
+            self._pump = None
+
+
+def _arrays(frames: Iterable[av.AudioFrame]) -> Iterator[Pcm]:
+    for frame in frames:
+        yield np.asarray(frame.to_ndarray(), np.int16).reshape(-1)
+
+
+class CallableSource(FrameSource):
+    """Sends what a function gives.
+
+    Args:
+        function: called in a worker thread with (number of samples, rate in Hz), for about 20 ms at a time,
+            a fifth of a second ahead; gives an array as `to_pcm` takes it, or None at the end.
+        on_end: called in the worker thread when all has been sent.
+    """
+
+    def __init__(
+        self, function: Callable[[int, int], ArrayLike | None], on_end: Callable[[], None] | None = None
+    ) -> None:
+        super().__init__((), on_end=on_end)
+        self._function = function
+
+    def _resampled(self, rate: int) -> Iterator[Pcm]:
+        for _ in itertools.count():
+            samples = self._function(rate // 50, rate)
+            if samples is None:
+                return
+            pcm = to_pcm(samples)
+            if not len(pcm):
+                return
+            yield pcm
+
+
+class CallableSink:
+    """Gives what is heard to a function.
+
+    Args:
+        function: called in a worker thread with (20 ms of int16 samples, rate in Hz). What it falls behind by
+            more than 5 s is dropped, and counted in `dropped`; an exception is logged once and ends it.
+    """
+
+    def __init__(self, function: Callable[[Pcm, int], object]) -> None:
+        self._function = function
+        self.dropped = 0
+        self._rate = 0
+        self._frames: deque[tuple[Pcm, int] | None] = deque()
+        self._ready = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def open(self, rate: int) -> None:
+        """Start the worker, or note another rate."""
+        self._rate = rate
+        if self._thread is None and not self._closed:
+            self._thread = threading.Thread(target=self._run, name="plivo_nb sink", daemon=True)
+            self._thread.start()
+
+    def write(self, frame: Pcm) -> None:
+        """Pass a frame on."""
+        if self._closed:
+            return
+        if len(self._frames) >= _WAITING_FRAMES:
+            self.dropped += 1
+            return
+        self._frames.append((frame, self._rate))
+        self._ready.set()
+
+    def close(self) -> None:
+        """Let the function have what waits, for a second at most."""
+        if self._closed:
+            return
+        self._closed = True
+        self._frames.append(None)
+        self._ready.set()
+        if self._thread is not None:
+            self._thread.join(1.0)
+
+    def _run(self) -> None:
+        while True:
+            self._ready.wait()
+            self._ready.clear()
+            while self._frames:
+                item = self._frames.popleft()
+                if item is None:
+                    return
+                try:
+                    self._function(*item)
+                except Exception:
+                    _log.exception("a sink's function failed; it hears no more")
+                    self._closed = True
+                    self._frames.clear()
+                    return
+
+
+def as_source(
+    thing: object, *, rate: int = 48_000, loop: bool = False, on_end: Callable[[], None] | None = None
+) -> Source:
+    """Make a source of what a user has.
+
+    Args:
+        thing: a source; the path of an audio file; a function as `CallableSource` takes; an array of samples,
+            or a generator or list of arrays.
+        rate: of arrays, in Hz.
+        loop: of a file.
+        on_end: called in a worker thread when all has been sent; not of a source that is one already.
+
+    Raises:
+        SourceError: a file that cannot be played.
+        TypeError: nothing of these.
+    """
+    if isinstance(thing, str | os.PathLike):
+        return AudioFile(os.fspath(thing), loop=loop, on_end=on_end)
+    if isinstance(thing, type):
+        raise TypeError(f"{thing.__name__} is a class: make one of it, {thing.__name__}(...)")
+    if isinstance(thing, Source):
+        return thing
+    if callable(thing):
+        return CallableSource(thing, on_end)
+    if isinstance(thing, np.ndarray):
+        return FrameSource([thing], rate, on_end)
+    if isinstance(thing, Iterable):
+        return FrameSource(thing, rate, on_end)
+    raise TypeError(f"{thing!r} cannot be played: give a path, a source, an array, a generator or a function")
+
+
+def as_sink(thing: object) -> Sink:
+    """Make a sink of what a user has: a sink, or a function as `CallableSink` takes. Raises TypeError."""
+    if isinstance(thing, Sink) and not isinstance(thing, type):
+        return thing
+    if callable(thing):
+        return CallableSink(thing)
+    raise TypeError(f"{thing!r} cannot hear: give a sink or a function of (samples, rate)")

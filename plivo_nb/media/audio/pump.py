@@ -1,0 +1,107 @@
+"""A thread that fills a ring: how whatever takes time becomes a source that never makes anybody wait."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plivo_nb.ring_buffer import Ring
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+Pcm = NDArray[np.int16]
+
+_log = logging.getLogger(__name__)
+_CHECK_S = 0.5
+
+
+class Pump:
+    """Draws samples out of an iterator, in a thread of its own, as fast as they are read.
+
+    The thread ends with the iterator or soon after `stop`; an exception in it is logged and ends it.
+
+    Args:
+        name: of the thread, and in the log.
+        samples: gives stretches of samples; it runs in the thread.
+        rate: of the samples in Hz.
+        ahead_s: how much may wait in the ring.
+        on_end: called in the thread when the last sample has been read; not after `stop`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        samples: Iterator[Pcm],
+        rate: int,
+        ahead_s: float,
+        on_end: Callable[[], None] | None = None,
+    ) -> None:
+        self.rate = rate
+        self.ended = False
+        self._name, self._samples, self._on_end = name, samples, on_end
+        self._ring = Ring(round(ahead_s * rate))
+        self._low = rate // 50
+        self._room = threading.Event()
+        self._stopped = False
+        self._complete = False  # all is in the ring
+        self._thread = threading.Thread(target=self._run, name=f"plivo_nb {name}", daemon=True)
+        self._thread.start()
+
+    def read(self, samples: int) -> Pcm | None:
+        """Take samples without waiting: whole frames, but for the last one; None while there is none."""
+        ring = self._ring
+        if len(ring) < samples and not self._complete:
+            return None
+        pcm = ring.read(samples)
+        if self._complete or ring.free >= self._low:
+            self._room.set()
+        return pcm if len(pcm) else None
+
+    def stop(self) -> None:
+        """Let the thread end; returns at once."""
+        self._stopped = True
+        self._room.set()
+
+    def join(self) -> None:
+        """Wait for the thread to end, a second at most; only for other workers."""
+        self._thread.join(1.0)
+
+    def _run(self) -> None:
+        try:
+            for pcm in self._samples:
+                if not self._write(pcm):
+                    break
+        except Exception:
+            _log.exception("%s cannot go on: what gives its sound raised; silence follows", self._name)
+        finally:
+            close = getattr(self._samples, "close", None)  # a generator's: it may hold a file open
+            if close is not None:
+                close()
+        self._complete = True
+        while len(self._ring) and not self._stopped:
+            self._wait()
+        if self._stopped:
+            return
+        self.ended = True
+        if self._on_end is not None:
+            try:
+                self._on_end()
+            except Exception:
+                _log.exception("on_end of %s failed", self._name)
+
+    def _write(self, pcm: Pcm) -> bool:
+        """Put samples into the ring as room comes; False when stopped."""
+        while len(pcm) and not self._stopped:
+            pcm = pcm[self._ring.write(pcm) :]
+            if len(pcm):
+                self._wait()
+        return not self._stopped
+
+    def _wait(self) -> None:
+        self._room.wait(_CHECK_S)
+        self._room.clear()

@@ -1,0 +1,1 @@
+"""From received packets to continuous sound: jitter buffer, delay estimation, concealment, stretching."""

@@ -1,0 +1,175 @@
+"""Play-out: 20 ms a tick, out of the jitter buffer, through the decoder, with what is missing filled."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from plivo_nb.media.codecs import Codec, Decoder, Pcm, make_decoder, opus_has_fec
+from plivo_nb.media.playout.concealment import Concealer
+from plivo_nb.media.playout.jitter_buffer import Entry, JitterBuffer, Step
+from plivo_nb.media.playout.time_stretch import lengthen, shorten
+
+if TYPE_CHECKING:
+    from plivo_nb.media.rtp.rtp import Placed
+
+_FORCE_S = 0.060  # an excess of delay above this is cut also where the seam could be heard
+_DTX_BYTES = 2  # an Opus packet of so few bytes says: nothing more until the sound changes
+
+
+class PlayOut:
+    """The receiving half of a stream, for one codec.
+
+    The counts are cumulative, in samples at the codec's rate.
+
+    Args:
+        codec: what is received.
+        minimum_s: shortest play-out delay target.
+        maximum_s: longest.
+    """
+
+    def __init__(self, codec: Codec, minimum_s: float, maximum_s: float) -> None:
+        self.codec = codec
+        self.rate = codec.clock_rate
+        self.frame = codec.clock_rate // 50
+        self.buffer = JitterBuffer(codec.clock_rate, minimum_s, maximum_s)
+        self._opus = codec.name == "OPUS"
+        self._decoder: Decoder = make_decoder(codec)
+        self._redundant = self._opus and self._decoder.conceals  # in-band FEC can be used
+        self._concealer = Concealer(self._decoder, codec.clock_rate)
+        self._queue: list[Pcm] = []
+        self._queued = 0
+        self._concealing = False
+        self.silent = False  # the last frame was filled up with comfort noise
+        self.malformed = 0
+        self.total = 0
+        self.concealed = 0
+        self.silent_concealed = 0
+        self.concealment_events = 0
+        self.inserted = 0
+        self.removed = 0
+        self.fec_received = 0
+        self.fec_used = 0
+        self.delay_s = math.nan  # how long packets wait here, smoothed
+        self.delay_sum_s = 0.0
+        self.target_sum_s = 0.0
+        self.emitted = 0
+
+    @property
+    def queued(self) -> int:
+        """Decoded samples that wait for the next tick."""
+        return self._queued
+
+    def insert(self, payload: bytes, place: Placed, arrival_s: float, timed: bool) -> bool:
+        """Take a packet's payload in. False when it is late, or no packet of this codec."""
+        try:
+            samples = self._decoder.samples(payload)
+        except ValueError:
+            self.malformed += 1
+            self.buffer.skip_sequence(place.sequence)
+            return False
+        if self._opus and opus_has_fec(payload):
+            self.fec_received += 1
+        quiet = self._opus and len(payload) <= _DTX_BYTES
+        entry = Entry(place.sequence, place.timestamp, payload, samples, arrival_s, quiet)
+        return self.buffer.insert(entry, timed)
+
+    def restart(self) -> None:
+        """Another source: forget what waits; the decoder starts anew."""
+        self.buffer.reset()
+        self._decoder = make_decoder(self.codec)
+        floor = self._concealer.floor
+        self._concealer = Concealer(self._decoder, self.rate)
+        self._concealer.floor = floor
+
+    def learn(self, level: float) -> None:
+        """Take in the RMS of the frame that was just played, 0..1, for the comfort noise."""
+        if not self._concealing:
+            self._concealer.learn(level)
+
+    def pull(self, now: float) -> Pcm:
+        """Return the frame to play in this tick; always 20 ms."""
+        self.buffer.tick(now, self._queued)
+        if not self._queued:
+            pcm = self._step(now)
+            if len(pcm) == self.frame:  # the usual case: a packet is a frame
+                return pcm
+            self._put(pcm)
+        while self._queued < self.frame:
+            self._put(self._step(now))
+        joined = self._queue[0] if len(self._queue) == 1 else np.concatenate(self._queue)
+        self._queued = len(joined) - self.frame
+        self._queue = [joined[self.frame :]] if self._queued else []
+        return joined[: self.frame]
+
+    def _put(self, pcm: Pcm) -> None:
+        self._queue.append(pcm)
+        self._queued += len(pcm)
+
+    def _step(self, now: float) -> Pcm:
+        buffer = self.buffer
+        correction = buffer.correction()
+        step = buffer.next()
+        if step.step is Step.PACKET and step.entry is not None:
+            return self._decode(step.entry, step.samples, now, correction)
+        if step.step is Step.IDLE:
+            self.silent = True
+            return (
+                np.zeros(step.samples, np.int16) if not self.total else self._concealer.comfort(step.samples)
+            )
+        self.total += step.samples
+        if step.step is Step.GAP:
+            self.silent = True
+            self._concealing = True  # what is played now teaches nothing about the background
+            return self._concealer.comfort(step.samples)
+        return self._conceal(step.samples, step.entry)
+
+    def _decode(self, entry: Entry, samples: int, now: float, correction: int) -> Pcm:
+        try:
+            pcm = self._decoder.decode(entry.payload)
+        except ValueError:
+            self.malformed += 1
+            self.total += samples
+            return self._conceal(samples, None)
+        pcm = pcm[-samples:] if len(pcm) > samples else pcm
+        self.total += len(pcm)
+        self.emitted += len(pcm)
+        wait_s = now - entry.arrival_s + self._queued / self.rate
+        self.delay_sum_s += len(pcm) * wait_s
+        self.delay_s = wait_s if math.isnan(self.delay_s) else self.delay_s + (wait_s - self.delay_s) / 16
+        self.target_sum_s += len(pcm) * self.buffer.target_s
+        self._concealing = self.silent = False
+        pcm = self._concealer.good(pcm)
+        return self._correct(pcm, correction) if correction else pcm
+
+    def _conceal(self, samples: int, following: Entry | None) -> Pcm:
+        if not self._concealing:
+            self._concealing = True
+            self.concealment_events += 1
+        payload = following.payload if following is not None else None
+        if payload is not None and not (self._redundant and opus_has_fec(payload)):
+            payload = None
+        try:
+            pcm, silent = self._concealer.lost(samples, payload)
+        except ValueError:
+            pcm, silent = np.zeros(samples, np.int16), True
+        self.fec_used += payload is not None
+        self.concealed += samples
+        self.silent = silent
+        if silent:
+            self.silent_concealed += samples
+        return pcm
+
+    def _correct(self, pcm: Pcm, correction: int) -> Pcm:
+        """Change the delay by stretching this packet, or cutting a stretch out of it."""
+        if correction > 0:
+            longer = lengthen(pcm, self.rate, correction)
+            self.inserted += len(longer) - len(pcm)
+            self.buffer.moved(len(longer) - len(pcm))
+            return longer
+        shorter = shorten(pcm, self.rate, -correction, force=-correction > _FORCE_S * self.rate)
+        self.removed += len(pcm) - len(shorter)
+        self.buffer.moved(len(shorter) - len(pcm))
+        return shorter

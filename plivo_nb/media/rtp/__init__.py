@@ -1,0 +1,1 @@
+"""RTP and RTCP: packets, counters, telephone-events, captures, and one audio stream in both directions."""

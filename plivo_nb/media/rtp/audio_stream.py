@@ -1,0 +1,317 @@
+"""One audio stream both ways, without sockets, threads or a clock of its own.
+
+The plane calls `tick` each 20 ms and sends what it returns; it calls `receive_rtp` and `receive_rtcp` for
+what arrives. `now` is always `time.monotonic()` seconds (in tests: any number that grows).
+"""
+
+from __future__ import annotations
+
+import random as random_module
+import time
+from typing import TYPE_CHECKING, Any, Literal
+
+from plivo_nb.media.audio.sinks import Null, Sink
+from plivo_nb.media.codecs import Codec
+from plivo_nb.media.rtp import rtcp
+from plivo_nb.media.rtp.receiving import Receiving
+from plivo_nb.media.rtp.rtp import RtpSender
+from plivo_nb.media.rtp.sending import Sending
+from plivo_nb.media.stats import NAN, RemoteView, StreamCounters, w3c_report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from plivo_nb.media.audio.sources import Source
+
+
+__all__ = ["AudioStream", "Codec", "Direction", "StreamCounters"]
+
+Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
+
+_TICK_S = 0.020
+_RTCP_MEAN_S = 1.0
+_STALL_S = 0.060
+
+
+class AudioStream:
+    """What a call sends and receives.
+
+    Args:
+        jitter_min_ms: shortest play-out delay aimed at.
+        jitter_max_ms: longest.
+        random: makes SSRC, CNAME, first numbers and RTCP times; for tests.
+        utc_offset_s: what to add to `now` for Unix time; by default measured now.
+    """
+
+    def __init__(
+        self,
+        *,
+        jitter_min_ms: float = 20.0,
+        jitter_max_ms: float = 200.0,
+        random: random_module.Random | None = None,
+        utc_offset_s: float | None = None,
+    ) -> None:
+        self._random = random or random_module.SystemRandom()
+        bits = self._random.getrandbits
+        self.ssrc: int = bits(32)
+        self.cname: str = f"{bits(96):024x}"
+        self.direction: Direction = "sendrecv"
+        self.on_digit: Callable[[str, int], None] | None = None
+        self._utc_offset_s = time.time() - time.monotonic() if utc_offset_s is None else utc_offset_s
+        self._rtp = RtpSender(self.ssrc, bits(15), bits(32))
+        self._sending = Sending(self._rtp)
+        self._receiving = Receiving(jitter_min_ms / 1000, jitter_max_ms / 1000)
+        self._sink: Sink = Null()
+        self._sink_rate = 0
+        self._remote = RemoteView()
+        self._last_tick_s: float | None = None
+        self._stalled_until_s = 0.0
+        self._rtcp_due_s: float | None = None
+
+    # ------------------------------------------------------------ what it is made of
+
+    @property
+    def source(self) -> Source:
+        """What is sent. A new one is opened and the old one closed here."""
+        return self._sending.source
+
+    @source.setter
+    def source(self, source: Source) -> None:
+        self._sending.set_source(source)
+
+    @property
+    def muted(self) -> bool:
+        """Whether silence is sent instead of the source; the flow goes on, and so does the source."""
+        return self._sending.muted
+
+    @muted.setter
+    def muted(self, muted: bool) -> None:
+        self._sending.muted = muted
+
+    @property
+    def sink(self) -> Sink:
+        """Where what is heard goes, and what is sent, if it has an attribute `sent`.
+
+        A new one is opened here; the old one is the caller's to close.
+        """
+        return self._sink
+
+    @sink.setter
+    def sink(self, sink: Sink) -> None:
+        self._sink = sink
+        self._sink_rate = 0
+        self._open_sink()
+        self._sending.set_sink(getattr(sink, "sent", None))
+
+    def _open_sink(self) -> None:
+        """Tell the sink the rate, where it is known and new to it."""
+        if self._receiving.rate != self._sink_rate:
+            self._sink_rate = self._receiving.rate
+            self._sink.open(self._sink_rate)
+
+    @property
+    def codec(self) -> Codec | None:
+        """What is sent, once negotiated."""
+        return self._sending.codec
+
+    def configure(
+        self,
+        send: Codec,
+        receive: Sequence[Codec],
+        telephone_event: Mapping[int, int] | None = None,
+        direction: Direction = "sendrecv",
+    ) -> None:
+        """Apply what was negotiated; may be called again.
+
+        Args:
+            send: the codec to send with.
+            receive: the codecs that may come.
+            telephone_event: payload type to clock rate in Hz, as agreed for RFC 4733.
+            direction: as seen from here (RFC 3264).
+        """
+        self.direction = direction
+        self._sending.configure(send, telephone_event or {})
+        self._receiving.configure(receive, telephone_event or {})
+        self._open_sink()
+
+    # ------------------------------------------------------------ the clock
+
+    def tick(self, now: float) -> list[bytes]:
+        """Play one frame, take one from the source.
+
+        Args:
+            now: monotonic seconds.
+
+        Returns:
+            RTP and RTCP packets to send, unprotected; tell them apart by their second byte (RFC 5761).
+        """
+        if self._sending.codec is None:
+            return []
+        if self._last_tick_s is not None and now - self._last_tick_s > _STALL_S:
+            self._stalled_until_s = now + _STALL_S
+        self._last_tick_s = now
+        self._play(now)
+        packets: list[bytes] = []
+        if self.direction in ("sendrecv", "sendonly"):
+            self._sending.tick(packets)
+        else:
+            self._sending.skip(1)
+        if self._rtcp_due_s is None:
+            self._rtcp_due_s = now + _RTCP_MEAN_S * self._random.uniform(0.25, 0.75)
+        elif now >= self._rtcp_due_s:
+            self._rtcp_due_s = now + _RTCP_MEAN_S * self._random.uniform(0.5, 1.5)
+            packets.append(self._report(now))
+        return packets
+
+    def skip(self, ticks: int) -> None:
+        """Let time pass without sending, after the plane stood still: nobody wants those frames any more.
+
+        Args:
+            ticks: of 20 ms, that are left out.
+        """
+        if ticks > 0:
+            self._sending.skip(ticks)
+            self._receiving.skip(ticks * _TICK_S)
+
+    def _play(self, now: float) -> None:
+        receiving = self._receiving
+        frame = receiving.pull(now, playing=self.direction in ("sendrecv", "recvonly"))
+        self._open_sink()
+        self._sink.write(frame)
+        if receiving.digits:
+            digits, receiving.digits = receiving.digits, []
+            for digit, duration_ms in digits:
+                if self.on_digit is not None:
+                    self.on_digit(digit, duration_ms)
+
+    # ------------------------------------------------------------ DTMF
+
+    @property
+    def can_send_dtmf(self) -> bool:
+        """Whether telephone-events were negotiated."""
+        return self._sending.can_send_dtmf
+
+    @property
+    def dtmf_pending(self) -> int:
+        """Digits queued by `send_dtmf` that are not completely out."""
+        return self._sending.dtmf.pending
+
+    def send_dtmf(self, digits: str, duration_ms: int = 100, gap_ms: int = 70) -> None:
+        """Queue digits, to be sent as telephone-events (RFC 4733) in place of audio.
+
+        Args:
+            digits: of ``0123456789*#ABCD``.
+            duration_ms: of each.
+            gap_ms: of audio after each.
+
+        Raises:
+            ValueError: a wrong character or length, or telephone-event was not negotiated; nothing is queued.
+        """
+        if not self._sending.can_send_dtmf:
+            raise ValueError("the other side has not agreed to telephone-event; send the digits by SIP INFO")
+        self._sending.dtmf.queue(digits, duration_ms, gap_ms)
+
+    # ------------------------------------------------------------ what arrives
+
+    def receive_rtp(self, data: bytes, now: float) -> None:
+        """Take an unprotected RTP packet; garbage is counted and dropped.
+
+        Args:
+            data: the packet.
+            now: when it arrived.
+        """
+        # what waited in the socket while our own thread stood still says nothing about the network
+        last = self._last_tick_s
+        timed = last is None or (now - last < _STALL_S and now >= self._stalled_until_s)
+        self._receiving.receive(data, now, timed)
+
+    def receive_rtcp(self, data: bytes, now: float) -> None:
+        """Take an unprotected RTCP packet; garbage is counted and dropped. A BYE ends nothing (SIP does).
+
+        Args:
+            data: the packet.
+            now: when it arrived.
+        """
+        try:
+            packets = rtcp.parse(data)
+        except ValueError:
+            self._remote.malformed += 1
+            return
+        ntp_now = rtcp.ntp_time(now + self._utc_offset_s)
+        self._remote.received += 1
+        for packet in packets:
+            if isinstance(packet, rtcp.SenderReport):
+                self._remote.sender_report(packet, now)
+        for block in rtcp.blocks_about(packets, self.ssrc):
+            self._remote.report_block(
+                block, rtcp.round_trip_s(block, ntp_now), now, self._rtp.first_sequence_number
+            )
+            self._sending.expect_loss(block.fraction_lost)
+
+    # ------------------------------------------------------------ RTCP
+
+    def _report(self, now: float, *more: rtcp.Goodbye) -> bytes:
+        blocks = self._receiving.report_blocks(self._remote, now)
+        report: rtcp.SenderReport | rtcp.ReceiverReport
+        if self._rtp.packets and self.direction in ("sendrecv", "sendonly"):
+            report = rtcp.SenderReport(
+                self.ssrc,
+                rtcp.ntp_time(now + self._utc_offset_s),
+                self._rtp.timestamp,
+                self._rtp.packets,
+                self._rtp.bytes,
+                blocks,
+            )
+        else:
+            report = rtcp.ReceiverReport(self.ssrc, blocks)
+        return rtcp.build([report, rtcp.SourceDescription(((self.ssrc, self.cname),)), *more])
+
+    def bye(self, now: float) -> bytes:
+        """Return the last RTCP packet: a report and BYE."""
+        return self._report(now, rtcp.Goodbye((self.ssrc,)))
+
+    # ------------------------------------------------------------ numbers
+
+    def take_levels(self) -> tuple[float, float]:
+        """Return the highest peaks (in, out) since the last call, in dBFS, for a level display."""
+        return self._receiving.meter.take_peak_dbfs(1), self._sending.meter.take_peak_dbfs(1)
+
+    def counters(self) -> StreamCounters:
+        """Return all numbers. The two levels are peaks since the last call: one reader only."""
+        remote, codec = self._remote, self._sending.codec
+        return StreamCounters(
+            codec=codec.name if codec else "",
+            muted=self.muted,
+            packets_sent=self._rtp.packets,
+            bytes_sent=self._rtp.bytes,
+            header_bytes_sent=self._rtp.header_bytes,
+            source_bytes=self._sending.source_bytes,
+            rtt_s=remote.rtt_s,
+            rtt_at=remote.rtt_at,
+            jitter_out_s=remote.jitter / codec.clock_rate if codec and remote.reports else NAN,
+            remote_packets_lost=remote.packets_lost,
+            remote_packets_expected=remote.packets_expected,
+            remote_fraction_lost=remote.fraction_lost,
+            remote_report_at=remote.report_at,
+            level_out_dbfs=self._sending.meter.take_peak_dbfs(0),
+            level_in_dbfs=self._receiving.meter.take_peak_dbfs(0),
+            **self._receiving.counts(),
+        )
+
+    def stats(self, now: float) -> dict[str, dict[str, Any]]:
+        """Return W3C webrtc-stats by type: names and units of the standard (seconds, fractions, bytes).
+
+        Args:
+            now: monotonic seconds.
+        """
+        return w3c_report(
+            timestamp_ms=(now + self._utc_offset_s) * 1000,
+            utc_offset_s=self._utc_offset_s,
+            ssrc=self.ssrc,
+            send=self._sending.codec,
+            rtp=self._rtp,
+            meter=self._sending.meter,
+            remote=self._remote,
+            receiving=self._receiving,
+            counts=self._receiving.counts(),
+        )

@@ -1,0 +1,141 @@
+"""Captures of a session's packets before protection, as pcapng for Wireshark (draft-ietf-opsawg-pcapng).
+
+What goes over the network is encrypted; here each RTP and RTCP packet is written in the clear, behind IP and
+UDP headers made up from the addresses in use. In Wireshark: Decode As… RTP on the UDP port, or switch RTP's
+heuristics on. The file is written by a thread of its own, a few times a second.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import struct
+import threading
+import time
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+Address = tuple[str, int]
+
+_logger = logging.getLogger("plivo_nb.media.rtp.capture")
+_WRITE_EACH_S = 0.25
+_WAITING_MAX = 50_000
+_LINKTYPE_RAW_IP = 101
+_UDP = 17
+
+
+class Capture:
+    """One pcapng file that is being written.
+
+    Args:
+        path: where to; an existing file is replaced.
+        dscp: the IP header's DSCP of what we send, as on the wire.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+
+    def __init__(self, path: str | Path, dscp: int = 0) -> None:
+        self.path = Path(path)
+        self.packets = 0
+        self.dropped = 0
+        self._tos = dscp << 2
+        self._utc_offset_ns = time.time_ns() - time.monotonic_ns()
+        self._waiting: deque[tuple[float, Address, Address, bytes, bool]] = deque()
+        self._ending = threading.Event()
+        self._file: BinaryIO = self.path.open("wb")
+        self._file.write(_section_header() + _interface())
+        self._thread = threading.Thread(target=self._run, name="plivo_nb capture", daemon=True)
+        self._thread.start()
+
+    def add(self, at: float, source: Address, to: Address, data: bytes, sent: bool) -> None:
+        """Take in one packet, without waiting.
+
+        Args:
+            at: time.monotonic() seconds.
+            source, to: (IP address, port).
+            data: the RTP or RTCP packet, in the clear.
+            sent: whether it is ours.
+        """
+        if len(self._waiting) >= _WAITING_MAX:
+            self.dropped += 1
+        else:
+            self._waiting.append((at, source, to, data, sent))
+
+    def close(self) -> None:
+        """Write what waits and close the file, within a second. Safe to call twice."""
+        self._ending.set()
+        self._thread.join(1.0)
+
+    def _run(self) -> None:
+        try:
+            with self._file:
+                while not self._ending.wait(_WRITE_EACH_S):
+                    self._write()
+                self._write()
+        except OSError:
+            _logger.exception("The capture %s cannot be written any further.", self.path)
+
+    def _write(self) -> None:
+        while self._waiting:
+            at, source, to, data, sent = self._waiting.popleft()
+            packet = _ip_packet(source, to, data, self._tos if sent else 0)
+            self._file.write(_enhanced_packet(round(at * 1e9) + self._utc_offset_ns, packet, sent))
+            self.packets += 1
+        self._file.flush()
+
+
+def _block(kind: int, body: bytes) -> bytes:
+    body += bytes(-len(body) % 4)
+    length = len(body) + 12
+    return struct.pack("<II", kind, length) + body + struct.pack("<I", length)
+
+
+def _option(code: int, value: bytes) -> bytes:
+    return struct.pack("<HH", code, len(value)) + value + bytes(-len(value) % 4)
+
+
+def _section_header() -> bytes:
+    note = b"RTP and RTCP of a plivo_nb call before protection; IP and UDP headers are made up."
+    options = _option(1, note) + _option(4, b"plivo_nb") + _option(0, b"")
+    return _block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1) + options)
+
+
+def _interface() -> bytes:
+    nanoseconds = _option(9, b"\x09") + _option(0, b"")
+    return _block(1, struct.pack("<HHI", _LINKTYPE_RAW_IP, 0, 0) + nanoseconds)
+
+
+def _enhanced_packet(utc_ns: int, packet: bytes, sent: bool) -> bytes:
+    body = struct.pack("<IIIII", 0, utc_ns >> 32, utc_ns & 0xFFFFFFFF, len(packet), len(packet))
+    direction = _option(2, struct.pack("<I", 2 if sent else 1)) + _option(0, b"")
+    return _block(6, body + packet + bytes(-len(packet) % 4) + direction)
+
+
+def _ip_packet(source: Address, to: Address, data: bytes, tos: int) -> bytes:
+    """`data` in UDP (RFC 768) in IPv4 (RFC 791) or IPv6 (RFC 8200)."""
+    here, there = ipaddress.ip_address(source[0]), ipaddress.ip_address(to[0])
+    length = 8 + len(data)
+    udp = struct.pack("!HHHH", source[1], to[1], length, 0) + data
+    pseudo = here.packed + there.packed + struct.pack("!II", length, _UDP)
+    checksum = _checksum(pseudo + udp) or 0xFFFF
+    udp = udp[:6] + struct.pack("!H", checksum) + data
+    if here.version == 6:
+        head = struct.pack("!IHBB", 6 << 28 | tos << 20, length, _UDP, 64)
+        return head + here.packed + there.packed + udp
+    head = struct.pack("!BBHHHBBH", 0x45, tos, 20 + length, 0, 0x4000, 64, _UDP, 0)
+    head += here.packed + there.packed
+    return head[:10] + struct.pack("!H", _checksum(head)) + head[12:] + udp
+
+
+def _checksum(data: bytes) -> int:
+    """The Internet checksum (RFC 1071)."""
+    data += bytes(len(data) % 2)
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF

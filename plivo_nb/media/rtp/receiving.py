@@ -1,0 +1,262 @@
+"""The receiving half of an audio stream: sources come, change and go; the counts go on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from plivo_nb.media.playout.play_out import PlayOut
+from plivo_nb.media.rtp import rtcp
+from plivo_nb.media.rtp.rtp import RtpPacket, RtpReceiver
+from plivo_nb.media.rtp.telephone_event import DtmfReceiver
+from plivo_nb.media.stats import NAN, LevelMeter, RemoteView
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from plivo_nb.media.codecs import Codec, Pcm
+
+_OLD_SOURCE_S = 1.0  # so long, packets of the source before are stragglers, not a change back
+
+
+class Receiving:
+    """Takes RTP packets, gives frames.
+
+    Args:
+        minimum_s: shortest play-out delay target.
+        maximum_s: longest.
+    """
+
+    def __init__(self, minimum_s: float, maximum_s: float) -> None:
+        self._minimum_s, self._maximum_s = minimum_s, maximum_s
+        self._codecs: dict[int, Codec] = {}
+        self._events: dict[int, int] = {}
+        self._play: PlayOut | None = None
+        self._source: RtpReceiver | None = None
+        self._old_source: tuple[int, float] = (-1, 0.0)  # SSRC, until when it is ignored
+        self._dtmf = DtmfReceiver()
+        self._event_rate = 8000
+        self.digits: list[tuple[str, int]] = []  # received, for the owner to take: digit, duration in ms
+        self.meter = LevelMeter()
+        self.rate = 0  # Hz, of the frames given; 0 before the negotiation
+        self.bytes = 0
+        self.header_bytes = 0
+        self.malformed = 0
+        self.unknown = 0  # packets of a payload type that was not negotiated
+        self.last_packet_s: float | None = None
+        self.first_packet_s: float | None = None
+        # of sources and codecs before the present ones
+        self._before = {"received": 0, "expected": 0, "duplicates": 0}
+        self._played: dict[str, float] = dict.fromkeys(_PLAY_COUNTS, 0)
+
+    @property
+    def ssrc(self) -> int | None:
+        """The source that is heard."""
+        return self._source.ssrc if self._source is not None else None
+
+    @property
+    def codec(self) -> Codec | None:
+        """The codec that is played, or expected."""
+        return self._play.codec if self._play is not None else None
+
+    @property
+    def play_out(self) -> PlayOut | None:
+        """The play-out of the present codec."""
+        return self._play
+
+    def configure(self, codecs: Sequence[Codec], events: Mapping[int, int]) -> None:
+        """Apply what was negotiated: codecs, the preferred one first; rates of telephone-events by type."""
+        self._codecs = {codec.payload_type: codec for codec in codecs}
+        self._events = dict(events)
+        current = self.codec
+        if codecs and (current is None or current not in codecs):
+            same = [c for c in codecs if current is not None and c.name == current.name]
+            if same and self._play is not None:
+                self._play.codec = same[0]  # another payload type for the same codec
+            else:
+                self._switch(codecs[0])
+
+    def _switch(self, codec: Codec) -> None:
+        """Play another codec from now on."""
+        self._fold_play()
+        self._play = PlayOut(codec, self._minimum_s, self._maximum_s)
+        if self.rate != codec.clock_rate:
+            self.rate = codec.clock_rate
+            self._change_source(self.ssrc)
+
+    def _fold_play(self) -> None:
+        if self._play is not None:
+            for name, value in _play_counts(self._play).items():
+                self._played[name] += value
+
+    def _change_source(self, ssrc: int | None) -> None:
+        old = self._source
+        if old is not None:
+            self._before["received"] += old.received
+            self._before["expected"] += old.expected
+            self._before["duplicates"] += old.duplicates
+        self._source = RtpReceiver(ssrc, self.rate) if ssrc is not None else None
+
+    def receive(self, data: bytes, now: float, timed: bool) -> None:
+        """Take an RTP packet.
+
+        Args:
+            data: the packet, unprotected.
+            now: monotonic time of its arrival.
+            timed: whether the arrival says something about the network.
+        """
+        try:
+            packet = RtpPacket.parse(data)
+        except ValueError:
+            self.malformed += 1
+            return
+        kind = packet.payload_type
+        codec = self._codecs.get(kind)
+        if self._play is None or (codec is None and kind not in self._events):
+            self.unknown += 1
+            return
+        if codec is not None and codec.name != self._play.codec.name:
+            self._switch(codec)
+        source = self._source_of(packet.ssrc, now)
+        if source is None:
+            return
+        place = source.receive(packet.sequence_number, packet.timestamp, now, timed and codec is not None)
+        self.last_packet_s = now
+        if self.first_packet_s is None:
+            self.first_packet_s = now
+        self.bytes += len(packet.payload)
+        self.header_bytes += len(data) - len(packet.payload)
+        if place is None or place.duplicate:
+            return
+        if place.restarted:
+            self._play.restart()
+        if codec is None:
+            self._event_rate = self._events[kind]
+            self._play.buffer.skip_sequence(place.sequence)
+            self.digits += self._dtmf.receive(packet.payload, packet.timestamp, self._event_rate, now)
+        elif packet.payload:
+            self._play.insert(packet.payload, place, now, timed)
+        else:
+            self._play.buffer.skip_sequence(place.sequence)  # a keep-alive (RFC 6263)
+
+    def _source_of(self, ssrc: int, now: float) -> RtpReceiver | None:
+        source = self._source
+        if source is not None and source.ssrc == ssrc:
+            return source
+        if self._old_source[0] == ssrc and now < self._old_source[1]:
+            return None
+        if source is not None:
+            self._old_source = (source.ssrc, now + _OLD_SOURCE_S)
+            if self._play is not None:
+                self._play.restart()
+        self._change_source(ssrc)
+        return self._source
+
+    def pull(self, now: float, playing: bool = True) -> Pcm:
+        """Return the frame to play now, 20 ms.
+
+        Args:
+            now: monotonic seconds.
+            playing: False while the direction forbids hearing: silence, whatever comes.
+        """
+        play = self._play
+        assert play is not None, "configure comes first"
+        frame = play.pull(now)
+        self.digits += self._dtmf.expire(self._event_rate, now)
+        if not playing:
+            frame = np.zeros(play.frame, np.int16)
+        if self.first_packet_s is not None:
+            if play.silent:
+                # noise of our own must not look like sound from there
+                self.meter.silence(0.02)
+            else:
+                play.learn(self.meter.measure(frame, self.rate))
+        return frame
+
+    def skip(self, seconds: float) -> None:
+        """Note that nothing was pulled for so long: what has come meanwhile is played that much later."""
+        if self._play is not None:
+            self._play.buffer.moved(round(seconds * self.rate))
+
+    def report_blocks(self, remote: RemoteView, now: float) -> tuple[rtcp.ReportBlock, ...]:
+        """Return what is to be told about the present source (RFC 3550 section 6.4)."""
+        source = self._source
+        if source is None or not source.received:
+            return ()
+        last_sr = delay = 0
+        if remote.sr_at is not None and remote.sr_ssrc == source.ssrc:
+            last_sr = rtcp.middle(remote.sr_ntp)
+            delay = round((now - remote.sr_at) * 65536)
+        block = rtcp.ReportBlock(
+            source.ssrc,
+            source.take_fraction_lost(),
+            source.lost,
+            source.highest_sequence,
+            int(source.jitter),
+            last_sr,
+            delay,
+        )
+        return (block,)
+
+    def counts(self) -> dict[str, Any]:
+        """Return the received and played fields of `StreamCounters`."""
+        source, play = self._source, self._play
+        received = self._before["received"] + (source.received if source else 0)
+        expected = self._before["expected"] + (source.expected if source else 0)
+        sums = dict(self._played)
+        if play is not None:
+            for name, value in _play_counts(play).items():
+                sums[name] += value
+        started = play is not None and play.buffer.playing
+        return {
+            "codec_in": play.codec.name if play is not None else "",
+            "packets_received": received,
+            "packets_expected": expected,
+            "packets_lost": expected - received,
+            "packets_duplicated": self._before["duplicates"] + (source.duplicates if source else 0),
+            "bytes_received": self.bytes,
+            "header_bytes_received": self.header_bytes,
+            "jitter_in_s": source.jitter_s if source is not None and source.received else NAN,
+            "sample_rate": self.rate,
+            "playout_delay_s": play.delay_s if play is not None else NAN,
+            "target_delay_s": play.buffer.target_s if play is not None and started else NAN,
+            **sums,
+        }
+
+
+_PLAY_COUNTS = (
+    "packets_late",
+    "packets_discarded",
+    "fec_packets_received",
+    "fec_packets_used",
+    "total_samples",
+    "concealed_samples",
+    "silent_concealed_samples",
+    "concealment_events",
+    "inserted_samples",
+    "removed_samples",
+    "jitter_buffer_delay_s",
+    "jitter_buffer_target_s",
+    "jitter_buffer_emitted",
+)
+
+
+def _play_counts(play: PlayOut) -> dict[str, float]:
+    buffer = play.buffer
+    values = (
+        buffer.late,
+        buffer.late + buffer.dropped,
+        play.fec_received,
+        play.fec_used,
+        play.total,
+        play.concealed,
+        play.silent_concealed,
+        play.concealment_events,
+        play.inserted,
+        play.removed,
+        play.delay_sum_s,
+        play.target_sum_s,
+        play.emitted,
+    )
+    return dict(zip(_PLAY_COUNTS, values, strict=True))

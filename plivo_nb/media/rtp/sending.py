@@ -1,0 +1,181 @@
+"""The sending half of an audio stream: a frame of the source each tick, as packets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from plivo_nb.media.audio.sources import Silence, Source
+from plivo_nb.media.codecs import Codec, Encoder, Pcm, make_encoder
+from plivo_nb.media.rtp.telephone_event import DtmfSender
+from plivo_nb.media.stats import LevelMeter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from plivo_nb.media.audio.sinks import Sink
+    from plivo_nb.media.rtp.rtp import RtpSender
+
+_TICK_S = 0.020
+_DTX_BYTES = 2  # an Opus packet of so few bytes is a pause
+
+
+class Sending:
+    """Turns a source into RTP packets. The flow goes on with silence when the source has nothing.
+
+    Args:
+        rtp: numbers and counts the packets.
+    """
+
+    def __init__(self, rtp: RtpSender) -> None:
+        self.codec: Codec | None = None
+        self.source: Source = Silence()
+        self.muted = False
+        self.meter = LevelMeter()
+        self.dtmf = DtmfSender()
+        self.source_bytes = 0  # payload made of what the source gave
+        self._rtp = rtp
+        self._encoder: Encoder | None = None
+        self._sink: Sink | None = None
+        self._events: dict[int, int] = {}
+        self._event_type: int | None = None
+        self._pending: list[Pcm] = []  # frames that wait for a packet longer than a tick
+        self._marker = True
+        self._quiet = False  # in a pause of DTX
+        self._silence: Pcm = np.zeros(0, np.int16)
+
+    def configure(self, codec: Codec, events: Mapping[int, int]) -> None:
+        """Send with this codec, and with telephone-events of these payload types and clock rates."""
+        old, self.codec = self.codec, codec
+        if codec != old:
+            self._drop_pending()
+            self._encoder = make_encoder(codec)
+            self._silence = np.zeros(codec.clock_rate // 50, np.int16)
+        self._events = dict(events)
+        self._event_type = next(
+            (kind for kind, rate in self._events.items() if rate == codec.clock_rate),
+            next(iter(self._events), None),
+        )
+        if old is None or old.clock_rate != codec.clock_rate:
+            self.source.open(codec.clock_rate)
+            if self._sink is not None:
+                self._sink.open(codec.clock_rate)
+
+    def set_source(self, source: Source) -> None:
+        """Send another source: it is opened, the old one closed."""
+        old, self.source = self.source, source
+        if source is old:
+            return
+        if self.codec is not None:
+            source.open(self.codec.clock_rate)
+        old.close()
+
+    def set_sink(self, sink: Sink | None) -> None:
+        """Let this sink hear what is sent."""
+        self._sink = sink
+        if sink is not None and self.codec is not None:
+            sink.open(self.codec.clock_rate)
+
+    def tick(self, packets: list[bytes]) -> None:
+        """Send one frame.
+
+        Args:
+            packets: what is to be sent is appended here.
+        """
+        codec = self.codec
+        if codec is None:
+            return
+        samples = codec.clock_rate // 50
+        frame = self.source.read(samples)
+        filler = frame is None or self.muted
+        if frame is None or self.muted:
+            frame = self._silence
+            self.meter.silence(_TICK_S)
+        else:
+            if len(frame) != samples:
+                frame = _fit(frame, samples)
+            self.meter.measure(frame, codec.clock_rate)
+        if self._sink is not None:
+            self._sink.write(frame)
+        if self.dtmf.pending and self._send_event(packets):
+            self._rtp.advance(samples)
+            return
+        bytes_before = self._rtp.bytes
+        if codec.ptime_ms == 20:
+            self._send_audio(codec, packets, frame)
+        else:
+            self._send_repacked(codec, packets, frame)
+        if not filler:
+            self.source_bytes += self._rtp.bytes - bytes_before
+
+    def skip(self, ticks: int) -> None:
+        """Let RTP time go on over so many ticks, sending nothing; the next packet is marked."""
+        if self.codec is not None:
+            self._drop_pending()
+            self._rtp.advance(ticks * (self.codec.clock_rate // 50))
+            self._marker = True
+
+    def expect_loss(self, fraction: float) -> None:
+        """Send as much redundancy as this loss (0..1) wants."""
+        if self._encoder is not None:
+            self._encoder.set_expected_loss(fraction)
+
+    def _send_audio(self, codec: Codec, packets: list[bytes], pcm: Pcm) -> None:
+        assert self._encoder is not None
+        payload = self._encoder.encode(pcm)
+        quiet = codec.dtx and len(payload) <= _DTX_BYTES
+        if quiet and self._quiet:
+            self._marker = True  # RFC 7587 section 3.1.3: nothing is sent; RTP time goes on
+        else:  # the first packet of a pause is sent: it tells the far end that nothing is lost
+            packets.append(self._rtp.send(codec.payload_type, payload, self._marker))
+            self._marker = False
+        self._quiet = quiet
+        self._rtp.advance(len(pcm))
+
+    def _send_repacked(self, codec: Codec, packets: list[bytes], frame: Pcm) -> None:
+        """Send in packets of another length than a tick."""
+        self._pending.append(frame)
+        length = codec.clock_rate * codec.ptime_ms // 1000
+        if len(self._pending) * len(frame) < length:
+            return
+        pcm = np.concatenate(self._pending)
+        whole = len(pcm) // length * length
+        self._pending = [pcm[whole:]] if whole < len(pcm) else []
+        for at in range(0, whole, length):
+            self._send_audio(codec, packets, pcm[at : at + length])
+
+    def _drop_pending(self) -> None:
+        """Leave out what waits for a longer packet: its time goes by all the same."""
+        self._rtp.advance(sum(len(frame) for frame in self._pending))
+        self._pending.clear()
+
+    # ------------------------------------------------------------ DTMF
+
+    @property
+    def can_send_dtmf(self) -> bool:
+        """Whether telephone-events were negotiated."""
+        return self._event_type is not None
+
+    def _send_event(self, packets: list[bytes]) -> bool:
+        """Send the telephone-event that is due in this tick, if one is."""
+        kind = self._event_type
+        if kind is None:
+            self.dtmf.abort()
+            return False
+        now = self._rtp.timestamp + sum(len(frame) for frame in self._pending)
+        event = self.dtmf.tick(now, self._events[kind])
+        if event is None:
+            return False
+        self._drop_pending()
+        packets.append(self._rtp.send(kind, event.payload, event.marker, event.timestamp))
+        self._marker = True
+        return True
+
+
+def _fit(frame: Pcm, samples: int) -> Pcm:
+    """Cut or pad what a source gave to the length asked for."""
+    fitted = np.zeros(samples, np.int16)
+    count = min(samples, len(frame))
+    fitted[:count] = frame[:count]
+    return fitted

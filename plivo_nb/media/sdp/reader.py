@@ -1,0 +1,205 @@
+"""Reading other sides' session descriptions: forgiving what can be forgiven, refusing what cannot work."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import TYPE_CHECKING
+
+from plivo_nb.media.sdp.model import (
+    PROFILE,
+    Candidate,
+    Direction,
+    Format,
+    IncompatibleSDP,
+    Kind,
+    Section,
+    SessionDescription,
+    Setup,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_PROFILES = (PROFILE, "UDP/TLS/RTP/SAVP", "RTP/SAVPF", "RTP/SAVP")
+_HASHES = ("sha-256", "sha-384", "sha-512")
+_DIRECTIONS: tuple[Direction, ...] = ("sendrecv", "sendonly", "recvonly", "inactive")
+# RFC 3551 table 4: the static payload types that a peer may use without saying what they are.
+_STATIC = {0: ("PCMU", 8000), 3: ("GSM", 8000), 8: ("PCMA", 8000), 9: ("G722", 8000), 18: ("G729", 8000)}
+_NUMBER = re.compile(r"[0-9]+")
+
+
+def parse(text: str, kind: Kind = "offer") -> SessionDescription:
+    """Read another side's description, forgiving what can be forgiven.
+
+    Forgiven: stray carriage returns and empty lines, rtpmap and fmtp lines of payload types that are not in
+    the m= line, static payload types without rtpmap, no a=mid, no a=setup, actpass in an answer, candidates
+    that make no sense, further m= sections.
+
+    Raises:
+        IncompatibleSDP: no audio, audio refused (port 0), no rtcp-mux, no DTLS-SRTP, no ICE.
+    """
+    lines = [line.strip() for line in re.split(r"[\r\n]+", text) if line.strip()]
+    starts = [i for i, line in enumerate(lines) if line.startswith("m=")]
+    ends = [*starts, len(lines)]
+    session = lines[: ends[0]]
+    blocks = [lines[a:b] for a, b in itertools.pairwise(ends)]
+    sections = tuple(_section(block) for block in blocks)
+    index = _choose_audio(blocks, kind)
+    block, section = blocks[index], sections[index]
+    if section.profile.upper() not in _PROFILES:
+        raise IncompatibleSDP(
+            f"The other side wants its audio as {section.profile}; only WebRTC's encrypted audio works."
+        )
+    if _attribute(block, "rtcp-mux") is None:
+        raise IncompatibleSDP(
+            "The other side does not take RTP and RTCP on one port (no a=rtcp-mux); WebRTC asks for it."
+        )
+    ufrag, pwd = _inherited(session, block, "ice-ufrag"), _inherited(session, block, "ice-pwd")
+    if not ufrag or not pwd:
+        raise IncompatibleSDP("The other side does not speak ICE (no a=ice-ufrag or no a=ice-pwd).")
+    ssrc, cname = _source(block)
+    bundle = (_attribute(session, "group") or "").split()
+    return SessionDescription(
+        ice_ufrag=ufrag,
+        ice_pwd=pwd,
+        ice_lite=_attribute(session, "ice-lite") is not None,
+        candidates=_candidates(block),
+        fingerprints=_fingerprints(session, block),
+        setup=_setup(_inherited(session, block, "setup"), kind),
+        direction=_direction(session, block),
+        formats=_formats(block, section),
+        mid=section.mid,
+        bundled=bundle[:1] == ["BUNDLE"] and section.mid in bundle[1:],
+        ssrc=ssrc,
+        cname=cname,
+        ptime_ms=_ptime(block),
+        sections=sections,
+        index=index,
+    )
+
+
+def _attribute(block: Sequence[str], name: str) -> str | None:
+    """The value of the first attribute of that name; '' for a flag, None when it is not there."""
+    for line in block:
+        key, _, value = line[2:].partition(":")
+        if line.startswith("a=") and key == name:
+            return value.strip()
+    return None
+
+
+def _attributes(block: Sequence[str], name: str) -> list[str]:
+    return [line[len(name) + 3 :].strip() for line in block if line.startswith(f"a={name}:")]
+
+
+def _inherited(session: Sequence[str], block: Sequence[str], name: str) -> str | None:
+    value = _attribute(block, name)
+    return _attribute(session, name) if value is None else value
+
+
+def _section(block: Sequence[str]) -> Section:
+    words = block[0][2:].split()
+    if len(words) < 3:
+        raise IncompatibleSDP(f"The other side's description has a broken line: {block[0]!r}.")
+    return Section(words[0], words[2], " ".join(words[3:]), _attribute(block, "mid") or None)
+
+
+def _choose_audio(blocks: Sequence[Sequence[str]], kind: Kind) -> int:
+    audio = [i for i, block in enumerate(blocks) if block[0].startswith("m=audio ")]
+    if not audio:
+        raise IncompatibleSDP("The other side's description has no audio.")
+    for i in audio:
+        port = blocks[i][0].split()[1].partition("/")[0]
+        if _NUMBER.fullmatch(port) and port != "0":
+            return i
+    raise IncompatibleSDP(
+        "The other side refused the audio (port 0)."
+        if kind != "offer"
+        else "The other side offers no audio that is in use (port 0)."
+    )
+
+
+def _setup(value: str | None, kind: Kind) -> Setup:
+    if value in ("active", "passive"):
+        return "active" if value == "active" else "passive"
+    # An answer must decide (RFC 8842 section 5.3); one that does not is taken as the usual browser's: active.
+    return "actpass" if kind == "offer" else "active"
+
+
+def _direction(session: Sequence[str], block: Sequence[str]) -> Direction:
+    for part in (block, session):
+        for direction in _DIRECTIONS:
+            if f"a={direction}" in part:
+                return direction
+    return "sendrecv"
+
+
+def _fingerprints(session: Sequence[str], block: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    values = _attributes(block, "fingerprint") or _attributes(session, "fingerprint")
+    pairs = [tuple(value.split()) for value in values]
+    usable = tuple((p[0].lower(), p[1].upper()) for p in pairs if len(p) == 2 and p[0].lower() in _HASHES)
+    if not usable:
+        raise IncompatibleSDP(
+            "The other side sends no DTLS fingerprint that we know (a=fingerprint with "
+            "sha-256, sha-384 or sha-512), so its audio cannot be encrypted."
+        )
+    return usable
+
+
+def _formats(block: Sequence[str], section: Section) -> tuple[Format, ...]:
+    maps: dict[int, str] = {}
+    parameters: dict[int, str] = {}
+    for table, name in ((maps, "rtpmap"), (parameters, "fmtp")):
+        for value in _attributes(block, name):
+            number, _, rest = value.partition(" ")
+            if _NUMBER.fullmatch(number):
+                table.setdefault(int(number), rest.strip())
+    found = []
+    for word in dict.fromkeys(section.formats.split()):
+        if not _NUMBER.fullmatch(word) or int(word) > 127:
+            continue
+        made = _format(int(word), maps.get(int(word)), parameters.get(int(word), ""))
+        if made is not None:
+            found.append(made)
+    return tuple(found)
+
+
+def _format(payload_type: int, rtpmap: str | None, parameters: str) -> Format | None:
+    if rtpmap is None:
+        if payload_type not in _STATIC:
+            return None
+        name, clock = _STATIC[payload_type]
+        return Format(payload_type, name, clock, 1, parameters)
+    name, _, rest = rtpmap.partition("/")
+    clock_text, _, channels = rest.partition("/")
+    if not name or not _NUMBER.fullmatch(clock_text):
+        return None
+    count = int(channels) if _NUMBER.fullmatch(channels) else 1
+    return Format(payload_type, name, int(clock_text), count, parameters)
+
+
+def _candidates(block: Sequence[str]) -> tuple[Candidate, ...]:
+    found = []
+    for value in _attributes(block, "candidate"):
+        try:
+            found.append(Candidate.parse(value))
+        except ValueError:
+            continue  # RFC 8839 section 5.1: what is not understood is ignored
+    return tuple(found)
+
+
+def _source(block: Sequence[str]) -> tuple[int | None, str | None]:
+    ssrc: int | None = None
+    for value in _attributes(block, "ssrc"):
+        number, _, attribute = value.partition(" ")
+        if not _NUMBER.fullmatch(number):
+            continue
+        ssrc = int(number) if ssrc is None else ssrc
+        if attribute.startswith("cname:"):
+            return int(number), attribute[6:]
+    return ssrc, None
+
+
+def _ptime(block: Sequence[str]) -> int | None:
+    value = _attribute(block, "ptime") or ""
+    return int(value) if _NUMBER.fullmatch(value) else None

@@ -1,0 +1,219 @@
+"""DTLS-SRTP over aiortc (RFC 5763, 5764), with what it lacks; only this file touches its private side.
+
+What is worked around here, and until when (aiortc 1.16):
+
+- No ICE restart: `Switch` stands where RTCDtlsTransport wants an RTCIceTransport, and the connection beneath
+  it can be exchanged. Until https://github.com/aiortc/aiortc/issues/211.
+- RTP costs a task switch and a second parse for each packet: `protect` and `unprotect` are called directly.
+  As long as RTP is our own.
+- pylibsrtp allocates for each packet: `_SrtpWay` calls libsrtp with buffers of its own. Until it does not.
+- A refused certificate is only logged, and a handshake may last for ever: `DtlsSrtp` gives the reason, and a
+  limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any, cast
+
+from aiortc import RTCCertificate, RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport
+from aiortc.rtcdtlstransport import State
+from pylibsrtp._binding import ffi, lib
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pylibsrtp
+
+    from plivo_nb.media.transport.ice import IceConnection
+
+
+_LONGEST_PACKET = 2048  # bytes
+_SRTP_TRAILER = 148  # SRTP_MAX_SRTCP_TRAILER_LEN of libsrtp
+
+
+class Switch:
+    """What DTLS records go through: the ICE connection of the moment."""
+
+    role = "controlled"  # aiortc asks only where the DTLS role is left open; ours never is
+
+    def __init__(self) -> None:
+        self.connection: IceConnection | None = None
+        self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    def deliver(self, data: bytes) -> None:
+        """Take in one record."""
+        self._queue.put_nowait(data)
+
+    def close(self) -> None:
+        """Wake whoever waits for records."""
+        self._queue.put_nowait(None)
+
+    async def _recv(self) -> bytes:
+        data = await self._queue.get()
+        if data is None:
+            raise ConnectionError("the transport is closed")
+        return data
+
+    async def _send(self, data: bytes) -> None:
+        if self.connection is None:
+            raise ConnectionError("there is no path")
+        await self.connection.send(data)
+
+
+class DtlsSrtp(RTCDtlsTransport):
+    """A DTLS association for its keys; the records go through `switch`, the packets do not.
+
+    Args:
+        switch: where records go.
+        on_state: called with (state, detail): connecting, connected, failed, closed; detail is a sentence.
+        certificate: ours.
+    """
+
+    def __init__(
+        self, switch: Switch, on_state: Callable[[str, str], None], certificate: RTCCertificate
+    ) -> None:
+        super().__init__(cast(Any, switch), [certificate])
+        self._switch = switch
+        self._on_state = on_state
+        self._certificate = certificate
+        self._reason = ""
+        self._tx: _SrtpWay | None = None
+        self._rx: _SrtpWay | None = None
+        #: Whether packets can be protected.
+        self.connected = False
+        first = certificate.getFingerprints()[0]
+        self.fingerprint = (first.algorithm, first.value)
+
+    def successor(self, switch: Switch) -> DtlsSrtp:
+        """A new association for another peer, with our certificate; this one says nothing any more."""
+        made = DtlsSrtp(switch, self._on_state, self._certificate)
+        self._on_state = lambda state, detail: None
+        return made
+
+    @property
+    def role(self) -> str:
+        """client, server, or unknown before the handshake (W3C RTCDtlsRole)."""
+        return "unknown" if self._role == "auto" else self._role
+
+    async def handshake(
+        self, fingerprints: Sequence[tuple[str, str]], client: bool, timeout_s: float
+    ) -> None:
+        """Agree on keys with a peer that holds one of these certificates; `on_state` tells how it went.
+
+        Args:
+            fingerprints: (hash name, value) pairs of the peer's description; all must match.
+            client: whether we speak first.
+            timeout_s: when to give up.
+        """
+        self._set_role("client" if client else "server")
+        prints = [RTCDtlsFingerprint(algorithm=name, value=value) for name, value in fingerprints]
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.start(RTCDtlsParameters(fingerprints=prints))
+        except TimeoutError:
+            self._reason = "The other side did not answer the DTLS handshake."
+            self._set_state(State.FAILED)
+
+    def protect(self, data: bytes) -> bytes | None:
+        """The SRTP or SRTCP packet of an RTP or RTCP packet; None when it cannot be made."""
+        way = self._tx
+        return way.process(data) if way is not None else None
+
+    def unprotect(self, data: bytes) -> bytes | None:
+        """The RTP or RTCP packet of an SRTP or SRTCP packet; None when it is forged, replayed, too early."""
+        way = self._rx
+        if way is None:
+            session = cast("pylibsrtp.Session | None", self._rx_srtp)
+            if session is None:
+                return None
+            way = self._rx = _SrtpWay(session, protect=False)
+        return way.process(data)
+
+    def ciphers(self) -> dict[str, str]:
+        """W3C transport statistics: what was agreed on; empty before."""
+        if self._ssl is None or not self.connected:
+            return {}
+        profile = self._ssl.get_selected_srtp_profile()
+        return {
+            "tlsVersion": f"{self._ssl.get_protocol_version():04X}",
+            "dtlsCipher": self._ssl.get_cipher_name() or "",
+            "srtpCipher": profile.decode("ascii", "replace"),
+        }
+
+    async def close(self) -> None:
+        """Tell the other side, and end the task that reads records."""
+        pump = self._task
+        with contextlib.suppress(ConnectionError):
+            await self.stop()
+        self._switch.close()
+        if pump is not None:
+            await asyncio.gather(pump, return_exceptions=True)
+
+    def _validate_peer_identity(self, remoteParameters: RTCDtlsParameters) -> None:
+        self._reason = (
+            "The other side's certificate does not match the fingerprint of its SDP: "
+            "the audio might go to somebody else, so the call is not connected."
+        )
+        super()._validate_peer_identity(remoteParameters)
+        if self._state is not State.FAILED:
+            self._reason = ""
+
+    def _set_state(self, state: State) -> None:
+        before = self._state
+        super()._set_state(state)
+        if state is before:
+            return
+        self.connected = state is State.CONNECTED
+        if self.connected:
+            self._tx = _SrtpWay(self._tx_srtp, protect=True)
+        detail = ""
+        if state is State.FAILED:
+            detail = self._reason or "The DTLS handshake with the other side failed."
+        elif state is State.CLOSED:
+            detail = "The DTLS association is closed."
+        self._on_state(self.state, detail)
+
+
+class _SrtpWay:
+    """One direction of SRTP (RFC 3711): what pylibsrtp's `Session` does, without allocating for each packet.
+
+    Args:
+        session: the session that holds the keys.
+        protect: or unprotect.
+    """
+
+    __slots__ = ("_data", "_length", "_room", "_rtcp", "_rtp", "_session", "_view")
+
+    def __init__(self, session: pylibsrtp.Session, protect: bool) -> None:
+        self._session = session
+        self._rtp = lib.srtp_protect if protect else lib.srtp_unprotect
+        self._rtcp = lib.srtp_protect_rtcp if protect else lib.srtp_unprotect_rtcp
+        self._room = _LONGEST_PACKET - (_SRTP_TRAILER if protect else 0)
+        self._data = ffi.new("char[]", _LONGEST_PACKET)
+        self._view = ffi.buffer(self._data)
+        self._length = ffi.new("int *")
+
+    def process(self, packet: bytes) -> bytes | None:
+        """The packet, protected or unprotected; None where libsrtp refuses it, or it is too long."""
+        length = len(packet)
+        if length > self._room:
+            return None
+        self._view[0:length] = packet
+        count = self._length
+        count[0] = length
+        if (self._rtcp if is_rtcp(packet) else self._rtp)(self._session._srtp[0], self._data, count):
+            return None
+        done: bytes = self._view[0 : count[0]]
+        return done
+
+
+def make_certificate() -> RTCCertificate:
+    """A self-signed certificate for one call (RFC 5763 section 5)."""
+    return RTCCertificate.generateCertificate()
+
+
+def is_rtcp(data: bytes) -> bool:
+    """Tell RTCP from RTP where both use one port (RFC 5761 section 4)."""
+    return 192 <= data[1] <= 223

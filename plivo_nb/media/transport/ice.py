@@ -1,0 +1,420 @@
+"""ICE over aioice (RFC 8445), with what it lacks; only this file touches its private side.
+
+What is worked around here, and until when (aioice 0.13):
+
+- Loopback is never a candidate, the gathering time-out is fixed at 5 s, sockets cannot be marked (DSCP):
+  `IceConnection.get_component_candidates` replaces theirs. Until https://github.com/aiortc/aioice/issues/2
+  gives a choice of addresses, and the time-out can be set.
+- A consent check is sent once and waits 0.5 s, so that calls with a longer round trip die after 30 s:
+  `IceConnection.query_consent`. Until https://github.com/aiortc/aioice/issues/58.
+- Checks of a second peer that answered the same offer are refused, and that peer's ICE fails:
+  `IceConnection._valid_username`. As long as aioice asks for more than RFC 8445 section 7.3.
+- Each datagram is tried as STUN and then waits in a queue for a task: `_MediaSocket` and `data_received` hand
+  it on at once. As long as RTP is our own.
+- Closing waits half a minute for a TURN server that is gone: `IceConnection.close` is bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import random
+import socket
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from aioice import Candidate, Connection, stun, turn
+from aioice.candidate import candidate_foundation, candidate_priority
+from aioice.ice import CandidatePair, StunProtocol
+from aiortc.rtcicetransport import parse_stun_turn_uri
+
+from plivo_nb.media import sdp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_logger = logging.getLogger("plivo_nb.media.transport.ice")
+
+_EXPEDITED_FORWARDING = 46 << 2  # RFC 3246, as the byte of the IP header
+_CONSENT_INTERVAL_S = 2.5  # RFC 7675 says 5; browsers ask more often too, and an outage is to be seen in 5 s
+_CONSENT_RETRANSMISSIONS = 2  # waits 0.5 + 1 + 2 s in all: a round trip of 3.5 s is tolerated
+_CLOSE_S = 0.4
+_CLOSE_TASK = "_TurnTransport__close_task"
+_TURN_LIFETIME_S, _TURN_CHANNEL_S = 600, 500
+
+
+class IceServer(Protocol):
+    """One STUN or TURN server, as wire.IceServer has it."""
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """``stun:host:port``, ``turn:host:port?transport=tcp``, ``turns:host``."""
+
+    @property
+    def username(self) -> str | None:
+        """TURN only."""
+
+    @property
+    def credential(self) -> str | None:
+        """TURN only."""
+
+
+@dataclass(frozen=True, slots=True)
+class IceConfig:
+    """How we find our candidates."""
+
+    ice_servers: Sequence[IceServer] = ()
+    gathering_timeout_s: float = 2.0
+    loopback_candidates: bool = False
+    dscp: bool = True
+
+
+@dataclass(slots=True)
+class ConsentCounters:
+    """The consent checks of a connection (W3C candidate-pair statistics)."""
+
+    requests: int = 0
+    responses: int = 0
+    round_trip_time_s: float | None = None
+    total_round_trip_time_s: float = 0.0
+
+
+class _MediaSocket(StunProtocol):
+    """A media socket. What is not STUN by its first byte (RFC 7983) is not tried as STUN."""
+
+    #: The socket beneath, where there is one of our own: a relay's has none.
+    sock: socket.socket | None = None
+
+    def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
+        packet = cast(bytes, data)
+        if not packet:
+            return
+        if packet[0] > 3:
+            self.receiver.data_received(packet, 1)
+            return
+        try:
+            super().datagram_received(packet, addr)
+        except Exception as error:
+            # aioice's parser gives up in many ways; anybody can send us anything.
+            _logger.debug("A STUN message of %s is dropped: %r", addr, error)
+
+
+class _MarkedTurnUdp(turn.TurnClientUdpProtocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        _mark(transport.get_extra_info("socket"))
+        super().connection_made(transport)
+
+
+class _MarkedTurnTcp(turn.TurnClientTcpProtocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        _mark(transport.get_extra_info("socket"))
+        super().connection_made(transport)
+
+
+class IceConnection(Connection):
+    """aioice's connection with our gathering, our consent checks, and its data handed on without a queue.
+
+    Args:
+        config: how to gather.
+        controlling: our role (RFC 8445 section 6.1.1): the offerer's is True.
+        on_data: gets each datagram that is not STUN.
+        on_heard: called for each sign of life: a check of the other side, an answer to ours.
+        credentials: our user fragment and password; by default random.
+    """
+
+    def __init__(
+        self,
+        config: IceConfig,
+        controlling: bool,
+        on_data: Callable[[bytes], None],
+        on_heard: Callable[[IceConnection], None],
+        credentials: tuple[str, str] | None = None,
+    ) -> None:
+        ufrag, pwd = credentials or (None, None)
+        super().__init__(ice_controlling=controlling, local_username=ufrag, local_password=pwd)
+        self.timed_out = False
+        self.consent = ConsentCounters()
+        #: Set once the other side has checked one of our candidates.
+        self.asked = asyncio.Event()
+        self._config = config
+        self._on_data = on_data
+        self._on_heard = on_heard
+        self._relays: list[turn.TurnTransport] = []
+
+    def successor(self) -> IceConnection:
+        """A connection for another peer that answers to the same description: our sockets go over to it."""
+        made = IceConnection(
+            self._config,
+            self.ice_controlling,
+            self._on_data,
+            self._on_heard,
+            (self.local_username, self.local_password),
+        )
+        made._protocols, self._protocols = self._protocols, []
+        for protocol in made._protocols:
+            protocol.receiver = made
+        made._relays, self._relays = self._relays, []
+        made._local_candidates, self._local_candidates = self._local_candidates, []
+        made._local_candidates_start = made._local_candidates_end = True
+        return made
+
+    @property
+    def pair(self) -> CandidatePair | None:
+        """The pair in use, once there is one."""
+        return self._nominated.get(1)
+
+    async def reach(self, remote: sdp.SessionDescription) -> None:
+        """Check the pairs with the other side's candidates until one works.
+
+        Names (mDNS) are not resolved: such a peer's own checks show us its address. Where nothing else came
+        we wait for them, so the end of candidates is not signalled.
+        """
+        self.ice_controlling = self.ice_controlling or remote.ice_lite
+        self.remote_is_lite = remote.ice_lite
+        self.remote_username, self.remote_password = remote.ice_ufrag, remote.ice_pwd
+        usable = [
+            c
+            for c in remote.candidates
+            if c.component == 1 and c.protocol == "udp" and sdp.is_address(c.address)
+        ]
+        for candidate in usable:
+            await self.add_remote_candidate(_to_aioice(candidate))
+        if usable:
+            await self.add_remote_candidate(None)
+        await self.connect()
+
+    def data_received(self, data: bytes, component: int) -> None:
+        self._on_data(data)
+
+    def send_packet(self, data: bytes, pair: CandidatePair) -> None:
+        """Send a packet of media over this pair, straight into the socket where that takes it.
+
+        What it does not take is asyncio's, which keeps it or drops it.
+        """
+        protocol: Any = pair.protocol
+        if protocol.sock is not None:
+            try:
+                protocol.sock.sendto(data, pair.remote_addr)
+            except OSError:
+                pass
+            else:
+                return
+        protocol.transport.sendto(data, pair.remote_addr)
+
+    def request_received(self, message: stun.Message, addr: tuple[str, int], protocol: StunProtocol) -> None:
+        self.asked.set()
+        super().request_received(message, addr, protocol)
+
+    def _valid_username(self, username: str) -> bool:
+        # Any peer that holds our description: in a forked call several do, and each is to wait, not to fail
+        # (RFC 8445 section 7.3 asks for our part of the name only).
+        return username.partition(":")[0] == self.local_username
+
+    def check_incoming(self, message: stun.Message, addr: tuple[str, int], protocol: StunProtocol) -> None:
+        self._on_heard(self)  # here the message is known to be the other side's
+        super().check_incoming(message, addr, protocol)
+
+    async def query_consent(self) -> None:
+        """Ask for consent (RFC 7675) as long as the connection lives; `Transport.poll` judges the answers."""
+        consent = self.consent
+        while True:
+            await asyncio.sleep(_CONSENT_INTERVAL_S * random.uniform(0.8, 1.2))
+            pair = self.pair
+            if pair is None or self.remote_password is None:
+                continue
+            consent.requests += 1
+            started = time.monotonic()
+            with contextlib.suppress(stun.TransactionError):
+                await pair.protocol.request(
+                    self.build_request(pair, nominate=False),
+                    pair.remote_addr,
+                    integrity_key=self.remote_password.encode(),
+                    retransmissions=_CONSENT_RETRANSMISSIONS,
+                )
+                consent.responses += 1
+                consent.round_trip_time_s = time.monotonic() - started
+                consent.total_round_trip_time_s += consent.round_trip_time_s
+                self._on_heard(self)
+
+    async def get_component_candidates(
+        self, component: int, addresses: list[str], timeout: int = 5
+    ) -> list[Candidate]:
+        config = self._config
+        if config.loopback_candidates:
+            addresses = [*addresses, "127.0.0.1"]
+        hosts = [protocol for address in addresses if (protocol := await self._bind(address)) is not None]
+        self._protocols += hosts
+        found = [protocol.local_candidate for protocol in hosts]
+        tasks = [asyncio.ensure_future(work) for work in self._ask_servers(hosts)]
+        if tasks:
+            try:
+                done, pending = await asyncio.wait(tasks, timeout=config.gathering_timeout_s)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+            self.timed_out = bool(pending)
+            for task in done:
+                if task.exception() is None:
+                    found.append(task.result())
+                else:
+                    _logger.warning("An ICE server gave no candidate: %s", task.exception())
+        return found
+
+    async def close(self) -> None:
+        try:
+            async with asyncio.timeout(_CLOSE_S):
+                await super().close()
+        except TimeoutError:
+            # A TURN server that does not answer any more; its allocation ends by itself. A relay's private
+            # task would go on asking it; cancelled, it closes its socket (aioice's TurnTransport._close).
+            tasks = [task for relay in self._relays if (task := getattr(relay, _CLOSE_TASK)) is not None]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _bind(self, address: str) -> _MediaSocket | None:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, turn.UDP_SOCKET_BUFFER_SIZE)
+            if self._config.dscp:
+                _mark(sock)
+            sock.bind((address, 0))
+        except OSError as error:
+            sock.close()
+            _logger.debug("No candidate at %s: %s", address, error)
+            return None
+        loop = asyncio.get_running_loop()
+        transport, protocol = await loop.create_datagram_endpoint(lambda: _MediaSocket(self), sock=sock)
+        _read_small(transport)
+        protocol.sock = sock
+        protocol.local_candidate = _local_candidate("host", *sock.getsockname()[:2])
+        return protocol
+
+    def _ask_servers(self, hosts: Sequence[_MediaSocket]) -> list[Any]:
+        """One STUN and one TURN server at most, as aiortc takes them; the rest is named in a warning."""
+        work: list[Any] = []
+        seen: set[str] = set()
+        for server in self._config.ice_servers:
+            for url in server.urls:
+                try:
+                    parsed = parse_stun_turn_uri(url)
+                except ValueError:
+                    _logger.warning("%r is no STUN or TURN server's address; it is left out.", url)
+                    continue
+                kind = str(parsed["scheme"])[:4]
+                if kind in seen or parsed["scheme"] == "stuns":
+                    _logger.warning("%s is left out: one STUN and one TURN server are used.", url)
+                    continue
+                seen.add(kind)
+                if kind == "stun":
+                    v4 = [p for p in hosts if ipaddress.ip_address(p.local_candidate.host).version == 4]
+                    work += [self._reflexive(p, parsed["host"], parsed["port"]) for p in v4]
+                else:
+                    work.append(self._relayed(parsed, server))
+        return work
+
+    async def _reflexive(self, protocol: _MediaSocket, host: str, port: int) -> Candidate:
+        loop = asyncio.get_running_loop()
+        infos = await loop.getaddrinfo(host, port, family=socket.AF_INET, type=socket.SOCK_DGRAM)
+        request = stun.Message(message_method=stun.Method.BINDING, message_class=stun.Class.REQUEST)
+        response, _ = await protocol.request(request, cast("tuple[str, int]", infos[0][4]))
+        base = protocol.local_candidate
+        address, mapped_port = response.attributes["XOR-MAPPED-ADDRESS"]
+        return _local_candidate("srflx", address, mapped_port, base.host, base.port)
+
+    async def _relayed(self, parsed: dict[str, Any], server: IceServer) -> Candidate:
+        loop = asyncio.get_running_loop()
+        address = (str(parsed["host"]), int(parsed["port"]))
+        tcp = parsed["transport"] == "tcp"
+        kind = _turn_class(tcp, self._config.dscp)
+        inner = kind(address, server.username, server.credential, _TURN_LIFETIME_S, _TURN_CHANNEL_S)
+        outer: asyncio.BaseTransport
+        if tcp:
+            secure = True if parsed["scheme"] == "turns" else None
+            outer, _ = await loop.create_connection(lambda: cast(Any, inner), *address, ssl=secure)
+        else:
+            outer, _ = await loop.create_datagram_endpoint(lambda: cast(Any, inner), remote_addr=address)
+            _read_small(outer)
+        protocol = _MediaSocket(self)
+        relay = turn.TurnTransport(inner)
+        try:
+            await relay._connect(protocol)
+        except BaseException:
+            outer.close()
+            raise
+        self._relays.append(relay)
+        related = relay.get_extra_info("related_address")
+        protocol.local_candidate = _local_candidate("relay", *relay.get_extra_info("sockname"), *related)
+        self._protocols.append(protocol)
+        return protocol.local_candidate
+
+
+def _turn_class(tcp: bool, marked: bool) -> Callable[..., turn.TurnClientProtocol]:
+    if tcp:
+        return _MarkedTurnTcp if marked else turn.TurnClientTcpProtocol
+    return _MarkedTurnUdp if marked else turn.TurnClientUdpProtocol
+
+
+def _read_small(transport: Any) -> None:
+    """Read into the room of one datagram; asyncio gives each 256 KiB, new from the system: 17 us a packet."""
+    transport.max_size = 65_536
+
+
+def _mark(sock: Any) -> None:
+    """Mark all that this socket sends as Expedited Forwarding (RFC 3246, RFC 8837)."""
+    with contextlib.suppress(OSError, AttributeError):  # not every system has IPV6_TCLASS
+        if sock.family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, _EXPEDITED_FORWARDING)
+        else:
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, _EXPEDITED_FORWARDING)
+
+
+def _local_candidate(
+    kind: str, address: str, port: int, related: str | None = None, related_port: int | None = None
+) -> Candidate:
+    return Candidate(
+        foundation=candidate_foundation(kind, "udp", related or address),
+        component=1,
+        transport="udp",
+        priority=candidate_priority(1, kind),
+        host=address,
+        port=port,
+        type=kind,
+        related_address=related,
+        related_port=related_port,
+    )
+
+
+def described(c: Candidate) -> sdp.Candidate:
+    """A candidate of aioice as SDP has it."""
+    return sdp.Candidate(
+        c.foundation,
+        c.component,
+        c.transport,
+        c.priority,
+        c.host,
+        c.port,
+        c.type,
+        c.related_address,
+        c.related_port,
+    )
+
+
+def _to_aioice(c: sdp.Candidate) -> Candidate:
+    return Candidate(
+        c.foundation,
+        c.component,
+        c.protocol,
+        c.priority,
+        c.address,
+        c.port,
+        c.type,
+        c.related_address,
+        c.related_port,
+    )

@@ -1,0 +1,260 @@
+"""An outgoing call until its answer: the caller's side of INVITE (RFC 3261 sections 9.1, 13.2 and 8.1.3.4).
+
+    calling      --1xx-->                      proceeding
+    proceeding   --18x-->                      proceeding: Progress, and an early dialog for each To tag
+    both         --2xx-->                      answered: its dialog is the call's
+                 --3xx-->                      calling: the next target
+                 --4xx-6xx, 32 s, lost-->      over: CallFailed
+                 --hang-up-->                  over: CallFailed(487) at once
+    over         --1xx-->                      CANCEL, once
+                 --2xx-->                      ACK and BYE: it crossed the CANCEL
+
+A forking proxy lets several phones ring: each 18x with a new To tag is an early dialog. The first 2xx wins;
+what else answers gets ACK and BYE.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from plivo_nb.sip import session_timer
+from plivo_nb.sip.call import Call
+from plivo_nb.sip.client_request import Exchange, ask
+from plivo_nb.sip.dialog import Dialog
+from plivo_nb.sip.events import Answered, CallFailed, Originator, Progress
+from plivo_nb.sip.message import Request, Response
+from plivo_nb.sip.negotiation import Move
+from plivo_nb.sip.transaction import TIMEOUT
+from plivo_nb.sip.values import parse_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from plivo_nb.sip.core import Core
+    from plivo_nb.sip.transaction import ServerTransaction
+
+_MAX_EARLY_DIALOGS = 20
+_MAX_REDIRECTIONS = 5
+_OURS = frozenset(
+    (
+        *("via", "max-forwards", "to", "from", "call-id", "cseq", "contact", "route", "record-route"),
+        *("content-type", "content-length", "allow", "supported", "user-agent", "require"),
+        *("authorization", "proxy-authorization"),
+    )
+)
+
+
+class OutgoingCall(Call):
+    """A call that we make.
+
+    Args:
+        core: the user agent's core.
+        uri: who is called.
+        body: the offer.
+        headers: further header fields of the INVITE.
+    """
+
+    caller = True
+
+    def __init__(self, core: Core, uri: str, body: bytes, headers: Sequence[tuple[str, str]]) -> None:
+        request = core.begin("INVITE", uri, uri)
+        super().__init__(core, core.fresh_key(request.call_id))
+        request.body = body
+        for route in core.service_route:
+            request.headers.echo("Route", route)
+        for name, value in headers:
+            if name.lower() in _OURS:
+                raise ValueError(f"{name} is made by the user agent itself.")
+            request.headers.add(name, value)
+        core.finish(request, contact=core.dialog_contact)
+        request.headers.add("Content-Type", "application/sdp")
+        self.session.move(Move.SEND_OFFER, body)
+        self._exchange = Exchange(core, request, self)
+        self._proceeding = False
+        self._cancelled = False
+        self._early: dict[str, Dialog] = {}
+        self._acks: dict[str, Request] = {}
+        self._targets: list[str] = []
+        self._tried = {uri}
+        self._x_call_uuid: str | None = None
+
+    def start(self, now: float) -> None:
+        """Send the INVITE, or fail at once where there is no connection."""
+        self.enter()
+        if not self.core.up:
+            self._fail(None, "Connection Error", "system", now)
+            return
+        self.limit(now + self.core.config.ring_timeout_s, self._unanswered)
+        self._exchange.start(now)
+
+    # ---- responses
+
+    def on_response(self, response: Response, now: float) -> None:
+        """A response that is no challenge we can answer."""
+        self._x_call_uuid = response.x_call_uuid or self._x_call_uuid
+        if response.status < 200:
+            self._provisional(response, now)
+        elif response.status < 300:
+            self._success(response, now)
+        elif not self.over and not self._redirect(response, now):
+            self._fail(response.status, response.reason, "remote", now, response)
+
+    def _provisional(self, response: Response, now: float) -> None:
+        self._proceeding = True
+        if self.over:
+            self._cancel(now)
+            return
+        tag = response.to.tag
+        if response.status == 100 or self.dialog is not None:
+            return
+        if tag is not None and tag not in self._early and len(self._early) < _MAX_EARLY_DIALOGS:
+            dialog = self._early[tag] = Dialog.of_caller(self._exchange.request, response)
+            self.core.dialogs[dialog.id] = self
+        self.core.emit(
+            Progress(
+                self.key,
+                response.status,
+                response.reason,
+                response.body,
+                response.shown_headers,
+                self._x_call_uuid,
+            )
+        )
+
+    def _success(self, response: Response, now: float) -> None:
+        tag = response.to.tag or ""
+        known = self._acks.get(tag)
+        if known is not None:  # the 2xx again: its ACK was lost
+            self.core.send(known, now)
+            return
+        dialog = Dialog.of_caller(self._exchange.request, response)
+        if tag in self._early:
+            dialog.local_sequence = max(dialog.local_sequence, self._early[tag].local_sequence)
+            dialog.remote_sequence = self._early[tag].remote_sequence
+        self._acks[tag] = self.acknowledge(dialog, self._exchange.request)
+        self.core.send(self._acks[tag], now)
+        if self.over or self.dialog is not None:  # it crossed our CANCEL, or is another fork's answer
+            self.bye(dialog, now)
+        else:
+            self._answered(dialog, response, now)
+
+    def _answered(self, dialog: Dialog, response: Response, now: float) -> None:
+        self.limit(None)
+        for early in self._early.values():
+            self.core.dialogs.pop(early.id, None)
+        self._early.clear()
+        self.dialog = dialog
+        self.core.dialogs[dialog.id] = self
+        self.session.move(Move.RECEIVE_ANSWER, response.body)
+        self.session_timer.restart(session_timer.terms_answered(response), now)
+        self.core.emit(Answered(self.key, response.body, response.shown_headers, self._x_call_uuid))
+
+    def on_no_response(self, timed_out: bool, now: float) -> None:
+        """Nobody answered the INVITE, or the transport was lost before anybody did."""
+        if timed_out:
+            self._fail(408, "Request Timeout", "system", now)
+        else:
+            self._fail(None, "Connection Error", "system", now)
+
+    def dialog_of(self, request: Request) -> Dialog | None:
+        """The answered dialog, or one of the early ones."""
+        return self.dialog or self._early.get(request.from_.tag or "")
+
+    def receive_bye(self, request: Request, transaction: ServerTransaction, now: float) -> None:
+        """A BYE that overtook the answer: that phone is gone, and with the last one the call."""
+        if self.dialog is not None:
+            super().receive_bye(request, transaction, now)
+            return
+        self.core.respond(transaction, 200, now)
+        early = self._early.pop(request.from_.tag or "", None)
+        if early is not None:
+            self.core.dialogs.pop(early.id, None)
+        if not self._early:
+            self._fail(487, "Request Terminated", "remote", now)
+
+    # ---- redirection
+
+    def _redirect(self, response: Response, now: float) -> bool:
+        """Follow a 3xx; a target that fails gives way to the next. True where another one is tried."""
+        if 300 <= response.status < 400:
+            self._targets += _redirections(response)
+        while self._targets and len(self._tried) <= _MAX_REDIRECTIONS and self.core.up:
+            uri = self._targets.pop(0)
+            if uri not in self._tried:
+                self._tried.add(uri)
+                for early in self._early.values():
+                    self.core.dialogs.pop(early.id, None)
+                self._early.clear()
+                self._proceeding = False
+                self._exchange.again(uri, now)
+                return True
+        return False
+
+    # ---- giving up
+
+    def hangup(self, now: float) -> None:
+        """CANCEL before the answer, BYE after it."""
+        if self.dialog is not None:
+            super().hangup(now)
+        else:
+            self._fail(487, "Request Terminated", "local", now)
+
+    def _unanswered(self, now: float) -> None:
+        self._fail(408, "Request Timeout", "system", now)
+
+    def transport_down(self, now: float) -> None:
+        """No response finds its way back: an unanswered call is over, and is cancelled later."""
+        if self.dialog is None:
+            self._fail(None, "Connection Error", "system", now)
+        super().transport_down(now)
+
+    def _fail(
+        self,
+        code: int | None,
+        reason: str,
+        originator: Originator,
+        now: float,
+        response: Response | None = None,
+    ) -> None:
+        if self.over or self.dialog is not None:
+            return
+        self._exchange.may_retry = False
+        self.close(now)
+        headers = [] if response is None else response.shown_headers
+        why = None if response is None else response.reason_header
+        self.core.emit(CallFailed(self.key, code, reason, headers, why, originator, self._x_call_uuid))
+        if self._proceeding and response is None:
+            self._cancel(now)
+
+    def _cancel(self, now: float) -> None:
+        """Send the CANCEL; a server that never ends the INVITE is waited for no longer than 64 T1 (9.1)."""
+        transaction = self._exchange.transaction
+        if self._cancelled or transaction is None or transaction.finished:
+            return
+        self._cancelled = True
+        invite = transaction.request
+        cancel = Request("CANCEL", invite.uri)
+        for name in ("Via", "Max-Forwards", "Route", "To", "From", "Call-ID"):
+            for value in invite.headers.get_all(name):
+                cancel.headers.echo(name, value)
+        cancel.headers.add("CSeq", f"{invite.cseq.sequence} CANCEL")
+        cancel.headers.add("User-Agent", self.core.config.product)
+        ask(self.core, cancel, lambda response, timed_out, at: None, now)
+        self.core.timers.start(now + TIMEOUT, lambda at: transaction.expire())
+
+
+def _redirections(response: Response) -> list[str]:
+    """The SIP targets of a 3xx, the best first; URIs that carry headers are passed over."""
+    ranked = []
+    for contact in response.contacts:
+        try:
+            weight = float(contact.parameters.get("q") or 1.0)
+        except ValueError:
+            weight = 1.0
+        if contact.uri != "*" and "?" not in contact.uri:
+            try:
+                parse_uri(contact.uri)
+            except ValueError:
+                continue
+            ranked.append((weight, contact.uri))
+    return [uri for _, uri in sorted(ranked, key=lambda pair: -pair[0])]

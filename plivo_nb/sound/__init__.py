@@ -1,0 +1,1 @@
+"""Sound cards of this machine: devices, streams and the thread that manages them."""

@@ -1,0 +1,168 @@
+"""JsSIP, which Plivo's Browser SDK is built on, in Chromium at the lab: it registers and calls robots."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, async_playwright
+
+from plivo_nb import Lab, Tone
+
+HERE = Path(__file__).parents[1] / "jssip"
+OWN_HZ = 900
+CHROMIUM = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--autoplay-policy=no-user-gesture-required",
+    "--allow-loopback-in-peer-connection",
+]
+VISIBLE = "--disable-features=WebRtcHideLocalIpsWithMdns"
+CREDENTIALS = """[peer.session.connection.localDescription, peer.session.connection.remoteDescription]
+    .map((description) => description.sdp.match(/a=ice-ufrag:(.*)/)[1].trim())"""
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """JsSIP as one script, from the versions that package-lock.json pins."""
+    if not (HERE / "node_modules" / ".package-lock.json").exists():
+        assert shutil.which("npm"), "npm is not installed, and JsSIP comes by it: apt-get install npm."
+        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        subprocess.run(command, cwd=HERE, check=True, capture_output=True, timeout=120)
+    made = tmp_path_factory.mktemp("jssip") / "jssip.js"
+    command = [str(HERE / "node_modules" / ".bin" / "esbuild"), "node_modules/jssip/lib/JsSIP.js", "--bundle"]
+    command += ["--format=iife", "--global-name=JsSIP", "--log-level=error", f"--outfile={made}"]
+    subprocess.run(command, cwd=HERE, check=True, timeout=60)
+    return made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def lab() -> AsyncIterator[Lab]:
+    async with Lab() as running:
+        yield running
+
+
+class Phone:
+    """JsSIP in a page, as bob."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    async def do(self, expression: str, *arguments: Any) -> Any:
+        return await self.page.evaluate(f"(args) => {expression}", list(arguments))
+
+    async def expect(self, name: str, timeout_s: float = 10.0) -> Any:
+        log: list[list[Any]] = []
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            log = await self.do("peer.log")
+            for event, detail in log:
+                if event == name:
+                    return detail
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"JsSIP had no {name}, only {log}")
+
+    async def hears(self, frequency_hz: float, timeout_s: float = 10.0) -> None:
+        heard: dict[str, float] = {}
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            heard = await self.do("peer.heard()")
+            if heard["level"] > -60 and abs(heard["frequency"] - frequency_hz) < 0.02 * frequency_hz:
+                return
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"{frequency_hz} Hz was to be heard in the page, not {heard}.")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser(request: pytest.FixtureRequest) -> AsyncIterator[Browser]:
+    """``hidden``: as in a page without a microphone, host addresses are names that nobody can resolve."""
+    arguments = [*CHROMIUM, VISIBLE] if request.param == "visible" else CHROMIUM
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=arguments)
+        yield browser
+        await browser.close()
+
+
+visible = pytest.mark.parametrize("browser", ["visible"], indirect=True)
+also_hidden = pytest.mark.parametrize("browser", ["visible", "hidden"], indirect=True)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def phone(browser: Browser, lab: Lab, script: Path) -> AsyncIterator[Phone]:
+    """Registered."""
+    page = await browser.new_page()
+    phone = Phone(page)
+    await page.add_script_tag(path=script)
+    await page.add_script_tag(path=HERE / "peer.js")
+    await phone.do("peer.register(...args)", lab.url, "bob", lab.password("bob"), OWN_HZ)
+    await phone.expect("registered")
+    yield phone
+    await phone.do("peer.close()")
+    await page.close()
+
+
+@also_hidden
+async def test_it_hears_itself_from_the_echo_robot_over_a_bad_network(phone: Phone, lab: Lab) -> None:
+    await phone.do("peer.call(...args)", "echo")
+    await phone.expect("confirmed")
+    await phone.hears(OWN_HZ)
+    await lab.network.set(loss=0.1, delay_ms=50)
+    await asyncio.sleep(2)
+    await lab.network.clear()
+    counters = (await lab.network.counters())["calls"][-1]
+    assert (counters["caller"], counters["callee"]) == ("bob", "echo")
+    assert counters["to_callee"]["rtp_dropped"] > 2
+    await phone.hears(OWN_HZ)
+    await phone.do("peer.session.terminate()")
+    await phone.expect("ended")
+
+
+@visible
+async def test_it_is_put_on_hold_and_taken_back(phone: Phone) -> None:
+    await phone.do("peer.call(...args)", "holds")
+    await phone.expect("confirmed")
+    await phone.expect("hold")
+    await phone.expect("unhold")
+    await phone.hears(OWN_HZ)
+    await phone.do("peer.session.terminate()")
+
+
+@visible
+async def test_its_ice_restart_goes_through_the_same_relay(phone: Phone) -> None:
+    await phone.do("peer.call(...args)", "echo")
+    await phone.expect("confirmed")
+    await phone.hears(OWN_HZ)
+    before = await phone.do(CREDENTIALS)
+    assert await phone.do("peer.session.renegotiate({rtcOfferConstraints: {iceRestart: true}})")
+    for _ in range(100):
+        after = await phone.do(CREDENTIALS)
+        if after[0] != before[0] and after[1] != before[1]:
+            break
+        await asyncio.sleep(0.05)
+    assert after[0] != before[0]
+    assert after[1] != before[1]
+    await asyncio.sleep(1)  # what was under way in the old way has come by now
+    await phone.hears(OWN_HZ)
+    await phone.do("peer.session.terminate()")
+
+
+@also_hidden
+async def test_a_notebook_calls_it(phone: Phone, lab: Lab) -> None:
+    await phone.do("peer.autoAnswer = true")
+    async with lab.client() as client:
+        await client.login("alice", lab.password("alice"))
+        call = await client.call("bob")
+        assert (await phone.expect("incoming"))["uuid"] == call.call_uuid
+        call.play(Tone(600))
+        await phone.hears(600)
+        await call.hangup()
+    assert str(await phone.expect("ended")).startswith("remote")

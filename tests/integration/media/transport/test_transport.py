@@ -1,0 +1,360 @@
+"""Two transports on this machine: real ICE, real DTLS-SRTP, RTP-shaped packets."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+from plivo_nb.media import sdp
+from plivo_nb.media.transport.transport import Transport, TransportConfig
+
+LOOPBACK = TransportConfig(loopback_candidates=True)
+RTP = struct.pack("!BBHII", 0x80, 111, 1, 960, 0x11223344)
+RTCP = struct.pack("!BBHI", 0x80, 201, 1, 0x11223344)
+
+
+class Peer:
+    """One side: a transport and what it reported."""
+
+    def __init__(self, config: TransportConfig = LOOPBACK) -> None:
+        self.rtp: list[bytes] = []
+        self.rtcp: list[bytes] = []
+        self.states: list[tuple[str, str]] = []
+        self.details: list[str] = []
+        self._changed = asyncio.Event()
+        self.transport = Transport(
+            config,
+            on_rtp=lambda data, now: self.rtp.append(data),
+            on_rtcp=lambda data, now: self.rtcp.append(data),
+            on_state=self._state,
+        )
+
+    def _state(self, what: str, state: str, detail: str) -> None:
+        self.states.append((what, state))
+        self.details.append(detail)
+        self._changed.set()
+
+    def local(self, setup: sdp.Setup) -> sdp.Local:
+        transport = self.transport
+        return sdp.Local(
+            transport.ice_ufrag,
+            transport.ice_pwd,
+            transport.candidates,
+            transport.fingerprint,
+            1,
+            "x",
+            setup,
+        )
+
+    async def until(self, condition: Callable[[], bool], within_s: float = 10.0) -> None:
+        async with asyncio.timeout(within_s):
+            while not condition():
+                self._changed.clear()
+                await asyncio.wait([asyncio.ensure_future(self._changed.wait())], timeout=0.05)
+
+
+def describe(peer: Peer, setup: sdp.Setup = "actpass") -> sdp.SessionDescription:
+    """A peer's description as it goes over the wire and comes out at the other end."""
+    formats = sdp.offered_formats(["OPUS", "PCMU"])
+    return sdp.parse(sdp.build_offer(peer.local(setup), formats), "offer" if setup == "actpass" else "answer")
+
+
+async def connect(caller: Peer, callee: Peer, restart: bool = False) -> None:
+    await caller.transport.gather(controlling=True, restart=restart)
+    await callee.transport.gather(controlling=False, restart=restart)
+    offer, answer = describe(caller), describe(callee, "active")
+    callee.transport.connect(offer, dtls_client=True)
+    caller.transport.connect(answer, dtls_client=False)
+
+
+@pytest.fixture
+async def pair() -> AsyncIterator[tuple[Peer, Peer]]:
+    caller, callee = Peer(), Peer()
+    await connect(caller, callee)
+    for peer in (caller, callee):
+        await peer.until(lambda p=peer: p.transport.dtls_state == "connected")
+    yield caller, callee
+    await asyncio.gather(caller.transport.close(), callee.transport.close())
+
+
+async def test_packets_go_both_ways_unparsed(pair: tuple[Peer, Peer]) -> None:
+    for here, there in (pair, pair[::-1]):
+        assert here.transport.send(RTP)
+        assert here.transport.send(RTCP)
+        await there.until(lambda p=there: bool(p.rtp and p.rtcp))
+        assert there.rtp == [RTP]
+        assert there.rtcp == [RTCP]
+    assert pair[0].states == [
+        ("gathering", "complete"),
+        ("ice", "checking"),
+        ("ice", "connected"),
+        ("dtls", "connecting"),
+        ("dtls", "connected"),
+    ]
+
+
+async def test_garbage_from_strangers_does_no_harm(
+    pair: tuple[Peer, Peer], caplog: pytest.LogCaptureFixture
+) -> None:
+    caller, callee = pair
+    random = Random(1)
+    stranger = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    ports = [c.port for c in callee.transport.candidates if c.address == "127.0.0.1"]
+    for first in (0, 1, 3, 4, 20, 22, 63, 64, 127, 128, 144, 191, 192, 255):
+        for length in (0, 1, 7, 11, 12, 40, 1200, 9000, 60_000):
+            stranger.sendto(bytes([first]) + random.randbytes(length), ("127.0.0.1", ports[0]))
+            await asyncio.sleep(0)
+    stranger.sendto(b"", ("127.0.0.1", ports[0]))
+    stranger.close()
+    await asyncio.sleep(0.2)
+    assert caller.transport.send(RTP)
+    assert callee.transport.send(RTCP)
+    await callee.until(lambda: callee.rtp == [RTP])
+    await caller.until(lambda: caller.rtcp == [RTCP])
+    assert callee.transport.counters.unreadable > 10
+    assert not [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")]
+
+
+async def test_stats_have_w3c_names(pair: tuple[Peer, Peer]) -> None:
+    pair[0].transport.send(RTP)
+    stats = pair[0].transport.stats()
+    assert stats["transport"]["dtlsState"] == "connected"
+    assert stats["transport"]["iceRole"] == "controlling"
+    assert stats["transport"]["dtlsRole"] == "server"
+    assert stats["transport"]["tlsVersion"] in ("FEFD", "FEFC")
+    assert "GCM" in stats["transport"]["srtpCipher"]
+    assert stats["transport"]["dtlsCipher"]
+    assert stats["transport"]["packetsSent"] == 1
+    assert stats["transport"]["bytesSent"] > len(RTP)
+    assert stats["candidate-pair"]["nominated"] is True
+    assert stats["local-candidate"]["candidateType"] == "host"
+    assert {"address", "port", "protocol"} <= stats["remote-candidate"].keys()
+
+
+async def test_the_other_side_hears_the_end(pair: tuple[Peer, Peer]) -> None:
+    caller, callee = pair
+    before = time.monotonic()
+    await caller.transport.close()
+    assert time.monotonic() - before < 1.5
+    await callee.until(lambda: ("dtls", "closed") in callee.states)
+    assert caller.transport.send(RTP) is False
+    assert caller.states[-1] == ("ice", "closed")
+
+
+async def test_nothing_is_left_after_closing() -> None:
+    tasks = asyncio.all_tasks()
+    caller, callee = Peer(), Peer()
+    await connect(caller, callee)
+    for peer in (caller, callee):
+        await peer.until(lambda p=peer: p.transport.dtls_state == "connected")
+    await asyncio.gather(caller.transport.close(), callee.transport.close())
+    await asyncio.sleep(0.1)
+    assert asyncio.all_tasks() == tasks
+
+
+async def test_closing_while_connecting_leaves_nothing() -> None:
+    tasks = asyncio.all_tasks()
+    caller, callee = Peer(), Peer()
+    await caller.transport.gather(controlling=True)
+    await callee.transport.gather(controlling=False)
+    caller.transport.connect(describe(callee, "active"), dtls_client=False)
+    await asyncio.sleep(0.1)
+    await asyncio.gather(caller.transport.close(), callee.transport.close())
+    await asyncio.sleep(0.1)
+    assert asyncio.all_tasks() == tasks
+
+
+async def test_a_foreign_certificate_is_refused() -> None:
+    caller, callee = Peer(), Peer()
+    await caller.transport.gather(controlling=True)
+    await callee.transport.gather(controlling=False)
+    wrong = ":".join(["AA"] * 32)
+    offer = replace(describe(caller), fingerprints=(("sha-256", wrong),))
+    callee.transport.connect(offer, dtls_client=True)
+    caller.transport.connect(describe(callee, "active"), dtls_client=False)
+    await callee.until(lambda: ("dtls", "failed") in callee.states)
+    assert "fingerprint" in callee.details[callee.states.index(("dtls", "failed"))]
+    assert callee.transport.send(RTP) is False
+    await asyncio.gather(caller.transport.close(), callee.transport.close())
+
+
+async def test_a_certificate_that_changes_is_refused(pair: tuple[Peer, Peer]) -> None:
+    other = replace(describe(pair[1], "active"), fingerprints=(("sha-256", ":".join(["AA"] * 32)),))
+    assert pair[0].transport.changed_by(other)
+    with pytest.raises(sdp.IncompatibleSDP, match="certificate"):
+        pair[0].transport.connect(other, dtls_client=False)
+
+
+async def test_another_peer_takes_the_call_over() -> None:
+    """Early media came from one peer, the answer comes from another: a forked call."""
+    caller, early, late = Peer(), Peer(), Peer()
+    await connect(caller, early)
+    await caller.until(lambda: caller.transport.dtls_state == "connected")
+    ports = {c.port for c in caller.transport.candidates}
+    await late.transport.gather(controlling=False)
+    caller.transport.connect(describe(late, "active"), dtls_client=False)
+    late.transport.connect(describe(caller), dtls_client=True)
+    await late.until(lambda: late.transport.dtls_state == "connected")
+    await caller.until(lambda: caller.transport.dtls_state == "connected")
+    assert {c.port for c in caller.transport.candidates} == ports
+    for here, there in ((caller, late), (late, caller)):
+        assert here.transport.send(RTP)
+        await there.until(lambda p=there: p.rtp == [RTP])
+    assert early.rtp == []
+    assert [state for what, state in caller.states if what == "dtls"] == ["connecting", "connected"] * 2
+    await asyncio.gather(*(p.transport.close() for p in (caller, early, late)))
+
+
+async def test_ice_restart_moves_a_running_flow_without_a_gap(pair: tuple[Peer, Peer]) -> None:
+    caller, callee = pair
+    sent: list[bytes] = []
+    stop = asyncio.Event()
+
+    async def flow() -> None:
+        while not stop.is_set():
+            packet = struct.pack("!BBHII", 0x80, 111, len(sent), 960 * len(sent), 7)
+            sent.append(packet)
+            assert caller.transport.send(packet)
+            await asyncio.sleep(0.02)
+
+    running = asyncio.create_task(flow())
+    await asyncio.sleep(0.2)
+    old = caller.transport.ice_ufrag, callee.transport.candidates
+    await connect(caller, callee, restart=True)
+    new_ports = {c.port for c in callee.transport.candidates}
+    for peer in pair:
+        await peer.until(lambda p=peer: p.details.count("ICE restarted") == 1)
+    await asyncio.sleep(1.5)  # longer than the old path is kept
+    stop.set()
+    await running
+    await callee.until(lambda: len(callee.rtp) == len(sent))
+    assert callee.rtp == sent
+    assert caller.transport.ice_ufrag != old[0]
+    assert {c.port for c in old[1]}.isdisjoint(new_ports)
+    assert caller.transport.stats()["remote-candidate"]["port"] in new_ports
+    assert caller.states.count(("dtls", "connected")) == 1
+
+
+async def test_a_restart_overtakes_a_first_attempt_that_hangs() -> None:
+    """The first answer named an address where nobody is; the second, with a restart, the right one."""
+    caller, callee = Peer(), Peer()
+    await caller.transport.gather(controlling=True)
+    await callee.transport.gather(controlling=False)
+    nowhere = (sdp.Candidate("1", 1, "udp", 1, "127.0.0.1", 9, "host"),)
+    caller.transport.connect(replace(describe(callee, "active"), candidates=nowhere), dtls_client=False)
+    await asyncio.sleep(0.1)
+    await connect(caller, callee, restart=True)
+    for peer in (caller, callee):
+        await peer.until(lambda p=peer: p.transport.dtls_state == "connected")
+    assert caller.transport.send(RTP)
+    await callee.until(lambda: bool(callee.rtp))
+    await asyncio.gather(caller.transport.close(), callee.transport.close())
+
+
+async def test_an_outage_is_told_and_so_is_its_end() -> None:
+    config = replace(LOOPBACK, disconnected_after_s=0.3, failed_after_s=0.9)
+    caller, callee = Peer(config), Peer(config)
+    await connect(caller, callee)
+    for peer in (caller, callee):
+        await peer.until(lambda p=peer: p.transport.dtls_state == "connected")
+    base = time.monotonic()
+    caller.transport.poll(base + 0.1)
+    assert caller.transport.ice_state == "connected"
+    caller.transport.poll(base + 0.5)
+    assert caller.transport.ice_state == "disconnected"
+    caller.transport.poll(base + 2.0)
+    assert caller.transport.ice_state == "failed"
+    assert caller.transport.send(RTP) is False
+    callee.transport.send(RTP)
+    await caller.until(lambda: bool(caller.rtp))
+    caller.transport.poll(time.monotonic())
+    assert caller.transport.ice_state == "connected"
+    assert caller.transport.send(RTP)
+    await asyncio.gather(caller.transport.close(), callee.transport.close())
+
+
+async def test_gathering_ends_in_time_with_what_there_is() -> None:
+    silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    silent.bind(("127.0.0.1", 0))
+    port = silent.getsockname()[1]
+
+    class Server:
+        urls = (f"stun:127.0.0.1:{port}", f"turn:127.0.0.1:{port}")
+        username = "u"
+        credential = "c"
+
+    peer = Peer(replace(LOOPBACK, ice_servers=(Server(),), gathering_timeout_s=0.3))
+    before = time.monotonic()
+    await peer.transport.gather(controlling=True)
+    assert 0.25 < time.monotonic() - before < 2.5
+    assert [state for what, state in peer.states if what == "gathering"] == ["timeout", "complete"]
+    assert any(c.address == "127.0.0.1" for c in peer.transport.candidates)
+    await peer.transport.close()
+    silent.close()
+
+
+@pytest.mark.parametrize("dscp", [True, False])
+@pytest.mark.spec("2 dscp")
+async def test_every_socket_is_marked(dscp: bool) -> None:
+    peer = Peer(replace(LOOPBACK, dscp=dscp))
+    await peer.transport.gather(controlling=True)
+    connection = peer.transport._next
+    assert connection is not None
+    for protocol in connection._protocols:
+        sock = protocol.transport.get_extra_info("socket")
+        if sock.family == socket.AF_INET6:
+            tos = sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS)
+        else:
+            tos = sock.getsockopt(socket.IPPROTO_IP, socket.IP_TOS)
+        assert tos == (184 if dscp else 0)
+    await peer.transport.close()
+
+
+async def test_loopback_alone_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aioice.ice.get_host_addresses", lambda **which: [])
+    caller, callee = Peer(), Peer()
+    await connect(caller, callee)
+    for peer in (caller, callee):
+        await peer.until(lambda p=peer: p.transport.dtls_state == "connected")
+        assert [c.address for c in peer.transport.candidates] == ["127.0.0.1"]
+    await asyncio.gather(caller.transport.close(), callee.transport.close())
+
+
+async def test_loopback_is_no_candidate_unless_asked_for() -> None:
+    peer = Peer(TransportConfig())
+    await peer.transport.gather(controlling=True)
+    assert "127.0.0.1" not in {c.address for c in peer.transport.candidates}
+    await peer.transport.close()
+
+
+async def test_names_instead_of_addresses_do_no_harm() -> None:
+    """A browser without microphone permission hides its addresses behind mDNS names: its checks show them."""
+    caller, callee = Peer(), Peer()
+    await caller.transport.gather(controlling=True)
+    await callee.transport.gather(controlling=False)
+    offer = describe(caller)
+    hidden = tuple(replace(c, address="0f1e2d3c-aaaa-bbbb-cccc-000000000000.local") for c in offer.candidates)
+    callee.transport.connect(replace(offer, candidates=hidden), dtls_client=True)
+    caller.transport.connect(describe(callee, "active"), dtls_client=False)
+    for peer in (caller, callee):
+        await peer.until(lambda p=peer: p.transport.dtls_state == "connected")
+    await asyncio.gather(caller.transport.close(), callee.transport.close())
+
+
+async def test_a_dead_peer_fails_in_the_time_given() -> None:
+    caller, callee = Peer(replace(LOOPBACK, connect_timeout_s=0.5)), Peer()
+    await caller.transport.gather(controlling=True)
+    await callee.transport.gather(controlling=False)
+    answer = describe(callee, "active")
+    await callee.transport.close()
+    caller.transport.connect(answer, dtls_client=False)
+    await caller.until(lambda: ("ice", "failed") in caller.states, within_s=3)
+    assert "candidate pair" in caller.details[-1]
+    await caller.transport.close()

@@ -1,0 +1,24 @@
+"""What calls cost beside stock aiortc, by the bench's own measure, in one run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
+
+from call_cost import apart
+
+pytestmark = pytest.mark.alone  # two processes are compared: a third one beside would blur them
+
+CALLS, SECONDS = 10, 6.0
+#: What the bench shows on a calm machine at 10 calls is less than these; doubled for a busy one.
+LIMITS = {"OPUS": 2 * 0.40, "PCMU": 2 * 0.15}
+
+
+@pytest.mark.parametrize("codec", LIMITS)
+def test_a_call_costs_a_fraction_of_stock_aiortc(codec: str) -> None:
+    ours, stock = (apart(engine, codec, CALLS, SECONDS)["cpu"] for engine in ("plane", "aiortc"))
+    assert ours < LIMITS[codec] * stock, f"{ours:.2f} against {stock:.2f} CPU seconds an endpoint-minute"

@@ -1,0 +1,535 @@
+"""client.audio over the fake sound card: devices, permission, and what is heard when in a call.
+
+Session, engine and sound desk are the real ones; what the I/O plane would bring is written here.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+
+import numpy as np
+import pytest
+
+from plivo_nb import MediaError, Silence, Tone
+from plivo_nb.engine.audio.devices import AudioDevices
+from plivo_nb.engine.call_session import Session
+from plivo_nb.engine.engine import Engine
+from plivo_nb.engine.identity import Identity
+from plivo_nb.events import Direction
+from plivo_nb.options import read_options
+from plivo_nb.plane import wire
+from plivo_nb.sip import user_agent as sip
+from plivo_nb.testing import FakeSound
+
+
+class House:
+    """One engine, one client's sound, and its calls."""
+
+    def __init__(self, sound: object, **options: object) -> None:
+        self.engine = Engine()
+        self.events: list[tuple] = []
+        self.microphone: list[str] = []
+        self.calls: list[Session] = []
+        read = read_options(None, {"sound": sound, **options})
+        self.audio = AudioDevices(self.engine, read, self.emit, self.microphone.append)
+
+    def emit(self, *event: object) -> None:
+        self.events.append(event)
+
+    def told(self, name: str) -> list:
+        return [arguments[0] for event, *arguments in self.events if event == name]
+
+    def call(self, direction: Direction = "OUTGOING") -> Session:
+        session = Session(
+            self.engine,
+            wire.SessionConfig(),
+            lambda action: None,
+            self.emit,
+            identity=Identity(direction, "alice", "bob", {}),
+            on_sample=lambda session, row: None,
+            on_over=lambda session: None,
+        )
+        self.audio.follow(session)
+        self.calls.append(session)
+        return session
+
+    async def close(self) -> None:
+        for session in self.calls:
+            session.abandon()
+        await asyncio.sleep(0)
+        await self.audio.close()
+
+
+@pytest.fixture
+async def houses() -> AsyncIterator[Callable[..., House]]:
+    made: list[House] = []
+
+    def make(sound: object, **options: object) -> House:
+        made.append(House(sound, **options))
+        return made[-1]
+
+    yield make
+    for house in made:
+        await house.close()
+    await asyncio.sleep(0)
+    assert [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("plivo_nb")] == []
+    names = ("desk", "fake", "microphone", "speaker")
+    await until(lambda: not [thread for thread in threading.enumerate() if thread.name.endswith(names)])
+
+
+async def until(condition: Callable[[], object], timeout_s: float = 5.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.005)
+
+
+def opened(sound: FakeSound, kind: str) -> list[str]:
+    labels = {device.deviceId: device.label for device in sound.devices()}
+    return [labels.get(stream.device_id, "gone") for stream in sound.open_streams(kind)]
+
+
+def peaks_hz(pcm: np.ndarray, count: int) -> list[float]:
+    spectrum = np.abs(np.fft.rfft(pcm * np.hanning(len(pcm))))
+    found = []
+    for _ in range(count):
+        index = int(spectrum.argmax())
+        found.append(index * 48_000 / len(pcm))
+        spectrum[max(0, index - 6) : index + 7] = 0
+    return sorted(found)
+
+
+async def heard(sound: FakeSound, seconds: float = 0.3, label: str | None = None) -> np.ndarray:
+    """What the speaker plays in the next moments."""
+    device = next(d for d in sound.devices() if d.kind == "audiooutput" and label in (None, d.label))
+    length = len(sound.heard(device))
+    await until(lambda: len(sound.heard(device)) >= length + (seconds + 0.1) * 48_000)
+    return sound.heard(device)[-round(seconds * 48_000) :]
+
+
+def dialled(session: Session) -> Session:
+    session._advance("dial")
+    session.identity.key = "call-id-1"
+    session._advance("invite sent")
+    return session
+
+
+def rings(session: Session) -> None:
+    session.on_progress(sip.Progress("call-id-1", 180, "Ringing", b"", [], "x-1"))
+
+
+def answered(session: Session) -> None:
+    session._advance("answered")
+    session.answered.set_result(None)
+
+
+# ---------------------------------------------------------------- devices
+
+
+async def test_devices_are_listed_by_kind_with_ids_that_stay(houses) -> None:
+    sound = FakeSound(("Desk", "Head"), ("Box",))
+    audio = houses(sound).audio
+    devices = await audio.available_devices()
+    assert [d.label for d in devices] == ["Desk", "Head", "Box"]
+    assert [dict(d)["kind"] for d in devices] == ["audioinput", "audioinput", "audiooutput"]
+    assert len({d.deviceId for d in devices}) == 3
+    assert await audio.availableDevices("output") == devices[2:]
+    with pytest.raises(ValueError, match="not 'video'"):
+        audio.available_devices("video")
+    again = await houses(FakeSound(("Desk", "Head"), ("Box",))).audio.available_devices()
+    assert again == devices
+    with pytest.raises(KeyError):
+        devices[0]["index"]
+
+
+async def test_a_device_is_chosen_forgotten_and_refused(houses) -> None:
+    sound = FakeSound(("Desk", "Head"), ("Box",))
+    audio = houses(sound).audio
+    desk, head, box = await audio.available_devices()
+    choice = audio.microphoneDevices
+    assert choice.get() is None
+    await choice.set(head.deviceId)
+    assert choice.get() == head.deviceId
+    for wrong in (box.deviceId, "nothing"):
+        with pytest.raises(MediaError, match="no microphone") as refused:
+            await choice.set(wrong)
+        assert refused.value.code == "NotFoundError"
+        assert choice.get() == head.deviceId
+    await choice.reset()
+    assert choice.get() is None
+    assert desk.kind == "audioinput"
+
+
+async def test_what_comes_and_goes_is_told(houses) -> None:
+    sound = FakeSound()
+    house = houses(sound)
+    await house.audio.available_devices()
+    added = sound.plug("audiooutput", "Headphones")
+    await until(lambda: house.told("onAudioDeviceChange"))
+    sound.unplug(added)
+    await until(lambda: len(house.told("onAudioDeviceChange")) == 2)
+    assert house.told("onAudioDeviceChange") == [
+        {"change": "added", "device": added},
+        {"change": "removed", "device": added},
+    ]
+
+
+async def test_clients_of_one_sound_system_share_its_desk(houses) -> None:
+    sound = FakeSound()
+    first, second = houses(sound), houses(sound)
+    await asyncio.gather(first.audio.available_devices(), second.audio.available_devices())
+    await first.audio.close()
+    sound.plug("audioinput", "Late")
+    await until(lambda: second.told("onAudioDeviceChange"))
+    assert first.told("onAudioDeviceChange") == []
+    with pytest.raises(MediaError):
+        await first.audio.microphone_devices.reset()
+
+
+# ---------------------------------------------------------------- permission
+
+
+async def test_the_microphone_is_asked_for_once_at_the_beginning(houses) -> None:
+    sound = FakeSound()
+    house = houses(sound)
+    assert house.told("onMediaPermission") == [], "a listener of the same cell must get it"
+    await until(lambda: house.told("onMediaPermission"))
+    assert await house.audio.reveal_audio_devices() == "success"
+    session = dialled(house.call())
+    await until(lambda: opened(sound, "audioinput"))
+    session.abandon()
+    assert house.told("onMediaPermission") == [{"status": "success", "stream": True}]
+
+
+@pytest.mark.parametrize("why", ["none", "busy", "missing"])
+async def test_a_microphone_that_cannot_be_had_is_told_of_by_the_browsers_names(houses, why: str) -> None:
+    sound = FakeSound(() if why == "none" else ("Desk",))
+    if why == "busy":
+        sound.occupy(sound.devices()[0])
+    sound.missing = why == "missing"
+    house = houses(sound)
+    await until(lambda: house.told("onMediaPermission"))
+    name = "NotAllowedError" if why == "busy" else "NotFoundError"
+    assert house.told("onMediaPermission") == [{"status": "failure", "error": name}]
+    with pytest.raises(MediaError) as refused:
+        await house.audio.revealAudioDevices()
+    assert refused.value.code == name
+    assert (await house.audio.available_devices() == []) is (why == "missing")
+    assert len(house.told("onMediaPermission")) == 1
+
+
+async def test_perm_on_click_asks_when_a_call_begins(houses) -> None:
+    sound = FakeSound()
+    house = houses(sound, permOnClick=True)
+    await house.audio.available_devices()
+    await asyncio.sleep(0.1)
+    assert house.events == []
+    dialled(house.call())
+    await until(lambda: house.told("onMediaPermission") == [{"status": "success", "stream": True}])
+
+
+async def test_without_sound_nobody_is_asked_and_nothing_is_opened(houses) -> None:
+    house = houses("none")
+    session = dialled(house.call())
+    await asyncio.sleep(0.1)
+    assert (house.events[1:], session.media.source, session.media.sinks) == ([], None, [])
+    assert (house.audio.mode, await house.audio.available_devices()) == ("none", [])
+    assert house.audio.latency_ms == {}
+    with pytest.raises(MediaError, match="sound='none'"):
+        await house.audio.speaker_devices.set("x")
+    assert house.audio.tones.choose("ring", False), "what is chosen is kept all the same"
+    house.audio.tones.digits("12")
+
+
+# ---------------------------------------------------------------- audioConstraints
+
+
+@pytest.mark.spec("2 audioConstraints")
+async def test_constraints_are_done_or_named_in_one_warning(houses, caplog) -> None:
+    sound = FakeSound(("Desk", "Head"), ("Box",))
+    head = sound.devices()[1]
+    wanted = {
+        "deviceId": {"exact": head.deviceId},
+        "sampleRate": 16_000,
+        "channelCount": 2,
+        "echoCancellation": True,
+        "noiseSuppression": {"ideal": True},
+        "autoGainControl": False,
+    }
+    with caplog.at_level(logging.WARNING, "plivo_nb"):
+        house = houses(sound, audioConstraints=wanted)
+    [said] = [record.getMessage() for record in caplog.records]
+    assert "echoCancellation, noiseSuppression, channelCount" in said
+    assert "autoGainControl" not in said
+    assert house.audio.microphone_devices.get() == head.deviceId
+    assert house.audio.input_line.rate == 16_000
+    dialled(house.call())
+    await until(lambda: opened(sound, "audioinput") == ["Head"])
+
+
+# ---------------------------------------------------------------- calls
+
+
+async def test_a_sample_rate_that_no_card_has_is_named(houses, caplog) -> None:
+    house = houses(FakeSound(), audioConstraints={"sampleRate": 1})
+    assert "audioConstraints: sampleRate cannot be done" in caplog.text
+    assert house.audio.input_line.rate == 48_000
+
+
+async def test_a_microphone_that_is_not_there_cannot_be_a_constraint(houses, caplog) -> None:
+    house = houses(FakeSound(), audioConstraints={"deviceId": "nobody's"})
+    await until(lambda: house.told("onMediaPermission"))
+    assert house.told("onMediaPermission") == [{"status": "success", "stream": True}]
+    assert 'there is no microphone "nobody\'s"' in caplog.text
+
+
+async def test_an_outgoing_call_is_heard_from_dial_tone_to_voice(houses) -> None:
+    sound = FakeSound()
+    house = houses(sound)
+    await house.audio.available_devices()
+    session = dialled(house.call())
+    assert peaks_hz(await heard(sound), 2) == pytest.approx([350, 440], abs=4)
+    [speaker] = session.media.sinks
+    speaker.open(48_000)
+    far_end = Tone(1000)
+    far_end.open(48_000)
+
+    async def talk() -> None:
+        while session.phase != "over":
+            speaker.write(far_end.read(960))
+            await asyncio.sleep(0.02)
+
+    talking = asyncio.create_task(talk())
+    rings(session)
+    rings(session)
+    assert peaks_hz(await heard(sound), 2) == pytest.approx([440, 480], abs=4), "and no early media"
+    answered(session)
+    assert peaks_hz(await heard(sound), 1) == pytest.approx([1000], abs=6)
+    session.abandon()
+    await until(lambda: not sound.open_streams())
+    await talking
+
+
+async def test_the_microphone_is_heard_once_the_call_is_answered_and_never_after(houses) -> None:
+    sound = FakeSound()
+    sound.says(Tone(440))
+    house = houses(sound)
+    session = dialled(house.call())
+    microphone = session.media.source
+    microphone.open(8_000)
+    rings(session)
+    await until(lambda: opened(sound, "audioinput"))
+    await asyncio.sleep(0.2)
+    assert microphone.read(160) is None, "nobody listens in before the answer"
+    answered(session)
+    await asyncio.sleep(0.2)
+    assert np.abs(microphone.read(160)).max() > 1000
+    session.abandon()
+    await until(lambda: not sound.open_streams("audioinput"))
+
+
+async def test_a_call_with_a_source_of_its_own_opens_no_microphone(houses) -> None:
+    sound = FakeSound()
+    house = houses(sound, permOnClick=True)
+    session = house.call()
+    session.media.set_source(Silence())
+    dialled(session)
+    answered(session)
+    await until(lambda: opened(sound, "audiooutput"))
+    await asyncio.sleep(0.1)
+    assert opened(sound, "audioinput") == []
+
+
+async def test_ring_back_false_lets_early_media_through(houses) -> None:
+    sound = FakeSound()
+    house = houses(sound)
+    assert house.audio.tones.choose("ringback", False)
+    assert house.audio.tones.choose("connect", False)
+    session = dialled(house.call())
+    [speaker] = session.media.sinks
+    speaker.open(8_000)
+    assert not speaker.audible
+    rings(session)
+    assert speaker.audible
+    assert not (await heard(sound)).any()
+
+
+async def test_it_rings_on_its_own_device_while_any_call_does(houses) -> None:
+    sound = FakeSound(speakers=("Box", "Bell"))
+    house = houses(sound)
+    bell = (await house.audio.available_devices("output"))[1]
+    await house.audio.ringtone_devices.set(bell.deviceId)
+    first, second = house.call("INCOMING"), house.call("INCOMING")
+    first._advance("offered")
+    second._advance("offered")
+    assert peaks_hz(await heard(sound, label="Bell"), 2) == pytest.approx([1000, 1250], abs=4)
+    first._advance("ignore")
+    assert (await heard(sound, 0.05, "Bell")).any(), "the other one rings on"
+    second._advance("answer")
+    await until(lambda: opened(sound, "audioinput"))
+    await until(lambda: opened(sound, "audiooutput") == ["Box"])
+    second._advance("confirmed")
+    assert second.media.sinks[0].audible
+
+
+async def test_digits_are_heard_once(houses) -> None:
+    sound = FakeSound()
+    house = houses(sound)
+    await house.audio.available_devices()
+    house.audio.tones.digits("5")
+    player = house.audio.speaker_devices.media("dtmf")
+    assert player.playing
+    await until(lambda: not player.playing)
+    await until(lambda: not sound.open_streams())
+    pcm = sound.heard()
+    loud = np.flatnonzero(np.abs(pcm) > 300)
+    assert (loud[-1] - loud[0]) / 48_000 == pytest.approx(0.1, abs=0.03)
+    assert peaks_hz(pcm[loud[0] : loud[-1]], 2) == pytest.approx([770, 1336], abs=12)
+
+
+async def test_a_player_has_a_volume_and_may_be_played_by_hand(houses) -> None:
+    sound = FakeSound()
+    house = houses(sound)
+    player = house.audio.speaker_devices.media("ringback")
+    assert player is house.audio.ringtoneDevices.media("ringback")
+    player.volume = 0.5
+    player.play()
+    full = 32767 * 10 ** (-20 / 20)
+    assert np.sqrt(np.mean((await heard(sound)).astype(float) ** 2)) == pytest.approx(full / 2, rel=0.1)
+    assert repr(player) == "<Player of the ring-back tone: built-in, playing>"
+    player.pause()
+    player.pause()
+    await until(lambda: not sound.open_streams())
+
+
+# ---------------------------------------------------------------- devices that go
+
+
+async def in_a_call(house: House, sound: FakeSound) -> Session:
+    session = dialled(house.call())
+    session.media.source.open(48_000)
+    answered(session)
+    await until(lambda: opened(sound, "audioinput") and opened(sound, "audiooutput"))
+    return session
+
+
+async def frames(session: Session, seconds: float = 0.3) -> list[bool]:
+    """Whether each 20 ms brought a frame of the microphone."""
+    came = []
+    for _ in range(round(seconds * 50)):
+        came.append(session.media.source.read(960) is not None)
+        await asyncio.sleep(0.02)
+    return came
+
+
+async def test_a_call_moves_to_the_device_that_is_chosen(houses) -> None:
+    sound = FakeSound(("Desk", "Head"), ("Box",))
+    house = houses(sound)
+    head = (await house.audio.available_devices())[1]
+    session = await in_a_call(house, sound)
+    await frames(session)
+    await house.audio.microphone_devices.set(head.deviceId)
+    missing = (await frames(session, 1.0)).count(False)
+    assert opened(sound, "audioinput") == ["Head"]
+    assert missing <= 20, "less than 0.4 s"
+
+
+async def test_an_unplugged_device_is_replaced_by_the_default_until_it_is_back(houses, caplog) -> None:
+    sound = FakeSound(("Desk", "Head"), ("Box",))
+    house = houses(sound)
+    head = (await house.audio.available_devices())[1]
+    await house.audio.microphone_devices.set(head.deviceId)
+    await in_a_call(house, sound)
+    assert opened(sound, "audioinput") == ["Head"]
+    sound.unplug(head)
+    await until(lambda: opened(sound, "audioinput") == ["Desk"])
+    assert house.audio.microphone_devices.get() == head.deviceId
+    sound.plug("audioinput", "Head")
+    await until(lambda: opened(sound, "audioinput") == ["Head"])
+
+
+async def test_a_device_that_falls_silent_without_a_word_is_opened_again(houses) -> None:
+    sound = FakeSound()
+    house = houses(sound)
+    await in_a_call(house, sound)
+    [dead] = sound.open_streams("audioinput")
+    await until(lambda: dead.callbacks > 5)
+    dead.dead = True
+    began = time.monotonic()
+    await until(lambda: sound.open_streams("audioinput") not in ([dead], []))
+    assert time.monotonic() - began < 5.0
+    await until(lambda: house.microphone[-2:] == ["lost", "present"])
+
+
+async def test_a_microphone_that_goes_before_a_call_is_missed(houses) -> None:
+    sound = FakeSound(("Desk", "Head"), ("Box",))
+    house = houses(sound)
+    desk, head, _ = await house.audio.available_devices()
+    await until(lambda: house.told("onMediaPermission"))
+    sound.unplug(desk)
+    await until(lambda: len(house.told("onAudioDeviceChange")) == 1)
+    assert house.microphone == ["present"], "there is another one"
+    await house.audio.microphone_devices.set(head.deviceId)
+    sound.plug("audioinput", "Desk")
+    sound.unplug(head)
+    await until(lambda: len(house.told("onAudioDeviceChange")) == 3)
+    assert house.microphone[-1] == "lost", "the chosen one is gone"
+    sound.plug("audioinput", "Head")
+    await until(lambda: house.microphone[-1] == "present")
+
+
+async def test_the_last_microphone_is_missed_and_welcomed_back(houses, caplog) -> None:
+    sound = FakeSound()
+    house = houses(sound)
+    session = await in_a_call(house, sound)
+    sound.unplug(sound.devices()[0])
+    await until(lambda: "lost" in house.microphone)
+    await asyncio.sleep(1.2)
+    assert session.phase == "answered"
+    assert house.microphone.count("lost") <= 2, "it is not told of each try"
+    sound.plug("audioinput", "Another")
+    await until(lambda: opened(sound, "audioinput") == ["Another"])
+    await until(lambda: house.microphone[-1] == "present")
+
+
+class Stiff(FakeSound):
+    """A system as PortAudio without PulseAudio is: blind for plugs until it is started anew."""
+
+    def __init__(self, *labels: tuple[str, ...]) -> None:
+        self.restarts = 0
+        super().__init__(*labels)
+        self.seen = super().devices()
+
+    def devices(self) -> list:
+        return self.seen if hasattr(self, "seen") else super().devices()
+
+    def must_restart(self) -> bool:
+        return True
+
+    def restart(self) -> None:
+        assert not self.open_streams(), "it would have killed them"
+        self.restarts += 1
+        self.seen = super().devices()
+
+    def _tell(self) -> None:
+        """It tells nothing."""
+
+
+async def test_where_only_a_restart_shows_what_is_left_all_devices_come_back(houses) -> None:
+    sound = Stiff(("Desk", "Head"), ("Box",))
+    house = houses(sound)
+    head = (await house.audio.available_devices())[1]
+    await house.audio.microphone_devices.set(head.deviceId)
+    session = await in_a_call(house, sound)
+    before = sound.restarts
+    await house.audio.available_devices()
+    assert sound.restarts == before, "not in a call that needs no help"
+    sound.unplug(head)
+    await until(lambda: opened(sound, "audioinput") == ["Desk"])
+    await until(lambda: opened(sound, "audiooutput") == ["Box"])
+    assert sound.restarts == before + 1
+    assert house.told("onAudioDeviceChange") == [{"change": "removed", "device": head}]
+    await until(lambda: house.microphone[-1] == "present")
+    assert any(await frames(session, 0.5))

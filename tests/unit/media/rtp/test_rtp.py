@@ -1,0 +1,174 @@
+"""RTP: packets, sender's numbers, receiver's counts (RFC 3550)."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from plivo_nb.media.rtp.rtp import RtpPacket, RtpReceiver, RtpSender
+
+# written by hand as a browser builds it: marker, one-byte header extension (RFC 8285), payload type 111
+FROM_BROWSER = bytes.fromhex("90ef1a2b0001e240deadbeef bede0001 30ff0000 7885aabbcc".replace(" ", ""))
+
+
+def test_a_packet_with_extension_is_read() -> None:
+    packet = RtpPacket.parse(FROM_BROWSER)
+    assert packet.payload_type == 111
+    assert packet.marker
+    assert packet.sequence_number == 0x1A2B
+    assert packet.timestamp == 123456
+    assert packet.ssrc == 0xDEADBEEF
+    assert packet.extension == (0xBEDE, bytes.fromhex("30ff0000"))
+    assert packet.payload == bytes.fromhex("7885aabbcc")
+    assert packet.header_size == 20
+    assert packet.serialize() == FROM_BROWSER
+
+
+@pytest.mark.parametrize("size", range(20))
+def test_its_truncated_twins_are_refused(size: int) -> None:
+    with pytest.raises(ValueError):
+        RtpPacket.parse(FROM_BROWSER[:size])
+
+
+def test_padding_is_dropped_and_impossible_padding_refused() -> None:
+    data = bytes([0xA0]) + FROM_BROWSER[1:2] + FROM_BROWSER[2:12] + b"abc\x00\x00\x03"
+    assert RtpPacket.parse(data).payload == b"abc"
+    with pytest.raises(ValueError, match="padding"):
+        RtpPacket.parse(data[:-1] + b"\x63")
+    with pytest.raises(ValueError, match="padding"):
+        RtpPacket.parse(data[:-1] + b"\x00")
+
+
+@given(
+    st.builds(
+        RtpPacket,
+        payload_type=st.integers(0, 127),
+        sequence_number=st.integers(0, 0xFFFF),
+        timestamp=st.integers(0, 0xFFFFFFFF),
+        ssrc=st.integers(0, 0xFFFFFFFF),
+        payload=st.binary(max_size=50),
+        marker=st.booleans(),
+        csrcs=st.lists(st.integers(0, 0xFFFFFFFF), max_size=15).map(tuple),
+        extension=st.none() | st.tuples(st.integers(0, 0xFFFF), st.binary(max_size=20)),
+        header_size=st.just(12),
+    )
+)
+def test_what_is_built_is_what_is_parsed(packet: RtpPacket) -> None:
+    parsed = RtpPacket.parse(packet.serialize())
+    assert parsed.payload == packet.payload
+    assert (parsed.csrcs, parsed.marker, parsed.ssrc) == (packet.csrcs, packet.marker, packet.ssrc)
+    assert parsed.serialize() == packet.serialize()
+
+
+@given(st.binary(max_size=80))
+def test_garbage_is_a_value_error_or_a_packet(data: bytes) -> None:
+    try:
+        packet = RtpPacket.parse(data)
+    except ValueError:
+        return
+    assert data[0] >> 6 == 2
+    assert len(packet.payload) <= len(data) - 12
+
+
+def test_sender_numbers_wrap_around() -> None:
+    sender = RtpSender(ssrc=7, sequence_number=0xFFFF, timestamp=0xFFFFFFFF)
+    first = RtpPacket.parse(sender.send(0, b"x", marker=True))
+    sender.advance(160)
+    second = RtpPacket.parse(sender.send(0, b"yz"))
+    assert (first.sequence_number, first.timestamp, first.marker) == (0xFFFF, 0xFFFFFFFF, True)
+    assert (second.sequence_number, second.timestamp, second.marker) == (0, 159, False)
+    assert (sender.packets, sender.bytes, sender.header_bytes) == (2, 3, 24)
+
+
+def feed(receiver: RtpReceiver, numbers: list[int], rate: int = 8000) -> None:
+    for number in numbers:
+        receiver.receive(number & 0xFFFF, number * 160 & 0xFFFFFFFF, number * 0.02)
+
+
+def test_loss_is_counted_across_the_wrap_around() -> None:
+    receiver = RtpReceiver(1, 8000)
+    numbers = [n for n in range(65500, 65600) if n % 10]
+    feed(receiver, numbers)
+    assert receiver.highest_sequence == 65599
+    assert receiver.expected == 65599 - 65501 + 1
+    assert receiver.lost == 9
+    assert receiver.take_fraction_lost() == pytest.approx(9 / 99)
+    assert receiver.take_fraction_lost() == 0.0
+
+
+def test_reordered_packets_are_not_lost_and_duplicates_are_told() -> None:
+    receiver = RtpReceiver(1, 8000)
+    feed(receiver, [10, 12, 11, 13])
+    assert receiver.lost == 0
+    place = receiver.receive(12, 12 * 160, 1.0)
+    assert place is not None
+    assert place.duplicate
+    assert (receiver.received, receiver.duplicates) == (5, 1)
+    assert receiver.lost == -1  # RFC 3550 A.3 counts duplicates as received
+
+
+def test_packets_before_the_first_one_that_came_are_taken() -> None:
+    receiver = RtpReceiver(1, 8000)
+    feed(receiver, [11, 10, 12])
+    assert (receiver.expected, receiver.received, receiver.lost) == (3, 3, 0)
+
+
+def test_a_source_that_restarts_its_numbers_is_followed_at_the_second_packet() -> None:
+    receiver = RtpReceiver(1, 8000)
+    feed(receiver, [100, 101])
+    assert receiver.receive(30000, 5_000_000, 1.0) is None
+    place = receiver.receive(30001, 5_000_160, 1.02)
+    assert place is not None
+    assert place.restarted
+    assert place.sequence > 101
+    assert receiver.lost == 0
+    following = receiver.receive(30002, 5_000_320, 1.04)
+    assert following is not None
+    assert following.timestamp == place.timestamp + 160
+    assert not following.restarted
+
+
+def test_one_wild_packet_changes_nothing() -> None:
+    receiver = RtpReceiver(1, 8000)
+    feed(receiver, [100, 101])
+    assert receiver.receive(40000, 1, 0.5) is None
+    feed(receiver, [102])
+    assert (receiver.expected, receiver.received) == (3, 3)
+
+
+def test_jitter_of_alternating_delays() -> None:
+    """Arrivals 10 ms early and late in turn: every difference of transit times is 20 ms (A.8)."""
+    receiver = RtpReceiver(1, 8000)
+    for n in range(400):
+        receiver.receive(n, n * 160, n * 0.02 + (0.01 if n % 2 else -0.01))
+    assert receiver.jitter_s == pytest.approx(0.020, rel=0.01)
+
+
+def test_jitter_of_uniform_delays_is_two_thirds_of_the_half_width() -> None:
+    """+-40 ms uniform gives a mean difference of 2/3 x 40 ms."""
+    generator = random.Random(5)
+    receiver = RtpReceiver(1, 48_000)
+    seen = []
+    for n in range(20_000):
+        receiver.receive(n & 0xFFFF, n * 960 & 0xFFFFFFFF, n * 0.02 + generator.uniform(-0.04, 0.04))
+        seen.append(receiver.jitter_s)
+    assert sum(seen[100:]) / len(seen[100:]) == pytest.approx(0.0267, rel=0.03)
+
+
+def test_untimed_packets_leave_the_jitter_alone() -> None:
+    receiver = RtpReceiver(1, 8000)
+    feed(receiver, list(range(50)))
+    receiver.receive(50, 50 * 160, 99.0, timed=False)
+    feed(receiver, [51])
+    assert receiver.jitter == pytest.approx(0, abs=1e-6)
+
+
+@given(st.lists(st.tuples(st.integers(0, 0xFFFF), st.integers(0, 0xFFFFFFFF)), max_size=60))
+def test_no_order_of_packets_upsets_the_counts(packets: list[tuple[int, int]]) -> None:
+    receiver = RtpReceiver(1, 8000)
+    for i, (number, timestamp) in enumerate(packets):
+        receiver.receive(number, timestamp, i * 0.02)
+    assert receiver.received <= len(packets)
+    assert receiver.lost == receiver.expected - receiver.received
+    assert 0 <= receiver.take_fraction_lost() <= 1
