@@ -17,8 +17,8 @@ The packages, from the top; imports go downwards only:
             |  methods, await, events                          the kernel's event loop
     client, call       Plivo's documented surface: thin
             |          analysis: frames to pictures and files, imported late
-    engine             accounts, calls, the rules of several calls, samples, log; engine.audio: which device, tone
-            |          and source when
+    engine             accounts, calls, the rules of several calls, samples, log
+            |          engine.audio: which device, tone and source, and when
             |          plane.wire: messages only - - - - - - - - - - - - - - - - - - - - - - - -
     plane              one daemon thread with a loop of its own: sockets, media sessions, the 20 ms ticker
             |

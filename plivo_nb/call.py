@@ -7,7 +7,7 @@ import html
 import os
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from plivo_nb.engine.audio.kept_audio import Clip, Memory
+from plivo_nb.engine.audio.kept_audio import Clip, KeptAudio
 from plivo_nb.errors import InvalidState
 from plivo_nb.media.audio.adapters import as_sink, as_source
 from plivo_nb.media.audio.sinks import Recorder, Sink
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from plivo_nb.analysis.ladder import Ladder
     from plivo_nb.client import Client
-    from plivo_nb.engine.call_session import Session
+    from plivo_nb.engine.call_session import CallSession
     from plivo_nb.events import CallInfo
 
 
@@ -31,7 +31,7 @@ _T = TypeVar("_T")
 class Ended:
     """Await it for the call's final `CallInfo`; recordings are complete then."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: CallSession) -> None:
         self._session = session
 
     def __await__(self) -> Generator[Any, None, CallInfo]:
@@ -57,12 +57,12 @@ class Call:
         >>> await call.hangup()
     """
 
-    def __init__(self, client: Client, session: Session) -> None:
+    def __init__(self, client: Client, session: CallSession) -> None:
         self._client = client
         self._session = session
         self._owned: list[Source | Sink] = []
         self._sinks: dict[Callable[..., object], Sink] = {}
-        self._memory = Memory(client.options.keep_audio)
+        self._memory = KeptAudio(client.options.keep_audio)
         if client.options.keep_audio:
             session.media.add_sink(self._memory)
         session.at_end.append(self._close_owned)

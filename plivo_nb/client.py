@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from plivo_nb.analysis.ladder import Ladder
     from plivo_nb.engine.audio.devices import AudioDevices
-    from plivo_nb.engine.call_session import Session
+    from plivo_nb.engine.call_session import CallSession
 
 _logger = logging.getLogger("plivo_nb.client")
 _T = TypeVar("_T")
@@ -211,7 +211,7 @@ class Client(Listening, Views):
 
         return self._operation_with_call("ignore", start)
 
-    def _ending(self, session: Session) -> tuple[Coroutine[Any, Any, CallInfo], Call]:
+    def _ending(self, session: CallSession) -> tuple[Coroutine[Any, Any, CallInfo], Call]:
         call = self._call_of(session)
         return call.wait_ended(), call
 
@@ -240,7 +240,7 @@ class Client(Listening, Views):
 
     def get_peer_connection(self) -> dict[str, Any]:
         """{'status': 'success', 'pc': …} in a call, else {'status': 'called in wrong state', 'pc': None}."""
-        session = self._endpoint.switchboard.active
+        session = self._endpoint.call_manager.active
         if session is None or not session.media.is_open:
             return {"status": "called in wrong state", "pc": None}
         return {"status": "success", "pc": PeerConnection(session)}
@@ -249,14 +249,14 @@ class Client(Listening, Views):
 
     def get_call_uuid(self) -> str | None:
         """The active call's id; None without one, or while the server has not told it."""
-        session = self._endpoint.switchboard.active
+        session = self._endpoint.call_manager.active
         return session.uuid if session is not None else None
 
     getCallUUID = get_call_uuid
 
     def get_last_call_uuid(self) -> str | None:
         """The id of the call that was answered last, also after it."""
-        return self._endpoint.switchboard.last_uuid
+        return self._endpoint.call_manager.last_uuid
 
     getLastCallUUID = get_last_call_uuid
 
@@ -332,13 +332,13 @@ class Client(Listening, Views):
     @property
     def current_call(self) -> Call | None:
         """The active call, also while it still rings at the far end; else None."""
-        session = self._endpoint.switchboard.active
+        session = self._endpoint.call_manager.active
         return self._call_of(session) if session is not None else None
 
     @property
     def incoming_calls(self) -> list[Call]:
         """The calls that ring here, the most recent last."""
-        return [self._call_of(session) for session in self._endpoint.switchboard.ringing]
+        return [self._call_of(session) for session in self._endpoint.call_manager.ringing]
 
     def ladder(self, call: Call | None = None) -> Ladder:
         """The SIP messages as a ladder: a picture in a notebook, ``str(...)`` for terminals.
@@ -378,7 +378,7 @@ class Client(Listening, Views):
 
     setDebug = set_debug
 
-    def _call_of(self, session: Session) -> Call:
+    def _call_of(self, session: CallSession) -> Call:
         call = self._calls.get(id(session))
         if call is None:
             call = self._calls[id(session)] = Call(self, session)

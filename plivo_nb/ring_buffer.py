@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Ring:
+class RingBuffer:
     """A bounded first-in first-out store of int16 samples, for one writing and one reading thread.
 
     It needs no lock: each side changes a count of its own only, after its copy is done. So the reader never

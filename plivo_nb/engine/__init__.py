@@ -5,7 +5,7 @@
 - `listening`: events by callback, by awaiting one, as a stream. `views`: what can be seen.
 - `work`: what a client has under way.
 - `account`: one registration with one server, and its reconnection.
-- `switchboard`: the rules of several calls of one account.
+- `call_manager`: the rules of several calls of one account.
 - `session`: one call; joins its SIP dialog and its media session by a table of states, `phases`.
 - `renegotiation`: its offers and answers in mid-call. `ending`: how it ended. `memory`: its sound.
 - `identity`: what a call is, and its snapshots. `digits`: DTMF as SIP INFO.

@@ -11,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from plivo_nb.engine import dtmf
-from plivo_nb.engine.call_session import Session
+from plivo_nb.engine.call_session import CallSession
 from plivo_nb.engine.identity import Identity
 from plivo_nb.sip import events as sip
 
@@ -30,7 +30,7 @@ MAX_RINGING = 50
 _GOODBYE_S = 1.0
 
 
-class Switchboard:
+class CallManager:
     """Every call of one client: which is active, which ring, which was last.
 
     Args:
@@ -52,7 +52,7 @@ class Switchboard:
         log: Log,
         *,
         allow_multiple: bool,
-        on_new: Callable[[Session], None] | None = None,
+        on_new: Callable[[CallSession], None] | None = None,
     ) -> None:
         self._engine = engine
         self._config = config
@@ -61,25 +61,25 @@ class Switchboard:
         self._log = log
         self._allow_multiple = allow_multiple
         self._on_new = on_new
-        self.sessions: list[Session] = []
+        self.sessions: list[CallSession] = []
         self.account: Account | None = None
         self.last_uuid: str | None = None
-        self.last: Session | None = None
+        self.last: CallSession | None = None
         self.muted = False
 
     # ------------------------------------------------------------ what there is
 
     @property
-    def active(self) -> Session | None:
+    def active(self) -> CallSession | None:
         """The call from `call` or `answer` to its end, or None."""
         return next((session for session in self.sessions if session.active), None)
 
     @property
-    def ringing(self) -> list[Session]:
+    def ringing(self) -> list[CallSession]:
         """Incoming calls that can be answered, the most recent last."""
         return [session for session in self.sessions if session.is_ringing]
 
-    def choose(self, call_uuid: str | None) -> Session | None:
+    def choose(self, call_uuid: str | None) -> CallSession | None:
         """The ringing call with that id; with none or an unknown id, the most recent ringing call."""
         ringing = self.ringing
         for session in ringing:
@@ -89,14 +89,14 @@ class Switchboard:
 
     # ------------------------------------------------------------ new calls
 
-    def outgoing(self, target: str, headers: Mapping[str, str]) -> Session:
+    def outgoing(self, target: str, headers: Mapping[str, str]) -> CallSession:
         """A new call to `target`; the caller has checked that it is allowed now."""
         session = self._session("OUTGOING", self._account.uri, target, headers)
         session.media.muted = self.muted
         return session
 
-    def _session(self, direction: Direction, src: str, dest: str, headers: Mapping[str, str]) -> Session:
-        session = Session(
+    def _session(self, direction: Direction, src: str, dest: str, headers: Mapping[str, str]) -> CallSession:
+        session = CallSession(
             self._engine,
             self._config,
             self._account.drive,
@@ -124,7 +124,7 @@ class Switchboard:
         info = session.identity.info("ringing")
         self._emit("onIncomingCall", event.caller, dict(headers), info)
 
-    async def answer(self, session: Session) -> None:
+    async def answer(self, session: CallSession) -> None:
         """Answer this one: the active call is hung up and the other ringing ones are rejected first."""
         active = self.active
         if active is not None:
@@ -137,12 +137,12 @@ class Switchboard:
         session.media.muted = self.muted
         await session.answer()
 
-    def _remember(self, session: Session) -> None:
+    def _remember(self, session: CallSession) -> None:
         """The call that was answered last is the one that feedback may be given for."""
         self.last = session
         self.last_uuid = session.uuid
 
-    def _over(self, session: Session) -> None:
+    def _over(self, session: CallSession) -> None:
         if session in self.sessions:
             self.sessions.remove(session)
         if session is self.last or session.direction == "OUTGOING":
@@ -202,7 +202,7 @@ class Switchboard:
         for session in list(self.sessions):
             session.again.on_signalling_restored()
 
-    def hang_up_all(self) -> list[Session]:
+    def hang_up_all(self) -> list[CallSession]:
         """End the active call and reject what rings; gives those calls."""
         ending = list(self.sessions)
         for session in ending:

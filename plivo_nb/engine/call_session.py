@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from plivo_nb.engine import causes, ending
 from plivo_nb.engine.identity import Identity, why_unanswered
 from plivo_nb.engine.media_link import MediaLink
-from plivo_nb.engine.negotiation import Renegotiation
+from plivo_nb.engine.negotiation import Negotiation
 from plivo_nb.engine.phases import TRANSITIONS, Phase
 from plivo_nb.errors import CallFailed, MediaError, PlaneDied
 from plivo_nb.plane import wire
@@ -33,7 +33,7 @@ SipAction = Callable[[Callable[[UserAgent, float], Any]], Any]
 Emit = Callable[..., None]
 
 
-class Session:
+class CallSession:
     """One call of one account, from the first click to its last number.
 
     Args:
@@ -65,9 +65,9 @@ class Session:
         emit: Emit,
         *,
         identity: Identity,
-        on_sample: Callable[[Session, SampleRow], None],
-        on_over: Callable[[Session], None],
-        on_answered: Callable[[Session], None] = lambda session: None,
+        on_sample: Callable[[CallSession, SampleRow], None],
+        on_over: Callable[[CallSession], None],
+        on_answered: Callable[[CallSession], None] = lambda session: None,
     ) -> None:
         self._engine = engine
         self._sip = sip_action
@@ -79,7 +79,7 @@ class Session:
         self.identity = identity
         self.direction = identity.direction
         self.media = MediaLink(engine, config, self._report)
-        self.again = Renegotiation(self)
+        self.again = Negotiation(self)
         self.hung_up = False
         self.timings: dict[str, float] = {}
         self.started_utc_s = time.time()

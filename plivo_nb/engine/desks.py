@@ -5,29 +5,29 @@ from __future__ import annotations
 import concurrent.futures
 from typing import Any
 
-from plivo_nb.sound.device_manager import SoundDesk
+from plivo_nb.sound.device_manager import DeviceManager
 from plivo_nb.sound.portaudio import PortAudio
 
 
-class Desks:
+class DeviceManagers:
     """One sound desk for each sound system: PortAudio is one for the whole process."""
 
     def __init__(self) -> None:
-        self._desks: dict[int, tuple[SoundDesk, int]] = {}
+        self._desks: dict[int, tuple[DeviceManager, int]] = {}
 
-    def take(self, sound: Any) -> SoundDesk | None:
+    def take(self, sound: Any) -> DeviceManager | None:
         """The desk of this choice of the option sound; None: no devices are wanted."""
         if sound in ("none", "browser"):
             return None
         key = 0 if sound in (None, "device") else id(sound)
         desk, users = self._desks.get(key, (None, 0))
         if desk is None:
-            desk = SoundDesk(PortAudio() if key == 0 else sound)
+            desk = DeviceManager(PortAudio() if key == 0 else sound)
             desk.start()
         self._desks[key] = (desk, users + 1)
         return desk
 
-    def give_back(self, desk: SoundDesk) -> concurrent.futures.Future[None]:
+    def give_back(self, desk: DeviceManager) -> concurrent.futures.Future[None]:
         """The desk ends with its last user; the future tells when that is done."""
         key, users = next((key, users) for key, (item, users) in self._desks.items() if item is desk)
         if users > 1:
@@ -39,4 +39,4 @@ class Desks:
         return desk.stop()
 
 
-desks = Desks()
+desks = DeviceManagers()

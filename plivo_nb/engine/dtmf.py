@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from plivo_nb.engine.call_session import Session
+    from plivo_nb.engine.call_session import CallSession
     from plivo_nb.sip.user_agent import UserAgent
 
 DTMF_TYPE = "application/dtmf-relay"
@@ -34,7 +34,7 @@ def read(content_type: str, body: bytes) -> tuple[str, int] | None:
     return tone, int(duration) if duration.isdecimal() and len(duration) <= 5 else DURATION_MS
 
 
-async def send(session: Session, tones: str) -> None:
+async def send(session: CallSession, tones: str) -> None:
     """Send digits as RFC 4733 where that was negotiated, else by SIP INFO, spaced so that none is lost.
 
     Raises:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from plivo_nb.engine import dtmf, validation
 from plivo_nb.engine.account import Account
 from plivo_nb.engine.audio.devices import AudioDevices
-from plivo_nb.engine.call_manager import Switchboard
+from plivo_nb.engine.call_manager import CallManager
 from plivo_nb.engine.log import Log
 from plivo_nb.engine.media_config import session_config
-from plivo_nb.engine.media_metrics import Tracking
+from plivo_nb.engine.media_metrics import MediaMetrics
 from plivo_nb.engine.records import Records
 from plivo_nb.engine.sip_trace import SipTrace
 from plivo_nb.errors import InvalidFeedback, InvalidState, LoginFailed
@@ -25,7 +25,7 @@ from plivo_nb.events import CallInfo, Emitter
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from plivo_nb.engine.call_session import Session
+    from plivo_nb.engine.call_session import CallSession
     from plivo_nb.engine.engine import Engine
     from plivo_nb.options import Options
 
@@ -43,7 +43,7 @@ class Endpoint:
 
     Attributes:
         account: who is logged in, or logs in; None when out.
-        switchboard: the calls. records, log, trace: what is kept of them.
+        call_manager: the calls. records, log, trace: what is kept of them.
         tracking: mediaMetrics and the statistics service. audio: microphone, speaker and tones.
     """
 
@@ -54,8 +54,8 @@ class Endpoint:
         self.log = Log()
         self.trace = SipTrace()
         self.records = Records(engine)
-        self.tracking = Tracking(engine, options, self.emit, self.records)
-        self.switchboard = Switchboard(
+        self.tracking = MediaMetrics(engine, options, self.emit, self.records)
+        self.call_manager = CallManager(
             engine,
             session_config(options),
             self.emit,
@@ -75,7 +75,7 @@ class Endpoint:
         self.log.add(name, " ".join(words), info.callUUID if info else None)
         self._emitter.emit(name, *arguments)
 
-    def _follow(self, session: Session) -> None:
+    def _follow(self, session: CallSession) -> None:
         """What accompanies every call, from before anything happens to it."""
         self.audio.follow(session)
         self.tracking.follow(session)
@@ -96,7 +96,7 @@ class Endpoint:
         try:
             if not (isinstance(username, str) and isinstance(password, str) and username and password):
                 raise LoginFailed("Username and password must be filled out")
-            if self.switchboard.active is not None:
+            if self.call_manager.active is not None:
                 raise LoginFailed("Cannot login when there is an ongoing call")
         except LoginFailed as error:
             self.emit("onLoginFailed", error.cause)
@@ -127,11 +127,11 @@ class Endpoint:
             self._options.registration_domain_socket,
             self.emit,
             self.log,
-            on_sip_event=self.switchboard.on_sip_event,
-            on_restored=self.switchboard.on_restored,
+            on_sip_event=self.call_manager.on_sip_event,
+            on_restored=self.call_manager.on_restored,
             on_message=self.trace.add,
         )
-        self.account = self.switchboard.account = account
+        self.account = self.call_manager.account = account
         try:
             await account.login(username, password)
         except LoginFailed as error:
@@ -163,10 +163,10 @@ class Endpoint:
 
     async def end_calls(self) -> None:
         """End every call; who does not answer the goodbye within a second is left behind."""
-        ending = [session.closed for session in self.switchboard.hang_up_all()]
+        ending = [session.closed for session in self.call_manager.hang_up_all()]
         if ending:
             await asyncio.wait(ending, timeout=_GOODBYE_S)
-        left = list(self.switchboard.sessions)
+        left = list(self.call_manager.sessions)
         for session in left:
             session.abandon()
         if left:
@@ -174,7 +174,7 @@ class Endpoint:
 
     # ------------------------------------------------------------ calls
 
-    def new_call(self, number: Any, extra_headers: Any) -> Session:
+    def new_call(self, number: Any, extra_headers: Any) -> CallSession:
         """A call to be dialled.
 
         Raises:
@@ -185,18 +185,18 @@ class Endpoint:
             problem = f"call needs a number or SIP address as text, such as 'echo', not {number!r}."
         if problem is not None:
             raise refusal(problem)
-        return self.switchboard.outgoing(number.strip(), validation.valid_headers(extra_headers))
+        return self.call_manager.outgoing(number.strip(), validation.valid_headers(extra_headers))
 
     def _why_no_call(self) -> str | None:
         if not self.registered:
             return "call: nobody is logged in; login first and wait for onLogin."
-        if self.switchboard.active is not None:
+        if self.call_manager.active is not None:
             return "call: there is a call already; hangup first."
-        if self.switchboard.ringing:
+        if self.call_manager.ringing:
             return "call: a call is ringing; answer, reject or ignore it first."
         return None
 
-    async def dial(self, session: Session) -> None:
+    async def dial(self, session: CallSession) -> None:
         """Send the INVITE of a new call and wait for its answer.
 
         Raises:
@@ -207,39 +207,39 @@ class Endpoint:
             headers.append(("X-ClientRegion", self._options.client_region))
         await session.dial(session.identity.dest, headers)
 
-    def ringing_call(self, method: str, call_uuid: str | None, instead: str) -> Session:
+    def ringing_call(self, method: str, call_uuid: str | None, instead: str) -> CallSession:
         """The ringing call that `method` means.
 
         Raises:
             InvalidState: none rings; `instead` says what to do.
         """
-        session = self.switchboard.choose(call_uuid)
+        session = self.call_manager.choose(call_uuid)
         if session is None:
             raise refusal(f"{method}: no call is ringing; {instead}")
         return session
 
-    async def answer(self, session: Session) -> None:
+    async def answer(self, session: CallSession) -> None:
         """Answer this ringing call.
 
         Raises:
             CallFailed: it ended before it was confirmed.
         """
-        await self.switchboard.answer(session)
+        await self.call_manager.answer(session)
 
-    def begin_hangup(self) -> Session:
+    def begin_hangup(self) -> CallSession:
         """End the current call, or reject the one that only rings.
 
         Raises:
             InvalidState: there is none.
         """
-        session = self.switchboard.active
+        session = self.call_manager.active
         if session is not None:
             session.hangup()
             return session
-        if not self.switchboard.ringing:
+        if not self.call_manager.ringing:
             raise refusal("hangup: there is no call; make one with call.")
         _logger.warning("hangup: the call only rings, so it is rejected; use reject for that.")
-        session = self.switchboard.ringing[-1]
+        session = self.call_manager.ringing[-1]
         session.reject()
         return session
 
@@ -251,7 +251,7 @@ class Endpoint:
         Raises:
             InvalidState: no answered call, or a wrong character: nothing is sent then.
         """
-        session = self.switchboard.active
+        session = self.call_manager.active
         if session is None or session.phase != "answered":
             raise refusal("sendDtmf: there is no answered call; make one with call and wait for its answer.")
         if not validation.are_digits(digits):
@@ -259,23 +259,23 @@ class Endpoint:
         self.audio.tones.digits(digits)
         return self._send_dtmf(session, digits)
 
-    async def _send_dtmf(self, session: Session, digits: str) -> None:
+    async def _send_dtmf(self, session: CallSession, digits: str) -> None:
         await dtmf.send(session, digits)
         self.log.add("digits sent", digits, session.uuid)
 
     def mute(self) -> bool:
         """Silence to the peer, now or in the next call."""
-        self.switchboard.muted = True
-        for session in self.switchboard.sessions:
+        self.call_manager.muted = True
+        for session in self.call_manager.sessions:
             session.set_muted(True)
         return True
 
     def unmute(self) -> bool:
         """The peer hears again; False, with a warning, without a call."""
-        was, self.switchboard.muted = self.switchboard.muted, False
-        for session in self.switchboard.sessions:
+        was, self.call_manager.muted = self.call_manager.muted, False
+        for session in self.call_manager.sessions:
             session.set_muted(False)
-        if self.switchboard.active is None:
+        if self.call_manager.active is None:
             _logger.warning("unmute: there is no call%s.", "; the next one is not muted" if was else "")
             return False
         return True
@@ -286,8 +286,8 @@ class Endpoint:
         Raises:
             InvalidFeedback: another call, score or comment, or no tracking; a warning has said so.
         """
-        active, last = self.switchboard.active, self.switchboard.last
-        known = (active.uuid if active is not None else None, self.switchboard.last_uuid)
+        active, last = self.call_manager.active, self.call_manager.last
+        known = (active.uuid if active is not None else None, self.call_manager.last_uuid)
         problem = (
             validation.feedback_problem(call_uuid, known, score, comment)
             if self._options.enable_tracking

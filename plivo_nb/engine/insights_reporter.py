@@ -14,7 +14,7 @@ from plivo_nb.quality.rule_engine import merged
 from plivo_nb.quality.sampler import ClockAnchor
 
 if TYPE_CHECKING:
-    from plivo_nb.engine.call_session import Session
+    from plivo_nb.engine.call_session import CallSession
     from plivo_nb.engine.engine import Engine
     from plivo_nb.quality.sampler import SampleRow
 
@@ -42,7 +42,7 @@ _ORDER = (
 )
 
 
-def subject_of(session: Session, username: str, domain: str) -> Subject:
+def subject_of(session: CallSession, username: str, domain: str) -> Subject:
     """Whose call it is, for the service."""
     return Subject(session.key, session.uuid or session.key, username, domain)
 
@@ -61,7 +61,7 @@ class CallStatistics:
     def __init__(
         self,
         engine: Engine,
-        session: Session,
+        session: CallSession,
         service: Service,
         about: messages.About,
         account: tuple[str, str],

@@ -15,13 +15,13 @@ from plivo_nb.insights import Service, is_wanted, messages
 from plivo_nb.media.audio.sources import Silence
 from plivo_nb.plane import wire
 from plivo_nb.quality import rules
-from plivo_nb.quality.rule_engine import Event, Judge
+from plivo_nb.quality.rule_engine import Event, RuleEngine
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from plivo_nb.engine.call_session import Session
+    from plivo_nb.engine.call_session import CallSession
     from plivo_nb.engine.engine import Engine
     from plivo_nb.engine.records import Records
     from plivo_nb.options import Options
@@ -30,7 +30,7 @@ _logger = logging.getLogger("plivo_nb.tracking")
 ICE_TIMEOUT_S = 2.0
 
 
-class Tracking:
+class MediaMetrics:
     """What is watched of one client's calls.
 
     Args:
@@ -50,21 +50,21 @@ class Tracking:
         self._records = records
         self._rules = _rules(options)
         self._about = messages.About(options)
-        self._device = Judge(self._rules)
-        self._calls: list[Session] = []
+        self._device = RuleEngine(self._rules)
+        self._calls: list[CallSession] = []
         self._username = ""
         self._domain = ""
         self.service: Service | None = None
         if is_wanted(options):
             self.service = Service(options.stats_url, options.insights_url)
 
-    def follow(self, session: Session) -> None:
+    def follow(self, session: CallSession) -> None:
         """Watch this call from its beginning to its end."""
         if not self._options.enable_tracking:
             return
         self._calls.append(session)
         session.over.add_done_callback(lambda _: self._calls.remove(session))
-        CallMetrics(session, Judge(self._rules), self._options, self._emit, self._records)
+        CallMetrics(session, RuleEngine(self._rules), self._options, self._emit, self._records)
         if self.service is not None:
             CallStatistics(self._engine, session, self.service, self._about, (self._username, self._domain))
 
@@ -87,7 +87,7 @@ class Tracking:
         if self.service is not None:
             await self.service.logout()
 
-    def feedback(self, session: Session, score: int, comment: str) -> None:
+    def feedback(self, session: CallSession, score: int, comment: str) -> None:
         """Queue the user's feedback on a call, also after it."""
         if self.service is not None:
             subject = subject_of(session, self._username, self._domain)
@@ -117,8 +117,8 @@ class CallMetrics:
 
     def __init__(
         self,
-        session: Session,
-        judge: Judge,
+        session: CallSession,
+        judge: RuleEngine,
         options: Options,
         emit: Callable[..., None],
         records: Records,

@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING
 from plivo_nb.errors import MediaError, PlaneDied
 
 if TYPE_CHECKING:
-    from plivo_nb.engine.call_session import Session
+    from plivo_nb.engine.call_session import CallSession
 
 _logger = logging.getLogger("plivo_nb.session")
 
 _LISTEN_S = 0.3
 
 
-class Renegotiation:
+class Negotiation:
     """Applies one call's further descriptions (RFC 3261 section 14), and never ends it for a bad offer.
 
     Args:
         session: the call.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: CallSession) -> None:
         self._session = session
         self._media = session.media
 

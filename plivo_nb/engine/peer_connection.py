@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from plivo_nb.engine.call_session import Session
+    from plivo_nb.engine.call_session import CallSession
 
 # webrtc-pc section 4.3.3: the connection's state by those of ICE and DTLS, worst first.
 _WORST_FIRST = ("failed", "disconnected", "new", "connecting", "connected", "closed")
@@ -14,7 +14,7 @@ _WORST_FIRST = ("failed", "disconnected", "new", "connecting", "connected", "clo
 class PeerConnection:
     """States as last told by the I/O plane, and statistics on demand. Used from the kernel's loop."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: CallSession) -> None:
         self._session = session
 
     @property

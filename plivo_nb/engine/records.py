@@ -12,7 +12,7 @@ from plivo_nb.quality.frames import MEDIA_METRICS, SAMPLES, ColumnStore
 if TYPE_CHECKING:
     import pandas as pd
 
-    from plivo_nb.engine.call_session import Session
+    from plivo_nb.engine.call_session import CallSession
     from plivo_nb.engine.engine import Engine
     from plivo_nb.quality.sampler import SampleRow
 
@@ -32,7 +32,7 @@ class Records:
         self._mos: dict[int, list[float]] = {}
         self.feedback: dict[str, tuple[int, str]] = {}
 
-    def add_sample(self, session: Session, row: SampleRow) -> None:
+    def add_sample(self, session: CallSession, row: SampleRow) -> None:
         """Keep one second's numbers of a call."""
         hand_over_ms = (time.monotonic() - row.time_monotonic_s) * 1000
         lag_ms = max(self._engine.take_lag_ms(), hand_over_ms)
@@ -42,14 +42,14 @@ class Records:
         self._mos.setdefault(id(session), []).append(row.mos)
 
     def add_media_metric(
-        self, session: Session | None, event: dict[str, Any], at_ns: int | None = None
+        self, session: CallSession | None, event: dict[str, Any], at_ns: int | None = None
     ) -> None:
         """Keep one mediaMetrics event, of a call or of none. `at_ns`: ns since 1970; by default now."""
         at_ns = time.time_ns() if at_ns is None else at_ns
         call_uuid = None if session is None else session.uuid or session.key
         self._media_metrics.append(at_ns, call_uuid=call_uuid, **event)
 
-    def add_call(self, session: Session) -> None:
+    def add_call(self, session: CallSession) -> None:
         """Keep the row of a call that ended."""
         info = session.over.result()
         scores = np.array(self._mos.pop(id(session), []), dtype=float)

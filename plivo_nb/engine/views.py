@@ -24,7 +24,7 @@ class Views:
     @property
     def muted(self) -> bool:
         """True while muted, or while a mute waits for the next call."""
-        return self._endpoint.switchboard.muted
+        return self._endpoint.call_manager.muted
 
     @property
     def username(self) -> str | None:

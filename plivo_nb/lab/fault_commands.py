@@ -93,7 +93,7 @@ class FaultCommands:
             await self._server.start_server(index)
 
 
-class FaultsView:
+class RemoteFaults:
     """Faults on demand: `lab.faults`. Each holds until `clear`, or as often as it says.
 
     Every method starts at once and gives an operation: await it to know that it is done, or ignore it.
@@ -203,5 +203,5 @@ class FaultsView:
         return Operation("fault: clear", self._do("fault.clear"))
 
     def __repr__(self) -> str:
-        faults = ", ".join(name for name in vars(FaultsView) if not name.startswith("_"))
+        faults = ", ".join(name for name in vars(RemoteFaults) if not name.startswith("_"))
         return f"<The lab's faults on demand: {faults}>"

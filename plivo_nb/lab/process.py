@@ -17,8 +17,8 @@ from plivo_nb.errors import LabError
 from plivo_nb.lab.child import Child
 from plivo_nb.lab.config import LabConfig, accounts_of
 from plivo_nb.lab.control import ControlClient
-from plivo_nb.lab.fault_commands import FaultsView
-from plivo_nb.lab.network.remote_network import NetworkView, frame_of
+from plivo_nb.lab.fault_commands import RemoteFaults
+from plivo_nb.lab.network.remote_network import RemoteNetwork, frame_of
 from plivo_nb.lab.network.scenarios import read_scenario
 from plivo_nb.operation import Operation
 
@@ -82,8 +82,8 @@ class Lab:
                 raise LabError("The lab is gone: its Lab object is no more. Start a new Lab.")
             return await lab._do(command, **arguments)
 
-        self.network = NetworkView(do)
-        self.faults = FaultsView(do)
+        self.network = RemoteNetwork(do)
+        self.faults = RemoteFaults(do)
         self._collected: deque[dict[str, Any]] = deque(maxlen=_KEPT)
         self._events: deque[dict[str, Any]] = deque(maxlen=_KEPT)
         self._config = LabConfig(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("plivo_nb.plane")
 
 
-class Desk:
+class CommandExecutor:
     """The sockets and sessions of a plane, and what is asked of them.
 
     Args:

@@ -19,7 +19,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from plivo_nb.errors import PlaneDied
-from plivo_nb.plane.command_executor import Desk
+from plivo_nb.plane.command_executor import CommandExecutor
 from plivo_nb.plane.daemon_executor import DaemonExecutor
 from plivo_nb.plane.outbox import Outbox
 from plivo_nb.plane.wire import Command, PlaneDead, Report
@@ -53,7 +53,7 @@ class Plane:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._outbox: Outbox | None = None
-        self._desk: Desk | None = None
+        self._desk: CommandExecutor | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
         self._started = False
@@ -185,14 +185,14 @@ class Plane:
     async def _serve(self) -> None:
         assert self._outbox is not None
         self._stop_requested = asyncio.Event()
-        self._desk = Desk(self._outbox.put, ClockAnchor.now(), self._sessions_changed)
+        self._desk = CommandExecutor(self._outbox.put, ClockAnchor.now(), self._sessions_changed)
         self._take_commands()
         if not self._stopping:
             await self._stop_requested.wait()
         await self._clear(self._desk)
         self._outbox.finish()
 
-    async def _clear(self, desk: Desk) -> None:
+    async def _clear(self, desk: CommandExecutor) -> None:
         try:
             async with asyncio.timeout(_CLEAR_S):
                 await desk.close()

@@ -25,7 +25,7 @@ _DIGITS = 3
 _SLACK_S = 0.05  # samples are not exactly an interval apart
 
 
-class Judge:
+class RuleEngine:
     """Applies rules to one call.
 
     Args:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from plivo_nb.sip.message import Request
     from plivo_nb.sip.timers import Timer
     from plivo_nb.sip.transaction import ServerTransaction
-    from plivo_nb.sip.two_xx import Acceptance
+    from plivo_nb.sip.two_xx import TwoXx
     from plivo_nb.sip.values import Reason
 
 
@@ -42,7 +42,7 @@ class Call:
         self.dialog: Dialog | None = None  # once answered
         self.over = False
         self.session = OfferAnswer()
-        self.acceptances: dict[int, Acceptance] = {}
+        self.acceptances: dict[int, TwoXx] = {}
         self._limit: Timer | None = None
         self.session_timer = SessionTimer(core.timers, self._refresh, self._expired)
         self.outgoing: OutgoingReinvite | None = None

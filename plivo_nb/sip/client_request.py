@@ -25,7 +25,7 @@ class _Answered:
     count: int = 0
 
 
-class Exchange:
+class ClientRequest:
     """Sends a request, again with credentials when it is challenged, and tells the user all other responses.
 
     A challenge of a realm that was answered already means that the credentials are wrong, unless it is stale:
@@ -141,8 +141,8 @@ def ask(
     done: Callable[[Response | None, bool, float], None],
     now: float,
     next_sequence: Callable[[], int] | None = None,
-) -> Exchange:
+) -> ClientRequest:
     """Send a request other than INVITE; `done(response or None, timed_out, now)` is called once."""
-    exchange = Exchange(core, request, _FinalOnly(done), next_sequence)
+    exchange = ClientRequest(core, request, _FinalOnly(done), next_sequence)
     exchange.start(now)
     return exchange

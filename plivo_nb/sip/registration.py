@@ -24,7 +24,7 @@ from plivo_nb.sip.message import Request, Response
 from plivo_nb.sip.values import NameAddr, parse_uri
 
 if TYPE_CHECKING:
-    from plivo_nb.sip.client_request import Exchange
+    from plivo_nb.sip.client_request import ClientRequest
     from plivo_nb.sip.core import Core
     from plivo_nb.sip.timers import Timer
 
@@ -70,7 +70,7 @@ class Registration:
         self._interval_tries = 0
         self._pause_s = _FIRST_PAUSE_S
         self._timer: Timer | None = None
-        self._exchange: Exchange | None = None
+        self._exchange: ClientRequest | None = None
 
     @property
     def wanted(self) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from plivo_nb.sip import session_timer
-from plivo_nb.sip.client_request import Exchange
+from plivo_nb.sip.client_request import ClientRequest
 from plivo_nb.sip.events import Reinvite, ReinviteAnswered, ReinviteFailed
 from plivo_nb.sip.message import Request, Response
 from plivo_nb.sip.negotiation import Move
 from plivo_nb.sip.transaction import TIMEOUT
-from plivo_nb.sip.two_xx import Acceptance
+from plivo_nb.sip.two_xx import TwoXx
 
 if TYPE_CHECKING:
     from plivo_nb.sip.call import Call
@@ -31,7 +31,7 @@ class OutgoingReinvite:
         self.body = body
         self.refresh = refresh
         self.pending = True
-        self._exchange: Exchange | None = None
+        self._exchange: ClientRequest | None = None
         self._ack: Request | None = None
         self._glares = 0
         self._timer: Timer | None = None
@@ -48,7 +48,7 @@ class OutgoingReinvite:
         request.body = self.body
         core.finish(request, contact=core.dialog_contact)
         request.headers.add("Content-Type", "application/sdp")
-        self._exchange = Exchange(core, request, self, self.dialog.next_sequence)
+        self._exchange = ClientRequest(core, request, self, self.dialog.next_sequence)
         self._exchange.start(now)
         self._guard(now + 2 * TIMEOUT)
 
@@ -191,7 +191,7 @@ class IncomingReinvite:
         if self.request.method == "UPDATE":
             self.transaction.respond(response, now)
             return
-        call.acceptances[self.request.cseq.sequence] = Acceptance(
+        call.acceptances[self.request.cseq.sequence] = TwoXx(
             core, self.transaction, response, self._acknowledged, self._unacknowledged, now
         )
 

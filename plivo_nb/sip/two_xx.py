@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from plivo_nb.sip.transaction import ServerTransaction
 
 
-class Acceptance:
+class TwoXx:
     """Sends the 2xx now, after T1, and at doubling pauses up to T2, for 64 T1 at most.
 
     Args:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from plivo_nb.sip import session_timer
 from plivo_nb.sip.call import Call
-from plivo_nb.sip.client_request import Exchange, ask
+from plivo_nb.sip.client_request import ClientRequest, ask
 from plivo_nb.sip.dialog import Dialog
 from plivo_nb.sip.events import Answered, CallFailed, Originator, Progress
 from plivo_nb.sip.message import Request, Response
@@ -69,7 +69,7 @@ class OutgoingCall(Call):
         core.finish(request, contact=core.dialog_contact)
         request.headers.add("Content-Type", "application/sdp")
         self.session.move(Move.SEND_OFFER, body)
-        self._exchange = Exchange(core, request, self)
+        self._exchange = ClientRequest(core, request, self)
         self._proceeding = False
         self._cancelled = False
         self._early: dict[str, Dialog] = {}

@@ -20,7 +20,7 @@ from plivo_nb.sip.dialog import Dialog
 from plivo_nb.sip.events import Canceled, Confirmed, IncomingCall, NoAnswer, Rejected
 from plivo_nb.sip.message import Request, Response
 from plivo_nb.sip.negotiation import Move
-from plivo_nb.sip.two_xx import Acceptance
+from plivo_nb.sip.two_xx import TwoXx
 from plivo_nb.sip.values import parse_uri
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class CallReceived(Call):
         self.session.move(Move.SEND_ANSWER if self.request.body else Move.SEND_OFFER, body)
         response = self._response(200, body)
         self.session_timer.restart(session_timer.terms_to_answer(self.request, response), now)
-        self.acceptances[self.request.cseq.sequence] = Acceptance(
+        self.acceptances[self.request.cseq.sequence] = TwoXx(
             self.core, self.transaction, response, self._acknowledged, self._unacknowledged, now
         )
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from plivo_nb.sound.devices import Device, Kind, SoundSystem
-    from plivo_nb.sound.route import Line
+    from plivo_nb.sound.route import DeviceRoute
 
 _logger = logging.getLogger("plivo_nb.sound")
 _T = TypeVar("_T")
@@ -32,7 +32,7 @@ _SETTLE_S = 0.03  # one device that comes makes several events
 DeviceChange = tuple[str, "Device"]
 
 
-class SoundDesk:
+class DeviceManager:
     """The devices of a sound system, and the lines to them.
 
     Args:
@@ -46,7 +46,7 @@ class SoundDesk:
         self.system = system
         self.error: MediaError | None = None
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._lines: list[Line] = []
+        self._lines: list[DeviceRoute] = []
         self._listeners: list[Callable[[DeviceChange], None]] = []
         self._devices: dict[str, Device] = {}
         self._defaults: dict[Kind, str | None] = {}
@@ -92,7 +92,7 @@ class SoundDesk:
         """Tend to the lines soon."""
         self._jobs.put(_nothing)
 
-    def add(self, line: Line, on_change: Callable[[DeviceChange], None] | None = None) -> None:
+    def add(self, line: DeviceRoute, on_change: Callable[[DeviceChange], None] | None = None) -> None:
         """Serve this line too; `on_change` hears, on the desk's thread, of devices that come and go."""
 
         def job() -> None:
@@ -103,7 +103,7 @@ class SoundDesk:
         self._jobs.put(job)
 
     def remove(
-        self, lines: list[Line], on_change: Callable[[DeviceChange], None]
+        self, lines: list[DeviceRoute], on_change: Callable[[DeviceChange], None]
     ) -> concurrent.futures.Future[None]:
         """Close these lines and forget them."""
 
@@ -141,7 +141,7 @@ class SoundDesk:
         self._look()
         return list(self._devices.values())
 
-    def try_device(self, line: Line) -> None:
+    def try_device(self, line: DeviceRoute) -> None:
         """Open the line's device for a moment, if it is not open.
 
         Raises:
@@ -152,7 +152,7 @@ class SoundDesk:
         device = line.chosen if line.chosen in self._devices else self._defaults[line.kind]
         line.try_device(self.system, device)
 
-    def choose(self, line: Line, device_id: str | None) -> None:
+    def choose(self, line: DeviceRoute, device_id: str | None) -> None:
         """Lead the line to another device; None: the system's default.
 
         Raises:

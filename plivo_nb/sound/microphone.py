@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from plivo_nb.ring_buffer import Ring
+from plivo_nb.ring_buffer import RingBuffer
 from plivo_nb.sound.clock_drift import DriftControl
 from plivo_nb.sound.resampler import Resampler, to_int16
-from plivo_nb.sound.route import Line
+from plivo_nb.sound.route import DeviceRoute
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ _FRAME_S = 0.02
 _TARGET_S = 0.03  # what is left when the call has taken its frame: for threads that come late
 
 
-class InputLine(Line):
+class InputRoute(DeviceRoute):
     """The way from a microphone to those who listen to it.
 
     Attributes:
@@ -71,7 +71,7 @@ class _Feed:
 
     def __init__(self, rate: int) -> None:
         self.rate = rate
-        self.ring = Ring(round(_RING_S * rate))
+        self.ring = RingBuffer(round(_RING_S * rate))
         self.resampler: Resampler | None = None
 
 
@@ -87,7 +87,7 @@ class Microphone:
         dropped: samples that were thrown away because the call did not take them.
     """
 
-    def __init__(self, line: InputLine, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, line: InputRoute, clock: Callable[[], float] = time.monotonic) -> None:
         self._line = line
         self._clock = clock
         self._feed: _Feed | None = None

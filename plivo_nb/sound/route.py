@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Literal
 
 from plivo_nb.errors import MediaError
-from plivo_nb.ring_buffer import Ring
+from plivo_nb.ring_buffer import RingBuffer
 from plivo_nb.sound.devices import DEVICE_RATE, DeviceStream, Kind
 from plivo_nb.thread_priority import raise_priority
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("plivo_nb.sound")
 
-LineState = Literal["open", "lost", "failed", "closed"]
+RouteState = Literal["open", "lost", "failed", "closed"]
 
 _LINGER_S = 0.5  # a line stays open so long after its last use: tones follow upon each other
 _RETRY_S, _MOST_RETRY_S = 1.0, 8.0  # doubled from try to try, since PortAudio writes about each
@@ -36,7 +36,7 @@ _BEGINNING_S = 2.5  # some devices take their time to begin
 _RING_S = 0.5
 
 
-class Line:
+class DeviceRoute:
     """Base of the two kinds of line.
 
     Args:
@@ -55,7 +55,7 @@ class Line:
     def __init__(
         self,
         wake: Callable[[], None],
-        on_state: Callable[[LineState, MediaError | None], None] | None = None,
+        on_state: Callable[[RouteState, MediaError | None], None] | None = None,
     ) -> None:
         self._wake = wake
         self.on_state = on_state
@@ -63,7 +63,7 @@ class Line:
         self.rate = DEVICE_RATE
         self.stream: DeviceStream | None = None
         self.error: MediaError | None = None
-        self._ring = Ring(round(_RING_S * DEVICE_RATE))
+        self._ring = RingBuffer(round(_RING_S * DEVICE_RATE))
         self._due: queue.SimpleQueue[None] = queue.SimpleQueue()  # in C: a threading.Event costs 30 us
         self._worker: threading.Thread | None = None
         self._working = False
@@ -199,7 +199,7 @@ class Line:
             worker.join(1.0)
         self._ring.clear()
 
-    def _say(self, state: LineState, error: MediaError | None = None) -> None:
+    def _say(self, state: RouteState, error: MediaError | None = None) -> None:
         if self.on_state is not None:
             self.on_state(state, error)
 

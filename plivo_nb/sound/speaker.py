@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from plivo_nb.ring_buffer import Ring
+from plivo_nb.ring_buffer import RingBuffer
 from plivo_nb.sound.clock_drift import DriftControl
 from plivo_nb.sound.resampler import Resampler, to_int16
-from plivo_nb.sound.route import Line
+from plivo_nb.sound.route import DeviceRoute
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ class Voice(Protocol):
         """It is heard no more."""
 
 
-class OutputLine(Line):
+class OutputRoute(DeviceRoute):
     """The way from all that sounds at once to one speaker.
 
     Attributes:
@@ -134,7 +134,7 @@ class _Play:
 
     def __init__(self, rate: int) -> None:
         self.rate = rate
-        self.ring = Ring(round(_RING_S * rate))
+        self.ring = RingBuffer(round(_RING_S * rate))
         self.resampler: Resampler | None = None
 
 
@@ -151,7 +151,7 @@ class Speaker:
         dry: how many times the card wanted what the call had not brought.
     """
 
-    def __init__(self, line: OutputLine, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, line: OutputRoute, clock: Callable[[], float] = time.monotonic) -> None:
         self._line = line
         self._clock = clock
         self._written_at_s = 0.0

@@ -15,7 +15,7 @@ from IPython import get_ipython
 
 from plivo_nb.operation import Operation
 from plivo_nb.widgets import dashboard_view as faces
-from plivo_nb.widgets.loop_tasks import Chores, sentence_of
+from plivo_nb.widgets.loop_tasks import LoopTasks, sentence_of
 from plivo_nb.widgets.phone_view import peer_of
 from plivo_nb.widgets.render_worker import RenderError, RenderWorker
 
@@ -56,9 +56,9 @@ class Dashboard:
             older.close()
         self._client = client
         self._interval_s = interval_s
-        self._face = faces.DashboardFace()
+        self._face = faces.DashboardView()
         self._worker = RenderWorker()
-        self._chores = Chores(client.loop, self._face.note, "dashboard")
+        self._chores = LoopTasks(client.loop, self._face.note, "dashboard")
         self._call: Call | None = client.current_call
         self._ended = False  # the last picture of `_call` is due
         self._drawn_rows = -1

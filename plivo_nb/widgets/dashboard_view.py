@@ -115,7 +115,7 @@ def title(peer: str, reading: Reading, *, ended: bool) -> str:
     return " · ".join(parts)
 
 
-class DashboardFace:
+class DashboardView:
     """The widgets of a dashboard, and one method for each thing they show. All sizes are fixed."""
 
     def __init__(self) -> None:

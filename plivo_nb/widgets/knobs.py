@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import ipywidgets as W
 
-from plivo_nb.widgets.loop_tasks import Chores
+from plivo_nb.widgets.loop_tasks import LoopTasks
 from plivo_nb.widgets.phone_view import close_tree
 from plivo_nb.widgets.theme import style
 
@@ -39,7 +39,7 @@ class Knobs:
     def __init__(self, network: Network, *, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self._network = network
         self._status = W.HTML()
-        self._chores = Chores(loop or asyncio.get_running_loop(), self._say, "knobs")
+        self._chores = LoopTasks(loop or asyncio.get_running_loop(), self._say, "knobs")
         self.loss = _slider("Packet loss, %", 30.0, 0.5)
         self.delay = _slider("Delay one way, ms", 400.0, 10.0)
         self.jitter = _slider("Jitter, ± ms", 100.0, 5.0)

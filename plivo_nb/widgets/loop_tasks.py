@@ -27,7 +27,7 @@ def sentence_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-class Chores:
+class LoopTasks:
     """The work that one widget has started on the client's loop. It owns every task it makes.
 
     Args:

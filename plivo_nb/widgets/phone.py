@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from plivo_nb.events import CallInfo
 from plivo_nb.widgets import phone_view
-from plivo_nb.widgets.loop_tasks import Chores
+from plivo_nb.widgets.loop_tasks import LoopTasks
 
 if TYPE_CHECKING:
     from plivo_nb.call import Call
@@ -51,9 +51,9 @@ class Phone:
         if older is not None:
             older.close()
         self._client = client
-        self._face = phone_view.PhoneFace()
+        self._face = phone_view.PhoneView()
         self._face.dial.value = dial
-        self._chores = Chores(client.loop, self._face.say, "phone")
+        self._chores = LoopTasks(client.loop, self._face.say, "phone")
         self._events: deque[tuple[str, str]] = deque(maxlen=_SHOWN_EVENTS)
         self._state = "Ready"
         self._peer = ""

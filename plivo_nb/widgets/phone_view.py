@@ -64,7 +64,7 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
 
 
-class PhoneFace:
+class PhoneView:
     """The widgets of a phone, and one method for each thing they show."""
 
     def __init__(self) -> None:

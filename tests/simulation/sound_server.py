@@ -30,7 +30,7 @@ _SCRIPT = [
     _SINK.format(name="speaker", label="Loudspeaker"),
     _SINK.format(name="headset", label="Headset"),
     "load-module module-remap-source source_name=mic master=cable.monitor "
-    "source_properties=device.description=Desk-microphone",
+    "source_properties=device.description=CommandExecutor-microphone",
     "set-default-sink speaker",
     "set-default-source mic",
 ]

@@ -9,10 +9,10 @@ from plivo_nb.sound.speaker import Speaker
 
 if TYPE_CHECKING:
     from plivo_nb.engine.audio.devices import AudioDevices
-    from plivo_nb.engine.call_session import Session
+    from plivo_nb.engine.call_session import CallSession
 
 
-class CallSound:
+class CallAudio:
     """The microphone, the speaker and the tones of one call, led by what `TRANSITIONS` does.
 
     Outgoing: dial tone to the first 18x (setConnectTone); from there on the ring-back tone, or the far end's
@@ -24,7 +24,7 @@ class CallSound:
         session: the call.
     """
 
-    def __init__(self, audio: AudioDevices, session: Session) -> None:
+    def __init__(self, audio: AudioDevices, session: CallSession) -> None:
         self._audio = audio
         self._session = session
         self._microphone = Microphone(audio.input_line)

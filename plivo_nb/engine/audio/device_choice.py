@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from plivo_nb.engine.audio.players import Player
     from plivo_nb.operation import Operation
-    from plivo_nb.sound.route import Line
+    from plivo_nb.sound.route import DeviceRoute
 
 
 class DeviceChoice:
@@ -22,7 +22,7 @@ class DeviceChoice:
     """
 
     def __init__(
-        self, choose: Callable[[str | None], Operation[None]], line: Line, players: dict[str, Player]
+        self, choose: Callable[[str | None], Operation[None]], line: DeviceRoute, players: dict[str, Player]
     ) -> None:
         self._choose = choose
         self._line = line

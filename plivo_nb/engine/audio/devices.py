@@ -8,24 +8,24 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from plivo_nb.engine.audio.call_audio import CallSound
+from plivo_nb.engine.audio.call_audio import CallAudio
 from plivo_nb.engine.audio.device_choice import DeviceChoice
 from plivo_nb.engine.audio.tones import Tones
 from plivo_nb.engine.desks import desks
 from plivo_nb.errors import MediaError
 from plivo_nb.operation import Operation
 from plivo_nb.sound.devices import NOT_FOUND, Device
-from plivo_nb.sound.microphone import InputLine, Microphone
-from plivo_nb.sound.speaker import OutputLine
+from plivo_nb.sound.microphone import InputRoute, Microphone
+from plivo_nb.sound.speaker import OutputRoute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from plivo_nb.engine.call_session import Session
+    from plivo_nb.engine.call_session import CallSession
     from plivo_nb.engine.engine import Engine
     from plivo_nb.options import Options
-    from plivo_nb.sound.device_manager import DeviceChange, SoundDesk
-    from plivo_nb.sound.route import Line, LineState
+    from plivo_nb.sound.device_manager import DeviceChange, DeviceManager
+    from plivo_nb.sound.route import DeviceRoute, RouteState
 
 _logger = logging.getLogger("plivo_nb.sound")
 _T = TypeVar("_T")
@@ -61,11 +61,11 @@ class AudioDevices:
         self._operations: set[Operation[Any]] = set()
         self._permission_told = False
         self._closed = False
-        self._desk: SoundDesk | None = desks.take(options.sound)
+        self._desk: DeviceManager | None = desks.take(options.sound)
         wake = self._desk.wake if self._desk is not None else _nothing
-        self.input_line = InputLine(wake, self._input_state)
-        self.speaker_line = OutputLine(wake)
-        self.ringtone_line = OutputLine(wake)
+        self.input_line = InputRoute(wake, self._input_state)
+        self.speaker_line = OutputRoute(wake)
+        self.ringtone_line = OutputRoute(wake)
         self.tones = Tones(engine, self.speaker_line, self.ringtone_line, on=self._desk is not None)
         players = self.tones.players
         self._microphone_devices = DeviceChoice(
@@ -197,12 +197,12 @@ class AudioDevices:
 
     # ------------------------------------------------------------ calls
 
-    def follow(self, session: Session) -> None:
+    def follow(self, session: CallSession) -> None:
         """Give this call a microphone, a speaker and tones."""
         if self._desk is not None and self._desk.error is None:
-            CallSound(self, session)
+            CallAudio(self, session)
 
-    def _choose(self, line: Line, device_id: str | None) -> Operation[None]:
+    def _choose(self, line: DeviceRoute, device_id: str | None) -> Operation[None]:
         """Lead a line to a device; a call that goes on moves at once."""
 
         async def choose() -> None:
@@ -256,11 +256,11 @@ class AudioDevices:
         else:
             self._emit("onMediaPermission", {"status": "failure", "error": error.code})
 
-    def _input_state(self, state: LineState, error: MediaError | None) -> None:
+    def _input_state(self, state: RouteState, error: MediaError | None) -> None:
         """The microphone's line changed; on the desk's thread."""
         self._on_loop(self._microphone_is, state, error)
 
-    def _microphone_is(self, state: LineState, error: MediaError | None) -> None:
+    def _microphone_is(self, state: RouteState, error: MediaError | None) -> None:
         match state:
             case "open":
                 self._tell_permission(None)
@@ -327,7 +327,7 @@ class AudioDevices:
         desk, self._desk = self._desk, None
         if desk is None:
             return
-        lines: list[Line] = [self.input_line, self.speaker_line, self.ringtone_line]
+        lines: list[DeviceRoute] = [self.input_line, self.speaker_line, self.ringtone_line]
         closing = desk.remove(lines, self._changed)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.wrap_future(closing), _GOODBYE_S)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Pcm = NDArray[np.int16]
 
 
-class Memory(RollingBuffer):
+class KeptAudio(RollingBuffer):
     """A sink that keeps the last seconds of both directions.
 
     Args:

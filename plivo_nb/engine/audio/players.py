@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from plivo_nb.sound.devices import Pcm
-    from plivo_nb.sound.speaker import OutputLine, Voice
+    from plivo_nb.sound.speaker import OutputRoute, Voice
 
 _logger = logging.getLogger("plivo_nb.sound")
 
@@ -39,7 +39,7 @@ class Player:
         volume: 1 is as it is.
     """
 
-    def __init__(self, name: str, line: OutputLine, make: Callable[[], Voice]) -> None:
+    def __init__(self, name: str, line: OutputRoute, make: Callable[[], Voice]) -> None:
         self.name = name
         self.volume = 1.0
         self._line = line

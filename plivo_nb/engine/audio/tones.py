@@ -12,9 +12,9 @@ from plivo_nb.errors import SourceError
 from plivo_nb.media.audio import tones
 
 if TYPE_CHECKING:
-    from plivo_nb.engine.call_session import Session
+    from plivo_nb.engine.call_session import CallSession
     from plivo_nb.engine.engine import Engine
-    from plivo_nb.sound.speaker import OutputLine
+    from plivo_nb.sound.speaker import OutputRoute
 
 _logger = logging.getLogger("plivo_nb.sound")
 
@@ -35,10 +35,10 @@ class Tones:
         players: those that users may have: dtmf and ringback.
     """
 
-    def __init__(self, engine: Engine, speaker: OutputLine, bell: OutputLine, *, on: bool) -> None:
+    def __init__(self, engine: Engine, speaker: OutputRoute, bell: OutputRoute, *, on: bool) -> None:
         self._engine = engine
         self._on = on
-        self._ringing: list[Session] = []
+        self._ringing: list[CallSession] = []
         self._wanted: dict[Tone, bool] = {"ring": True, "ringback": True, "connect": True}
         self._files = ToneFiles()
         self._dtmf = Player("the DTMF tones", speaker, lambda: tones.DtmfTones("5"))
@@ -85,7 +85,7 @@ class Tones:
         """End that tone."""
         self._players[tone].pause()
 
-    def ring(self, session: Session, on: bool) -> None:
+    def ring(self, session: CallSession, on: bool) -> None:
         """This call begins or ceases to ring; it is heard while any does."""
         if on:
             self._ringing.append(session)

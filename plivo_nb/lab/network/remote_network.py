@@ -17,7 +17,7 @@ _HISTORY_ENTRIES = 10_000
 _DIRECTIONS = ("to_callee", "to_caller")
 
 
-class NetworkView:
+class RemoteNetwork:
     """The media path between the parties of every call of the lab.
 
     Directions are named by where packets go: ``to_callee`` is what the caller sends, ``to_caller`` what it

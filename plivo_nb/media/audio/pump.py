@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from plivo_nb.ring_buffer import Ring
+from plivo_nb.ring_buffer import RingBuffer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,7 +44,7 @@ class Pump:
         self.rate = rate
         self.ended = False
         self._name, self._samples, self._on_end = name, samples, on_end
-        self._ring = Ring(round(ahead_s * rate))
+        self._ring = RingBuffer(round(ahead_s * rate))
         self._low = rate // 50
         self._room = threading.Event()
         self._stopped = False

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from plivo_nb.errors import SourceError
 from plivo_nb.media.audio.pump import Pump
-from plivo_nb.ring_buffer import Ring
+from plivo_nb.ring_buffer import RingBuffer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -194,14 +194,14 @@ class Feed:
 
     def __init__(self, ahead_s: float = 1.0) -> None:
         self._ahead_s = ahead_s
-        self._ring: Ring | None = None
+        self._ring: RingBuffer | None = None
         self.rate = 0  # Hz; 0 until the session has opened it
         self.dropped = 0
 
     def open(self, rate: int) -> None:
         """Take samples of this rate from now on."""
         if rate != self.rate:
-            self._ring = Ring(round(self._ahead_s * rate))
+            self._ring = RingBuffer(round(self._ahead_s * rate))
             self.rate = rate
 
     def write(self, pcm: Pcm) -> int:

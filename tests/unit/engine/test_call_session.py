@@ -78,7 +78,7 @@ class Witness:
 
     def note(self, name: str, arguments: tuple[Any, ...]) -> None:
         self.events.append((name, arguments))
-        sessions = self.client._endpoint.switchboard.sessions
+        sessions = self.client._endpoint.call_manager.sessions
         assert sum(session.phase == "answered" for session in sessions) <= 1
 
     def check(self) -> int:
@@ -250,10 +250,10 @@ async def test_nobody_answers_within_the_time(ignored: bool) -> None:
     witness = Witness(bob)
     alice.call("bob")
     await bob.wait_for("onIncomingCall", timeout=5)
-    session = bob._endpoint.switchboard.ringing[0]
+    session = bob._endpoint.call_manager.ringing[0]
     if ignored:
         await bob.ignore()
-    bob._endpoint.switchboard.on_sip_event(sip.NoAnswer(session.key))
+    bob._endpoint.call_manager.on_sip_event(sip.NoAnswer(session.key))
     names = [name for name, _ in witness.events]
     if ignored:
         assert names == ["onIncomingCall", "onIncomingCallIgnored"]

@@ -13,10 +13,10 @@ from dataclasses import fields
 import pytest
 
 from plivo_nb import InvalidOption, Silence
-from plivo_nb.engine.call_session import Session
+from plivo_nb.engine.call_session import CallSession
 from plivo_nb.engine.engine import Engine
 from plivo_nb.engine.identity import Identity
-from plivo_nb.engine.media_metrics import Tracking
+from plivo_nb.engine.media_metrics import MediaMetrics
 from plivo_nb.engine.records import Records
 from plivo_nb.options import read_options
 from plivo_nb.plane import wire
@@ -33,9 +33,9 @@ class House:
     def __init__(self, **options: object) -> None:
         self.engine = Engine()
         self.events: list[tuple] = []
-        self.calls: list[Session] = []
+        self.calls: list[CallSession] = []
         self.records = Records(self.engine)
-        self.tracking = Tracking(
+        self.tracking = MediaMetrics(
             self.engine, read_options(None, {**NOWHERE, **options}), self.emit, self.records
         )
 
@@ -50,8 +50,8 @@ class House:
         assert self.tracking.service is not None
         return list(self.tracking.service._queue)
 
-    def call(self) -> Session:
-        session = Session(
+    def call(self) -> CallSession:
+        session = CallSession(
             self.engine,
             wire.SessionConfig(),
             lambda action: None,
@@ -87,19 +87,19 @@ async def houses() -> AsyncIterator[Callable[..., House]]:
     assert left == []
 
 
-def dialled(session: Session) -> Session:
-    """As `Session.dial` leaves it once the INVITE is out, without media."""
+def dialled(session: CallSession) -> CallSession:
+    """As `CallSession.dial` leaves it once the INVITE is out, without media."""
     session._advance("dial")
     session.identity.key = "call-id-1"
     session._advance("invite sent")
     return session
 
 
-def rings(session: Session) -> None:
+def rings(session: CallSession) -> None:
     session.on_progress(sip.Progress("call-id-1", 180, "Ringing", b"", [], "x-1"))
 
 
-async def answered(session: Session) -> Session:
+async def answered(session: CallSession) -> CallSession:
     rings(dialled(session))
     session._advance("answered")
     session.answered.set_result(None)
@@ -113,7 +113,7 @@ def row(at: float, **values: float | str | bool) -> SampleRow:
     return SampleRow(**{**missing, **good, "time_monotonic_s": at, **values})
 
 
-def state(session: Session, what: str, state: str, detail: str = "") -> None:
+def state(session: CallSession, what: str, state: str, detail: str = "") -> None:
     session.media._report(wire.SessionState(1, what, state, session.over.get_loop().time(), detail))
 
 

@@ -1,4 +1,4 @@
-"""quality.rules and quality.judge: when mediaMetrics events are raised and cleared, and what they say."""
+"""quality.rules and quality.engine: when mediaMetrics events are raised and cleared, and what they say."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plivo_nb.quality.rule_engine import Judge
+from plivo_nb.quality.rule_engine import RuleEngine
 from plivo_nb.quality.rules import PRESETS, SDK_2_2, V2_1, EventRule, Rule, SpanRule, resolve
 from plivo_nb.quality.sampler import SampleRow
 
@@ -40,10 +40,10 @@ def row(second: float, **values: float | str | bool) -> SampleRow:
 
 def judged(rules, column: str, values, **others) -> list[tuple[int, str, float, bool]]:
     """(number of the sample, type, value, active) of every event, one sample a second."""
-    judge = Judge(rules, started_at_s=100.0)
+    engine = RuleEngine(rules, started_at_s=100.0)
     found = []
     for number, value in enumerate(values, 1):
-        for event in judge.sample(row(number, **{column: value}, **others)):
+        for event in engine.sample(row(number, **{column: value}, **others)):
             found.append((number, event["type"], event["value"], event["active"]))
     return found
 
@@ -72,16 +72,16 @@ DOCUMENTED = [
 @pytest.mark.spec("6 three of five")
 def test_a_documented_rule_is_raised_at_the_third_of_five_and_cleared_once_when_none_is(case) -> None:
     type_, stream, column, over, limit, group, desc = case
-    judge = Judge(V2_1, started_at_s=100.0)
+    engine = RuleEngine(V2_1, started_at_s=100.0)
     told = []
     values = [over, limit, over, limit, over, limit, over] + [limit] * 8
     for number, value in enumerate(values, 1):
-        told += [(number, event) for event in judge.sample(row(number, **{column: value}))]
+        told += [(number, event) for event in engine.sample(row(number, **{column: value}))]
     raised, cleared = told
     shared = {"group": group, "level": "warning", "type": type_, "desc": desc, "stream": stream}
     assert raised == (5, {**shared, "value": over, "active": True})
     assert cleared == (12, {**shared, "value": limit, "active": False})
-    assert judge.active == []
+    assert engine.active == []
 
 
 @pytest.mark.parametrize("column", ["loss_in", "loss_out"])
@@ -167,10 +167,10 @@ def test_events_alternate_and_their_values_are_numbers(values) -> None:
 
 @given(st.lists(st.booleans(), max_size=40))
 def test_a_missing_sample_is_not_over_for_any_rule(missing: list[bool]) -> None:
-    judge = Judge(V2_1, started_at_s=100.0)
+    engine = RuleEngine(V2_1, started_at_s=100.0)
     names = [rule.column for rule in V2_1 if isinstance(rule, Rule)]
     for number, gone in enumerate(missing, 1):
-        assert judge.sample(row(number, **(dict.fromkeys(names, NAN) if gone else {}))) == []
+        assert engine.sample(row(number, **(dict.fromkeys(names, NAN) if gone else {}))) == []
 
 
 def test_what_went_missing_after_it_was_raised_is_cleared_with_the_last_value_known() -> None:
@@ -198,21 +198,21 @@ def test_fewer_than_80_bytes_in_three_seconds_is_no_microphone_and_80_are_one() 
 @pytest.mark.parametrize("exempt", [{"muted": True}, {"packets_out": 0.0}], ids=["muted", "held"])
 def test_the_byte_rule_rests_while_muted_or_held_and_begins_a_new_span_after(exempt: dict) -> None:
     assert judged(BYTES, "source_bytes", [0.0] * 9, **exempt) == []
-    judge = Judge(BYTES, started_at_s=100.0)
+    engine = RuleEngine(BYTES, started_at_s=100.0)
     states = [exempt] * 5 + [{}] * 4
     told = [
         number
         for number, state in enumerate(states, 1)
-        if judge.sample(row(number, source_bytes=0.0, **state))
+        if engine.sample(row(number, source_bytes=0.0, **state))
     ]
     assert told == [8], "three seconds after the mute or hold ended"
 
 
 def test_silence_by_choice_is_no_lost_microphone_and_clears_the_warning() -> None:
-    judge = Judge(BYTES, started_at_s=100.0)
+    engine = RuleEngine(BYTES, started_at_s=100.0)
     told = []
     for second in range(1, 8):
-        told += judge.sample(row(second, source_bytes=0.0), silent_source=second > 4)
+        told += engine.sample(row(second, source_bytes=0.0), silent_source=second > 4)
     assert [event["active"] for event in told] == [True, False]
 
 
@@ -222,12 +222,12 @@ def test_silence_by_choice_is_no_lost_microphone_and_clears_the_warning() -> Non
     )
 )
 def test_the_byte_rule_is_active_iff_the_last_three_seconds_had_fewer_than_80_bytes(parts) -> None:
-    judge = Judge(BYTES, started_at_s=0.0)
+    engine = RuleEngine(BYTES, started_at_s=0.0)
     now, active, history = 0.0, False, []
     for length, count in parts:
         history.append((now, count))
         now += length
-        for event in judge.sample(row(now - 100.0, source_bytes=count)):
+        for event in engine.sample(row(now - 100.0, source_bytes=count)):
             active = event["active"]
         since = max((start for start, _ in history if now - start >= 3 - 0.05), default=None)
         if since is not None:
@@ -240,7 +240,7 @@ def test_the_byte_rule_is_active_iff_the_last_three_seconds_had_fewer_than_80_by
 
 
 def test_ice_connection_tells_each_change_for_the_worse_and_the_recovery_but_not_the_first_connect() -> None:
-    judge, told = Judge(V2_1), []
+    engine, told = RuleEngine(V2_1), []
     for state in (
         "checking",
         "connected",
@@ -250,7 +250,7 @@ def test_ice_connection_tells_each_change_for_the_worse_and_the_recovery_but_not
         "connected",
         "connected",
     ):
-        told += judge.state("ice", state)
+        told += engine.state("ice", state)
     assert [(event["value"], event["active"]) for event in told] == [
         ("disconnected", True),
         ("failed", True),
@@ -262,21 +262,21 @@ def test_ice_connection_tells_each_change_for_the_worse_and_the_recovery_but_not
 
 
 def test_ice_timeout_comes_once_a_gathering_and_is_never_cleared() -> None:
-    judge, told = Judge(V2_1), []
+    engine, told = RuleEngine(V2_1), []
     for state in ("timeout", "timeout", "complete", "complete", "timeout", "complete"):
-        told += judge.state("gathering", state)
+        told += engine.state("gathering", state)
     assert [(event["type"], event["value"], event["active"]) for event in told] == [
         ("ice_timeout", 2000, True),
         ("ice_timeout", 2000, True),
     ]
     assert told[0]["desc"] == "Possible NAT/Firewall issue"
-    assert judge.active == []
+    assert engine.active == []
 
 
 def test_a_lost_microphone_is_told_and_cleared_when_it_is_back() -> None:
-    judge = Judge(V2_1)
-    (lost,) = judge.state("microphone", "lost")
-    (back,) = judge.state("microphone", "present")
+    engine = RuleEngine(V2_1)
+    (lost,) = engine.state("microphone", "lost")
+    (back,) = engine.state("microphone", "present")
     assert (lost["type"], lost["desc"], lost["value"], lost["active"]) == (
         "no_microphone_access",
         "lost access to microphone",
@@ -289,22 +289,22 @@ def test_a_lost_microphone_is_told_and_cleared_when_it_is_back() -> None:
 # ---------------------------------------------------------------- the published packages' rules
 
 
-def each_five_seconds(judge: Judge, column: str, values, **others) -> list[tuple[int, float, bool]]:
+def every_5_s(engine: RuleEngine, column: str, values, **others) -> list[tuple[int, float, bool]]:
     """Five samples of a second for each value: (which value, value told, active)."""
     told = []
     second = 0
     for number, value in enumerate(values, 1):
         for _ in range(5):
             second += 1
-            for event in judge.sample(row(second, **{column: value}, **others)):
+            for event in engine.sample(row(second, **{column: value}, **others)):
                 told.append((number, event["value"], event["active"]))
     return told
 
 
 @pytest.mark.spec("6 sdk-2.2")
 def test_sdk_rules_judge_every_second_sample_of_five_seconds_and_tell_again_while_it_lasts() -> None:
-    judge = Judge([only("high_jitter", "remote", SDK_2_2)], started_at_s=100.0)
-    told = each_five_seconds(judge, "jitter_in_ms", [40.0] * 6 + [5.0] * 4)
+    engine = RuleEngine([only("high_jitter", "remote", SDK_2_2)], started_at_s=100.0)
+    told = every_5_s(engine, "jitter_in_ms", [40.0] * 6 + [5.0] * 4)
     assert told == [(2, 40.0, True), (4, 40.0, True), (6, 40.0, True), (8, 0, False)]
 
 
@@ -312,37 +312,34 @@ def test_sdk_loss_is_that_of_five_seconds_with_the_packages_limits_and_words() -
     local, remote = only("high_packetloss", "local", SDK_2_2), only("high_packetloss", "remote", SDK_2_2)
     assert (local.desc, remote.desc) == ("packetLossLocalMeasures", "packetLossRemoteMeasures")
     lossy = {"packets_in": 45.0, "codec": "OPUS"}
-    assert each_five_seconds(Judge([remote], started_at_s=100.0), "packets_lost_in", [5.0] * 2, **lossy) == [
+    assert every_5_s(RuleEngine([remote], started_at_s=100.0), "packets_lost_in", [5.0] * 2, **lossy) == [
         (2, 0.1, True)
     ]
-    assert each_five_seconds(Judge([remote], started_at_s=100.0), "packets_lost_in", [4.0] * 2, **lossy) == []
+    assert every_5_s(RuleEngine([remote], started_at_s=100.0), "packets_lost_in", [4.0] * 2, **lossy) == []
     lossy = {"packets_in": 49.0, "codec": "PCMU"}
-    assert each_five_seconds(Judge([remote], started_at_s=100.0), "packets_lost_in", [1.0] * 2, **lossy) == [
+    assert every_5_s(RuleEngine([remote], started_at_s=100.0), "packets_lost_in", [1.0] * 2, **lossy) == [
         (2, 0.02, True)
     ]
-    assert each_five_seconds(Judge([local], started_at_s=100.0), "loss_out", [0.1] * 2) == [(2, 0.1, True)]
+    assert every_5_s(RuleEngine([local], started_at_s=100.0), "loss_out", [0.1] * 2) == [(2, 0.1, True)]
 
 
 def test_sdk_mos_and_rtt() -> None:
     mos = only("low_mos", "None", SDK_2_2)
     assert (mos.limit, mos.desc) == (3.5, "mosRemoteMeasures")
-    told = each_five_seconds(
-        Judge([mos], started_at_s=100.0), "rtt_ms", [600.0, 600.0, 600.0, 20.0, 20.0, 20.0]
-    )
+    told = every_5_s(RuleEngine([mos], started_at_s=100.0), "rtt_ms", [600.0, 600.0, 600.0, 20.0, 20.0, 20.0])
     assert [(number, active) for number, _, active in told] == [(2, True), (4, True), (6, False)]
     rtt = only("high_rtt", "None", SDK_2_2)
-    assert each_five_seconds(Judge([rtt], started_at_s=100.0), "rtt_ms", [600.0, 20.0, 20.0, 700.0]) == []
+    assert every_5_s(RuleEngine([rtt], started_at_s=100.0), "rtt_ms", [600.0, 20.0, 20.0, 700.0]) == []
 
 
 def test_sdk_silence_is_two_equal_levels_of_three() -> None:
     rule = only("no_audio_received", "remote", SDK_2_2)
-    told = each_five_seconds(
-        Judge([rule], started_at_s=100.0), "level_in_dbfs", [-100.0, -100.0, -21.0, -22.0, -23.0, -24.0]
+    told = every_5_s(
+        RuleEngine([rule], started_at_s=100.0), "level_in_dbfs", [-100.0, -100.0, -21.0, -22.0, -23.0, -24.0]
     )
     assert [(number, active) for number, _, active in told] == [(2, True), (4, False)]
     assert (
-        each_five_seconds(Judge([rule], started_at_s=100.0), "level_in_dbfs", [-20.0, -21.0, -22.0, -20.0])
-        == []
+        every_5_s(RuleEngine([rule], started_at_s=100.0), "level_in_dbfs", [-20.0, -21.0, -22.0, -20.0]) == []
     )
 
 
@@ -411,7 +408,9 @@ def test_a_span_rule_needs_a_column_and_a_span() -> None:
 
 
 def test_every_event_has_plivos_keys_in_plivos_order() -> None:
-    judge = Judge([EventRule(type="t", group="g", desc="d", what="ice", raised_by=frozenset({"failed"}))])
-    (event,) = judge.state("ice", "failed")
+    engine = RuleEngine(
+        [EventRule(type="t", group="g", desc="d", what="ice", raised_by=frozenset({"failed"}))]
+    )
+    (event,) = engine.state("ice", "failed")
     assert list(event) == ["group", "level", "type", "value", "active", "desc", "stream"]
     assert event["level"] == "warning"

@@ -5,8 +5,8 @@ import pytest
 
 from plivo_nb.media.audio.sources import Tone
 from plivo_nb.sound.clock_drift import DriftControl
-from plivo_nb.sound.microphone import InputLine, Microphone
-from plivo_nb.sound.speaker import OutputLine, Speaker
+from plivo_nb.sound.microphone import InputRoute, Microphone
+from plivo_nb.sound.speaker import OutputRoute, Speaker
 from plivo_nb.testing import FakeSound
 
 TEN_MINUTES_S = 600.0
@@ -24,7 +24,7 @@ class Clock:
 class Card:
     """A line whose device and worker take turns here, in one thread, by a clock of their own."""
 
-    def __init__(self, line: InputLine | OutputLine, sound: FakeSound, ppm: float, clock: Clock) -> None:
+    def __init__(self, line: InputRoute | OutputRoute, sound: FakeSound, ppm: float, clock: Clock) -> None:
         self.line, self.sound, self.clock = line, sound, clock
         self.stream = line._open(sound, None)
         self.block_s = 0.02 / (1 + ppm / 1e6)
@@ -51,7 +51,7 @@ def pitch_hz(pcm: np.ndarray, rate: int) -> float:
 def test_a_microphone_of_another_clock_does_not_drift_in_ten_minutes(ppm: int, rate: int) -> None:
     sound, clock = FakeSound(running=False), Clock()
     sound.says(Tone(440, -20))
-    line = InputLine(lambda: None)
+    line = InputRoute(lambda: None)
     microphone = Microphone(line, clock)
     microphone.open(rate)
     microphone.start()
@@ -77,7 +77,7 @@ def test_a_microphone_of_another_clock_does_not_drift_in_ten_minutes(ppm: int, r
 @pytest.mark.parametrize("ppm", [-400, 400])
 def test_a_speaker_of_another_clock_does_not_drift_in_ten_minutes(ppm: int) -> None:
     sound, clock = FakeSound(running=False), Clock()
-    line = OutputLine(lambda: None)
+    line = OutputRoute(lambda: None)
     speaker = Speaker(line, clock)
     speaker.open(48_000)
     speaker.start()
@@ -100,7 +100,7 @@ def test_a_speaker_of_another_clock_does_not_drift_in_ten_minutes(ppm: int) -> N
 
 def test_a_microphone_that_was_not_read_for_long_gives_what_is_new() -> None:
     sound, clock = FakeSound(running=False), Clock()
-    line = InputLine(lambda: None)
+    line = InputRoute(lambda: None)
     microphone = Microphone(line, clock)
     microphone.open(48_000)
     microphone.start()
@@ -116,7 +116,7 @@ def test_a_microphone_that_was_not_read_for_long_gives_what_is_new() -> None:
 def test_a_microphone_gives_nothing_until_it_is_live_and_nothing_old_then() -> None:
     sound, clock = FakeSound(running=False), Clock()
     sound.says(Tone(440, -20))
-    line = InputLine(lambda: None)
+    line = InputRoute(lambda: None)
     microphone = Microphone(line, clock)
     microphone.live = False
     microphone.open(48_000)
@@ -132,7 +132,7 @@ def test_a_microphone_gives_nothing_until_it_is_live_and_nothing_old_then() -> N
 
 def test_a_speaker_is_silent_until_it_is_audible() -> None:
     sound, clock = FakeSound(running=False), Clock()
-    line = OutputLine(lambda: None)
+    line = OutputRoute(lambda: None)
     speaker = Speaker(line, clock)
     speaker.open(8_000)
     speaker.audible = False
@@ -169,7 +169,7 @@ def test_voices_are_added_up_at_the_lines_volume() -> None:
             self.closed += 1
 
     sound, clock = FakeSound(running=False), Clock()
-    line = OutputLine(lambda: None)
+    line = OutputRoute(lambda: None)
     line.volume = 0.5
     quiet, loud, late = Level(1_000), Level(30_000), Level(8_000)
     line.start(quiet)

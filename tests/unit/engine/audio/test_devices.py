@@ -1,6 +1,6 @@
 """client.audio over the fake sound card: devices, permission, and what is heard when in a call.
 
-Session, engine and sound desk are the real ones; what the I/O plane would bring is written here.
+CallSession, engine and sound desk are the real ones; what the I/O plane would bring is written here.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ import pytest
 
 from plivo_nb import MediaError, Silence, Tone
 from plivo_nb.engine.audio.devices import AudioDevices
-from plivo_nb.engine.call_session import Session
+from plivo_nb.engine.call_session import CallSession
 from plivo_nb.engine.engine import Engine
 from plivo_nb.engine.identity import Identity
 from plivo_nb.events import Direction
@@ -31,7 +31,7 @@ class House:
         self.engine = Engine()
         self.events: list[tuple] = []
         self.microphone: list[str] = []
-        self.calls: list[Session] = []
+        self.calls: list[CallSession] = []
         read = read_options(None, {"sound": sound, **options})
         self.audio = AudioDevices(self.engine, read, self.emit, self.microphone.append)
 
@@ -41,8 +41,8 @@ class House:
     def told(self, name: str) -> list:
         return [arguments[0] for event, *arguments in self.events if event == name]
 
-    def call(self, direction: Direction = "OUTGOING") -> Session:
-        session = Session(
+    def call(self, direction: Direction = "OUTGOING") -> CallSession:
+        session = CallSession(
             self.engine,
             wire.SessionConfig(),
             lambda action: None,
@@ -109,18 +109,18 @@ async def heard(sound: FakeSound, seconds: float = 0.3, label: str | None = None
     return sound.heard(device)[-round(seconds * 48_000) :]
 
 
-def dialled(session: Session) -> Session:
+def dialled(session: CallSession) -> CallSession:
     session._advance("dial")
     session.identity.key = "call-id-1"
     session._advance("invite sent")
     return session
 
 
-def rings(session: Session) -> None:
+def rings(session: CallSession) -> None:
     session.on_progress(sip.Progress("call-id-1", 180, "Ringing", b"", [], "x-1"))
 
 
-def answered(session: Session) -> None:
+def answered(session: CallSession) -> None:
     session._advance("answered")
     session.answered.set_result(None)
 
@@ -407,7 +407,7 @@ async def test_a_player_has_a_volume_and_may_be_played_by_hand(houses) -> None:
 # ---------------------------------------------------------------- devices that go
 
 
-async def in_a_call(house: House, sound: FakeSound) -> Session:
+async def in_a_call(house: House, sound: FakeSound) -> CallSession:
     session = dialled(house.call())
     session.media.source.open(48_000)
     answered(session)
@@ -415,7 +415,7 @@ async def in_a_call(house: House, sound: FakeSound) -> Session:
     return session
 
 
-async def frames(session: Session, seconds: float = 0.3) -> list[bool]:
+async def frames(session: CallSession, seconds: float = 0.3) -> list[bool]:
     """Whether each 20 ms brought a frame of the microphone."""
     came = []
     for _ in range(round(seconds * 50)):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from plivo_nb.errors import SourceError
 from plivo_nb.media.audio.sources import AudioFile, Feed, Loopback, Silence, Source, Tone
 from plivo_nb.media.playout.concealment import rms
-from plivo_nb.ring_buffer import Ring
+from plivo_nb.ring_buffer import RingBuffer
 
 
 def write_wav(path: Path, pcm: NDArray[np.int16], rate: int) -> Path:
@@ -210,7 +210,7 @@ def test_a_loopback_nobody_reads_does_not_grow() -> None:
 
 
 def test_a_ring_between_two_threads_loses_and_mixes_nothing() -> None:
-    ring = Ring(1000)
+    ring = RingBuffer(1000)
     total = 60_000
     numbers = (np.arange(total) % 30_000).astype(np.int16)
 
@@ -233,7 +233,7 @@ def test_a_ring_between_two_threads_loses_and_mixes_nothing() -> None:
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 50)), max_size=60))
 def test_a_ring_is_a_bounded_queue(steps: list[tuple[bool, int]]) -> None:
-    ring, model = Ring(64), []
+    ring, model = RingBuffer(64), []
     number = 0
     for writing, count in steps:
         if writing:
