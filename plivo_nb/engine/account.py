@@ -1,15 +1,15 @@
 """An account: one registration, its socket and its reconnection.
 
-The SIP core is sans-I/O; here its messages meet the plane's WebSocket and its deadlines meet the loop's
-clock. A lost socket is opened again after 0.5 s, then 2 s doubling to 20 s, with the next server each time
-(spec.md section 7); a call in progress goes on meanwhile.
+The SIP core is sans-I/O: this module connects its messages with the I/O plane's WebSocket and its deadlines
+with the loop's clock. A lost socket is opened again after 0.5 s, then after 2 s doubling to 20 s, with the
+next server each time; a call in progress goes on meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from plivo_nb.engine import causes
 from plivo_nb.errors import LoginFailed, MediaError, PlaneDied
@@ -18,14 +18,13 @@ from plivo_nb.sip import events as sip
 from plivo_nb.sip.user_agent import UserAgent, UserAgentConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from plivo_nb.engine.engine import Engine
     from plivo_nb.engine.log import Log
-    from plivo_nb.sip.trace import Trace, TraceRecord
+    from plivo_nb.sip.trace import TraceRecord
 
 _logger = logging.getLogger("plivo_nb.account")
-_T = TypeVar("_T")
 
 _FIRST_RETRY_S = 0.5
 _RETRY_S = 2.0
@@ -37,13 +36,13 @@ class Account:
     """One user at one domain, registered through the first server that answers.
 
     Args:
-        engine: whose plane carries the socket.
+        engine: its I/O plane carries the socket.
         servers: WebSocket URLs, tried in turn.
-        emit: hands an event to the client's listeners.
-        log: where what happens is kept.
-        on_sip_event: called with each event of the SIP core that is about calls or messages.
-        on_restored: called when a lost socket is back and registration is under way.
-        on_message: gets every SIP message that goes or comes, masked.
+        emit: fires an event of the client.
+        log: the client's log.
+        on_sip_event: called with each event of the SIP core that is about calls.
+        on_restored: called when a lost socket is open again and the registration is under way.
+        on_message: called with every SIP message sent or received, credentials masked.
     """
 
     def __init__(
@@ -56,7 +55,6 @@ class Account:
         on_sip_event: Callable[[sip.Event], None],
         on_restored: Callable[[], None],
         on_message: Callable[[TraceRecord], None] | None = None,
-        config: UserAgentConfig | None = None,
     ) -> None:
         self._engine = engine
         self._servers = servers
@@ -65,7 +63,7 @@ class Account:
         self._log = log
         self._on_sip_event = on_sip_event
         self._on_restored = on_restored
-        self._config = config or UserAgentConfig()
+        self._config = UserAgentConfig()
         self._ua = UserAgent(self._config)
         self._ua.trace.on_record = on_message
         self._socket: int | None = None
@@ -89,23 +87,19 @@ class Account:
         return f"sip:{self.username}@{self._config.domain}"
 
     @property
-    def trace(self) -> Trace:
-        """The SIP messages sent and received, credentials masked."""
-        return self._ua.trace
-
-    @property
     def connected(self) -> bool:
         """True while the signalling socket is open."""
         return self._socket is not None
 
-    # ------------------------------------------------------------ in and out
+    # ------------------------------------------------------------ login and logout
 
     async def login(self, username: str, password: str) -> None:
-        """Connect and register with the first server that answers; one that takes the socket and then says
-        nothing counts as away too.
+        """Connect and register with the first server that answers.
+
+        A server that opens the socket and never answers counts as unreachable.
 
         Raises:
-            LoginFailed: with the SDK's word for the cause.
+            LoginFailed: with one of the words in `causes`.
         """
         self.username = username
         problems = []
@@ -127,17 +121,19 @@ class Account:
 
     async def _register(self, username: str, password: str) -> None:
         self._login = self._engine.loop.create_future()
-        self.drive(lambda ua, now: ua.register(username, password, now))
+        self._ua.register(username, password, self._now)
+        self._pump()
         try:
             await self._login
         finally:
             self._login = None
 
     async def logout(self) -> None:
-        """Un-register and close the socket; a server that does not answer is not waited for long."""
+        """Un-register and close the socket; a server that does not answer is given 1 s."""
         if self.registered and self.connected:
             self._logout = self._engine.loop.create_future()
-            self.drive(lambda ua, now: ua.unregister(now))
+            self._ua.unregister(self._now)
+            self._pump()
             await asyncio.wait([self._logout], timeout=_GOODBYE_S)
         await self.close()
 
@@ -146,7 +142,7 @@ class Account:
         self._closed = True
         self.registered = False
         if self._login is not None and not self._login.done():
-            self._login.set_exception(LoginFailed(causes.CANCELED, "The login was given up."))
+            self._login.set_exception(LoginFailed(causes.CANCELED, "The login was canceled by a logout."))
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -161,18 +157,77 @@ class Account:
             except (MediaError, PlaneDied) as error:
                 _logger.debug("The socket was gone already: %s", error)
 
-    # ------------------------------------------------------------ the SIP core's pump
+    # ------------------------------------------------------------ requests and responses of calls
 
-    def drive(self, action: Callable[[UserAgent, float], _T]) -> _T:
-        """Run `action(user_agent, now)` and send what comes of it."""
-        result = action(self._ua, self._engine.loop.time())
+    def invite(self, target: str, offer: bytes, headers: Sequence[tuple[str, str]]) -> str:
+        """Send an INVITE.
+
+        Args:
+            target: number or SIP address.
+            offer: the SDP.
+            headers: more header fields.
+
+        Returns:
+            The Call-ID. It is sent, and the first event about it comes, at the loop's next turn: with no
+            connection that is already a `CallFailed`.
+
+        Raises:
+            ValueError: no SIP URI can be made of the target.
+        """
+        call = self._ua.invite(target, offer, headers, self._now)
+        self._engine.loop.call_soon(self._pump)
+        return call
+
+    def ring(self, call: str) -> None:
+        """Send 180 Ringing."""
+        self._ua.ring(call, self._now)
         self._pump()
-        return result
+
+    def accept(self, call: str, description: bytes) -> None:
+        """Send 200 with our SDP; `Confirmed` follows with the ACK."""
+        self._ua.accept(call, description, self._now)
+        self._pump()
+
+    def reject(self, call: str, code: int = 486) -> None:
+        """Refuse an incoming call with a 3xx-6xx."""
+        self._ua.reject(call, self._now, code)
+        self._pump()
+
+    def hangup(self, call: str) -> None:
+        """Send CANCEL before the answer, BYE after it, 486 for a call that rings here."""
+        self._ua.hangup(call, self._now)
+        self._pump()
+
+    def info(self, call: str, content_type: str, body: bytes) -> None:
+        """Send an INFO in the call (RFC 6086)."""
+        self._ua.info(call, content_type, body, self._now)
+        self._pump()
+
+    def reinvite(self, call: str, offer: bytes) -> None:
+        """Offer a change of the session; `ReinviteAnswered` or `ReinviteFailed` follows."""
+        self._ua.reinvite(call, offer, self._now)
+        self._pump()
+
+    def accept_reinvite(self, call: str, answer: bytes) -> None:
+        """Answer the offer that `Reinvite` brought."""
+        self._ua.accept_reinvite(call, answer, self._now)
+        self._pump()
+
+    def reject_reinvite(self, call: str, code: int) -> None:
+        """Refuse the offer that `Reinvite` brought; the call goes on as it was."""
+        self._ua.reject_reinvite(call, code, self._now)
+        self._pump()
+
+    # ------------------------------------------------------------ the SIP core: messages, events, deadlines
+
+    @property
+    def _now(self) -> float:
+        return self._engine.loop.time()
 
     def _pump(self) -> None:
-        """Send what the core wants sent, hand out its events, and wake it at its next deadline."""
+        """Send the core's messages, handle its events, and set the timer to its next deadline."""
         if self._pumping:
-            return  # an event's handler asked for more: the loop below takes it up
+            return  # called by an event's handler: the loop below sends what it queued
         self._pumping = True
         try:
             while True:
@@ -198,7 +253,8 @@ class Account:
 
     def _wake(self) -> None:
         self._timer = None
-        self.drive(lambda ua, now: ua.advance(now))
+        self._ua.advance(self._now)
+        self._pump()
 
     def _handle(self, event: sip.Event) -> None:
         match event:
@@ -210,7 +266,7 @@ class Account:
                 if self._logout is not None and not self._logout.done():
                     self._logout.set_result(None)
             case sip.TransportSilent():
-                self._drop_socket("the server does not answer")
+                self._replace_socket("the server does not answer")
             case _:
                 try:
                     self._on_sip_event(event)
@@ -250,34 +306,37 @@ class Account:
         if self._closed:
             self._engine.route_socket(socket, None)
             self._engine.post(wire.CloseSocket, socket=socket, code=1000, reason="logout")
-            raise LoginFailed(causes.CANCELED, "The login was given up.")
+            raise LoginFailed(causes.CANCELED, "The login was canceled by a logout.")
         self._socket = socket
         self._log.add("connected", url)
         self._emit("onConnectionChange", {"state": "connected"})
-        self.drive(lambda ua, now: ua.transport_up(now))
+        self._ua.transport_up(self._now)
+        self._pump()
 
     def _on_report(self, report: wire.Report) -> None:
         match report:
             case wire.Received(text=text):
-                self.drive(lambda ua, now: ua.receive(text, now))
+                self._ua.receive(text, self._now)
+                self._pump()
             case wire.SocketState(socket=socket, code=code, reason=reason):
                 if socket == self._socket:
-                    self._lost(code, reason)
+                    self._on_socket_lost(code, reason)
             case wire.PlaneDead(sentence=sentence):
                 if self._socket is not None:
-                    self._lost(1006, sentence)
+                    self._on_socket_lost(1006, sentence)
 
-    def _drop_socket(self, reason: str) -> None:
+    def _replace_socket(self, reason: str) -> None:
         if self._socket is not None:
             self._engine.post(wire.CloseSocket, socket=self._socket, code=1000, reason=reason)
-            self._lost(1006, reason)
+            self._on_socket_lost(1006, reason)
 
-    def _lost(self, code: int, reason: str) -> None:
+    def _on_socket_lost(self, code: int, reason: str) -> None:
         socket, self._socket = self._socket, None
         if socket is not None:
             self._engine.route_socket(socket, None)
         self._log.add("connection lost", f"{code} {reason}".strip())
-        self.drive(lambda ua, now: ua.transport_down(now))
+        self._ua.transport_down(self._now)
+        self._pump()
         if self._login is not None and not self._login.done():
             self._login.set_exception(
                 LoginFailed(causes.CONNECTION_ERROR, f"The server closed the connection ({code} {reason}).")

@@ -1,7 +1,7 @@
-"""The rules of several calls of one account (spec.md section 5).
+"""The rules of several calls of one account.
 
-One call is active at the most. Several may ring, if the client allows it; answering one hangs up the active
-call and rejects the others that ring.
+At most one call is active. Several may ring, with the option allowMultipleIncomingCalls; answering one hangs up
+the active call and rejects the others that ring.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from plivo_nb.engine import dtmf
-from plivo_nb.engine.call_session import CallSession
-from plivo_nb.engine.identity import Identity
+from plivo_nb.engine.call_session import CallSession, Identity
 from plivo_nb.sip import events as sip
 
 if TYPE_CHECKING:
@@ -25,22 +24,28 @@ if TYPE_CHECKING:
     from plivo_nb.events import Direction
     from plivo_nb.plane import wire
 
-_logger = logging.getLogger("plivo_nb.switchboard")
+_logger = logging.getLogger("plivo_nb.call_manager")
 MAX_RINGING = 50
-_GOODBYE_S = 1.0
+_HANGUP_S = 1.0
 
 
 class CallManager:
     """Every call of one client: which is active, which ring, which was last.
 
     Args:
-        engine: whose plane carries the media.
-        config: how each call's media session is set up.
-        emit: hands an event to the client's listeners.
-        records: where calls and samples are kept.
-        log: where what happens is kept.
+        engine: its I/O plane carries the media.
+        config: of each call's media session.
+        emit: fires an event of the client.
+        records: the client's calls and samples.
+        log: the client's log.
         allow_multiple: the option allowMultipleIncomingCalls.
-        on_new: gets every new call before anything happens to it.
+        on_new: called with every new call before anything happens to it.
+
+    Attributes:
+        sessions: the calls that are not over.
+        account: who is logged in, or was last.
+        last: the call answered last; last_uuid: its callUUID.
+        muted: whether the microphone is muted, or will be in the next call.
     """
 
     def __init__(
@@ -67,7 +72,7 @@ class CallManager:
         self.last: CallSession | None = None
         self.muted = False
 
-    # ------------------------------------------------------------ what there is
+    # ------------------------------------------------------------ current calls
 
     @property
     def active(self) -> CallSession | None:
@@ -99,12 +104,12 @@ class CallManager:
         session = CallSession(
             self._engine,
             self._config,
-            self._account.drive,
+            self._account,
             self._emit,
             identity=Identity(direction, src, dest, headers),
             on_sample=self._records.add_sample,
-            on_over=self._over,
-            on_answered=self._remember,
+            on_over=self._on_over,
+            on_answered=self._on_answered,
         )
         self.sessions.append(session)
         if self._on_new is not None:
@@ -115,21 +120,18 @@ class CallManager:
         busy = not self._allow_multiple and (self.active is not None or self.ringing)
         if busy or len(self.ringing) >= MAX_RINGING:
             self._log.add("incoming call rejected", f"from {event.caller}: busy")
-            self._account.drive(lambda ua, now: ua.reject(event.call, now, 486))
+            self._account.reject(event.call, 486)
             return
         headers = {name: value for name, value in event.headers if name.lower().startswith("x-ph-")}
         user = event.caller.partition("@")[0]
-        session = self._session("INCOMING", user, self._account.uri, headers)
-        session.offered(event)
-        info = session.identity.info("ringing")
-        self._emit("onIncomingCall", event.caller, dict(headers), info)
+        self._session("INCOMING", user, self._account.uri, headers).on_offered(event)
 
     async def answer(self, session: CallSession) -> None:
-        """Answer this one: the active call is hung up and the other ringing ones are rejected first."""
+        """Answer this call, after hanging up the active one and rejecting the others that ring."""
         active = self.active
         if active is not None:
             active.hangup()
-            await asyncio.wait([active.over], timeout=_GOODBYE_S)
+            await asyncio.wait([active.over], timeout=_HANGUP_S)
             active.abandon()
         for other in self.ringing:
             if other is not session:
@@ -137,19 +139,19 @@ class CallManager:
         session.media.muted = self.muted
         await session.answer()
 
-    def _remember(self, session: CallSession) -> None:
-        """The call that was answered last is the one that feedback may be given for."""
+    def _on_answered(self, session: CallSession) -> None:
+        """Feedback may be given for the call that was answered last."""
         self.last = session
         self.last_uuid = session.uuid
 
-    def _over(self, session: CallSession) -> None:
+    def _on_over(self, session: CallSession) -> None:
         if session in self.sessions:
             self.sessions.remove(session)
         if session is self.last or session.direction == "OUTGOING":
             self.muted = False
         self._records.add_call(session)
 
-    # ------------------------------------------------------------ what the SIP core tells
+    # ------------------------------------------------------------ events of the SIP core
 
     @property
     def _account(self) -> Account:
@@ -157,14 +159,14 @@ class CallManager:
         return self.account
 
     def on_sip_event(self, event: sip.Event) -> None:
-        """Hand an event of the SIP core to the call it is about."""
+        """Pass an event of the SIP core to the call that it is about."""
         if isinstance(event, sip.IncomingCall):
             self._incoming(event)
             return
         key = getattr(event, "call", None)
         session = next((item for item in self.sessions if item.key is not None and item.key == key), None)
         if session is None:
-            _logger.debug("A SIP event is about no call of ours: %r", event)
+            _logger.debug("A SIP event is about no known call: %r", event)
             return
         match event:
             case sip.Progress():
@@ -178,19 +180,21 @@ class CallManager:
             case sip.Canceled():
                 session.on_canceled(event)
             case sip.NoAnswer():
-                session.on_no_answer(event)
+                session.on_no_answer()
+            case sip.Rejected():
+                session.on_rejected(event)
             case sip.Ended():
                 session.on_ended(event)
             case sip.Reinvite(call=call, body=body):
-                self._engine.spawn(session.again.on_reinvite(call, body), "re-INVITE")
+                self._engine.spawn(session.negotiation.on_reinvite(call, body), "re-INVITE")
             case sip.ReinviteAnswered(body=body):
-                self._engine.spawn(session.again.on_reinvite_answered(body), "re-INVITE's answer")
+                self._engine.spawn(session.negotiation.on_reinvite_answered(body), "re-INVITE's answer")
             case sip.ReinviteFailed(code=code, reason=reason):
                 self._log.add("re-INVITE refused", f"{code} {reason}", session.uuid)
             case sip.InfoReceived(content_type=content_type, body=body):
-                self._info(content_type, body)
+                self._on_info(content_type, body)
 
-    def _info(self, content_type: str, body: bytes) -> None:
+    def _on_info(self, content_type: str, body: bytes) -> None:
         digit = dtmf.read(content_type, body)
         if digit is not None:
             tone, duration_ms = digit
@@ -198,12 +202,12 @@ class CallManager:
             self._emit("onDtmfReceived", {"tone": tone, "duration": duration_ms})
 
     def on_restored(self) -> None:
-        """A lost socket is back: calls go on, and those whose media is gone too are put right."""
+        """A lost socket is open again: every answered call sends a re-INVITE."""
         for session in list(self.sessions):
-            session.again.on_signalling_restored()
+            session.negotiation.on_signalling_restored()
 
     def hang_up_all(self) -> list[CallSession]:
-        """End the active call and reject what rings; gives those calls."""
+        """End every call; returns those that were not over."""
         ending = list(self.sessions)
         for session in ending:
             if session.is_ringing:

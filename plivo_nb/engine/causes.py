@@ -1,11 +1,14 @@
-"""Why a call or a login ended, in the SDK's words (spec.md section 4).
+"""Why a call or a login ended, in the words of Plivo's Browser SDK, and the facts of the end for `callInfo`.
 
-The words are those of the SDK's documentation; the SIP codes behind each are RFC 3261 section 21's.
+The words are those that https://www.plivo.com/docs/voice/sdk/browser/reference lists; the SIP codes behind
+each are those of RFC 3261 section 21.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from plivo_nb.sip import events as sip
 
 if TYPE_CHECKING:
     from plivo_nb.sip.values import Reason
@@ -72,7 +75,7 @@ _BY_Q850: dict[int, str] = {
     102: REQUEST_TIMEOUT,  # recovery on timer expiry
 }
 
-# What a Reason header may make more exact.
+# Causes that a Reason header may make more exact.
 _VAGUE = frozenset({SIP_FAILURE, UNAVAILABLE, CANCELED})
 
 # Codes of the plane's Failed and Fault messages.
@@ -89,7 +92,7 @@ def of_sip(code: int | None, originator: str) -> str:
 
     Args:
         code: the final response's status code, or None when none came.
-        originator: 'local', 'remote' or 'system', as the SIP core tells it.
+        originator: 'local', 'remote' or 'system', as in the SIP core's events.
     """
     if code is None:
         return CANCELED if originator == "local" else CONNECTION_ERROR
@@ -106,7 +109,7 @@ def of_failure(code: int | None, originator: str, header: Reason | None) -> str:
     """The cause of an unanswered call: its status code, made more exact by a Reason header (RFC 3326).
 
     Where the code itself says what happened (486, 404, …), it decides. A gateway often answers 480, 487 or
-    5xx and says in the header what the telephone network told it.
+    5xx and puts the telephone network's cause into the header.
 
     Args:
         code: the final response's status, or None when none came.
@@ -128,3 +131,21 @@ def of_failure(code: int | None, originator: str, header: Reason | None) -> str:
 def of_media(code: str) -> str:
     """The cause of a media session's failure, by the plane's code."""
     return _BY_MEDIA_CODE.get(code, WEBRTC_ERROR)
+
+
+def facts_of(event: sip.CallFailed | sip.Canceled | sip.Ended) -> dict[str, Any]:
+    """The fields `originator`, `code`, `reason` and `protocol` of `callInfo`, from the event that ended a call.
+
+    A status code goes before the Reason header's cause (RFC 3326), the header's text before the phrase.
+    """
+    header = event.protocol_reason
+    if isinstance(event, sip.Canceled):
+        originator, code, phrase = "remote", None, ""
+    else:
+        originator, code, phrase = event.originator, event.code, event.reason
+    return {
+        "originator": originator,
+        "code": code if code is not None or header is None else header.cause,
+        "reason": (header.text if header else None) or phrase or None,
+        "protocol": header.protocol if header else None,
+    }

@@ -1,14 +1,12 @@
-"""DTMF digits: RFC 4733, or SIP INFO with a body `application/dtmf-relay`, as the published SDK has them."""
+"""DTMF digits in a call: RFC 4733, or SIP INFO with an `application/dtmf-relay` body as the Browser SDK sends."""
 
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from plivo_nb.engine.call_session import CallSession
-    from plivo_nb.sip.user_agent import UserAgent
 
 DTMF_TYPE = "application/dtmf-relay"
 DURATION_MS = 100
@@ -45,9 +43,5 @@ async def send(session: CallSession, tones: str) -> None:
     for digit in tones:
         if session.phase != "answered" or session.key is None:
             return
-        session.act(partial(_send_info, session.key, digit))
+        session.account.info(session.key, DTMF_TYPE, body_of(digit))
         await asyncio.sleep((DURATION_MS + GAP_MS) / 1000)
-
-
-def _send_info(key: str, digit: str, ua: UserAgent, now: float) -> None:
-    ua.info(key, DTMF_TYPE, body_of(digit), now)

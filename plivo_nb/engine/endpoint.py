@@ -15,7 +15,7 @@ from plivo_nb.engine.account import Account
 from plivo_nb.engine.audio.devices import AudioDevices
 from plivo_nb.engine.call_manager import CallManager
 from plivo_nb.engine.log import Log
-from plivo_nb.engine.media_config import session_config
+from plivo_nb.engine.media_link import session_config
 from plivo_nb.engine.media_metrics import MediaMetrics
 from plivo_nb.engine.records import Records
 from plivo_nb.engine.sip_trace import SipTrace

@@ -1,4 +1,4 @@
-"""The kernel's side of one call's media session: commands down to the plane, states and numbers up."""
+"""The kernel's side of one call's media session: commands down to the I/O plane, states and samples up."""
 
 from __future__ import annotations
 
@@ -14,23 +14,47 @@ if TYPE_CHECKING:
 
     from plivo_nb.engine.engine import Engine
     from plivo_nb.media.audio.sources import Source
+    from plivo_nb.options import Options
 
 _logger = logging.getLogger("plivo_nb.media_link")
 
 
+def session_config(options: Options) -> wire.SessionConfig:
+    """What the plane needs to know of the options; durations in seconds, jitter bounds in ms."""
+    return wire.SessionConfig(
+        codecs=options.codecs,
+        ice_servers=tuple(
+            wire.IceServer(
+                urls=(server["urls"],) if isinstance(server["urls"], str) else tuple(server["urls"]),
+                username=server.get("username"),
+                credential=server.get("credential"),
+            )
+            for server in options.ice_servers
+        ),
+        ice_gathering_timeout_s=options.ice_gathering_timeout,
+        loopback_candidates=options.loopback_candidates,
+        dscp=options.dscp,
+        jitter_min_ms=options.jitter_min_ms,
+        jitter_max_ms=options.jitter_max_ms,
+        sample_interval_s=options.sample_interval,
+        max_average_bitrate_bps=options.max_average_bitrate,
+    )
+
+
 class MediaLink:
-    """One media session of the plane, seen from the kernel. What is set before it opens holds from then on.
+    """One media session of the I/O plane. What is set before `open` applies from the start.
 
     Args:
-        engine: whose plane carries it.
-        config: how to set it up.
-        on_report: gets every report of the session, after this link took note of it.
+        engine: its I/O plane runs the session.
+        config: of the session.
+        on_report: called with every report of the session, after the attributes are updated.
 
     Attributes:
-        states: the last word on gathering, ice, dtls and rtp, as `wire.SessionState` tells them.
-        was: the word before it.
-        levels: peak levels of the last 100 ms, heard and sent, dBFS (-100 silence .. 0).
-        listeners: further functions that get every report.
+        states: current state of gathering, ice, dtls and rtp, as in `wire.SessionState`.
+        previous_states: the state before the current one.
+        levels: peak levels of the last 100 ms, received and sent, dBFS (-100 silence .. 0).
+        listeners: more functions that are called with every report.
+        source: what is sent. microphone: the source to return to after another one. sinks: what receives.
         final_stats: W3C webrtc-stats by id, as they were when the session closed; else None.
     """
 
@@ -44,13 +68,13 @@ class MediaLink:
         self._closed = False
         self._remote_set = False
         self.states: dict[str, str] = {"gathering": "new", "ice": "new", "dtls": "new", "rtp": "new"}
-        self.was = dict(self.states)
+        self.previous_states = dict(self.states)
         self.levels: tuple[float, float] = (-100.0, -100.0)
         self.listeners: list[Callable[[wire.Report], None]] = []
         self.final_stats: dict[str, Any] | None = None
         self.muted = False
         self.source: Source | None = None
-        self.microphone: Source | None = None  # what there is to go back to after a file
+        self.microphone: Source | None = None
         self.sinks: list[Sink] = []
 
     @property
@@ -61,7 +85,7 @@ class MediaLink:
     # ------------------------------------------------------------ lifetime
 
     async def open(self) -> None:
-        """Make the session in the plane.
+        """Make the session in the I/O plane.
 
         Raises:
             MediaError, PlaneDied: it cannot be made.
@@ -70,15 +94,15 @@ class MediaLink:
         self._engine.route_session(self._id, self._report)
         opened = self._engine.post(wire.OpenSession, session=self._id, config=self._config)
         if self.muted:
-            self._tell(wire.SetMuted, muted=True)
+            self._send(wire.SetMuted, muted=True)
         if self.source is not None:
-            self._tell(wire.SetSource, source=self.source)
+            self._send(wire.SetSource, source=self.source)
         if self.sinks:
-            self._tell_sinks()
+            self._send_sinks()
         await opened
 
     async def close(self) -> None:
-        """End the session and keep its last statistics; harmless when there is none."""
+        """End the session and keep its last statistics; does nothing when it is not open."""
         if not self.is_open:
             return
         self._closed = True
@@ -107,7 +131,7 @@ class MediaLink:
         """Apply the other side's SDP.
 
         Raises:
-            MediaError: it cannot be used (its `.code` is IncompatibleSDP, mostly).
+            MediaError: it cannot be used; `.code` is IncompatibleSDP in most cases.
         """
         text = body.decode("utf-8", "replace")
         if not text.strip() and kind == "answer" and self._remote_set:
@@ -115,31 +139,31 @@ class MediaLink:
         await self._engine.ask(wire.SetRemote, session=self._id, type=kind, sdp=text)
         self._remote_set = True
 
-    # ------------------------------------------------------------ sound
+    # ------------------------------------------------------------ audio
 
     def set_muted(self, muted: bool) -> None:
         """Silence to the peer, or not."""
         self.muted = muted
-        self._tell(wire.SetMuted, muted=muted)
+        self._send(wire.SetMuted, muted=muted)
 
     def set_source(self, source: Source) -> None:
-        """What the peer hears from now on."""
+        """Send this source's audio from now on."""
         self.source = source
-        self._tell(wire.SetSource, source=source)
+        self._send(wire.SetSource, source=source)
 
     def add_sink(self, sink: Sink) -> None:
-        """Give what is heard to this sink too, from now on."""
+        """Give the received audio to this sink too, from now on."""
         self.sinks.append(sink)
-        self._tell_sinks()
+        self._send_sinks()
 
     def remove_sink(self, sink: Sink) -> None:
-        """Give it no more to this sink."""
+        """Stop giving the received audio to this sink."""
         self.sinks = [item for item in self.sinks if item is not sink]
-        self._tell_sinks()
+        self._send_sinks()
 
-    def _tell_sinks(self) -> None:
+    def _send_sinks(self) -> None:
         sinks = self.sinks
-        self._tell(wire.SetSink, sink=sinks[0] if len(sinks) == 1 else Tee(*sinks) if sinks else Null())
+        self._send(wire.SetSink, sink=sinks[0] if len(sinks) == 1 else Tee(*sinks) if sinks else Null())
 
     async def start_capture(self, path: str) -> None:
         """Write RTP and RTCP, unprotected, to a pcapng file from now on.
@@ -150,7 +174,7 @@ class MediaLink:
         await self._engine.ask(wire.StartCapture, session=self._id, path=path)
 
     async def stop_capture(self) -> int:
-        """Finish the capture; gives the number of packets in it."""
+        """Finish the capture; returns the number of packets in it."""
         packets: int = await self._engine.ask(wire.StopCapture, session=self._id)
         return packets
 
@@ -168,14 +192,14 @@ class MediaLink:
             return False
         return True
 
-    def _tell(self, command: Callable[..., wire.Command], **values: Any) -> None:
+    def _send(self, command: Callable[..., wire.Command], **values: Any) -> None:
         if self.is_open:
             self._engine.post(command, session=self._id, **values)
 
-    # ------------------------------------------------------------ what comes up
+    # ------------------------------------------------------------ reports
 
     async def stats(self) -> dict[str, dict[str, Any]]:
-        """W3C webrtc-stats by id; after the session the last ones, before it none."""
+        """W3C webrtc-stats by id; the last ones after `close`, none before `open`."""
         if not self.is_open:
             return self.final_stats or {}
         report: dict[str, dict[str, Any]] = await self._engine.ask(wire.GetStats, session=self._id)
@@ -184,9 +208,9 @@ class MediaLink:
     def _report(self, report: wire.Report) -> None:
         match report:
             case wire.SessionState(what=what, state=state):
-                self.was[what], self.states[what] = self.states[what], state
-            case wire.Level(in_dbfs=heard, out_dbfs=sent):
-                self.levels = (heard, sent)
+                self.previous_states[what], self.states[what] = self.states[what], state
+            case wire.Level(in_dbfs=received, out_dbfs=sent):
+                self.levels = (received, sent)
         self._on_report(report)
         for listener in list(self.listeners):
             listener(report)
