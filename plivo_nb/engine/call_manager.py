@@ -1,7 +1,7 @@
 """The rules of several calls of one account.
 
-At most one call is active. Several may ring, with the option allowMultipleIncomingCalls; answering one hangs up
-the active call and rejects the others that ring.
+At most one call is active. With the option allowMultipleIncomingCalls several may ring; answering one hangs
+up the active call and rejects the others that ring.
 """
 
 from __future__ import annotations

@@ -28,7 +28,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -40,6 +39,8 @@ from plivo_nb.events import CallInfo, CallState, Direction
 from plivo_nb.plane import wire
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+
     from plivo_nb.engine.account import Account
     from plivo_nb.engine.engine import Engine
     from plivo_nb.quality.sampler import SampleRow

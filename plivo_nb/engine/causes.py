@@ -134,7 +134,7 @@ def of_media(code: str) -> str:
 
 
 def facts_of(event: sip.CallFailed | sip.Canceled | sip.Ended) -> dict[str, Any]:
-    """The fields `originator`, `code`, `reason` and `protocol` of `callInfo`, from the event that ended a call.
+    """`originator`, `code`, `reason` and `protocol` of `callInfo`, from the event that ended a call.
 
     A status code goes before the Reason header's cause (RFC 3326), the header's text before the phrase.
     """

@@ -1,4 +1,4 @@
-"""DTMF digits in a call: RFC 4733, or SIP INFO with an `application/dtmf-relay` body as the Browser SDK sends."""
+"""DTMF digits in a call: RFC 4733, or SIP INFO with an `application/dtmf-relay` body as in Plivo's SDK."""
 
 from __future__ import annotations
 

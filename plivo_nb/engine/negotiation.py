@@ -36,7 +36,7 @@ class Negotiation:
             _logger.warning("The early media of %s cannot be used, waiting for the answer: %s", peer, error)
 
     async def on_reinvite(self, key: str, body: bytes) -> None:
-        """The other side changes the session (hold, new address): send our answer, or 488 and go on as before."""
+        """The other side changes the session (hold, new address): answer, or send 488 and go on as before."""
         try:
             if body.strip():
                 await self._media.apply("offer", body)

@@ -13,9 +13,14 @@ from random import Random
 from typing import Any
 
 from plivo_nb.client import Client
+from plivo_nb.engine.account import Account
+from plivo_nb.engine.call_session import CallSession, Identity
 from plivo_nb.engine.engine import Engine
+from plivo_nb.engine.log import Log
+from plivo_nb.events import Direction
 from plivo_nb.lab.sip.switch import Switch
 from plivo_nb.plane import wire
+from plivo_nb.sip import events as sip
 
 SDP = (
     "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=audio 4000 UDP/TLS/RTP/SAVPF 0\r\n"
@@ -96,10 +101,10 @@ class MemoryEngine(Engine):
 
     def __init__(self, seed: int) -> None:
         super().__init__()
-        self.memory = MemoryPlane(self, Random(seed))
+        self.memory_plane = MemoryPlane(self, Random(seed))
 
     def _running_plane(self) -> Any:
-        return self.memory
+        return self.memory_plane
 
 
 async def turns(count: int) -> None:
@@ -113,3 +118,88 @@ async def client_of(engine: MemoryEngine, name: str, **options: Any) -> Client:
     client = Client(engine=engine, sound="none", enableTracking=False, keepAudio=0, debug="OFF", **options)
     await client.login(name, ACCOUNTS[name])
     return client
+
+
+# ---------------------------------------------------------------- sessions without a wire
+
+
+class SessionHarness:
+    """Call sessions of a real engine and a real account that is not connected.
+
+    What the SIP core and the I/O plane would report is said by the test. Subclasses let what they test
+    follow each session.
+    """
+
+    def __init__(self, engine: Engine | None = None) -> None:
+        self.engine = engine or Engine()
+        self.events: list[tuple[Any, ...]] = []
+        self.sessions: list[CallSession] = []
+        self.account = Account(
+            self.engine,
+            (),
+            self.emit,
+            Log(),
+            on_sip_event=lambda event: None,
+            on_restored=lambda: None,
+        )
+
+    def emit(self, *event: object) -> None:
+        self.events.append(event)
+
+    def fired(self, name: str) -> list[Any]:
+        """The first argument of each event of that name."""
+        return [arguments[0] for event, *arguments in self.events if event == name]
+
+    def follow(self, session: CallSession) -> None:
+        """Called with each new session."""
+
+    def call(self, direction: Direction = "OUTGOING") -> CallSession:
+        """A new call between alice, who is here, and bob."""
+        own = "sip:alice@phone.plivo.com"
+        parties = (own, "bob") if direction == "OUTGOING" else ("bob", own)
+        session = CallSession(
+            self.engine,
+            wire.SessionConfig(),
+            self.account,
+            self.emit,
+            identity=Identity(direction, *parties, {}),
+            on_sample=lambda session, row: None,
+            on_over=lambda session: None,
+        )
+        self.follow(session)
+        self.sessions.append(session)
+        return session
+
+    async def close(self) -> None:
+        for session in self.sessions:
+            session.abandon()
+        await asyncio.sleep(0)
+        await self.account.close()
+
+
+def dialled(session: CallSession) -> CallSession:
+    """As `CallSession.dial` leaves it once the INVITE is sent, without media."""
+    session._apply("dial")
+    session.identity.key = "call-id-1"
+    session._apply("invite sent")
+    return session
+
+
+def offered(session: CallSession) -> CallSession:
+    """As an INVITE leaves it."""
+    session.on_offered(sip.IncomingCall("call-id-1", "bob@x", "sip:bob@x", "", "sip:alice@x", [], b"", "x-1"))
+    return session
+
+
+def rings(session: CallSession) -> None:
+    """A 180 comes."""
+    session.on_progress(sip.Progress("call-id-1", 180, "Ringing", b"", [], "x-1"))
+
+
+def answered(session: CallSession) -> CallSession:
+    """A 2xx comes, and the media session takes its SDP."""
+    if session.state == "calling":
+        rings(session)
+    session._apply("answered")
+    session._on_connected()
+    return session

@@ -2,7 +2,7 @@
 
 import pytest
 
-from plivo_nb.engine import causes, ending
+from plivo_nb.engine import causes
 from plivo_nb.sip import events as sip
 from plivo_nb.sip.values import Reason
 
@@ -101,44 +101,33 @@ def test_media_failures_have_words_too(code: str, cause: str) -> None:
 )
 def test_a_reason_header_makes_a_vague_code_more_exact(status: int, reason: str, cause: str) -> None:
     event = sip.CallFailed("call", status, "Phrase", [], Reason.parse(reason), "remote", None)
-    state, told, facts = ending.of_failure(event, hung_up=False)
-    assert told == cause
-    assert state == ("rejected" if cause == "Rejected" else "failed")
+    facts = causes.facts_of(event)
+    assert causes.of_failure(event.code, event.originator, event.protocol_reason) == cause
     assert facts["code"] == status
     assert facts["protocol"] == reason.partition(";")[0]
     assert facts["originator"] == "remote"
     assert facts["reason"] == (reason.split('"')[1] if '"' in reason else "Phrase")
 
 
-def test_our_own_hang_up_is_canceled_whatever_the_answer_was() -> None:
-    event = sip.CallFailed(
-        "call", 487, "Request Terminated", [], Reason.parse("Q.850;cause=17"), "remote", None
-    )
-    state, cause, facts = ending.of_failure(event, hung_up=True)
-    assert (state, cause, facts["originator"]) == ("canceled", "Canceled", "local")
-
-
 @pytest.mark.parametrize(("code", "cause"), [(408, "Request Timeout"), (503, "Connection Error")])
 def test_what_the_stack_found_out_itself_is_no_reason_of_the_server(code: int, cause: str) -> None:
-    event = sip.CallFailed("call", code, "", [], Reason.parse("Q.850;cause=17"), "system", None)
-    assert ending.of_failure(event, hung_up=False)[:2] == ("failed", cause)
+    assert causes.of_failure(code, "system", Reason.parse("Q.850;cause=17")) == cause
 
 
 def test_a_goodbye_tells_the_cause_of_its_reason_header() -> None:
     event = sip.Ended("call", "remote", None, "", Reason.parse('Q.850;cause=16;text="Normal clearing"'))
-    assert ending.of_end(event, None) == {
+    assert causes.facts_of(event) == {
         "originator": "remote",
         "code": 16,
         "reason": "Normal clearing",
         "protocol": "Q.850",
     }
-    assert ending.of_end(event, causes.RTP_TIMEOUT)["reason"] == "RTP Timeout"
 
 
 def test_a_cancel_tells_why() -> None:
     event = sip.Canceled("call", Reason.parse('SIP;cause=200;text="Call completed elsewhere"'))
-    assert ending.of_cancel(event)["reason"] == "Call completed elsewhere"
-    assert ending.of_cancel(sip.Canceled("call")) == {
+    assert causes.facts_of(event)["reason"] == "Call completed elsewhere"
+    assert causes.facts_of(sip.Canceled("call")) == {
         "originator": "remote",
         "code": None,
         "reason": None,

@@ -1,6 +1,6 @@
 """client.audio over the fake sound card: devices, permission, and what is heard when in a call.
 
-CallSession, engine and sound desk are the real ones; what the I/O plane would bring is written here.
+Sessions, engine and device manager are the real ones; what the I/O plane would report is said by the test.
 """
 
 import asyncio
@@ -11,79 +11,48 @@ from collections.abc import AsyncIterator, Callable
 
 import numpy as np
 import pytest
+from call_world import SessionHarness, answered, dialled, offered, rings
+from waiting import until
 
 from plivo_nb import MediaError, Silence, Tone
 from plivo_nb.engine.audio.devices import AudioDevices
 from plivo_nb.engine.call_session import CallSession
-from plivo_nb.engine.engine import Engine
-from plivo_nb.engine.identity import Identity
-from plivo_nb.events import Direction
 from plivo_nb.options import read_options
-from plivo_nb.plane import wire
-from plivo_nb.sip import user_agent as sip
 from plivo_nb.testing import FakeSound
 
 
-class House:
-    """One engine, one client's sound, and its calls."""
+class AudioHarness(SessionHarness):
+    """One client's sound, and its calls."""
 
     def __init__(self, sound: object, **options: object) -> None:
-        self.engine = Engine()
-        self.events: list[tuple] = []
+        super().__init__()
         self.microphone: list[str] = []
-        self.calls: list[CallSession] = []
         read = read_options(None, {"sound": sound, **options})
         self.audio = AudioDevices(self.engine, read, self.emit, self.microphone.append)
 
-    def emit(self, *event: object) -> None:
-        self.events.append(event)
-
-    def told(self, name: str) -> list:
-        return [arguments[0] for event, *arguments in self.events if event == name]
-
-    def call(self, direction: Direction = "OUTGOING") -> CallSession:
-        session = CallSession(
-            self.engine,
-            wire.SessionConfig(),
-            lambda action: None,
-            self.emit,
-            identity=Identity(direction, "alice", "bob", {}),
-            on_sample=lambda session, row: None,
-            on_over=lambda session: None,
-        )
+    def follow(self, session: CallSession) -> None:
         self.audio.follow(session)
-        self.calls.append(session)
-        return session
 
     async def close(self) -> None:
-        for session in self.calls:
-            session.abandon()
-        await asyncio.sleep(0)
+        await super().close()
         await self.audio.close()
 
 
 @pytest.fixture
-async def houses() -> AsyncIterator[Callable[..., House]]:
-    made: list[House] = []
+async def make() -> AsyncIterator[Callable[..., AudioHarness]]:
+    made: list[AudioHarness] = []
 
-    def make(sound: object, **options: object) -> House:
-        made.append(House(sound, **options))
+    def make(sound: object, **options: object) -> AudioHarness:
+        made.append(AudioHarness(sound, **options))
         return made[-1]
 
     yield make
-    for house in made:
-        await house.close()
+    for harness in made:
+        await harness.close()
     await asyncio.sleep(0)
     assert [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("plivo_nb")] == []
-    names = ("desk", "fake", "microphone", "speaker")
+    names = ("desk", "devices", "fake", "microphone", "speaker")
     await until(lambda: not [thread for thread in threading.enumerate() if thread.name.endswith(names)])
-
-
-async def until(condition: Callable[[], object], timeout_s: float = 5.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        await asyncio.sleep(0.005)
 
 
 def opened(sound: FakeSound, kind: str) -> list[str]:
@@ -109,28 +78,12 @@ async def heard(sound: FakeSound, seconds: float = 0.3, label: str | None = None
     return sound.heard(device)[-round(seconds * 48_000) :]
 
 
-def dialled(session: CallSession) -> CallSession:
-    session._advance("dial")
-    session.identity.key = "call-id-1"
-    session._advance("invite sent")
-    return session
-
-
-def rings(session: CallSession) -> None:
-    session.on_progress(sip.Progress("call-id-1", 180, "Ringing", b"", [], "x-1"))
-
-
-def answered(session: CallSession) -> None:
-    session._advance("answered")
-    session.answered.set_result(None)
-
-
 # ---------------------------------------------------------------- devices
 
 
-async def test_devices_are_listed_by_kind_with_ids_that_stay(houses) -> None:
+async def test_devices_are_listed_by_kind_with_ids_that_stay(make) -> None:
     sound = FakeSound(("Desk", "Head"), ("Box",))
-    audio = houses(sound).audio
+    audio = make(sound).audio
     devices = await audio.available_devices()
     assert [d.label for d in devices] == ["Desk", "Head", "Box"]
     assert [dict(d)["kind"] for d in devices] == ["audioinput", "audioinput", "audiooutput"]
@@ -138,15 +91,15 @@ async def test_devices_are_listed_by_kind_with_ids_that_stay(houses) -> None:
     assert await audio.availableDevices("output") == devices[2:]
     with pytest.raises(ValueError, match="not 'video'"):
         audio.available_devices("video")
-    again = await houses(FakeSound(("Desk", "Head"), ("Box",))).audio.available_devices()
+    again = await make(FakeSound(("Desk", "Head"), ("Box",))).audio.available_devices()
     assert again == devices
     with pytest.raises(KeyError):
         devices[0]["index"]
 
 
-async def test_a_device_is_chosen_forgotten_and_refused(houses) -> None:
+async def test_a_device_is_chosen_forgotten_and_refused(make) -> None:
     sound = FakeSound(("Desk", "Head"), ("Box",))
-    audio = houses(sound).audio
+    audio = make(sound).audio
     desk, head, box = await audio.available_devices()
     choice = audio.microphoneDevices
     assert choice.get() is None
@@ -162,28 +115,28 @@ async def test_a_device_is_chosen_forgotten_and_refused(houses) -> None:
     assert desk.kind == "audioinput"
 
 
-async def test_what_comes_and_goes_is_told(houses) -> None:
+async def test_what_comes_and_goes_is_told(make) -> None:
     sound = FakeSound()
-    house = houses(sound)
-    await house.audio.available_devices()
+    harness = make(sound)
+    await harness.audio.available_devices()
     added = sound.plug("audiooutput", "Headphones")
-    await until(lambda: house.told("onAudioDeviceChange"))
+    await until(lambda: harness.fired("onAudioDeviceChange"))
     sound.unplug(added)
-    await until(lambda: len(house.told("onAudioDeviceChange")) == 2)
-    assert house.told("onAudioDeviceChange") == [
+    await until(lambda: len(harness.fired("onAudioDeviceChange")) == 2)
+    assert harness.fired("onAudioDeviceChange") == [
         {"change": "added", "device": added},
         {"change": "removed", "device": added},
     ]
 
 
-async def test_clients_of_one_sound_system_share_its_desk(houses) -> None:
+async def test_clients_of_one_sound_system_share_its_desk(make) -> None:
     sound = FakeSound()
-    first, second = houses(sound), houses(sound)
+    first, second = make(sound), make(sound)
     await asyncio.gather(first.audio.available_devices(), second.audio.available_devices())
     await first.audio.close()
     sound.plug("audioinput", "Late")
-    await until(lambda: second.told("onAudioDeviceChange"))
-    assert first.told("onAudioDeviceChange") == []
+    await until(lambda: second.fired("onAudioDeviceChange"))
+    assert first.fired("onAudioDeviceChange") == []
     with pytest.raises(MediaError):
         await first.audio.microphone_devices.reset()
 
@@ -191,63 +144,63 @@ async def test_clients_of_one_sound_system_share_its_desk(houses) -> None:
 # ---------------------------------------------------------------- permission
 
 
-async def test_the_microphone_is_asked_for_once_at_the_beginning(houses) -> None:
+async def test_the_microphone_is_asked_for_once_at_the_beginning(make) -> None:
     sound = FakeSound()
-    house = houses(sound)
-    assert house.told("onMediaPermission") == [], "a listener of the same cell must get it"
-    await until(lambda: house.told("onMediaPermission"))
-    assert await house.audio.reveal_audio_devices() == "success"
-    session = dialled(house.call())
+    harness = make(sound)
+    assert harness.fired("onMediaPermission") == [], "a listener of the same cell must get it"
+    await until(lambda: harness.fired("onMediaPermission"))
+    assert await harness.audio.reveal_audio_devices() == "success"
+    session = dialled(harness.call())
     await until(lambda: opened(sound, "audioinput"))
     session.abandon()
-    assert house.told("onMediaPermission") == [{"status": "success", "stream": True}]
+    assert harness.fired("onMediaPermission") == [{"status": "success", "stream": True}]
 
 
 @pytest.mark.parametrize("why", ["none", "busy", "missing"])
-async def test_a_microphone_that_cannot_be_had_is_told_of_by_the_browsers_names(houses, why: str) -> None:
+async def test_a_microphone_that_cannot_be_had_is_told_of_by_the_browsers_names(make, why: str) -> None:
     sound = FakeSound(() if why == "none" else ("Desk",))
     if why == "busy":
         sound.occupy(sound.devices()[0])
     sound.missing = why == "missing"
-    house = houses(sound)
-    await until(lambda: house.told("onMediaPermission"))
+    harness = make(sound)
+    await until(lambda: harness.fired("onMediaPermission"))
     name = "NotAllowedError" if why == "busy" else "NotFoundError"
-    assert house.told("onMediaPermission") == [{"status": "failure", "error": name}]
+    assert harness.fired("onMediaPermission") == [{"status": "failure", "error": name}]
     with pytest.raises(MediaError) as refused:
-        await house.audio.revealAudioDevices()
+        await harness.audio.revealAudioDevices()
     assert refused.value.code == name
-    assert (await house.audio.available_devices() == []) is (why == "missing")
-    assert len(house.told("onMediaPermission")) == 1
+    assert (await harness.audio.available_devices() == []) is (why == "missing")
+    assert len(harness.fired("onMediaPermission")) == 1
 
 
-async def test_perm_on_click_asks_when_a_call_begins(houses) -> None:
+async def test_perm_on_click_asks_when_a_call_begins(make) -> None:
     sound = FakeSound()
-    house = houses(sound, permOnClick=True)
-    await house.audio.available_devices()
+    harness = make(sound, permOnClick=True)
+    await harness.audio.available_devices()
     await asyncio.sleep(0.1)
-    assert house.events == []
-    dialled(house.call())
-    await until(lambda: house.told("onMediaPermission") == [{"status": "success", "stream": True}])
+    assert harness.events == []
+    dialled(harness.call())
+    await until(lambda: harness.fired("onMediaPermission") == [{"status": "success", "stream": True}])
 
 
-async def test_without_sound_nobody_is_asked_and_nothing_is_opened(houses) -> None:
-    house = houses("none")
-    session = dialled(house.call())
+async def test_without_sound_nobody_is_asked_and_nothing_is_opened(make) -> None:
+    harness = make("none")
+    session = dialled(harness.call())
     await asyncio.sleep(0.1)
-    assert (house.events[1:], session.media.source, session.media.sinks) == ([], None, [])
-    assert (house.audio.mode, await house.audio.available_devices()) == ("none", [])
-    assert house.audio.latency_ms == {}
+    assert (harness.events[1:], session.media.source, session.media.sinks) == ([], None, [])
+    assert (harness.audio.mode, await harness.audio.available_devices()) == ("none", [])
+    assert harness.audio.latency_ms == {}
     with pytest.raises(MediaError, match="sound='none'"):
-        await house.audio.speaker_devices.set("x")
-    assert house.audio.tones.choose("ring", False), "what is chosen is kept all the same"
-    house.audio.tones.digits("12")
+        await harness.audio.speaker_devices.set("x")
+    assert harness.audio.tones.choose("ring", False), "what is chosen is kept all the same"
+    harness.audio.tones.digits("12")
 
 
 # ---------------------------------------------------------------- audioConstraints
 
 
 @pytest.mark.spec("2 audioConstraints")
-async def test_constraints_are_done_or_named_in_one_warning(houses, caplog) -> None:
+async def test_constraints_are_done_or_named_in_one_warning(make, caplog) -> None:
     sound = FakeSound(("Desk", "Head"), ("Box",))
     head = sound.devices()[1]
     wanted = {
@@ -259,37 +212,37 @@ async def test_constraints_are_done_or_named_in_one_warning(houses, caplog) -> N
         "autoGainControl": False,
     }
     with caplog.at_level(logging.WARNING, "plivo_nb"):
-        house = houses(sound, audioConstraints=wanted)
+        harness = make(sound, audioConstraints=wanted)
     [said] = [record.getMessage() for record in caplog.records]
     assert "echoCancellation, noiseSuppression, channelCount" in said
     assert "autoGainControl" not in said
-    assert house.audio.microphone_devices.get() == head.deviceId
-    assert house.audio.input_line.rate == 16_000
-    dialled(house.call())
+    assert harness.audio.microphone_devices.get() == head.deviceId
+    assert harness.audio.input_line.rate == 16_000
+    dialled(harness.call())
     await until(lambda: opened(sound, "audioinput") == ["Head"])
 
 
 # ---------------------------------------------------------------- calls
 
 
-async def test_a_sample_rate_that_no_card_has_is_named(houses, caplog) -> None:
-    house = houses(FakeSound(), audioConstraints={"sampleRate": 1})
+async def test_a_sample_rate_that_no_card_has_is_named(make, caplog) -> None:
+    harness = make(FakeSound(), audioConstraints={"sampleRate": 1})
     assert "audioConstraints: sampleRate cannot be done" in caplog.text
-    assert house.audio.input_line.rate == 48_000
+    assert harness.audio.input_line.rate == 48_000
 
 
-async def test_a_microphone_that_is_not_there_cannot_be_a_constraint(houses, caplog) -> None:
-    house = houses(FakeSound(), audioConstraints={"deviceId": "nobody's"})
-    await until(lambda: house.told("onMediaPermission"))
-    assert house.told("onMediaPermission") == [{"status": "success", "stream": True}]
+async def test_a_microphone_that_is_not_there_cannot_be_a_constraint(make, caplog) -> None:
+    harness = make(FakeSound(), audioConstraints={"deviceId": "nobody's"})
+    await until(lambda: harness.fired("onMediaPermission"))
+    assert harness.fired("onMediaPermission") == [{"status": "success", "stream": True}]
     assert 'there is no microphone "nobody\'s"' in caplog.text
 
 
-async def test_an_outgoing_call_is_heard_from_dial_tone_to_voice(houses) -> None:
+async def test_an_outgoing_call_is_heard_from_dial_tone_to_voice(make) -> None:
     sound = FakeSound()
-    house = houses(sound)
-    await house.audio.available_devices()
-    session = dialled(house.call())
+    harness = make(sound)
+    await harness.audio.available_devices()
+    session = dialled(harness.call())
     assert peaks_hz(await heard(sound), 2) == pytest.approx([350, 440], abs=4)
     [speaker] = session.media.sinks
     speaker.open(48_000)
@@ -312,11 +265,11 @@ async def test_an_outgoing_call_is_heard_from_dial_tone_to_voice(houses) -> None
     await talking
 
 
-async def test_the_microphone_is_heard_once_the_call_is_answered_and_never_after(houses) -> None:
+async def test_the_microphone_is_heard_once_the_call_is_answered_and_never_after(make) -> None:
     sound = FakeSound()
     sound.says(Tone(440))
-    house = houses(sound)
-    session = dialled(house.call())
+    harness = make(sound)
+    session = dialled(harness.call())
     microphone = session.media.source
     microphone.open(8_000)
     rings(session)
@@ -330,10 +283,10 @@ async def test_the_microphone_is_heard_once_the_call_is_answered_and_never_after
     await until(lambda: not sound.open_streams("audioinput"))
 
 
-async def test_a_call_with_a_source_of_its_own_opens_no_microphone(houses) -> None:
+async def test_a_call_with_a_source_of_its_own_opens_no_microphone(make) -> None:
     sound = FakeSound()
-    house = houses(sound, permOnClick=True)
-    session = house.call()
+    harness = make(sound, permOnClick=True)
+    session = harness.call()
     session.media.set_source(Silence())
     dialled(session)
     answered(session)
@@ -342,12 +295,12 @@ async def test_a_call_with_a_source_of_its_own_opens_no_microphone(houses) -> No
     assert opened(sound, "audioinput") == []
 
 
-async def test_ring_back_false_lets_early_media_through(houses) -> None:
+async def test_ring_back_false_lets_early_media_through(make) -> None:
     sound = FakeSound()
-    house = houses(sound)
-    assert house.audio.tones.choose("ringback", False)
-    assert house.audio.tones.choose("connect", False)
-    session = dialled(house.call())
+    harness = make(sound)
+    assert harness.audio.tones.choose("ringback", False)
+    assert harness.audio.tones.choose("connect", False)
+    session = dialled(harness.call())
     [speaker] = session.media.sinks
     speaker.open(8_000)
     assert not speaker.audible
@@ -356,30 +309,30 @@ async def test_ring_back_false_lets_early_media_through(houses) -> None:
     assert not (await heard(sound)).any()
 
 
-async def test_it_rings_on_its_own_device_while_any_call_does(houses) -> None:
+async def test_it_rings_on_its_own_device_while_any_call_does(make) -> None:
     sound = FakeSound(speakers=("Box", "Bell"))
-    house = houses(sound)
-    bell = (await house.audio.available_devices("output"))[1]
-    await house.audio.ringtone_devices.set(bell.deviceId)
-    first, second = house.call("INCOMING"), house.call("INCOMING")
-    first._advance("offered")
-    second._advance("offered")
+    harness = make(sound)
+    bell = (await harness.audio.available_devices("output"))[1]
+    await harness.audio.ringtone_devices.set(bell.deviceId)
+    first, second = harness.call("INCOMING"), harness.call("INCOMING")
+    offered(first)
+    offered(second)
     assert peaks_hz(await heard(sound, label="Bell"), 2) == pytest.approx([1000, 1250], abs=4)
-    first._advance("ignore")
+    first.ignore()
     assert (await heard(sound, 0.05, "Bell")).any(), "the other one rings on"
-    second._advance("answer")
+    second._apply("answer")
     await until(lambda: opened(sound, "audioinput"))
     await until(lambda: opened(sound, "audiooutput") == ["Box"])
-    second._advance("confirmed")
+    second._apply("confirmed")
     assert second.media.sinks[0].audible
 
 
-async def test_digits_are_heard_once(houses) -> None:
+async def test_digits_are_heard_once(make) -> None:
     sound = FakeSound()
-    house = houses(sound)
-    await house.audio.available_devices()
-    house.audio.tones.digits("5")
-    player = house.audio.speaker_devices.media("dtmf")
+    harness = make(sound)
+    await harness.audio.available_devices()
+    harness.audio.tones.digits("5")
+    player = harness.audio.speaker_devices.media("dtmf")
     assert player.playing
     await until(lambda: not player.playing)
     await until(lambda: not sound.open_streams())
@@ -389,11 +342,11 @@ async def test_digits_are_heard_once(houses) -> None:
     assert peaks_hz(pcm[loud[0] : loud[-1]], 2) == pytest.approx([770, 1336], abs=12)
 
 
-async def test_a_player_has_a_volume_and_may_be_played_by_hand(houses) -> None:
+async def test_a_player_has_a_volume_and_may_be_played_by_hand(make) -> None:
     sound = FakeSound()
-    house = houses(sound)
-    player = house.audio.speaker_devices.media("ringback")
-    assert player is house.audio.ringtoneDevices.media("ringback")
+    harness = make(sound)
+    player = harness.audio.speaker_devices.media("ringback")
+    assert player is harness.audio.ringtoneDevices.media("ringback")
     player.volume = 0.5
     player.play()
     full = 32767 * 10 ** (-20 / 20)
@@ -407,8 +360,8 @@ async def test_a_player_has_a_volume_and_may_be_played_by_hand(houses) -> None:
 # ---------------------------------------------------------------- devices that go
 
 
-async def in_a_call(house: House, sound: FakeSound) -> CallSession:
-    session = dialled(house.call())
+async def in_a_call(harness: AudioHarness, sound: FakeSound) -> CallSession:
+    session = dialled(harness.call())
     session.media.source.open(48_000)
     answered(session)
     await until(lambda: opened(sound, "audioinput") and opened(sound, "audiooutput"))
@@ -424,74 +377,74 @@ async def frames(session: CallSession, seconds: float = 0.3) -> list[bool]:
     return came
 
 
-async def test_a_call_moves_to_the_device_that_is_chosen(houses) -> None:
+async def test_a_call_moves_to_the_device_that_is_chosen(make) -> None:
     sound = FakeSound(("Desk", "Head"), ("Box",))
-    house = houses(sound)
-    head = (await house.audio.available_devices())[1]
-    session = await in_a_call(house, sound)
+    harness = make(sound)
+    head = (await harness.audio.available_devices())[1]
+    session = await in_a_call(harness, sound)
     await frames(session)
-    await house.audio.microphone_devices.set(head.deviceId)
+    await harness.audio.microphone_devices.set(head.deviceId)
     missing = (await frames(session, 1.0)).count(False)
     assert opened(sound, "audioinput") == ["Head"]
     assert missing <= 20, "less than 0.4 s"
 
 
-async def test_an_unplugged_device_is_replaced_by_the_default_until_it_is_back(houses, caplog) -> None:
+async def test_an_unplugged_device_is_replaced_by_the_default_until_it_is_back(make, caplog) -> None:
     sound = FakeSound(("Desk", "Head"), ("Box",))
-    house = houses(sound)
-    head = (await house.audio.available_devices())[1]
-    await house.audio.microphone_devices.set(head.deviceId)
-    await in_a_call(house, sound)
+    harness = make(sound)
+    head = (await harness.audio.available_devices())[1]
+    await harness.audio.microphone_devices.set(head.deviceId)
+    await in_a_call(harness, sound)
     assert opened(sound, "audioinput") == ["Head"]
     sound.unplug(head)
     await until(lambda: opened(sound, "audioinput") == ["Desk"])
-    assert house.audio.microphone_devices.get() == head.deviceId
+    assert harness.audio.microphone_devices.get() == head.deviceId
     sound.plug("audioinput", "Head")
     await until(lambda: opened(sound, "audioinput") == ["Head"])
 
 
-async def test_a_device_that_falls_silent_without_a_word_is_opened_again(houses) -> None:
+async def test_a_device_that_falls_silent_without_a_word_is_opened_again(make) -> None:
     sound = FakeSound()
-    house = houses(sound)
-    await in_a_call(house, sound)
+    harness = make(sound)
+    await in_a_call(harness, sound)
     [dead] = sound.open_streams("audioinput")
     await until(lambda: dead.callbacks > 5)
     dead.dead = True
     began = time.monotonic()
     await until(lambda: sound.open_streams("audioinput") not in ([dead], []))
     assert time.monotonic() - began < 5.0
-    await until(lambda: house.microphone[-2:] == ["lost", "present"])
+    await until(lambda: harness.microphone[-2:] == ["lost", "present"])
 
 
-async def test_a_microphone_that_goes_before_a_call_is_missed(houses) -> None:
+async def test_a_microphone_that_goes_before_a_call_is_missed(make) -> None:
     sound = FakeSound(("Desk", "Head"), ("Box",))
-    house = houses(sound)
-    desk, head, _ = await house.audio.available_devices()
-    await until(lambda: house.told("onMediaPermission"))
+    harness = make(sound)
+    desk, head, _ = await harness.audio.available_devices()
+    await until(lambda: harness.fired("onMediaPermission"))
     sound.unplug(desk)
-    await until(lambda: len(house.told("onAudioDeviceChange")) == 1)
-    assert house.microphone == ["present"], "there is another one"
-    await house.audio.microphone_devices.set(head.deviceId)
+    await until(lambda: len(harness.fired("onAudioDeviceChange")) == 1)
+    assert harness.microphone == ["present"], "there is another one"
+    await harness.audio.microphone_devices.set(head.deviceId)
     sound.plug("audioinput", "Desk")
     sound.unplug(head)
-    await until(lambda: len(house.told("onAudioDeviceChange")) == 3)
-    assert house.microphone[-1] == "lost", "the chosen one is gone"
+    await until(lambda: len(harness.fired("onAudioDeviceChange")) == 3)
+    assert harness.microphone[-1] == "lost", "the chosen one is gone"
     sound.plug("audioinput", "Head")
-    await until(lambda: house.microphone[-1] == "present")
+    await until(lambda: harness.microphone[-1] == "present")
 
 
-async def test_the_last_microphone_is_missed_and_welcomed_back(houses, caplog) -> None:
+async def test_the_last_microphone_is_missed_and_welcomed_back(make, caplog) -> None:
     sound = FakeSound()
-    house = houses(sound)
-    session = await in_a_call(house, sound)
+    harness = make(sound)
+    session = await in_a_call(harness, sound)
     sound.unplug(sound.devices()[0])
-    await until(lambda: "lost" in house.microphone)
+    await until(lambda: "lost" in harness.microphone)
     await asyncio.sleep(1.2)
     assert session.phase == "answered"
-    assert house.microphone.count("lost") <= 2, "it is not told of each try"
+    assert harness.microphone.count("lost") <= 2, "it is not told of each try"
     sound.plug("audioinput", "Another")
     await until(lambda: opened(sound, "audioinput") == ["Another"])
-    await until(lambda: house.microphone[-1] == "present")
+    await until(lambda: harness.microphone[-1] == "present")
 
 
 class Stiff(FakeSound):
@@ -517,19 +470,19 @@ class Stiff(FakeSound):
         """It tells nothing."""
 
 
-async def test_where_only_a_restart_shows_what_is_left_all_devices_come_back(houses) -> None:
+async def test_where_only_a_restart_shows_what_is_left_all_devices_come_back(make) -> None:
     sound = Stiff(("Desk", "Head"), ("Box",))
-    house = houses(sound)
-    head = (await house.audio.available_devices())[1]
-    await house.audio.microphone_devices.set(head.deviceId)
-    session = await in_a_call(house, sound)
+    harness = make(sound)
+    head = (await harness.audio.available_devices())[1]
+    await harness.audio.microphone_devices.set(head.deviceId)
+    session = await in_a_call(harness, sound)
     before = sound.restarts
-    await house.audio.available_devices()
+    await harness.audio.available_devices()
     assert sound.restarts == before, "not in a call that needs no help"
     sound.unplug(head)
     await until(lambda: opened(sound, "audioinput") == ["Desk"])
     await until(lambda: opened(sound, "audiooutput") == ["Box"])
     assert sound.restarts == before + 1
-    assert house.told("onAudioDeviceChange") == [{"change": "removed", "device": head}]
-    await until(lambda: house.microphone[-1] == "present")
+    assert harness.fired("onAudioDeviceChange") == [{"change": "removed", "device": head}]
+    await until(lambda: harness.microphone[-1] == "present")
     assert any(await frames(session, 0.5))
