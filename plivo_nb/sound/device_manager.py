@@ -15,6 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from plivo_nb.errors import MediaError
+from plivo_nb.sound.portaudio import PortAudio
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -247,6 +248,42 @@ class DeviceManager:
         for change in changes:
             for listener in list(self._listeners):
                 listener(change)
+
+
+class SharedManagers:
+    """The device managers in use: one for each sound system, shared by all clients of it.
+
+    PortAudio is one sound system for the whole process.
+    """
+
+    def __init__(self) -> None:
+        self._in_use: dict[int, tuple[DeviceManager, int]] = {}
+
+    def acquire(self, sound: Any) -> DeviceManager | None:
+        """The manager for this value of the option `sound`; None where the client uses no devices."""
+        if sound in ("none", "browser"):
+            return None
+        key = 0 if sound in (None, "device") else id(sound)
+        manager, users = self._in_use.get(key, (None, 0))
+        if manager is None:
+            manager = DeviceManager(PortAudio() if key == 0 else sound)
+            manager.start()
+        self._in_use[key] = (manager, users + 1)
+        return manager
+
+    def release(self, manager: DeviceManager) -> concurrent.futures.Future[None]:
+        """Give it back; it stops with its last user. The future is done when that has happened."""
+        key, users = next((key, users) for key, (item, users) in self._in_use.items() if item is manager)
+        if users > 1:
+            self._in_use[key] = (manager, users - 1)
+            done: concurrent.futures.Future[None] = concurrent.futures.Future()
+            done.set_result(None)
+            return done
+        del self._in_use[key]
+        return manager.stop()
+
+
+managers = SharedManagers()
 
 
 def _nothing() -> Any:

@@ -1,4 +1,4 @@
-"""Which sound is heard when: tones and voices over the course of one call (spec.md section 3)."""
+"""Which tone or voice is played when, in the course of one call."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
 
 
 class CallAudio:
-    """The microphone, the speaker and the tones of one call, led by what `TRANSITIONS` does.
+    """The microphone, the speaker and the tones of one call, by the triggers of `call_session.TRANSITIONS`.
 
     Outgoing: dial tone to the first 18x (setConnectTone); from there on the ring-back tone, or the far end's
     early media (setRingToneBack); from the answer on the call. Incoming: the ring tone until it is answered,
-    refused, ignored or given up.
+    rejected, ignored or canceled.
 
     Args:
-        audio: whose devices are used.
+        audio: the client's devices and tones.
         session: the call.
     """
 
     def __init__(self, audio: AudioDevices, session: CallSession) -> None:
         self._audio = audio
         self._session = session
-        self._microphone = Microphone(audio.input_line)
-        self._speaker = Speaker(audio.speaker_line)
+        self._microphone = Microphone(audio.input_route)
+        self._speaker = Speaker(audio.speaker_route)
         self._microphone.live = self._speaker.audible = False
-        self._rings_back = False
+        self._progressed = False
         session.media.microphone = session.media.source = self._microphone
         session.media.add_sink(self._speaker)
         session.watchers.append(self._watch)
@@ -39,7 +39,7 @@ class CallAudio:
     def _watch(self, trigger: str) -> None:
         match trigger:
             case "dial":
-                self._begin()
+                self._open_devices()
                 self._audio.tones.play("connect")
             case "progress":
                 self._progress()
@@ -47,36 +47,36 @@ class CallAudio:
                 self._audio.tones.ring(self._session, True)
             case "answer":
                 self._audio.tones.ring(self._session, False)
-                self._begin()
+                self._open_devices()
             case "ignore":
                 self._audio.tones.ring(self._session, False)
             case "answered" | "confirmed":
-                self._quiet()
+                self._stop_tones()
                 self._speaker.audible = self._microphone.live = True
 
-    def _begin(self) -> None:
-        """Open the devices: while the call is being set up there is time for it."""
+    def _open_devices(self) -> None:
+        """Open the devices while the call is set up, so that the answer does not wait for them."""
         if self._session.media.source is self._microphone:
             self._microphone.start()
         self._speaker.start()
 
     def _progress(self) -> None:
         self._audio.tones.pause("connect")
-        if self._rings_back:
+        if self._progressed:
             return
-        self._rings_back = True
+        self._progressed = True
         if self._audio.tones.wants("ringback"):
             self._audio.tones.play("ringback")
         else:
             self._speaker.audible = True
 
-    def _quiet(self) -> None:
+    def _stop_tones(self) -> None:
         if self._session.direction == "OUTGOING":
             self._audio.tones.pause("connect")
             self._audio.tones.pause("ringback")
         self._audio.tones.ring(self._session, False)
 
     def _end(self) -> None:
-        self._quiet()
+        self._stop_tones()
         self._speaker.stop()
         self._microphone.stop()

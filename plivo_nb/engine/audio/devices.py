@@ -1,4 +1,4 @@
-"""client.audio: the microphone, the speaker, and the device that rings (spec.md section 3)."""
+"""`client.audio`: which microphone, speaker and ring-tone device a client uses."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from plivo_nb.engine.audio.call_audio import CallAudio
-from plivo_nb.engine.audio.device_choice import DeviceChoice
-from plivo_nb.engine.audio.tones import Tones
-from plivo_nb.engine.desks import desks
+from plivo_nb.engine.audio.tones import Player, Tones
 from plivo_nb.errors import MediaError
 from plivo_nb.operation import Operation
+from plivo_nb.sound.device_manager import managers
 from plivo_nb.sound.devices import NOT_FOUND, Device
 from plivo_nb.sound.microphone import InputRoute, Microphone
 from plivo_nb.sound.speaker import OutputRoute
@@ -31,20 +30,69 @@ _logger = logging.getLogger("plivo_nb.sound")
 _T = TypeVar("_T")
 
 _KINDS = {"input": "audioinput", "output": "audiooutput"}
-_UNDONE = ("echoCancellation", "noiseSuppression", "autoGainControl")
-_GOODBYE_S = 1.0
-_LEAST_HZ, _MOST_HZ = 8_000, 192_000
-_SILENT = "This client has no sound: it was made with sound='none', or is closed."
+_UNSUPPORTED = ("echoCancellation", "noiseSuppression", "autoGainControl")
+_CLOSE_S = 1.0
+_MIN_RATE_HZ, _MAX_RATE_HZ = 8_000, 192_000
+_NO_SOUND = "This client has no sound: it was made with sound='none', or is closed."
+
+
+class DeviceChoice:
+    """One of `microphone_devices`, `speaker_devices` and `ringtone_devices`.
+
+    Args:
+        choose: switches the route to a device; None: the system's default.
+        route: the route to the device.
+        players: what `media` returns.
+    """
+
+    def __init__(
+        self, choose: Callable[[str | None], Operation[None]], route: DeviceRoute, players: dict[str, Player]
+    ) -> None:
+        self._choose = choose
+        self._route = route
+        self._players = players
+
+    def set(self, device_id: str) -> Operation[None]:
+        """Use this device from now on, also in a call that is going on.
+
+        Args:
+            device_id: a `deviceId` of `AudioDevices.available_devices`.
+
+        Raises (when awaited):
+            MediaError: ``NotFoundError``: there is no such device; nothing is changed.
+        """
+        return self._choose(str(device_id))
+
+    def get(self) -> str | None:
+        """The id of the chosen device; None while the system's default is used."""
+        return self._route.chosen
+
+    def reset(self) -> Operation[None]:
+        """Use the system's default device again."""
+        return self._choose(None)
+
+    def media(self, source: str) -> Player:
+        """The player of a sound.
+
+        Args:
+            source: ``"dtmf"`` or ``"ringback"``.
+
+        Raises:
+            ValueError: another source.
+        """
+        if source not in self._players:
+            raise ValueError(f"media takes 'dtmf' or 'ringback', not {source!r}.")
+        return self._players[source]
 
 
 class AudioDevices:
-    """The sound of one client.
+    """The sound devices and tones of one client.
 
     Args:
-        engine: whose loop is used.
-        options: sound, permOnClick and audioConstraints matter here.
-        emit: hands an event to the client's listeners.
-        on_microphone: told ``lost`` and ``present``.
+        engine: its loop is used.
+        options: sound, permOnClick and audioConstraints are read.
+        emit: fires an event of the client.
+        on_microphone: called with ``lost`` and ``present``.
     """
 
     def __init__(
@@ -59,50 +107,53 @@ class AudioDevices:
         self._emit = emit
         self._on_microphone = on_microphone
         self._operations: set[Operation[Any]] = set()
-        self._permission_told = False
+        self._permission_reported = False
         self._closed = False
-        self._desk: DeviceManager | None = desks.take(options.sound)
-        wake = self._desk.wake if self._desk is not None else _nothing
-        self.input_line = InputRoute(wake, self._input_state)
-        self.speaker_line = OutputRoute(wake)
-        self.ringtone_line = OutputRoute(wake)
-        self.tones = Tones(engine, self.speaker_line, self.ringtone_line, on=self._desk is not None)
+        self._manager: DeviceManager | None = managers.acquire(options.sound)
+        wake = self._manager.wake if self._manager is not None else _nothing
+        self.input_route = InputRoute(wake, self._input_state)
+        self.speaker_route = OutputRoute(wake)
+        self.ringtone_route = OutputRoute(wake)
+        self.tones = Tones(engine, self.speaker_route, self.ringtone_route, on=self._manager is not None)
         players = self.tones.players
         self._microphone_devices = DeviceChoice(
-            partial(self._choose, self.input_line), self.input_line, players
+            partial(self._choose, self.input_route), self.input_route, players
         )
         self._speaker_devices = DeviceChoice(
-            partial(self._choose, self.speaker_line), self.speaker_line, players
+            partial(self._choose, self.speaker_route), self.speaker_route, players
         )
         self._ringtone_devices = DeviceChoice(
-            partial(self._choose, self.ringtone_line), self.ringtone_line, players
+            partial(self._choose, self.ringtone_route), self.ringtone_route, players
         )
         self._constrain()
-        if self._desk is not None:
-            self._desk.add(self.input_line, self._changed)
-            self._desk.add(self.speaker_line)
-            self._desk.add(self.ringtone_line)
-        if options.sound not in ("none", "browser"):  # who wants no microphone is not asked for it
+        if self._manager is not None:
+            self._manager.add(self.input_route, self._changed)
+            self._manager.add(self.speaker_route)
+            self._manager.add(self.ringtone_route)
+        if options.sound not in (
+            "none",
+            "browser",
+        ):  # without a microphone there is nothing to ask permission for
             engine.spawn(self._prepare(), "sound")
 
-    # ------------------------------------------------------------ what there is
+    # ------------------------------------------------------------ for users
 
     @property
     def mode(self) -> str:
-        """What this client's sound is: 'device', 'browser' or 'none'; 'none' also where there is nothing."""
-        if self._desk is None:
+        """Where this client's sound goes: 'device', 'browser' or 'none' ('none' also without devices)."""
+        if self._manager is None:
             return "browser" if self._options.sound == "browser" else "none"
-        return "none" if self._desk.error is not None else "device"
+        return "none" if self._manager.error is not None else "device"
 
     def available_devices(self, filter: Literal["input", "output"] | None = None) -> Operation[list[Device]]:
-        """What microphones and speakers there are; await it for the list.
+        """List the microphones and speakers; await it for the list.
 
         Args:
             filter: ``"input"``, ``"output"``, or None for both.
 
         Returns:
-            Objects with `deviceId`, `kind` (audioinput or audiooutput), `label` and `groupId`. Without any
-            sound here, an empty list.
+            Objects with `deviceId`, `kind` (audioinput or audiooutput), `label` and `groupId`. An empty
+            list where there is no sound.
 
         Raises:
             ValueError: another filter.
@@ -114,19 +165,19 @@ class AudioDevices:
     availableDevices = available_devices
 
     async def _available(self, filter: str | None) -> list[Device]:
-        if self._desk is None:
+        if self._manager is None:
             return []
         try:
-            devices = await self._ask(self._desk.devices)
+            devices = await self._ask(self._manager.devices)
         except MediaError:
             return []
         return [device for device in devices if filter is None or device.kind == _KINDS[filter]]
 
     def reveal_audio_devices(self, arg: str | None = None) -> Operation[str | Microphone]:
-        """Open the microphone once, as a browser must before it tells labels.
+        """Open the microphone once, as a browser must before it shows labels.
 
         Args:
-            arg: ``"returnStream"``: leave it open and give the stream.
+            arg: ``"returnStream"``: leave it open and return the stream.
 
         Returns:
             When awaited ``"success"``; with ``"returnStream"`` a source of sound, open at 48 kHz until its
@@ -143,171 +194,173 @@ class AudioDevices:
         await self._try_microphone()
         if arg != "returnStream":
             return "success"
-        microphone = Microphone(self.input_line)
+        microphone = Microphone(self.input_route)
         microphone.open(48_000)
         microphone.start()
         return microphone
 
     @property
     def microphone_devices(self) -> DeviceChoice:
-        """Which microphone the call hears us by."""
+        """Which microphone is used."""
         return self._microphone_devices
 
     microphoneDevices = microphone_devices
 
     @property
     def speaker_devices(self) -> DeviceChoice:
-        """Where the call, DTMF tones and the ring-back tone are heard."""
+        """Which speaker plays the call, DTMF tones and the ring-back tone."""
         return self._speaker_devices
 
     speakerDevices = speaker_devices
 
     @property
     def ringtone_devices(self) -> DeviceChoice:
-        """Where the ring tone of incoming calls is heard."""
+        """Which speaker plays the ring tone of incoming calls."""
         return self._ringtone_devices
 
     ringtoneDevices = ringtone_devices
 
     @property
     def volume(self) -> float:
-        """What is heard is multiplied by it; 1 by default. The ring tone is not touched."""
-        return self.speaker_line.volume
+        """Factor for what the speaker plays, but not for the ring tone; 1 by default, 0 to 16."""
+        return self.speaker_route.volume
 
     @volume.setter
     def volume(self, volume: float) -> None:
-        self.speaker_line.volume = _factor("volume", volume)
+        self.speaker_route.volume = _factor("volume", volume)
 
     @property
     def input_gain(self) -> float:
-        """What the microphone hears is multiplied by it; 1 by default."""
-        return self.input_line.gain
+        """Factor for what the microphone records; 1 by default, 0 to 16."""
+        return self.input_route.gain
 
     @input_gain.setter
     def input_gain(self, gain: float) -> None:
-        self.input_line.gain = _factor("input_gain", gain)
+        self.input_route.gain = _factor("input_gain", gain)
 
     inputGain = input_gain
 
     @property
     def latency_ms(self) -> dict[str, float]:
-        """What devices and system add, by direction, for those that are open now."""
-        lines = {"input": self.input_line.stream, "output": self.speaker_line.stream}
-        return {name: 1000 * stream.latency_s for name, stream in lines.items() if stream is not None}
+        """Latency of devices and system, ms, by direction (input, output), of those that are open now."""
+        routes = {"input": self.input_route.stream, "output": self.speaker_route.stream}
+        return {name: 1000 * stream.latency_s for name, stream in routes.items() if stream is not None}
 
     # ------------------------------------------------------------ calls
 
     def follow(self, session: CallSession) -> None:
-        """Give this call a microphone, a speaker and tones."""
-        if self._desk is not None and self._desk.error is None:
+        """Give this call the microphone, the speaker and the tones."""
+        if self._manager is not None and self._manager.error is None:
             CallAudio(self, session)
 
-    def _choose(self, line: DeviceRoute, device_id: str | None) -> Operation[None]:
-        """Lead a line to a device; a call that goes on moves at once."""
+    def _choose(self, route: DeviceRoute, device_id: str | None) -> Operation[None]:
+        """Switch a route to a device, at once also in a call."""
 
         async def choose() -> None:
-            desk = self._desk
-            if desk is None:
-                raise MediaError(_SILENT, NOT_FOUND)
-            await self._ask(lambda: desk.choose(line, device_id))
+            manager = self._manager
+            if manager is None:
+                raise MediaError(_NO_SOUND, NOT_FOUND)
+            await self._ask(lambda: manager.choose(route, device_id))
 
         return self._operation("choose a device", choose())
 
     # ------------------------------------------------------------ permission and changes
 
     async def _prepare(self) -> None:
-        desk = self._desk
+        manager = self._manager
         try:
-            if desk is None:
+            if manager is None:
                 return
-            if not await self._ask(desk.devices):
+            if not await self._ask(manager.devices):
                 raise MediaError("This machine has no sound device.", NOT_FOUND)
         except MediaError as error:
             if self._options.sound is None:
-                _say_once(f"{error} Calls go on without microphone and speaker; sound='none' asks for that.")
+                _log_once(
+                    f"{error} Calls have neither microphone nor speaker; sound='none' makes that a choice."
+                )
             else:
-                _logger.warning("%s Calls go on without microphone and speaker.", error)
-            self._tell_permission(error)
+                _logger.warning("%s Calls have neither microphone nor speaker.", error)
+            self._report_permission(error)
             return
-        wanted = self.input_line.chosen
-        if wanted is not None and not desk.has("audioinput", wanted):
+        wanted = self.input_route.chosen
+        if wanted is not None and not manager.has("audioinput", wanted):
             _logger.warning("audioConstraints: there is no microphone %r; the default one is used.", wanted)
         if not self._options.perm_on_click:
             with contextlib.suppress(MediaError):
                 await self._try_microphone()
 
     async def _try_microphone(self) -> None:
-        desk = self._desk
+        manager = self._manager
         try:
-            if desk is None:
-                raise MediaError(_SILENT, NOT_FOUND)
-            await self._ask(lambda: desk.try_device(self.input_line))
+            if manager is None:
+                raise MediaError(_NO_SOUND, NOT_FOUND)
+            await self._ask(lambda: manager.try_device(self.input_route))
         except MediaError as error:
-            self._tell_permission(error)
+            self._report_permission(error)
             raise
-        self._tell_permission(None)
+        self._report_permission(None)
 
-    def _tell_permission(self, error: MediaError | None) -> None:
-        if self._permission_told or self._closed:
+    def _report_permission(self, error: MediaError | None) -> None:
+        if self._permission_reported or self._closed:
             return
-        self._permission_told = True
+        self._permission_reported = True
         if error is None:
             self._emit("onMediaPermission", {"status": "success", "stream": True})
         else:
             self._emit("onMediaPermission", {"status": "failure", "error": error.code})
 
     def _input_state(self, state: RouteState, error: MediaError | None) -> None:
-        """The microphone's line changed; on the desk's thread."""
+        """The microphone's route changed; called on the device manager's thread."""
         self._on_loop(self._microphone_is, state, error)
 
     def _microphone_is(self, state: RouteState, error: MediaError | None) -> None:
         match state:
             case "open":
-                self._tell_permission(None)
+                self._report_permission(None)
                 self._on_microphone("present")
             case "lost" | "failed":
                 if error is not None:
-                    self._tell_permission(error)
+                    self._report_permission(error)
                 self._on_microphone("lost")
 
     def _changed(self, change: DeviceChange) -> None:
-        """A device came or went; on the desk's thread."""
+        """A device was added or removed; called on the device manager's thread."""
         what, device = change
         self._on_loop(self._emit, "onAudioDeviceChange", {"change": what, "device": device})
-        line, desk = self.input_line, self._desk
-        if device.kind == "audioinput" and desk is not None and not line.wanted:
-            there = desk.has(line.kind) if line.chosen is None else desk.has(line.kind, line.chosen)
+        route, manager = self.input_route, self._manager
+        if device.kind == "audioinput" and manager is not None and not route.wanted:
+            there = manager.has(route.kind) if route.chosen is None else manager.has(route.kind, route.chosen)
             self._on_loop(self._on_microphone, "present" if there else "lost")
 
     def _on_loop(self, function: Callable[..., None], *arguments: Any) -> None:
         if not self._closed:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens
+            with contextlib.suppress(RuntimeError):  # the loop is closed
                 self._engine.loop.call_soon_threadsafe(function, *arguments)
 
     def _constrain(self) -> None:
-        """Do what audioConstraints asks for and can be done; name the rest in one warning."""
+        """Apply audioConstraints, and name in one warning those that are not supported."""
         wanted = {name: _ideal(value) for name, value in self._options.audio_constraints.items()}
         if isinstance(wanted.get("deviceId"), str) and wanted["deviceId"] != "default":
-            self.input_line.chosen = wanted["deviceId"]
-        undone = [name for name in _UNDONE if wanted.get(name)]
+            self.input_route.chosen = wanted["deviceId"]
+        unsupported = [name for name in _UNSUPPORTED if wanted.get(name)]
         rate = wanted.get("sampleRate")
-        if isinstance(rate, int) and _LEAST_HZ <= rate <= _MOST_HZ:
-            self.input_line.rate = rate
+        if isinstance(rate, int) and _MIN_RATE_HZ <= rate <= _MAX_RATE_HZ:
+            self.input_route.rate = rate
         elif rate is not None:
-            undone.append("sampleRate")
+            unsupported.append("sampleRate")
         if wanted.get("channelCount") not in (None, 1):
-            undone.append("channelCount")
-        if undone:
+            unsupported.append("channelCount")
+        if unsupported:
             _logger.warning(
                 "audioConstraints: %s cannot be done here; the microphone is used as it is, in mono.",
-                ", ".join(undone),
+                ", ".join(unsupported),
             )
 
-    # ------------------------------------------------------------ the desk
+    # ------------------------------------------------------------ operations
 
     async def _ask(self, question: Callable[[], _T]) -> _T:
-        assert self._desk is not None
-        return await asyncio.wrap_future(self._desk.do(question))
+        assert self._manager is not None
+        return await asyncio.wrap_future(self._manager.do(question))
 
     def _operation(self, name: str, work: Coroutine[Any, Any, _T]) -> Operation[_T]:
         operation = Operation.start(self._engine.loop, name, lambda: (work, None))
@@ -316,7 +369,7 @@ class AudioDevices:
         return operation
 
     async def close(self) -> None:
-        """Be silent, and close the devices of this client."""
+        """Stop the tones and close the devices of this client."""
         if self._closed:
             return
         self._closed = True
@@ -324,23 +377,23 @@ class AudioDevices:
             operation.cancel()
             await operation.settled()
         self.tones.close()
-        desk, self._desk = self._desk, None
-        if desk is None:
+        manager, self._manager = self._manager, None
+        if manager is None:
             return
-        lines: list[DeviceRoute] = [self.input_line, self.speaker_line, self.ringtone_line]
-        closing = desk.remove(lines, self._changed)
+        routes: list[DeviceRoute] = [self.input_route, self.speaker_route, self.ringtone_route]
+        closing = manager.remove(routes, self._changed)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.wrap_future(closing), _GOODBYE_S)
+            await asyncio.wait_for(asyncio.wrap_future(closing), _CLOSE_S)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.wrap_future(desks.give_back(desk)), _GOODBYE_S)
+            await asyncio.wait_for(asyncio.wrap_future(managers.release(manager)), _CLOSE_S)
 
 
-_said: set[str] = set()
+_logged: set[str] = set()
 
 
-def _say_once(sentence: str) -> None:
-    if sentence not in _said:
-        _said.add(sentence)
+def _log_once(sentence: str) -> None:
+    if sentence not in _logged:
+        _logged.add(sentence)
         _logger.info(sentence)
 
 
@@ -358,4 +411,4 @@ def _ideal(value: Any) -> Any:
 
 
 def _nothing() -> None:
-    """There is no desk to wake."""
+    """There is no device manager to wake."""

@@ -1,4 +1,4 @@
-"""What a call keeps of its sound, to be listened to again."""
+"""The last seconds of a call's audio (option keepAudio), and clips of it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class KeptAudio(RollingBuffer):
         seconds: how much of each.
 
     Attributes:
-        sent: the same of what is sent.
+        sent: the buffer of the sent direction; this object itself is that of the received one.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -37,7 +37,7 @@ class KeptAudio(RollingBuffer):
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Clip:
-    """A stretch of sound: ``rate, samples = clip``. A notebook shows it as a player.
+    """A piece of audio: ``rate, samples = clip``. A notebook shows it as a player.
 
     `rate` is in Hz; `samples` are mono int16.
     """
@@ -50,7 +50,7 @@ class Clip:
 
     @property
     def seconds(self) -> float:
-        """How long it is."""
+        """Duration in seconds."""
         return len(self.samples) / self.rate if self.rate else 0.0
 
     def wav(self) -> bytes:

@@ -1,41 +1,187 @@
-"""The tones of a client: which are wanted, and when they are heard (setRingTone and its like)."""
+"""The tones of a client: ring, ring-back, dial and DTMF tones, built in or chosen by the user.
+
+`Player` plays one of them, `Tones` knows which are wanted (setRingTone, setRingToneBack, setConnectTone).
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import os
 import re
+import tempfile
 from typing import TYPE_CHECKING, Literal
 
-from plivo_nb.engine.audio.players import Player, ToneFiles
+import numpy as np
+
 from plivo_nb.errors import SourceError
 from plivo_nb.media.audio import tones
+from plivo_nb.media.audio.sources import AudioFile
+from plivo_nb.sound.resampler import to_int16
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from plivo_nb.engine.call_session import CallSession
     from plivo_nb.engine.engine import Engine
-    from plivo_nb.sound.speaker import OutputRoute
+    from plivo_nb.sound.devices import Pcm
+    from plivo_nb.sound.speaker import OutputRoute, Voice
 
 _logger = logging.getLogger("plivo_nb.sound")
 
 Tone = Literal["ring", "ringback", "connect"]
 _URL = re.compile(r"https?://\S+")
 
+_MAX_FILE_BYTES = 10_000_000
+_DOWNLOAD_S = 10.0
+
+
+class Player:
+    """Plays one sound; `client.audio.speaker_devices.media("ringback")` returns one.
+
+    Args:
+        name: for log lines.
+        route: the output that it plays on.
+        make: makes the built-in sound, a new one for each `play`.
+
+    Attributes:
+        volume: factor; 1 leaves the sound as it is.
+    """
+
+    def __init__(self, name: str, route: OutputRoute, make: Callable[[], Voice]) -> None:
+        self.name = name
+        self.volume = 1.0
+        self._route = route
+        self._make = make
+        self._file: str | None = None
+        self._voice: Voice | None = None
+
+    @property
+    def src(self) -> str | None:
+        """The file that is played; None: the built-in sound."""
+        return self._file
+
+    @src.setter
+    def src(self, path: str | None) -> None:
+        self._file = path
+
+    @property
+    def playing(self) -> bool:
+        """Whether it is playing now."""
+        return self._voice is not None and self._voice in self._route.playing
+
+    def play(self, voice: Voice | None = None) -> None:
+        """Play from the beginning; does nothing while it is playing.
+
+        Args:
+            voice: what to play this once, instead of the file or the built-in sound.
+        """
+        if not self.playing:
+            self._voice = _Scaled(voice or self._sound(), self)
+            self._route.start(self._voice)
+
+    def pause(self) -> None:
+        """Stop playing."""
+        if self._voice is not None:
+            self._route.stop(self._voice)
+            self._voice = None
+
+    def _sound(self) -> Voice:
+        if self._file is not None:
+            try:
+                return AudioFile(self._file, loop=True)
+            except SourceError as error:
+                _logger.warning("%s The built-in sound is played.", error)
+        return self._make()
+
+    def __repr__(self) -> str:
+        return f"<Player of {self.name}: {self._file or 'built-in'}{', playing' if self.playing else ''}>"
+
+
+class _Scaled:
+    """A voice at the current volume of its player."""
+
+    def __init__(self, voice: Voice, player: Player) -> None:
+        self._voice, self._player = voice, player
+
+    @property
+    def ended(self) -> bool:
+        return bool(getattr(self._voice, "ended", False))
+
+    def open(self, rate: int) -> None:
+        self._voice.open(rate)
+
+    def read(self, samples: int) -> Pcm | None:
+        pcm = self._voice.read(samples)
+        volume = self._player.volume
+        return pcm if pcm is None or volume == 1.0 else to_int16(pcm * np.float32(volume))
+
+    def close(self) -> None:
+        self._voice.close()
+
+
+def _save_sound(path: str, data: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(data)
+    AudioFile(path).close()  # raises SourceError if it is no sound file
+
+
+class ToneFiles:
+    """Sound files downloaded by URL, kept until the client is closed."""
+
+    def __init__(self) -> None:
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._count = 0
+
+    async def download(self, url: str) -> str:
+        """Download a sound file; returns its local path.
+
+        Raises:
+            SourceError: it is not there within 10 s, is over 10 MB, or is no sound file.
+        """
+        import aiohttp  # late: most clients play the built-in tones
+
+        try:
+            timeout = aiohttp.ClientTimeout(total=_DOWNLOAD_S)
+            async with aiohttp.ClientSession(timeout=timeout) as http, http.get(url) as answer:
+                answer.raise_for_status()
+                data = await answer.content.read(_MAX_FILE_BYTES)
+                while len(data) < _MAX_FILE_BYTES and not answer.content.at_eof():
+                    data += await answer.content.read(_MAX_FILE_BYTES)
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise SourceError(f"The sound {url} cannot be downloaded ({error}).") from error
+        if len(data) >= _MAX_FILE_BYTES:
+            raise SourceError(f"The sound {url} is too long: over 10 MB.")
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="plivo_nb-")
+        self._count += 1
+        path = os.path.join(self._folder.name, f"tone-{self._count}")
+        await asyncio.to_thread(_save_sound, path, data)
+        return path
+
+    def close(self) -> None:
+        """Delete the downloaded files."""
+        folder, self._folder = self._folder, None
+        if folder is not None:
+            with contextlib.suppress(OSError):
+                folder.cleanup()
+
 
 class Tones:
     """Ring, ring-back, dial and DTMF tones.
 
     Args:
-        engine: whose tasks are used.
-        speaker: where all but the ring tone is heard.
-        bell: where the ring tone is heard.
-        on: False: nothing is ever heard.
+        engine: owns the downloads.
+        speaker: plays all tones but the ring tone.
+        ringer: plays the ring tone.
+        on: False: no tone is ever played.
 
     Attributes:
-        players: those that users may have: dtmf and ringback.
+        players: the players that users can get: dtmf and ringback.
     """
 
-    def __init__(self, engine: Engine, speaker: OutputRoute, bell: OutputRoute, *, on: bool) -> None:
+    def __init__(self, engine: Engine, speaker: OutputRoute, ringer: OutputRoute, *, on: bool) -> None:
         self._engine = engine
         self._on = on
         self._ringing: list[CallSession] = []
@@ -43,7 +189,7 @@ class Tones:
         self._files = ToneFiles()
         self._dtmf = Player("the DTMF tones", speaker, lambda: tones.DtmfTones("5"))
         self._players: dict[Tone, Player] = {
-            "ring": Player("the ring tone", bell, tones.ring_tone),
+            "ring": Player("the ring tone", ringer, tones.ring_tone),
             "ringback": Player("the ring-back tone", speaker, tones.ringback_tone),
             "connect": Player("the dial tone", speaker, tones.dial_tone),
         }
@@ -57,7 +203,7 @@ class Tones:
             return True
         if tone != "connect" and isinstance(value, str) and _URL.fullmatch(value):
             self._wanted[tone] = True
-            self._engine.spawn(self._fetch(player, value), "fetch a tone")
+            self._engine.spawn(self._download(player, value), "download a tone")
             return True
         if tone != "connect" and isinstance(value, (str, os.PathLike)) and os.path.isfile(value):
             self._wanted[tone], player.src = True, os.fspath(value)
@@ -66,27 +212,27 @@ class Tones:
         _logger.warning("%s cannot be %r; allowed: %s.", player.name.capitalize(), value, allowed)
         return False
 
-    async def _fetch(self, player: Player, url: str) -> None:
+    async def _download(self, player: Player, url: str) -> None:
         try:
-            player.src = await self._files.fetch(url)
+            player.src = await self._files.download(url)
         except SourceError as error:
             _logger.warning("%s The built-in sound is played.", error)
 
     def wants(self, tone: Tone) -> bool:
-        """Whether anything is to be played there."""
+        """Whether that tone is to be played."""
         return self._wanted[tone]
 
     def play(self, tone: Tone) -> None:
-        """Begin that tone, if it is wanted."""
+        """Play that tone, if it is wanted."""
         if self._wanted[tone] and self._on:
             self._players[tone].play()
 
     def pause(self, tone: Tone) -> None:
-        """End that tone."""
+        """Stop that tone."""
         self._players[tone].pause()
 
     def ring(self, session: CallSession, on: bool) -> None:
-        """This call begins or ceases to ring; it is heard while any does."""
+        """This call starts or stops ringing; the tone plays while any call rings."""
         if on:
             self._ringing.append(session)
             self.play("ring")
@@ -96,12 +242,12 @@ class Tones:
                 self.pause("ring")
 
     def digits(self, digits: str) -> None:
-        """Let the user hear the digits that are sent."""
+        """Play the DTMF tones of digits that are sent."""
         if self._on:
             self._dtmf.pause()
             self._dtmf.play(tones.DtmfTones(digits))
 
     def close(self) -> None:
-        """Forget what was fetched."""
+        """Play no more, and delete downloaded files."""
         self._on = False
         self._files.close()

@@ -217,7 +217,7 @@ async def test_constraints_are_done_or_named_in_one_warning(make, caplog) -> Non
     assert "echoCancellation, noiseSuppression, channelCount" in said
     assert "autoGainControl" not in said
     assert harness.audio.microphone_devices.get() == head.deviceId
-    assert harness.audio.input_line.rate == 16_000
+    assert harness.audio.input_route.rate == 16_000
     dialled(harness.call())
     await until(lambda: opened(sound, "audioinput") == ["Head"])
 
@@ -228,7 +228,7 @@ async def test_constraints_are_done_or_named_in_one_warning(make, caplog) -> Non
 async def test_a_sample_rate_that_no_card_has_is_named(make, caplog) -> None:
     harness = make(FakeSound(), audioConstraints={"sampleRate": 1})
     assert "audioConstraints: sampleRate cannot be done" in caplog.text
-    assert harness.audio.input_line.rate == 48_000
+    assert harness.audio.input_route.rate == 48_000
 
 
 async def test_a_microphone_that_is_not_there_cannot_be_a_constraint(make, caplog) -> None:
