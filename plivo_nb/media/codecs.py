@@ -14,12 +14,14 @@ import importlib.util
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-Pcm = NDArray[np.int16]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from plivo_nb.audio_types import Pcm
 
 OPUS_RATE = 48_000
 PCMU_RATE = 8_000

@@ -23,8 +23,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from plivo_nb.media.audio.sinks import Sink
-    from plivo_nb.media.audio.sources import Source
+    from plivo_nb.audio_types import Sink, Source
     from plivo_nb.quality.sampler import SampleRow
 
 
