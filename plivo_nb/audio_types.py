@@ -14,8 +14,6 @@ FloatPcm: TypeAlias = NDArray[np.float32]
 
 #: The sample rate of Opus (RFC 7587 section 4.1) and the one that sound cards are opened with, in Hz.
 FULLBAND_RATE = 48_000
-#: The sample rate of G.711, in Hz.
-NARROWBAND_RATE = 8_000
 #: One frame of sound: what a media session reads from a source and writes to a sink at a time, in seconds.
 FRAME_S = 0.020
 FRAMES_PER_S = 50

@@ -13,10 +13,10 @@
 Nobody imports this room but a notebook. It reaches the engine through the client's public surface only.
 """
 
+from plivo_nb.quality.limits import verdict
 from plivo_nb.widgets.dashboard import Dashboard
 from plivo_nb.widgets.knobs import Knobs
 from plivo_nb.widgets.layout import SideBySide
 from plivo_nb.widgets.phone import Phone
-from plivo_nb.widgets.theme import verdict
 
 __all__ = ["Dashboard", "Knobs", "Phone", "SideBySide", "verdict"]

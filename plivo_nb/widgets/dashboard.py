@@ -14,6 +14,7 @@ import IPython.display
 from IPython import get_ipython
 
 from plivo_nb.operation import Operation
+from plivo_nb.quality.limits import loss_limit
 from plivo_nb.widgets import dashboard_view as faces
 from plivo_nb.widgets.loop_tasks import LoopTasks, sentence_of
 from plivo_nb.widgets.phone_view import peer_of
@@ -207,7 +208,7 @@ class Dashboard:
     async def _draw(
         self, columns: Any, title: str, window_s: float = faces.WINDOWS_S[0], codec: str = "OPUS"
     ) -> bool:
-        limit = faces.LOSS_LIMIT_PERCENT.get(codec, faces.LOSS_LIMIT_PERCENT["PCMU"])
+        limit = 100 * loss_limit(codec)
         try:
             png = await self._worker.render(columns, title=title, window_s=window_s, loss_limit=limit)
         except RenderError as error:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as W
 import numpy as np
 
+from plivo_nb.quality.limits import verdict
 from plivo_nb.widgets.phone_view import clock, close_tree
-from plivo_nb.widgets.theme import style, verdict
+from plivo_nb.widgets.theme import style
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-LOSS_LIMIT_PERCENT = {"OPUS": 10.0, "PCMU": 20.0}  # mediaMetrics, spec.md section 6
 WINDOWS_S = (30.0, 60.0, 120.0, 300.0)  # while a call lasts the time axis grows in these steps, then slides
 
 # panel's column: the frame's column, factor

@@ -35,12 +35,13 @@ INCHES = (10.0, 6.0)
 DPI = 100
 CROWD = 100  # points; above it the lines are thinner
 
-# panel: title, ((column, whose colour), ...), the scale's least top, the limit (or its name in the request)
-PANELS: tuple[tuple[str, tuple[tuple[str, str], ...], float, float | str, str], ...] = (
-    ("Jitter, ms", (("jitter_in", "received"), ("jitter_out", "sent")), 40.0, 30.0, "limit 30 ms"),
-    ("Round trip, ms", (("rtt", "neutral"),), 500.0, 400.0, "limit 400 ms"),
+# panel: title, ((column, whose colour), ...), the scale's least top, the limit's name (in the limits given to
+# the process, or in the request), its label
+PANELS: tuple[tuple[str, tuple[tuple[str, str], ...], float, str, str], ...] = (
+    ("Jitter, ms", (("jitter_in", "received"), ("jitter_out", "sent")), 40.0, "jitter", "limit {:g} ms"),
+    ("Round trip, ms", (("rtt", "neutral"),), 500.0, "rtt", "limit {:g} ms"),
     ("Packet loss, %", (("loss_in", "received"), ("loss_out", "sent")), 12.5, "loss_limit", "limit {:g} %"),
-    ("MOS", (("mos_in", "received"), ("mos_out", "sent")), 4.6, 3.0, "limit 3"),
+    ("MOS", (("mos_in", "received"), ("mos_out", "sent")), 4.6, "mos", "limit {:g}"),
 )
 
 
@@ -63,8 +64,11 @@ def tick_step(window_s: float) -> float:
 
 
 class _Panel:
-    def __init__(self, axes: Axes, index: int, colours: Mapping[str, str]) -> None:
+    def __init__(
+        self, axes: Axes, index: int, colours: Mapping[str, str], limits: Mapping[str, float]
+    ) -> None:
         title, columns, self.least_top, self.limit, self.limit_text = PANELS[index]
+        self.limits = limits
         self.axes = axes
         self.floor = 1.0 if title == "MOS" else 0.0
         axes.set_title(title, loc="left", fontsize=14, fontweight="bold")
@@ -92,7 +96,7 @@ class _Panel:
             line.set(linewidth=1.4 if crowded else 2.2, markersize=2.5 if crowded else 4.5)
             if np.isfinite(values).any():
                 highest = max(highest, float(np.nanmax(values)))
-        limit = float(request[self.limit]) if isinstance(self.limit, str) else self.limit
+        limit = float(self.limits[self.limit] if self.limit in self.limits else request[self.limit])
         self.limit_line.set_ydata([limit, limit])
         self.limit_label.set_text(self.limit_text.format(limit))
         self.limit_label.set_y(limit)
@@ -105,16 +109,17 @@ class LiveFigure:
 
     Args:
         colours: of ``received``, ``sent``, ``neutral`` and ``limit``.
+        limits: warning limits of ``jitter`` (ms), ``rtt`` (ms) and ``mos``.
     """
 
-    def __init__(self, colours: Mapping[str, str]) -> None:
+    def __init__(self, colours: Mapping[str, str], limits: Mapping[str, float]) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
         self._figure = Figure(figsize=INCHES, dpi=DPI, facecolor="white")
         self._canvas: Any = FigureCanvasAgg(self._figure)
         axes = self._figure.subplots(2, 2).ravel()
-        self._panels = [_Panel(axes[index], index, colours) for index in range(4)]
+        self._panels = [_Panel(axes[index], index, colours, limits) for index in range(4)]
         # Fixed margins instead of a layout engine: nothing moves when a label gets wider.
         self._figure.subplots_adjust(left=0.06, right=0.97, top=0.835, bottom=0.06, hspace=0.36, wspace=0.15)
         self._title = self._figure.text(0.06, 0.972, "", fontsize=14, va="center")
@@ -180,7 +185,7 @@ def main() -> None:
     os.dup2(2, 1)
     if hasattr(os, "nice"):
         os.nice(10)
-    serve(sys.stdin.buffer, outlet, LiveFigure(json.loads(sys.argv[1])))
+    serve(sys.stdin.buffer, outlet, LiveFigure(*map(json.loads, sys.argv[1:3])))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import numpy as np
 
 from plivo_nb.errors import PlivoError
 from plivo_nb.widgets.figure import ANSWER, REQUEST
-from plivo_nb.widgets.theme import FIGURE_COLOURS
+from plivo_nb.widgets.theme import FIGURE_COLOURS, FIGURE_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -145,7 +145,7 @@ async def _start() -> asyncio.subprocess.Process:
     # its module names are everyday words.
     environment = {**os.environ, "MPLBACKEND": "Agg", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-P", str(_SCRIPT), json.dumps(FIGURE_COLOURS),
+        sys.executable, "-P", str(_SCRIPT), json.dumps(FIGURE_COLOURS), json.dumps(FIGURE_LIMITS),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,

@@ -15,7 +15,7 @@ from PIL import Image
 
 from plivo_nb.widgets import figure
 from plivo_nb.widgets.render_worker import RenderError, RenderWorker
-from plivo_nb.widgets.theme import FIGURE_COLOURS
+from plivo_nb.widgets.theme import FIGURE_COLOURS, FIGURE_LIMITS
 
 REQUEST: dict[str, Any] = {"title": "Call with echo", "loss_limit": 10.0, "window_s": 60.0}
 
@@ -156,7 +156,7 @@ async def test_close_ends_the_process_and_is_final() -> None:
 
 def serve(message: bytes) -> bytes:
     out = io.BytesIO()
-    figure.serve(io.BytesIO(message), out, figure.LiveFigure(FIGURE_COLOURS))
+    figure.serve(io.BytesIO(message), out, figure.LiveFigure(FIGURE_COLOURS, FIGURE_LIMITS))
     return out.getvalue()
 
 
