@@ -1,8 +1,8 @@
 """The engine: one per kernel loop, shared by all clients of it.
 
-It belongs to the loop it started on. It starts the I/O plane with the first client and stops it with the
-last, gives every command an id, hands each report to whom it concerns, and measures how late the loop runs,
-so that nobody blames the network for a busy cell.
+It belongs to the loop it started on. It starts the I/O plane with the first command and stops it with the
+last client, gives every command an id, routes each report to its socket or session, and measures how late
+the loop runs, so that a busy cell is not mistaken for a bad network.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ReportHandler = Callable[[wire.Report], None]
 
 @cache
 def media_stack_loads() -> bool:
-    """True where what media and sockets need can be imported; otherwise the log says what is missing."""
+    """True if the modules for media and sockets can be imported; if not, the log says what is missing."""
     try:
         from plivo_nb.plane import plane
     except (ImportError, OSError) as error:
@@ -43,18 +43,18 @@ def media_stack_loads() -> bool:
 
 
 class Closable(Protocol):
-    """What the engine closes at shutdown: a client."""
+    """A client, as the engine sees it: closed at shutdown."""
 
     def close(self) -> Awaitable[None]:
         """Hang up, un-register, close."""
 
 
 class Engine:
-    """The loop guard, the plane and the routes of what crosses it.
+    """The loop, the I/O plane, and the routes of its reports.
 
     Args:
-        plane: ``"thread"`` runs the I/O plane in a daemon thread of its own, so that calls live through busy
-            cells; ``"loop"`` runs the same code on this loop, for teaching and comparison.
+        plane: ``"thread"`` runs the I/O plane in a daemon thread of its own, so that calls go on while
+            a cell blocks; ``"loop"`` runs the same code on this loop, for teaching and comparison.
 
     Raises:
         NoRunningLoop: made where no event loop runs.
@@ -77,7 +77,7 @@ class Engine:
         self._sockets: dict[int, ReportHandler] = {}
         self._sessions: dict[int, ReportHandler] = {}
         self._clients: list[Closable] = []
-        self._farewell: AsyncGenerator[None] | None = None
+        self._shutdown_hook: AsyncGenerator[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._lag_timer: asyncio.TimerHandle | None = None
         self._lag_max_s = 0.0
@@ -96,21 +96,23 @@ class Engine:
     # ------------------------------------------------------------ clients and tasks
 
     def attach(self, client: Closable) -> None:
-        """Count this client in; the plane lives while there is one."""
+        """Register a client; the I/O plane runs while there is one."""
         if not self._clients:
             atexit.register(self._at_exit)
-            self._farewell = self._before_the_loop_ends()
+            self._shutdown_hook = self._close_with_loop()
             with contextlib.suppress(StopIteration):
-                self._farewell.__anext__().send(None)  # up to its yield: from now on the loop knows of it
+                self._shutdown_hook.__anext__().send(
+                    None
+                )  # up to its yield: from then on the loop closes it when it shuts down
         self._clients.append(client)
 
     async def detach(self, client: Closable) -> None:
-        """Count this client out; with the last one the plane stops."""
+        """Unregister a client; the I/O plane stops with the last one."""
         if client in self._clients:
             self._clients.remove(client)
         if not self._clients:
             atexit.unregister(self._at_exit)
-            farewell, self._farewell = self._farewell, None
+            farewell, self._shutdown_hook = self._shutdown_hook, None
             if farewell is not None:
                 await farewell.aclose()
             await self._stop_plane()
@@ -138,28 +140,28 @@ class Engine:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._stop_plane()
 
-    async def _before_the_loop_ends(self) -> AsyncGenerator[None]:
-        """Say goodbye for clients that nobody closed when `asyncio.run` ends.
+    async def _close_with_loop(self) -> AsyncGenerator[None]:
+        """Close the clients that are still open when `asyncio.run` ends.
 
-        It closes the generators that are left as the last thing before its loop is gone: the only moment at
-        which a BYE can still be sent, and a task that ends late be waited for.
+        `asyncio.run` closes the remaining asynchronous generators just before it closes the loop: the last
+        moment at which a BYE can be sent and a task be awaited.
         """
         try:
             yield
         finally:
-            if self._farewell is not None:  # else the last client closed itself
-                self._farewell = None
-                # The loop has cancelled every task before: whatever that broke is of no use to anybody now.
+            if self._shutdown_hook is not None:  # else the last client closed itself
+                self._shutdown_hook = None
+                # The loop has cancelled every task: errors that follow from that need no report.
                 with contextlib.suppress(Exception, asyncio.CancelledError):
                     await asyncio.wait_for(self.close(), _SHUTDOWN_S)
 
     def _at_exit(self) -> None:
-        """Say goodbye within 2 s when the interpreter ends with clients open (BYE, un-REGISTER, sessions)."""
+        """Close open clients within 2 s when the interpreter ends (BYE, un-REGISTER, sessions)."""
         deadline = time.monotonic() + _SHUTDOWN_S
         if not self.loop.is_closed() and not self.loop.is_running():
             closing = self.loop.create_task(self.close())
             while not closing.done() and time.monotonic() < deadline:
-                # The kernel stops the loop once more while we run: that is no reason to leave early.
+                # The kernel may stop the loop while this runs: go on until all is closed.
                 with contextlib.suppress(RuntimeError, Exception):
                     self.loop.run_until_complete(
                         asyncio.wait([closing], timeout=max(0.0, deadline - time.monotonic()))
@@ -168,22 +170,22 @@ class Engine:
             self._plane.stop(1.0)
             self._plane = None
 
-    # ------------------------------------------------------------ the plane
+    # ------------------------------------------------------------ the I/O plane
 
     def new_id(self) -> int:
         """A number for a socket or session, unique within this engine."""
         return next(self._ids)
 
     def route_socket(self, socket: int, handler: ReportHandler | None) -> None:
-        """Hand the reports of this socket to `handler`; None: to nobody any more."""
+        """Call `handler` with the reports of this socket; None ends that."""
         _route(self._sockets, socket, handler)
 
     def route_session(self, session: int, handler: ReportHandler | None) -> None:
-        """Hand the reports of this session to `handler`; None: to nobody any more."""
+        """Call `handler` with the reports of this session; None ends that."""
         _route(self._sessions, session, handler)
 
     async def ask(self, command: Callable[..., wire.Command], **values: Any) -> Any:
-        """Post a command and wait for its `Ok`; gives the Ok's value.
+        """Post a command and wait for its `Ok`; returns its value.
 
         Raises:
             MediaError: the plane answered `Failed`; `.code` is the plane's.
@@ -192,10 +194,10 @@ class Engine:
         return await self.post(command, **values)
 
     def post(self, command: Callable[..., wire.Command], **values: Any) -> asyncio.Future[Any]:
-        """Post a command; the future gets the Ok's value, or the error. An unread error is logged quietly."""
+        """Post a command; the future gets the Ok's value, or the error. Errors are logged at debug level."""
         number = next(self._ids)
         future: asyncio.Future[Any] = self.loop.create_future()
-        future.add_done_callback(_note_error)
+        future.add_done_callback(_log_error)
         self._pending[number] = future
         self._running_plane().post(command(id=number, **values))
         return future
@@ -289,6 +291,6 @@ def _route(table: dict[int, ReportHandler], number: int, handler: ReportHandler 
         table[number] = handler
 
 
-def _note_error(future: asyncio.Future[Any]) -> None:
+def _log_error(future: asyncio.Future[Any]) -> None:
     if not future.cancelled() and future.exception() is not None:
         _logger.debug("A command of the plane failed: %s", future.exception())

@@ -1,4 +1,4 @@
-"""What the statistics service is told of one call, and when (spec.md section 7)."""
+"""The messages about one call for Plivo's statistics service, and when each is queued."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 STATS_INTERVAL_S = 5.0
 
-# Trigger of the session's table: what `signalling` calls that moment, by direction.
+# Direction and trigger of `call_session.TRANSITIONS`: the names of that moment in `signalling`.
 _MOMENTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("OUTGOING", "dial"): ("call_initiation_time",),
     ("OUTGOING", "progress"): ("ring_start_time",),
@@ -43,18 +43,18 @@ _ORDER = (
 
 
 def subject_of(session: CallSession, username: str, domain: str) -> Subject:
-    """Whose call it is, for the service."""
+    """The call's ids and account, as every message carries them."""
     return Subject(session.key, session.uuid or session.key, username, domain)
 
 
 class CallStatistics:
-    """Watches one call and queues what the service is told of it.
+    """Observes one call and queues its messages.
 
     Args:
-        engine: owns the task that takes the numbers each 5 s.
+        engine: owns the task that makes CALL_STATS each 5 s.
         session: the call.
-        service: where the messages go.
-        about: what is said of this client.
+        service: sends the messages.
+        about: makes the messages that describe this client.
         account: user name and domain.
     """
 
@@ -76,7 +76,7 @@ class CallStatistics:
         self._media: dict[str, int] = {}
         self._rows: list[SampleRow] = []
         self._failed: set[str] = set()
-        self._counting: asyncio.Task[None] | None = None
+        self._stats_task: asyncio.Task[None] | None = None
         session.watchers.append(self._watch)
         session.media.listeners.append(self._report)
         session.answered.add_done_callback(self._answered)
@@ -86,7 +86,7 @@ class CallStatistics:
     def _subject(self) -> Subject:
         return subject_of(self._session, *self._account)
 
-    # ------------------------------------------------------------ what happens
+    # ------------------------------------------------------------ signalling
 
     def _watch(self, what: str) -> None:
         session = self._session
@@ -99,13 +99,13 @@ class CallStatistics:
             self._service.put(messages.toggle_mute(self._subject, what == "muted"))
 
     def _ringing_times(self) -> dict[str, Any]:
-        """Of the ringing message: the recording has no time of the ringing itself in it yet."""
+        """As in the recorded SDK, without the time of the ringing itself."""
         names = ("call_initiation_time", "invite_time")
         times = {name: self._signalling[name] for name in names if name in self._signalling}
         return times | {"post_dial_delay": self._post_dial_delay_ms()}
 
     def _post_dial_delay_ms(self) -> int:
-        """From the dialling to the ringing, or to the answer of who never rang; 0 where nobody dialled."""
+        """From dialling to ringing, or to the answer if it never rang; 0 for an incoming call."""
         times = self._signalling
         end = times.get("ring_start_time", times.get("answer_time"))
         if self._session.direction == "INCOMING" or end is None:
@@ -117,7 +117,7 @@ class CallStatistics:
             return
         self._signalling["call_confirmed_time"] = messages.now_ms()
         self._service.put(self._about.answered(self._subject, self._session.direction))
-        self._counting = self._engine.spawn(self._count(), "statistics of a call")
+        self._stats_task = self._engine.spawn(self._queue_stats(), "statistics of a call")
 
     def _report(self, report: wire.Report) -> None:
         match report:
@@ -139,15 +139,15 @@ class CallStatistics:
         return self._anchor.utc_ns_at(at) // 1_000_000
 
     def _failure(self, kind: messages.Failure, sentence: str) -> None:
-        """Tell a failure, once a call and kind."""
+        """Queue a failure message, once for each kind."""
         if kind not in self._failed:
             self._failed.add(kind)
             self._service.put(messages.failure(self._subject, kind, sentence))
 
-    # ------------------------------------------------------------ numbers
+    # ------------------------------------------------------------ CALL_STATS
 
-    async def _count(self) -> None:
-        """CALL_STATS each 5 s, by the clock: a late one does not push the next."""
+    async def _queue_stats(self) -> None:
+        """Queue CALL_STATS each 5 s; the times do not drift when one is late."""
         due = time.monotonic()
         while True:
             due += STATS_INTERVAL_S
@@ -175,8 +175,8 @@ class CallStatistics:
     # ------------------------------------------------------------ the end
 
     def _ended(self, over: asyncio.Future[Any]) -> None:
-        if self._counting is not None:
-            self._counting.cancel()
+        if self._stats_task is not None:
+            self._stats_task.cancel()
         if over.cancelled():
             return
         info, cause = over.result(), self._session.cause

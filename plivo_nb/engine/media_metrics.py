@@ -1,6 +1,6 @@
-"""Call-quality tracking: mediaMetrics events, and the statistics service (spec.md sections 6 and 7).
+"""Call-quality tracking: mediaMetrics events, and messages for Plivo's statistics service.
 
-Only with the option enableTracking. It watches calls and never touches one: what goes wrong here is logged.
+Only with the option enableTracking. Tracking observes calls and never changes one: its own errors are logged.
 """
 
 from __future__ import annotations
@@ -26,18 +26,21 @@ if TYPE_CHECKING:
     from plivo_nb.engine.records import Records
     from plivo_nb.options import Options
 
-_logger = logging.getLogger("plivo_nb.tracking")
+_logger = logging.getLogger("plivo_nb.media_metrics")
 ICE_TIMEOUT_S = 2.0
 
 
 class MediaMetrics:
-    """What is watched of one client's calls.
+    """The quality tracking of one client.
 
     Args:
-        engine: whose loop and tasks are used.
-        options: enableTracking, rules, statsUrl, insightsUrl and so on.
-        emit: hands an event to the client's listeners.
-        records: where mediaMetrics events are kept.
+        engine: its loop and tasks are used.
+        options: enableTracking, rules, statsUrl, insightsUrl, preDetectOwa and others are read.
+        emit: fires an event of the client.
+        records: keeps the mediaMetrics events.
+
+    Attributes:
+        service: the statistics service; None when it is not used.
 
     Raises:
         InvalidOption: with ``strict``, when the option `rules` is wrong.
@@ -50,7 +53,7 @@ class MediaMetrics:
         self._records = records
         self._rules = _rules(options)
         self._about = messages.About(options)
-        self._device = RuleEngine(self._rules)
+        self._device_rules = RuleEngine(self._rules)
         self._calls: list[CallSession] = []
         self._username = ""
         self._domain = ""
@@ -59,7 +62,7 @@ class MediaMetrics:
             self.service = Service(options.stats_url, options.insights_url)
 
     def follow(self, session: CallSession) -> None:
-        """Watch this call from its beginning to its end."""
+        """Track this call from its beginning to its end."""
         if not self._options.enable_tracking:
             return
         self._calls.append(session)
@@ -69,15 +72,15 @@ class MediaMetrics:
             CallStatistics(self._engine, session, self.service, self._about, (self._username, self._domain))
 
     def microphone(self, state: str) -> None:
-        """The microphone is ``lost``, or ``present`` again; told with preDetectOwa, before and in a call."""
+        """The microphone is ``lost`` or ``present``; fires mediaMetrics with the option preDetectOwa."""
         if not (self._options.enable_tracking and self._options.pre_detect_owa):
             return
-        for event in self._device.state("microphone", state):
+        for event in self._device_rules.state("microphone", state):
             self._records.add_media_metric(self._calls[-1] if self._calls else None, event)
             self._emit("mediaMetrics", dict(event))
 
     def logged_in(self, username: str, password: str, domain: str) -> None:
-        """Tell the statistics service who is there. Returns at once."""
+        """Log in at the statistics service. Returns at once."""
         self._username, self._domain = username, domain
         if self.service is not None:
             self.service.login(username, password, domain)
@@ -105,26 +108,26 @@ def _rules(options: Options) -> tuple[rules.AnyRule, ...]:
 
 
 class CallMetrics:
-    """Feeds one call's samples and states to the rules, and hands out what they say.
+    """Applies the rules to one call's samples and states, and fires mediaMetrics.
 
     Args:
         session: the call.
-        judge: applies the rules.
-        options: sound and iceGatheringTimeout matter here.
-        emit: hands an event to the client's listeners.
-        records: where the events are kept.
+        rule_engine: applies the rules.
+        options: sound and iceGatheringTimeout are read.
+        emit: fires an event of the client.
+        records: keeps the events.
     """
 
     def __init__(
         self,
         session: CallSession,
-        judge: RuleEngine,
+        rule_engine: RuleEngine,
         options: Options,
         emit: Callable[..., None],
         records: Records,
     ) -> None:
         self._session = session
-        self._judge = judge
+        self._rule_engine = rule_engine
         self._options = options
         self._emit = emit
         self._records = records
@@ -137,12 +140,12 @@ class CallMetrics:
     def _watch(self, what: str) -> None:
         match what:
             case "dial" | "answer":
-                self._gathering_begins()
+                self._start_gathering_timer()
             case "answered" | "confirmed":
-                self._judge.begin(time.monotonic())
+                self._rule_engine.begin(time.monotonic())
 
-    def _gathering_begins(self) -> None:
-        """Where gathering may take longer than the rule's 2 s, no report comes at 2 s: look at the clock."""
+    def _start_gathering_timer(self) -> None:
+        """Where the option iceGatheringTimeout is longer than the rule's 2 s, no report comes at 2 s."""
         if self._options.ice_gathering_timeout > ICE_TIMEOUT_S:
             loop = self._session.over.get_loop()
             self._gathering = loop.call_later(ICE_TIMEOUT_S, self._gathering_is_slow)
@@ -150,35 +153,35 @@ class CallMetrics:
     def _gathering_is_slow(self) -> None:
         self._gathering = None
         if self._session.media.states["gathering"] == "new":
-            self._tell(self._judge.state("gathering", "timeout"))
+            self._fire(self._rule_engine.state("gathering", "timeout"))
 
     def _report(self, report: wire.Report) -> None:
         match report:
             case wire.Sample(row=row):
                 if self._session.phase == "answered":
-                    self._tell(self._judge.sample(row, silent_source=self._silent_by_choice()))
+                    self._fire(self._rule_engine.sample(row, silent_source=self._silence_is_chosen()))
             case wire.SessionState(what="ice" | "gathering" as what, state=state):
-                self._tell(self._judge.state(what, state))
+                self._fire(self._rule_engine.state(what, state))
 
-    def _silent_by_choice(self) -> bool:
+    def _silence_is_chosen(self) -> bool:
         source = self._session.media.source
         return isinstance(source, Silence) or (source is None and self._options.sound == "none")
 
-    def _tell(self, events: list[Event]) -> None:
+    def _fire(self, events: list[Event]) -> None:
         for event in events:
             self._early.append((time.time_ns(), event))
         if self._session.uuid is not None:
-            self._keep_early()
+            self._record_early()
         for event in events:
             self._emit("mediaMetrics", dict(event))
 
-    def _keep_early(self) -> None:
-        """What came before the call had an id is kept once it has one."""
+    def _record_early(self) -> None:
+        """Record the events that came before the call had an id."""
         early, self._early = self._early, []
         for at_ns, event in early:
             self._records.add_media_metric(self._session, event, at_ns)
 
     def _ended(self, _: Any) -> None:
-        self._keep_early()
+        self._record_early()
         if self._gathering is not None:
             self._gathering.cancel()

@@ -1,4 +1,4 @@
-"""What `getPeerConnection()` gives: the kernel's view of a media session, with W3C's names (webrtc-pc)."""
+"""The object that `getPeerConnection()` returns: a media session with the names of W3C's webrtc-pc."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _WORST_FIRST = ("failed", "disconnected", "new", "connecting", "connected", "clo
 
 
 class PeerConnection:
-    """States as last told by the I/O plane, and statistics on demand. Used from the kernel's loop."""
+    """The states last reported by the I/O plane, and statistics on demand. For the kernel's loop only."""
 
     def __init__(self, session: CallSession) -> None:
         self._session = session

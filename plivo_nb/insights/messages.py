@@ -1,11 +1,11 @@
-"""What the statistics service is told, as it was recorded of the published SDK: keys, types, units, order.
+"""Messages of the statistics service, as recorded of the published SDK: keys, types, units, order.
 
 Times are milliseconds since 1970, durations and delays milliseconds, loss is a fraction 0..1, levels dBFS.
-A number that is not known is null, as there. What the SDK says of a browser is said of this kit and its
+Unknown numbers are null, as there. In place of the browser, the messages describe this package and its
 Python; what it cannot know (the kind of network) is ``unknown``.
 
-Where the recording is plainly a slip, the right value is sent under the same key: ``post_dial_delay`` is the
-delay, not a point in time.
+Where the SDK sends an obviously wrong value, the right one is sent under the same key: ``post_dial_delay`` is
+the delay, not a point in time.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SDK_NAME = "plivo-nb"
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whose call a message is about.
+    """The call that a message is about.
 
     Args:
         call_id: the SIP Call-ID.
@@ -51,17 +51,17 @@ def now_ms() -> int:
 
 
 class About:
-    """What many messages repeat about this client: its name, versions, options and devices.
+    """Makes the messages that describe this client: its name, versions, options and devices.
 
     Args:
-        options: the client's; no credential of them is told.
+        options: of the client; credentials in them are not sent.
     """
 
     def __init__(self, options: Options) -> None:
         self._setup = _setup_options(options)
 
     def ringing(self, subject: Subject, signalling: Mapping[str, Any]) -> Message:
-        """CALL_RINGING: it rings here, or at the far end.
+        """CALL_RINGING: the call rings here, or at the far end.
 
         Args:
             subject: the call.
@@ -77,7 +77,7 @@ class About:
         Args:
             subject: the call.
             signalling: the times of `ringing` and ring_start_time or call_progress_time, answer_time,
-                call_confirmed_time, hangup_time, as far as they came; hangup_party, hangup_reason.
+                call_confirmed_time, hangup_time, as far as known; hangup_party, hangup_reason.
             media_connection: times of ice_connection_state_checking, stream_success and so on.
         """
         return self._account_of("CALL_SUMMARY", subject, signalling, media_connection)
@@ -133,11 +133,11 @@ def failure(subject: Subject, kind: Failure, sentence: str) -> Message:
 def call_stats(
     subject: Subject, stats: Stats, sample: Mapping[str, Any], *, pdd_ms: float, media_setup_ms: float
 ) -> Message:
-    """CALL_STATS: the numbers of the last seconds.
+    """CALL_STATS: the measurements of the last seconds.
 
     Args:
         subject: the call.
-        stats: W3C webrtc-stats: what has been counted since the call began.
+        stats: W3C webrtc-stats: counters since the beginning of the call.
         sample: the columns of `plivo_nb.schema("samples")` over the last seconds.
         pdd_ms: post-dial delay.
         media_setup_ms: from the answer to the first RTP packet received.
@@ -189,11 +189,11 @@ def call_stats(
     }
 
 
-# ---------------------------------------------------------------- the parts that repeat
+# ---------------------------------------------------------------- parts of several messages
 
 
 def _envelope(subject: Subject) -> Message:
-    """The end of nearly every message. The key is put in when it is sent: it may not be known yet."""
+    """The last fields of nearly every message. The key is set on sending: it may not be known before."""
     return {
         "callstats_key": None,
         "callUUID": subject.call_id,
@@ -259,7 +259,7 @@ def _noise_reduction() -> Message:
 
 
 def _devices() -> Message:
-    """No names of devices leave this machine."""
+    """Names of devices are not sent."""
     return {
         "noOfAudioInput": 0,
         "noOfAudioOutput": 0,

@@ -1,7 +1,7 @@
 """The statistics service's client: one POST after the login, then a WebSocket with one JSON object a frame.
 
-If the service is away, messages wait in a bounded queue and it is tried again, ever more rarely; nothing of
-this is ever waited for by a call.
+While the service cannot be reached, messages wait in a bounded queue and the connection is retried at growing
+intervals; no call ever waits for it.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ _logger = logging.getLogger("plivo_nb.insights")
 QUEUE_SIZE = 1000
 FIRST_RETRY_S = 1.0
 MAX_RETRY_S = 30.0
-GOODBYE_S = 0.5
+FLUSH_S = 0.5
 _REQUEST_S = 10.0
 _CANCELS = 3
 
 
 def is_wanted(options: Options) -> bool:
-    """Whether the service is to be told of this client's calls.
+    """Whether messages about this client's calls are to be sent.
 
-    Not without enableTracking; and not when the signalling server is none of Plivo's while statsUrl or
-    insightsUrl is left at Plivo's address.
+    Not without enableTracking; and not when the signalling server is not Plivo's while statsUrl or
+    insightsUrl still has Plivo's address.
     """
     if not options.enable_tracking:
         return False
@@ -46,7 +46,7 @@ def is_wanted(options: Options) -> bool:
     return with_plivo or (options.stats_url != STATS_URL and options.insights_url != INSIGHTS_URL)
 
 
-class _Away(Exception):
+class _Unreachable(Exception):
     """The service cannot be reached now."""
 
 
@@ -54,13 +54,13 @@ class Service:
     """Sends messages of one client to the statistics service.
 
     Args:
-        stats_url: where the login is validated (POST).
+        stats_url: validates the login (POST).
         insights_url: the WebSocket.
-        queue_size: messages that wait at the most; the oldest CALL_STATS goes first.
+        queue_size: limit of waiting messages; the oldest CALL_STATS is dropped first.
         first_retry_s, max_retry_s: pause after a failure; it doubles from the first to the last.
 
     Attributes:
-        sent, dropped: messages so far.
+        sent, dropped: numbers of messages so far.
         rtp_enabled: whether the service wants CALL_STATS; None while that is not known.
     """
 
@@ -84,7 +84,7 @@ class Service:
         self._empty.set()
         self._task: asyncio.Task[None] | None = None
         self._key: str | None = None
-        self._away = False
+        self._unreachable = False
         self._refused = False
         self.rtp_enabled: bool | None = None
         self.sent = 0
@@ -96,20 +96,22 @@ class Service:
         return len(self._queue)
 
     def login(self, username: str, password: str, domain: str) -> None:
-        """Begin for this user. Returns at once; the password is kept until it has been validated."""
-        self._refused, self._key, self.rtp_enabled, self._away = False, None, None, False
+        """Start for this user. Returns at once; the password is kept until it has been validated."""
+        self._refused, self._key, self.rtp_enabled, self._unreachable = False, None, None, False
         self._keep(lambda message: message["userName"] == username)
         credentials = {"username": username, "password": password, "domain": domain}
         self._task = asyncio.get_running_loop().create_task(self._run(credentials), name="plivo_nb insights")
-        self._task.add_done_callback(_note_failure)
+        self._task.add_done_callback(_log_failure)
 
     def put(self, message: Message) -> None:
-        """Queue a message; it is sent as soon as the service is there."""
+        """Queue a message; it is sent as soon as the service is connected."""
         if self._refused or (message["msg"] == "CALL_STATS" and self.rtp_enabled is False):
             return
         if len(self._queue) >= self._queue_size:
             if not self.dropped:
-                _logger.warning("The statistics service is away for long: its oldest messages are dropped.")
+                _logger.warning(
+                    "The statistics service has been unreachable for long; the oldest messages are dropped."
+                )
             self.dropped += 1
             oldest = next((item for item in self._queue if item["msg"] == "CALL_STATS"), self._queue[0])
             self._queue.remove(oldest)
@@ -117,14 +119,14 @@ class Service:
         self._empty.clear()
         self._wake.set()
 
-    async def logout(self, goodbye_s: float = GOODBYE_S) -> None:
-        """Close the socket. What waits is sent first, if the service is there, within `goodbye_s` seconds."""
+    async def logout(self, flush_s: float = FLUSH_S) -> None:
+        """Close the socket; waiting messages are sent before, for at most `flush_s` seconds."""
         task, self._task = self._task, None
         if task is None:
             return
-        if not task.done() and not self._away:
+        if not task.done() and not self._unreachable:
             try:
-                await asyncio.wait_for(self._empty.wait(), goodbye_s)
+                await asyncio.wait_for(self._empty.wait(), flush_s)
             except TimeoutError:
                 _logger.info("%d messages to the statistics service were not sent.", len(self._queue))
         for _ in range(_CANCELS):  # a time-out that ends at this very moment can swallow one
@@ -142,21 +144,21 @@ class Service:
         credentials.clear()
         pause_s = self._first_retry_s
         while True:
-            await self._something_to_send()
+            await self._wait_for_message()
             before = self.sent
             try:
                 await self._connection()
-            except _Away as error:
+            except _Unreachable as error:
                 pause_s = self._first_retry_s if self.sent > before else pause_s
                 pause_s = await self._pause(error, pause_s)
 
     async def _validated(self, credentials: dict[str, str]) -> bool:
-        """Whether the account has statistics; tried until the service says so or not."""
+        """Whether the service is enabled for the account; retried until the service answers."""
         pause_s = self._first_retry_s
         while True:
             try:
                 answer = await self._post(credentials)
-            except _Away as error:
+            except _Unreachable as error:
                 pause_s = await self._pause(error, pause_s)
                 continue
             if answer is None:
@@ -172,7 +174,7 @@ class Service:
         """The answer; None when the service is not enabled for the account.
 
         Raises:
-            _Away: no answer, or one that says to come back later.
+            _Unreachable: no answer, HTTP 429 or 5xx.
         """
         import aiohttp  # late: it is needed after a login only
 
@@ -184,9 +186,9 @@ class Service:
             ):
                 status, body = response.status, await response.text()
         except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:
-            raise _Away(f"{type(error).__name__} at {self._stats_url}") from None
+            raise _Unreachable(f"{type(error).__name__} at {self._stats_url}") from None
         if status >= 500 or status == 429:
-            raise _Away(f"HTTP {status} from {self._stats_url}")
+            raise _Unreachable(f"HTTP {status} from {self._stats_url}")
         if status != 200 or not body.strip():
             return None
         try:
@@ -194,7 +196,7 @@ class Service:
         except ValueError:
             answer = None
         if not isinstance(answer, dict) or not isinstance(answer.get("data"), str):
-            _logger.info("The statistics service answered something that cannot be understood.")
+            _logger.info("The statistics service sent an answer of unknown format; it is not used.")
             return None
         return answer
 
@@ -202,21 +204,19 @@ class Service:
         """One connection: send what is queued, as it comes, until it is lost.
 
         Raises:
-            _Away: it could not be made, or was lost.
+            _Unreachable: it could not be made, or was lost.
         """
         from websockets.asyncio.client import connect
         from websockets.exceptions import WebSocketException
 
         try:
-            async with connect(
-                self._insights_url, open_timeout=_REQUEST_S, close_timeout=GOODBYE_S
-            ) as socket:
+            async with connect(self._insights_url, open_timeout=_REQUEST_S, close_timeout=FLUSH_S) as socket:
                 await self._talk(socket)
         except (WebSocketException, TimeoutError, OSError) as error:
-            raise _Away(f"{type(error).__name__} at {self._insights_url}") from None
+            raise _Unreachable(f"{type(error).__name__} at {self._insights_url}") from None
 
     async def _talk(self, socket: ClientConnection) -> None:
-        """Send until the connection is lost; one that is lost while nothing waits is not missed."""
+        """Send until the connection is lost; without waiting messages that is no error."""
         reading = asyncio.create_task(_drain(socket), name="plivo_nb insights reader")
         reading.add_done_callback(lambda _: self._wake.set())
         try:
@@ -234,23 +234,23 @@ class Service:
             await asyncio.gather(reading, return_exceptions=True)
 
     def _sent(self, message: Message) -> None:
-        self._away = False
+        self._unreachable = False
         self.sent += 1
         if self._queue and self._queue[0] is message:
             self._queue.popleft()
         if not self._queue:
             self._empty.set()
 
-    async def _something_to_send(self) -> None:
+    async def _wait_for_message(self) -> None:
         while not self._queue:
             self._wake.clear()
             await self._wake.wait()
 
-    async def _pause(self, error: _Away, pause_s: float) -> float:
-        """Wait before the next try; gives the pause after that one."""
-        log = _logger.debug if self._away else _logger.info
-        log("The statistics service is away (%s); calls are not touched, it is tried again.", error)
-        self._away = True
+    async def _pause(self, error: _Unreachable, pause_s: float) -> float:
+        """Wait before the next try; returns the pause to use after that one."""
+        log = _logger.debug if self._unreachable else _logger.info
+        log("The statistics service cannot be reached (%s); calls are not affected, it is retried.", error)
+        self._unreachable = True
         await asyncio.sleep(pause_s)
         return min(2 * pause_s, self._max_retry_s)
 
@@ -261,13 +261,13 @@ class Service:
 
 
 async def _drain(socket: ClientConnection) -> None:
-    """Read what the service says, so that its pings and its goodbye are seen; it has nothing to say."""
+    """Read and discard, so that pings and the close frame are handled."""
     async for _ in socket:
         pass
 
 
-def _note_failure(task: asyncio.Task[None]) -> None:
+def _log_failure(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and task.exception() is not None:
         _logger.error(
-            "The statistics service's task failed; calls are not touched.", exc_info=task.exception()
+            "The task of the statistics service failed; calls are not affected.", exc_info=task.exception()
         )

@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from plivo_nb.audio_types import to_int16
 from plivo_nb.errors import SourceError
 from plivo_nb.media.audio import tones
 from plivo_nb.media.audio.sources import AudioFile
-from plivo_nb.sound.resampler import to_int16
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from plivo_nb.audio_types import Pcm, Source
     from plivo_nb.engine.call_session import CallSession
     from plivo_nb.engine.engine import Engine
-    from plivo_nb.sound.devices import Pcm
-    from plivo_nb.sound.speaker import OutputRoute, Voice
+    from plivo_nb.sound.speaker import OutputRoute
 
 _logger = logging.getLogger("plivo_nb.sound")
 
@@ -49,13 +49,13 @@ class Player:
         volume: factor; 1 leaves the sound as it is.
     """
 
-    def __init__(self, name: str, route: OutputRoute, make: Callable[[], Voice]) -> None:
+    def __init__(self, name: str, route: OutputRoute, make: Callable[[], Source]) -> None:
         self.name = name
         self.volume = 1.0
         self._route = route
         self._make = make
         self._file: str | None = None
-        self._voice: Voice | None = None
+        self._voice: Source | None = None
 
     @property
     def src(self) -> str | None:
@@ -71,7 +71,7 @@ class Player:
         """Whether it is playing now."""
         return self._voice is not None and self._voice in self._route.playing
 
-    def play(self, voice: Voice | None = None) -> None:
+    def play(self, voice: Source | None = None) -> None:
         """Play from the beginning; does nothing while it is playing.
 
         Args:
@@ -87,7 +87,7 @@ class Player:
             self._route.stop(self._voice)
             self._voice = None
 
-    def _sound(self) -> Voice:
+    def _sound(self) -> Source:
         if self._file is not None:
             try:
                 return AudioFile(self._file, loop=True)
@@ -102,7 +102,7 @@ class Player:
 class _Scaled:
     """A voice at the current volume of its player."""
 
-    def __init__(self, voice: Voice, player: Player) -> None:
+    def __init__(self, voice: Source, player: Player) -> None:
         self._voice, self._player = voice, player
 
     @property

@@ -12,7 +12,7 @@ from aiohttp import web
 from sound_server import RATE, Pcm, SoundServer, bursts, level_dbfs, peaks_hz, sine
 
 from plivo_nb import CallFailed, Client, Lab
-from plivo_nb.media.audio.tones import DTMF_HZ
+from plivo_nb.dtmf_table import DTMF_HZ
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -188,5 +188,5 @@ async def test_a_url_as_ring_back_is_fetched_ahead(server: SoundServer, talker, 
         assert talker.setRingToneBack(f"{url}/jingle.wav") is True
         await until(lambda: player.src is not None)
         assert talker.setRingToneBack(f"{url}/missing.wav") is True
-        await until(lambda: "cannot be fetched" in caplog.text)
+        await until(lambda: "cannot be downloaded" in caplog.text)
     assert peaks_hz(await heard_before_the_answer(server, talker)) == pytest.approx([700], abs=4)
