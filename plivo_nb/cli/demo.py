@@ -171,9 +171,10 @@ def _client(plan: Plan, lab: Lab | None) -> Client:
         return lab.client()
     from plivo_nb.client import Client
 
+    server = plan.server or ""
     return Client(
-        registrationDomainSocket=[plan.server],
-        loopbackCandidates=_is_loopback(plan.server or ""),
+        registrationDomainSocket=[server],
+        loopbackCandidates=_is_loopback(server),
         iceServers=[],
         sound="none",
     )
