@@ -1,7 +1,8 @@
-"""Colours, words and CSS of the widgets.
+"""Colours and CSS of the widgets.
 
-The colours are those of Okabe and Ito's palette for the colour-blind, darkened where white text stands on
-them; nothing is told by colour alone: there is always a word, or another kind of line.
+The colours are from the palette of Okabe and Ito, which colour-blind people can distinguish; some are darker
+because white text is drawn on them. No information is given by colour alone: there is always a word or a
+different line style as well.
 """
 
 from __future__ import annotations
@@ -54,5 +55,5 @@ CSS = Path(__file__).with_name("theme.css").read_text("utf-8")
 
 
 def style() -> str:
-    """The CSS as an element, for an HTML widget."""
+    """The CSS as a ``<style>`` element, for an HTML widget."""
     return f"<style>{CSS}</style>"
