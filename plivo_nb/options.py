@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from plivo_nb.codec_table import CODECS, DEFAULT_CODECS
 from plivo_nb.errors import InvalidOption
 
 _logger = logging.getLogger("plivo_nb.options")
@@ -56,7 +57,8 @@ class Options:
         jitter_max_ms: the most.
         sample_interval: seconds between two rows of `Client.samples`.
         rules: when mediaMetrics warn: 'v2.1' (the documentation), 'sdk-2.2', or rules of your own.
-        codecs: 'OPUS' and 'PCMU' in order of preference.
+        codecs: among 'OPUS', 'PCMU' and 'PCMA', in order of preference. Plivo's own SDK as the other side
+            refuses an offer of more than two.
         max_average_bitrate: of Opus, bit/s.
         stats_url: of the statistics service. While this or the next is left at Plivo's address it is told
             only of calls through Plivo's own servers: with a lab or a private server it is not contacted.
@@ -83,7 +85,7 @@ class Options:
     jitter_max_ms: float = 200.0
     sample_interval: float = 1.0
     rules: Any = "v2.1"
-    codecs: tuple[str, ...] = ("OPUS", "PCMU")
+    codecs: tuple[str, ...] = DEFAULT_CODECS
     max_average_bitrate: int = 48_000
     stats_url: str = STATS_URL
     insights_url: str = INSIGHTS_URL
@@ -162,7 +164,7 @@ def _servers(value: Any) -> tuple[str, ...]:
 
 def _codecs(value: Any) -> tuple[str, ...]:
     names = tuple(str(item).upper() for item in value) if not isinstance(value, str) else ()
-    if not names or any(name not in ("OPUS", "PCMU") for name in names) or len(set(names)) != len(names):
+    if not names or any(name not in CODECS for name in names) or len(set(names)) != len(names):
         raise ValueError
     return names
 
@@ -209,7 +211,7 @@ _CHECKS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "jitter_max_ms": (_number(20, 2000), "milliseconds, 20 to 2000"),
     "sample_interval": (_number(0.1, 60), "seconds, 0.1 to 60"),
     "rules": (_rules, "'v2.1', 'sdk-2.2', or rules of your own"),
-    "codecs": (_codecs, "a list of 'OPUS' and 'PCMU', in order of preference"),
+    "codecs": (_codecs, f"a list of names among {', '.join(CODECS)}, in order of preference"),
     "max_average_bitrate": (_integer(6_000, 510_000), "bit/s, 6000 to 510000"),
     "stats_url": (_url("http", "https"), "an http:// or https:// URL"),
     "insights_url": (_url("ws", "wss"), "a ws:// or wss:// URL"),

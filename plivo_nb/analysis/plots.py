@@ -12,6 +12,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from plivo_nb.quality.limits import (
+    JITTER_LIMIT_MS,
+    MOS_LIMIT,
+    RECEIVED_COLOUR,
+    RTT_LIMIT_MS,
+    SENT_COLOUR,
+    loss_limit,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
@@ -19,17 +28,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 # Okabe and Ito's palette: told apart with any colour vision; markers differ as well.
-_IN = {"color": "#0072B2", "marker": "o", "label": "received"}
-_OUT = {"color": "#D55E00", "marker": "^", "label": "sent, as the far end reports it"}
+_IN = {"color": RECEIVED_COLOUR, "marker": "o", "label": "received"}
+_OUT = {"color": SENT_COLOUR, "marker": "^", "label": "sent, as the far end reports it"}
 _BOTH = {"color": "#009E73", "marker": "s", "label": "there and back"}
 _MODEL = {"color": "#444444", "marker": "", "linestyle": ":", "label": "received, by ITU-T G.107"}
 _INK, _FAINT, _LIMIT = "#222222", "#D9D9D9", "#8A1C4A"
 _LEGEND: dict[str, Any] = {"ncols": 3, "fontsize": 8, "frameon": False, "handlelength": 1.8}
 _SHADES = ("#F0E442", "#CC79A7", "#56B4E9")
-
-#: Limits of the mediaMetrics rules (spec.md section 6): over them, or under for MOS, the line turns bad.
-JITTER_LIMIT_MS, RTT_LIMIT_MS, MOS_LIMIT = 30.0, 400.0, 3.0
-LOSS_LIMITS = {"OPUS": 0.10, "PCMU": 0.20}
 
 
 class CallFigure(Figure):
@@ -104,13 +109,13 @@ def _jitter(panel: Axes, samples: pd.DataFrame, seconds: Any) -> None:
     _line(panel, seconds, samples["jitter_in_ms"], _IN)
     _line(panel, seconds, samples["jitter_out_ms"], _OUT)
     panel.set_ylabel("Jitter (ms)")
-    _limit(panel, JITTER_LIMIT_MS, "limit 30 ms")
+    _limit(panel, JITTER_LIMIT_MS, f"limit {JITTER_LIMIT_MS:g} ms")
 
 
 def _round_trip(panel: Axes, samples: pd.DataFrame, seconds: Any) -> None:
     _line(panel, seconds, samples["rtt_ms"], _BOTH)
     panel.set_ylabel("Round trip (ms)")
-    _limit(panel, RTT_LIMIT_MS, "limit 400 ms")
+    _limit(panel, RTT_LIMIT_MS, f"limit {RTT_LIMIT_MS:g} ms")
 
 
 def _loss(panel: Axes, samples: pd.DataFrame, seconds: Any) -> None:
@@ -119,7 +124,7 @@ def _loss(panel: Axes, samples: pd.DataFrame, seconds: Any) -> None:
     panel.set_ylabel("Packets lost (%)")
     codecs = samples["codec"].dropna()
     codec = str(codecs.iloc[-1]) if len(codecs) else "OPUS"
-    limit = 100 * LOSS_LIMITS.get(codec, 0.20)
+    limit = 100 * loss_limit(codec)
     _limit(panel, limit, f"limit {limit:.0f} % ({codec})")
 
 
@@ -128,7 +133,7 @@ def _mos(panel: Axes, samples: pd.DataFrame, seconds: Any) -> None:
     _line(panel, seconds, samples["mos_out"], _OUT)
     _line(panel, seconds, samples["mos_g107"], _MODEL)
     panel.set_ylabel("MOS (1 bad, 4.5 best)")
-    _limit(panel, MOS_LIMIT, "limit 3")
+    _limit(panel, MOS_LIMIT, f"limit {MOS_LIMIT:g}")
     panel.set_yticks([1, 2, 3, 4])
     panel.set_ylim(0.9, 5.2)  # room for the legend above the best score
 

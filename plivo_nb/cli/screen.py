@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from plivo_nb.cli.outcome import GOOD_CORRELATION
+from plivo_nb.quality.limits import verdict
 
 if TYPE_CHECKING:
     from typing import Self
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from plivo_nb.cli.demo import Phase
     from plivo_nb.cli.outcome import Outcome, Score
 
-_WORDS = ((4.0, "green", "good"), (3.6, "yellow", "fair"), (3.0, "dark_orange", "poor"), (0.0, "red", "bad"))
 _MARKS = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "failed": "[red]failed[/]"}
 
 
@@ -146,8 +146,8 @@ def mos_text(mos: float) -> str:
     """A score with its colour and its word, so that colour is not all there is."""
     if math.isnan(mos):
         return "-"
-    _, colour, word = next(entry for entry in _WORDS if mos >= entry[0])
-    return f"[{colour}]{mos:.2f} {word}[/]"
+    found = verdict(mos)
+    return f"[{found.terminal_colour}]{mos:.2f} {found.word}[/]"
 
 
 def checks(console: Console, found: pd.DataFrame) -> None:

@@ -14,10 +14,10 @@
 No other package imports this one.
 """
 
+from plivo_nb.quality.limits import verdict
 from plivo_nb.widgets.app import SideBySide
 from plivo_nb.widgets.dashboard import Dashboard
 from plivo_nb.widgets.knobs import Knobs
 from plivo_nb.widgets.phone import Phone
-from plivo_nb.widgets.theme import verdict
 
 __all__ = ["Dashboard", "Knobs", "Phone", "SideBySide", "verdict"]

@@ -52,8 +52,8 @@ def app(username: str = "alice", *, lab: Lab | None = None, **options: Any) -> O
 
     Args:
         username: account of the lab to log in with.
-        lab: a running lab, for example for a second user; closing the app does not stop it. By default a new lab
-            is started.
+        lab: a running lab, for example for a second user; closing the app does not stop it. By default the
+            app starts its own.
         options: options of the client, for example ``sound="device"`` to use this machine's microphone.
 
     Returns:

@@ -14,6 +14,7 @@ import IPython.display
 from IPython import get_ipython
 
 from plivo_nb.operation import Operation
+from plivo_nb.quality.limits import loss_limit
 from plivo_nb.widgets import dashboard_view
 from plivo_nb.widgets.loop_tasks import LoopTasks, sentence_of
 from plivo_nb.widgets.phone_view import peer_of
@@ -156,7 +157,7 @@ class Dashboard:
         display({**bundle, "text/plain": text}, raw=True)
         display({"text/plain": _PICTURE_TEXT}, raw=True, display_id=self._display_id)
 
-    # ------------------------------------------------------------------ internals; all run on the client's loop
+    # ------------------------------------------------------------------ private; runs on the client's loop
 
     def _call_began(self, *_arguments: Any) -> None:
         current = self._client.current_call
@@ -217,7 +218,7 @@ class Dashboard:
     async def _draw(
         self, columns: Any, title: str, window_s: float = dashboard_view.WINDOWS_S[0], codec: str = "OPUS"
     ) -> bool:
-        limit = dashboard_view.LOSS_LIMIT_PERCENT.get(codec, dashboard_view.LOSS_LIMIT_PERCENT["PCMU"])
+        limit = 100 * loss_limit(codec)
         try:
             png = await self._worker.render(columns, title=title, window_s=window_s, loss_limit=limit)
         except RenderError as error:

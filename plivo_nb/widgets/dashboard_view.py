@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as W
 import numpy as np
 
+from plivo_nb.quality.limits import verdict
 from plivo_nb.widgets.phone_view import clock, close_tree
-from plivo_nb.widgets.theme import style, verdict
+from plivo_nb.widgets.theme import style
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-LOSS_LIMIT_PERCENT = {"OPUS": 10.0, "PCMU": 20.0}  # mediaMetrics, spec.md section 6
 WINDOWS_S = (30.0, 60.0, 120.0, 300.0)  # lengths of the time axis as a call gets longer; then it scrolls
 
 # column of a panel: (column of `samples`, factor)
@@ -67,7 +67,7 @@ class SampleArrays:
         return float(self.t[-1]) if len(self.t) else 0.0
 
 
-def read(samples: pd.DataFrame) -> SampleArrays:
+def to_arrays(samples: pd.DataFrame) -> SampleArrays:
     """Copy the columns that the dashboard uses from the samples of one call."""
     times = samples.index.to_numpy()
     codec = samples["codec"].iloc[-1] if len(times) else None

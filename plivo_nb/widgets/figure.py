@@ -35,18 +35,18 @@ INCHES = (10.0, 6.0)
 DPI = 100
 MANY_POINTS = 100  # with more points than this the lines are thinner
 
-# panel: title, ((column, name of its colour), ...), smallest upper end of the scale, limit (or its key in the request),
-# label of the limit
-PANELS: tuple[tuple[str, tuple[tuple[str, str], ...], float, float | str, str], ...] = (
-    ("Jitter, ms", (("jitter_in", "received"), ("jitter_out", "sent")), 40.0, 30.0, "limit 30 ms"),
-    ("Round trip, ms", (("rtt", "neutral"),), 500.0, 400.0, "limit 400 ms"),
+# panel: title, ((column, name of its colour), ...), smallest upper end of the scale, name of the limit
+# (one of the limits given to the process, or a key of the request), label of the limit
+PANELS: tuple[tuple[str, tuple[tuple[str, str], ...], float, str, str], ...] = (
+    ("Jitter, ms", (("jitter_in", "received"), ("jitter_out", "sent")), 40.0, "jitter", "limit {:g} ms"),
+    ("Round trip, ms", (("rtt", "neutral"),), 500.0, "rtt", "limit {:g} ms"),
     ("Packet loss, %", (("loss_in", "received"), ("loss_out", "sent")), 12.5, "loss_limit", "limit {:g} %"),
-    ("MOS", (("mos_in", "received"), ("mos_out", "sent")), 4.6, 3.0, "limit 3"),
+    ("MOS", (("mos_in", "received"), ("mos_out", "sent")), 4.6, "mos", "limit {:g}"),
 )
 
 
 def axis_top(value: float, least: float) -> float:
-    """Upper end of a scale: `least`, or the next of 1, 2, 3, 5 times a power of ten, so that it rarely changes.
+    """Upper end of a scale: `least`, or the next of 1, 2, 3, 5 times a power of ten, to change rarely.
 
     Example:
         >>> axis_top(12.0, 40.0), axis_top(41.0, 40.0), axis_top(900.0, 40.0)
@@ -69,8 +69,11 @@ def tick_step(window_s: float) -> float:
 
 
 class _Panel:
-    def __init__(self, axes: Axes, index: int, colours: Mapping[str, str]) -> None:
+    def __init__(
+        self, axes: Axes, index: int, colours: Mapping[str, str], limits: Mapping[str, float]
+    ) -> None:
         title, columns, self.least_top, self.limit, self.limit_text = PANELS[index]
+        self.limits = limits
         self.axes = axes
         self.floor = 1.0 if title == "MOS" else 0.0
         axes.set_title(title, loc="left", fontsize=14, fontweight="bold")
@@ -98,7 +101,7 @@ class _Panel:
             line.set(linewidth=1.4 if many else 2.2, markersize=2.5 if many else 4.5)
             if np.isfinite(values).any():
                 highest = max(highest, float(np.nanmax(values)))
-        limit = float(request[self.limit]) if isinstance(self.limit, str) else self.limit
+        limit = float(self.limits[self.limit] if self.limit in self.limits else request[self.limit])
         self.limit_line.set_ydata([limit, limit])
         self.limit_label.set_text(self.limit_text.format(limit))
         self.limit_label.set_y(limit)
@@ -111,16 +114,17 @@ class LiveFigure:
 
     Args:
         colours: colours with the keys ``received``, ``sent``, ``neutral`` and ``limit``.
+        limits: warning limits with the keys ``jitter`` (ms), ``rtt`` (ms) and ``mos``.
     """
 
-    def __init__(self, colours: Mapping[str, str]) -> None:
+    def __init__(self, colours: Mapping[str, str], limits: Mapping[str, float]) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
         self._figure = Figure(figsize=INCHES, dpi=DPI, facecolor="white")
         self._canvas: Any = FigureCanvasAgg(self._figure)
         axes = self._figure.subplots(2, 2).ravel()
-        self._panels = [_Panel(axes[index], index, colours) for index in range(4)]
+        self._panels = [_Panel(axes[index], index, colours, limits) for index in range(4)]
         # Fixed margins instead of a layout engine: the panels do not move when a label gets wider.
         self._figure.subplots_adjust(left=0.06, right=0.97, top=0.835, bottom=0.06, hspace=0.36, wspace=0.15)
         self._title = self._figure.text(0.06, 0.972, "", fontsize=14, va="center")
@@ -131,7 +135,7 @@ class LiveFigure:
         )  # fmt: skip
 
     def draw(self, request: Mapping[str, Any], data: Mapping[str, NDArray[np.float64]]) -> bytes:
-        """Draw the data; returns a PNG with a palette, which needs a third of the bytes of a full-colour one."""
+        """Draw the data; returns a PNG with a palette (a third of the size of a full-colour one)."""
         from matplotlib.ticker import FuncFormatter, MultipleLocator
         from PIL import Image
 
@@ -165,7 +169,7 @@ def unpack(request: Mapping[str, Any], numbers: bytes) -> dict[str, NDArray[np.f
 
 
 def serve(requests: BinaryIO, answers: BinaryIO, figure: LiveFigure) -> None:
-    """Answer requests until the input ends; a request that cannot be drawn is answered with an error message."""
+    """Answer requests until the input ends; the answer is an error message if drawing fails."""
     while len(header := requests.read(REQUEST.size)) == REQUEST.size:
         text_length, numbers_length = REQUEST.unpack(header)
         if text_length + numbers_length > LARGEST_REQUEST:
@@ -181,12 +185,12 @@ def serve(requests: BinaryIO, answers: BinaryIO, figure: LiveFigure) -> None:
 
 
 def main() -> None:
-    """Run the process. Answers go to standard output; anything printed by a library goes to standard error."""
+    """Run the process. Answers go to standard output; what a library prints goes to standard error."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     if hasattr(os, "nice"):
         os.nice(10)
-    serve(sys.stdin.buffer, answers, LiveFigure(json.loads(sys.argv[1])))
+    serve(sys.stdin.buffer, answers, LiveFigure(*map(json.loads, sys.argv[1:3])))
 
 
 if __name__ == "__main__":

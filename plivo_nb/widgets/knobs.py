@@ -24,7 +24,7 @@ class Network(Protocol):
 
 
 class Knobs:
-    """Three sliders, and a button that resets the network. A cell whose last expression is a `Knobs` displays it.
+    """Three sliders and a reset button. A cell whose last expression is a `Knobs` displays it.
 
     Args:
         network: a lab's network, such as `lab.network`.

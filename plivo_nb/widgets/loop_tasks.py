@@ -49,7 +49,7 @@ class LoopTasks:
         self._closed = False
 
     def run_soon(self, work: Callable[[], Any]) -> None:
-        """Run `work` on the loop soon, and await its result if that is awaitable. Callable from any thread."""
+        """Run `work` on the loop soon, and await its result if that is awaitable. From any thread."""
         if not self._closed and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._begin, work)
 
@@ -62,7 +62,7 @@ class LoopTasks:
             return False
 
     def watch(self, awaitable: Awaitable[Any]) -> None:
-        """Await it in a task, and display its error if it fails. Callable from any thread."""
+        """Await it in a task, and display its error if it fails. From any thread."""
         if self.on_loop:
             self.create_task(awaitable)
         else:

@@ -114,7 +114,7 @@ class Phone:
         return operation
 
     def press(self, key: str) -> Operation[Any] | None:
-        """Press a key of the dial pad: sends a tone in an answered call, else adds the key to the dial field."""
+        """Press a key of the dial pad: send a tone in an answered call, else add it to the dial field."""
         if self._answered_at is not None:
             return self.send_dtmf(key)
         self._view.dial.value += key
@@ -164,7 +164,7 @@ class Phone:
         shown = self._view.box._repr_mimebundle_(**arguments)
         return {**shown, "text/plain": repr(self)}
 
-    # ------------------------------------------------------------------ internals; all run on the client's loop
+    # ------------------------------------------------------------------ private; runs on the client's loop
 
     def _wire_buttons(self) -> None:
         view, run_soon = self._view, self._loop_tasks.run_soon

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as W
 
-from plivo_nb.widgets.theme import GOOD, NOTHING, WORSE, style
+from plivo_nb.quality.limits import GOOD_COLOUR, POOR_COLOUR, UNKNOWN_COLOUR
+from plivo_nb.widgets.theme import style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,9 +40,9 @@ EVENT_WORDS: dict[EventName, str] = {
 
 _DIRECTIONS = {"local": " (sent)", "remote": " (received)"}
 _CONNECTIONS = {
-    "connected": (GOOD, "connected"),
-    "connecting": (WORSE, "connecting…"),
-    "none": (NOTHING, "not connected"),
+    "connected": (GOOD_COLOUR, "connected"),
+    "connecting": (POOR_COLOUR, "connecting…"),
+    "none": (UNKNOWN_COLOUR, "not connected"),
 }
 
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from plivo_nb.errors import PlivoError
 from plivo_nb.widgets.figure import ANSWER, REQUEST
-from plivo_nb.widgets.theme import FIGURE_COLOURS
+from plivo_nb.widgets.theme import FIGURE_COLOURS, FIGURE_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,7 +72,7 @@ class RenderWorker:
             The picture as PNG.
 
         Raises:
-            RenderError: the process could not draw it, ended, or took too long. The next call starts it again.
+            RenderError: the process could not draw it, ended, or took too long. The next call restarts it.
         """
         arrays = [np.ascontiguousarray(values, dtype="<f8") for values in columns.values()]
         description = {**request, "columns": list(columns), "rows": len(arrays[0])}
@@ -123,7 +123,7 @@ class RenderWorker:
     async def _ended(self, process: asyncio.subprocess.Process, error: BaseException) -> str:
         await self._stop(process)
         if isinstance(error, TimeoutError):
-            return f"The drawing process took more than {self._timeout_s:g} s and was killed; it is started again."
+            return f"The drawing process took over {self._timeout_s:g} s and was killed; it is started again."
         return (
             f"The drawing process ended unexpectedly (exit code {process.returncode}); it is started again."
         )
@@ -139,7 +139,7 @@ class RenderWorker:
             with contextlib.suppress(ProcessLookupError):  # it has just ended
                 process.kill()
         await waiting
-        # Without this the transport closes its pipes when it is collected, with a warning if the loop is closed.
+        # Otherwise the transport closes its pipes when collected, with a warning if the loop is closed.
         transport = getattr(process, "_transport", None)
         if transport is not None:
             transport.close()
@@ -150,7 +150,7 @@ async def _start() -> asyncio.subprocess.Process:
     # because its module names could hide installed modules.
     environment = {**os.environ, "MPLBACKEND": "Agg", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-P", str(_SCRIPT), json.dumps(FIGURE_COLOURS),
+        sys.executable, "-P", str(_SCRIPT), json.dumps(FIGURE_COLOURS), json.dumps(FIGURE_LIMITS),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,

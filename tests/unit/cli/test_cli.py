@@ -225,7 +225,8 @@ def test_summary_of_a_silent_call():
 
 
 @pytest.mark.parametrize(
-    ("mos", "word"), [(4.4, "good"), (3.6, "fair"), (3.0, "poor"), (1.0, "bad"), (0.99, "bad")]
+    ("mos", "word"),
+    [(4.4, "excellent"), (4.1, "good"), (3.6, "fair"), (3.0, "poor"), (1.0, "bad")],
 )
 def test_scores_have_a_word_beside_their_colour(mos, word):
     assert word in mos_text(mos)

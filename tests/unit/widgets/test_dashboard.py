@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from plivo_nb.quality.limits import verdict
 from plivo_nb.widgets import dashboard as dashboard_module
 from plivo_nb.widgets import dashboard_view
 from plivo_nb.widgets.dashboard import Dashboard
-from plivo_nb.widgets.theme import verdict
 
 
 async def until(condition: Any, seconds: float = 20.0) -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from plivo_nb.widgets import figure
 from plivo_nb.widgets.render_worker import RenderError, RenderWorker
-from plivo_nb.widgets.theme import FIGURE_COLOURS
+from plivo_nb.widgets.theme import FIGURE_COLOURS, FIGURE_LIMITS
 
 REQUEST: dict[str, Any] = {"title": "Call with echo", "loss_limit": 10.0, "window_s": 60.0}
 
@@ -116,7 +116,7 @@ async def test_a_stopped_process_times_out_and_is_ended(worker: RenderWorker) ->
     assert stopped is not None
     os.kill(stopped, signal.SIGSTOP)
     worker._timeout_s = 0.2
-    with pytest.raises(RenderError, match=r"took more than 0\.2 s"):
+    with pytest.raises(RenderError, match=r"took over 0\.2 s"):
         await worker.render(columns(), **REQUEST)
     assert not alive(stopped)
 
@@ -156,7 +156,7 @@ async def test_close_ends_the_process_and_is_final() -> None:
 
 def serve(message: bytes) -> bytes:
     out = io.BytesIO()
-    figure.serve(io.BytesIO(message), out, figure.LiveFigure(FIGURE_COLOURS))
+    figure.serve(io.BytesIO(message), out, figure.LiveFigure(FIGURE_COLOURS, FIGURE_LIMITS))
     return out.getvalue()
 
 
