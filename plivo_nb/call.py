@@ -7,11 +7,12 @@ import html
 import os
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+from plivo_nb.audio_types import Sink, Source
 from plivo_nb.engine.audio.kept_audio import Clip, KeptAudio
 from plivo_nb.errors import InvalidState
 from plivo_nb.media.audio.adapters import as_sink, as_source
-from plivo_nb.media.audio.sinks import Recorder, Sink
-from plivo_nb.media.audio.sources import Loopback, Silence, Source
+from plivo_nb.media.audio.sinks import Recorder
+from plivo_nb.media.audio.sources import Loopback, Silence
 from plivo_nb.operation import Operation
 
 if TYPE_CHECKING:
