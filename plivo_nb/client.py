@@ -366,12 +366,14 @@ class Client:
                 >>> from plivo_nb.testing import FakeServer
                 >>> async def main():
                 ...     async with FakeServer() as server, server.client() as client:
-                ...         @client.on("onLoginFailed")
-                ...         def failed(cause):
-                ...             print(cause)
-                ...         client.login("", "")
+                ...         @client.on("onCallFailed")
+                ...         def failed(cause, info):
+                ...             print(cause, info.code)
+                ...         await client.login("alice", server.password("alice"))
+                ...         client.call("busy")
+                ...         await client.wait_for("onCallFailed")
                 >>> asyncio.run(main())
-                Username and password must be filled out
+                Busy 486
             """
             return self._emitter.on(name) if callback is None else self._emitter.on(name, callback)
 
