@@ -27,6 +27,7 @@ The packages, from the top; imports go downwards only:
             |
     operation   options   events   errors                      leaves
     ring_buffer   thread_priority                              leaves, for threads that carry sound
+    audio_types   dtmf_table   addresses                       leaves: PCM, Source and Sink; DTMF; loopback
     codec_table                                                leaf: the speech codecs, a row each
 
     media      sdp, transport (ICE, DTLS-SRTP), rtp, playout, audio (sources and sinks)

@@ -8,15 +8,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
-import ipaddress
 import math
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
 
+from plivo_nb.addresses import is_loopback_url
 from plivo_nb.cli.outcome import Outcome, Score, knobs_text, score, whole_score
 from plivo_nb.data import speech_path
 from plivo_nb.errors import LoginFailed, PlivoError
@@ -171,20 +170,13 @@ def _client(plan: Plan, lab: Lab | None) -> Client:
         return lab.client()
     from plivo_nb.client import Client
 
+    server = plan.server or ""
     return Client(
-        registrationDomainSocket=[plan.server],
-        loopbackCandidates=_is_loopback(plan.server or ""),
+        registrationDomainSocket=[server],
+        loopbackCandidates=is_loopback_url(server),
         iceServers=[],
         sound="none",
     )
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 async def _login(client: Client, plan: Plan, lab: Lab | None) -> None:

@@ -14,14 +14,16 @@ import importlib.util
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from plivo_nb.codec_table import CODECS, CodecName
 
-Pcm = NDArray[np.int16]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from plivo_nb.audio_types import Pcm
 
 OPUS_RATE = CODECS["OPUS"].clock_rate_hz
 DEFAULT_OPUS_BITRATE_BPS = 32_000

@@ -25,8 +25,7 @@ from plivo_nb.plane.wire import Digit, Fault, Level, Report, Sample, SessionConf
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from plivo_nb.media.audio.sinks import Sink
-    from plivo_nb.media.audio.sources import Source
+    from plivo_nb.audio_types import Sink, Source
     from plivo_nb.quality.sampler import ClockAnchor
 
 _logger = logging.getLogger("plivo_nb.plane.session")

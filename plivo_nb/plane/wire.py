@@ -25,8 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from plivo_nb.codec_table import DEFAULT_CODECS
 
 if TYPE_CHECKING:
-    from plivo_nb.media.audio.sinks import Sink
-    from plivo_nb.media.audio.sources import Source
+    from plivo_nb.audio_types import Sink, Source
     from plivo_nb.quality.sampler import SampleRow
 
 

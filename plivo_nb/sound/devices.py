@@ -9,16 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    from plivo_nb.audio_types import Pcm
 
-Pcm = NDArray[np.int16]
 Kind = Literal["audioinput", "audiooutput"]
 
-#: How this package asks for sound; devices that cannot do it are asked for what they can.
-DEVICE_RATE = 48_000
 #: Codes of a `MediaError` about sound devices, by the names that browsers give them.
 NOT_FOUND, NOT_ALLOWED = "NotFoundError", "NotAllowedError"
 

@@ -6,11 +6,11 @@ import time
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from plivo_nb.audio_types import FRAME_S, Pcm, to_int16
 from plivo_nb.ring_buffer import RingBuffer
 from plivo_nb.sound.clock_drift import DriftControl
-from plivo_nb.sound.resampler import Resampler, to_int16
+from plivo_nb.sound.resampler import Resampler
 from plivo_nb.sound.route import DeviceRoute
 
 if TYPE_CHECKING:
@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 
     from plivo_nb.sound.devices import DeviceStream, Kind, SoundSystem
 
-Pcm = NDArray[np.int16]
-
 _RING_S = 0.5
-_FRAME_S = 0.02
 _TARGET_S = 0.03  # what is left when the call has taken its frame: for threads that come late
 
 
@@ -151,7 +148,7 @@ class Microphone:
 
         Without it the fill would seem to change when the phases of the two clocks slide past each other.
         """
-        return min(2 * _FRAME_S, self._clock() - self._read_at_s)
+        return min(2 * FRAME_S, self._clock() - self._read_at_s)
 
     def read(self, samples: int) -> Pcm | None:
         """Give a frame; None while there is none (also while the device is being changed)."""
@@ -161,7 +158,7 @@ class Microphone:
         self._read_at_s = self._clock()
         waiting = len(feed.ring)
         if self._filling:
-            target = round((self._drift.target_s + _FRAME_S) * feed.rate)
+            target = round((self._drift.target_s + FRAME_S) * feed.rate)
             if waiting < target:
                 return None
             feed.ring.read(waiting - target)

@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from plivo_nb.errors import MediaError
-from plivo_nb.sound.devices import NOT_ALLOWED, NOT_FOUND, Device, Kind, Pcm, stable_id
+from plivo_nb.sound.devices import NOT_ALLOWED, NOT_FOUND, Device, Kind, stable_id
 from plivo_nb.sound.pulse import PulseServer
 from plivo_nb.thread_priority import raise_priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from plivo_nb.audio_types import Pcm
 
 _logger = logging.getLogger("plivo_nb.sound")
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-Pcm = NDArray[np.int16]
-Floats = NDArray[np.float32]
+if TYPE_CHECKING:
+    from plivo_nb.audio_types import FloatPcm, Pcm
 
 _PHASES = 512  # sub-sample positions: their rounding stays 80 dB below a 1 kHz tone at 48 kHz
 _HALF_WIDTH = 10  # zero crossings of the sinc on each side
@@ -21,7 +21,7 @@ _KAISER_BETA = 7.0
 
 
 @functools.lru_cache(maxsize=16)
-def _bank(ratio: float) -> Floats:
+def _bank(ratio: float) -> FloatPcm:
     """Make the filters for a ratio of rates out/in; shape (phases + 1, taps)."""
     cutoff = 0.94 * min(1.0, ratio)
     half = math.ceil(_HALF_WIDTH / min(1.0, ratio))
@@ -46,7 +46,7 @@ class Resampler:
         self.rate_in, self.rate_out = rate_in, rate_out
         self._bank = _bank(rate_out / rate_in)
         self._taps: int = self._bank.shape[1]
-        self._waiting: Floats = np.zeros(self._taps // 2 - 1, np.float32)
+        self._waiting: FloatPcm = np.zeros(self._taps // 2 - 1, np.float32)
         self._at = 0.0  # of the next output, in input samples from the first filter's middle
 
     def _step(self, speed: float) -> float:
@@ -66,7 +66,7 @@ class Resampler:
         """Take input samples in."""
         self._waiting = np.concatenate([self._waiting, pcm.astype(np.float32)])
 
-    def take(self, samples: int, speed: float = 1.0) -> Floats:
+    def take(self, samples: int, speed: float = 1.0) -> FloatPcm:
         """Give output samples, in the range of int16 (a little beyond is possible).
 
         Args:
@@ -81,21 +81,15 @@ class Resampler:
         phase = np.rint((at - first) * _PHASES).astype(np.intp)
         waiting = self._waiting
         shape = (len(waiting) - self._taps + 1, self._taps)
-        windows: Floats = np.ndarray(shape, np.float32, waiting, 0, waiting.strides * 2)
-        out: Floats = np.einsum("ij,ij->i", windows[first], self._bank[phase])
+        windows: FloatPcm = np.ndarray(shape, np.float32, waiting, 0, waiting.strides * 2)
+        out: FloatPcm = np.einsum("ij,ij->i", windows[first], self._bank[phase])
         following = self._at + step * samples
         used = min(math.floor(following), len(self._waiting))
         self._waiting = self._waiting[used:]
         self._at = following - used
         return out
 
-    def convert(self, pcm: Pcm, speed: float = 1.0) -> Floats:
+    def convert(self, pcm: Pcm, speed: float = 1.0) -> FloatPcm:
         """Take input in and give all the output that it is good for."""
         self.feed(pcm)
         return self.take(self.available(speed), speed)
-
-
-def to_int16(samples: Floats) -> Pcm:
-    """Round, and clip what is beyond full scale."""
-    pcm: Pcm = np.clip(np.rint(samples), -32768, 32767).astype(np.int16)
-    return pcm

@@ -13,15 +13,15 @@ import threading
 import time
 from typing import TYPE_CHECKING, Literal
 
+from plivo_nb.audio_types import FULLBAND_RATE
 from plivo_nb.errors import MediaError
 from plivo_nb.ring_buffer import RingBuffer
-from plivo_nb.sound.devices import DEVICE_RATE, DeviceStream, Kind
 from plivo_nb.thread_priority import raise_priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from plivo_nb.sound.devices import SoundSystem
+    from plivo_nb.sound.devices import DeviceStream, Kind, SoundSystem
 
 _logger = logging.getLogger("plivo_nb.sound")
 
@@ -60,10 +60,10 @@ class DeviceRoute:
         self._wake = wake
         self.on_state = on_state
         self.chosen: str | None = None
-        self.rate = DEVICE_RATE
+        self.rate = FULLBAND_RATE
         self.stream: DeviceStream | None = None
         self.error: MediaError | None = None
-        self._ring = RingBuffer(round(_RING_S * DEVICE_RATE))
+        self._ring = RingBuffer(round(_RING_S * FULLBAND_RATE))
         self._due: queue.SimpleQueue[None] = queue.SimpleQueue()  # in C: a threading.Event costs 30 us
         self._worker: threading.Thread | None = None
         self._working = False

@@ -7,11 +7,11 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from plivo_nb.audio_types import FRAME_S, Pcm, to_int16
 from plivo_nb.ring_buffer import RingBuffer
 from plivo_nb.sound.clock_drift import DriftControl
-from plivo_nb.sound.resampler import Resampler, to_int16
+from plivo_nb.sound.resampler import Resampler
 from plivo_nb.sound.route import DeviceRoute
 
 if TYPE_CHECKING:
@@ -19,11 +19,8 @@ if TYPE_CHECKING:
 
     from plivo_nb.sound.devices import DeviceStream, Kind, SoundSystem
 
-Pcm = NDArray[np.int16]
-
 _RING_S = 0.5
 _BLOCK_S = 0.02
-_FRAME_S = 0.02
 _TARGET_S = 0.06  # what waits when a frame was just brought: for threads that come late
 _AHEAD_S = 0.04  # what waits for the card: two of its blocks
 
@@ -215,7 +212,7 @@ class Speaker:
             play.resampler = Resampler(play.rate, device_rate)
         # a call brings 20 ms at once: what has passed of the next frame counts, lest the fill should seem to
         # change when the phases of the two clocks slide past each other
-        coming_s = min(2 * _FRAME_S, self._clock() - self._written_at_s)
+        coming_s = min(2 * FRAME_S, self._clock() - self._written_at_s)
         fill_s = len(play.ring) / play.rate + coming_s
         if self._filling:
             if fill_s < drift.target_s:

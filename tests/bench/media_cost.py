@@ -14,12 +14,12 @@ import time
 import numpy as np
 
 from plivo_nb.media.audio.sinks import Null
-from plivo_nb.media.audio.sources import Feed, Tone
+from plivo_nb.media.audio.sources import Silence, Tone
 from plivo_nb.media.codecs import Codec
 from plivo_nb.media.rtp.audio_stream import AudioStream
 
 
-class Noise(Feed):
+class Noise(Silence):
     """A second of noise, over and over: as costly to encode as speech, and free to read."""
 
     def open(self, rate: int) -> None:

@@ -6,16 +6,17 @@ They are read by the I/O plane's thread: no waiting, only arithmetic.
 from __future__ import annotations
 
 from collections import deque
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-Pcm = NDArray[np.int16]
+from plivo_nb.audio_types import FULLBAND_RATE, Pcm
+from plivo_nb.dtmf_table import DTMF_HZ
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _AMPLITUDE = 0.14 * 32767
-_DTMF_ROWS = (697.0, 770.0, 852.0, 941.0)
-_DTMF_COLUMNS = (1209.0, 1336.0, 1477.0)
-_DTMF_KEYS = ("123", "456", "789", "*0#")
 TONE_S = 0.12
 PAUSE_S = 0.08
 
@@ -24,7 +25,7 @@ class Synthesis:
     """Base: makes sound as a function of time."""
 
     def __init__(self) -> None:
-        self._rate = 48_000
+        self._rate = FULLBAND_RATE
         self._position = 0
 
     def open(self, rate: int) -> None:
@@ -84,7 +85,7 @@ class DtmfTones:
     """Plays the digits that are added, one after the other, as DTMF tones (ITU-T Q.23); silence between."""
 
     def __init__(self) -> None:
-        self._rate = 48_000
+        self._rate = FULLBAND_RATE
         self._pending: deque[str] = deque(maxlen=100)
         self._current: str | None = None
         self._position = 0
@@ -119,7 +120,4 @@ class DtmfTones:
 
 def dtmf_frequencies(digit: str) -> tuple[float, float]:
     """The two frequencies of a digit in Hz; of ``0`` for what is none."""
-    for row, keys in zip(_DTMF_ROWS, _DTMF_KEYS, strict=True):
-        if digit in keys and len(digit) == 1:
-            return row, _DTMF_COLUMNS[keys.index(digit)]
-    return _DTMF_ROWS[3], _DTMF_COLUMNS[1]
+    return DTMF_HZ.get(digit, DTMF_HZ["0"])

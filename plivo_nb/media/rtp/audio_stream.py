@@ -11,7 +11,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from plivo_nb.media.audio.sinks import Null, Sink
+from plivo_nb.media.audio.sinks import Null
 from plivo_nb.media.codecs import Codec
 from plivo_nb.media.rtp import rtcp
 from plivo_nb.media.rtp.receiving import Receiving
@@ -23,8 +23,7 @@ from plivo_nb.quality.counters import NAN, Counters
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from plivo_nb.media.audio.sources import Source
-
+    from plivo_nb.audio_types import Sink, Source
 
 __all__ = ["AudioStream", "Codec", "Counters", "Direction"]
 

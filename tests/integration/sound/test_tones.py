@@ -12,7 +12,7 @@ from aiohttp import web
 from sound_server import RATE, Pcm, SoundServer, bursts, level_dbfs, peaks_hz, sine
 
 from plivo_nb import CallFailed, Client, Lab
-from plivo_nb.media.audio.tones import DTMF_HZ
+from plivo_nb.dtmf_table import DTMF_HZ
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 import plivo_nb.cli as cli
-from plivo_nb.cli.demo import Phase, Plan, _is_loopback, phases_of
+from plivo_nb.cli.demo import Phase, Plan, phases_of
 from plivo_nb.cli.outcome import Outcome, Score, knobs_text, score
 from plivo_nb.cli.screen import Screen, mos_text
 from plivo_nb.errors import CallFailed, LabError, LoginFailed
@@ -125,20 +125,6 @@ def test_somebody_elses_network_is_left_alone():
 def test_clean_loss_for_tests_holds_throughout():
     phases = phases_of(Plan(seconds=9, out=Path(), clean_loss=1.0), own_network=True)
     assert [phase.knobs["loss"] for phase in phases] == [1.0, 1.0, 1.0]
-
-
-@pytest.mark.parametrize(
-    ("url", "loopback"),
-    [
-        ("ws://127.0.0.1:5066", True),
-        ("ws://localhost:5066", True),
-        ("ws://[::1]:5066", True),
-        ("wss://client.plivo.com/signalling", False),
-        ("ws://192.0.2.1", False),
-    ],
-)
-def test_loopback_candidates_for_loopback_servers_only(url, loopback):
-    assert _is_loopback(url) is loopback
 
 
 def samples():
