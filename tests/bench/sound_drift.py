@@ -46,7 +46,7 @@ async def measure(server: SoundServer, seconds: int) -> bool:
                     print(
                         f"minute {second // 60 + 1:2d}: waiting {mean[0]:5.1f} ms in, {mean[1]:5.1f} ms out; "
                         f"corrected by {speeds[0]:+d} and {speeds[1]:+d} ppm; dropped {microphone.dropped} "
-                        f"and {speaker.dropped} samples, ran dry {speaker.dry} times"
+                        f"and {speaker.dropped} samples, {speaker.underruns} underruns"
                     )
             heard = speaker_sound.last(2.0)
             await call.hangup()
