@@ -170,9 +170,10 @@ def _client(plan: Plan, lab: Lab | None) -> Client:
         return lab.client()
     from plivo_nb.client import Client
 
+    server = plan.server or ""
     return Client(
-        registrationDomainSocket=[plan.server],
-        loopbackCandidates=is_loopback_url(plan.server or ""),
+        registrationDomainSocket=[server],
+        loopbackCandidates=is_loopback_url(server),
         iceServers=[],
         sound="none",
     )

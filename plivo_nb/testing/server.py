@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from plivo_nb.errors import LabError
 from plivo_nb.lab.config import LabConfig, accounts_of
 from plivo_nb.lab.service import LabService
+from plivo_nb.options import OptionKeywords, shows_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -90,9 +91,9 @@ class FakeServer:
             raise LabError(f"There is no account {user!r}; there are {', '.join(self.accounts)}.")
         return self.accounts[user]
 
-    def options(self, **more: Any) -> dict[str, Any]:
+    def options(self, **more: Unpack[OptionKeywords]) -> OptionKeywords:
         """The options of a client of this server; `more` are added or take precedence."""
-        own = {
+        own: OptionKeywords = {
             "registrationDomainSocket": [self.url],
             "loopbackCandidates": True,
             "iceServers": [],
@@ -103,8 +104,9 @@ class FakeServer:
         }
         return {**own, **more}
 
-    def client(self, **more: Any) -> Client:
-        """A client of this server, to log in with."""
+    @shows_options
+    def client(self, **more: Unpack[OptionKeywords]) -> Client:
+        """A client of this server, to log in with; `more` are options as of `Client`."""
         from plivo_nb.client import Client
 
         return Client(**self.options(**more))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import ipywidgets as W
 from IPython import get_ipython
 
 from plivo_nb.operation import Operation
+from plivo_nb.options import OptionKeywords, shows_options
 from plivo_nb.widgets.dashboard import Dashboard
 from plivo_nb.widgets.phone import Phone
 
@@ -45,7 +46,10 @@ class SideBySide:
 _apps: dict[str, App] = {}
 
 
-def app(username: str = "alice", *, lab: Lab | None = None, **options: Any) -> Operation[App]:
+@shows_options
+def app(
+    username: str = "alice", *, lab: Lab | None = None, **options: Unpack[OptionKeywords]
+) -> Operation[App]:
     """Start a lab, log in, and display a phone and a dashboard in this cell.
 
     Calling it again for the same user closes the earlier app first.
@@ -71,7 +75,7 @@ def app(username: str = "alice", *, lab: Lab | None = None, **options: Any) -> O
     return Operation(f"app of {username}", _start(username, lab, options))
 
 
-async def _start(username: str, lab: Lab | None, options: dict[str, Any]) -> App:
+async def _start(username: str, lab: Lab | None, options: OptionKeywords) -> App:
     older = _apps.pop(username, None)
     if older is not None:
         await older.close()
@@ -98,7 +102,7 @@ class App:
     phone: Phone
     dashboard: Dashboard
 
-    def __init__(self, username: str, lab: Lab | None, options: dict[str, Any]) -> None:
+    def __init__(self, username: str, lab: Lab | None, options: OptionKeywords) -> None:
         from plivo_nb.lab import Lab  # late: the other widgets do not need a lab
 
         self.username = username
