@@ -69,7 +69,9 @@ async def check() -> pd.DataFrame:
         One row for each test, with the columns `what`, `result` (ok, note or failed) and `detail`.
 
     Example:
-        >>> await plivo_nb.check()
+        >>> found = asyncio.run(check())     # in a notebook: await plivo_nb.check()
+        >>> found["what"].tolist()
+        ['Python', 'Packages', 'Sound', 'Lab', 'Socket', 'Call']
     """
     import pandas as pd  # imported here, so that `plivo_nb` can be imported although a package is broken
 

@@ -74,8 +74,11 @@ def call_figure(
         A new figure. Save it with `savefig`, or make it the last expression of a cell.
 
     Example:
-        >>> figure = call_figure(call.samples)
-        >>> figure.savefig("call.png")
+        >>> from plivo_nb.quality.frames import SAMPLES, ColumnStore
+        >>> samples = ColumnStore(SAMPLES).frame()   # or client.samples, or call.samples
+        >>> figure = call_figure(samples)
+        >>> [panel.get_ylabel() for panel in figure.axes]
+        ['Jitter (ms)', 'Round trip (ms)', 'Packets lost (%)', 'MOS (1 bad, 4.5 best)']
     """
     figure = CallFigure(figsize=(9.5, 9.0), layout="constrained")
     FigureCanvasAgg(figure)
