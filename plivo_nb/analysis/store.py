@@ -40,6 +40,9 @@ def load(path: Path | str) -> pd.DataFrame:
     table = pq.read_table(str(path))
     frame: pd.DataFrame = table.to_pandas()
     about = json.loads((table.schema.metadata or {}).get(_KEY, b"{}"))
+    for key in frame.select_dtypes("category"):
+        if not len(frame[key].cat.categories):  # Parquet does not keep the type of no categories
+            frame[key] = frame[key].astype(pd.CategoricalDtype(pd.Index([], dtype="str")))
     for key in about.get(_JSON, []):
         frame[key] = pd.Series([json.loads(text) for text in frame[key]], index=frame.index, dtype=object)
     return frame

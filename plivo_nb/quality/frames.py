@@ -189,17 +189,21 @@ def _assembled(
         order = np.argsort(times, kind="stable")
         times, data = times[order], {name: values[order] for name, values in data.items()}
     index = pd.DatetimeIndex(times.copy(), name=INDEX.name).tz_localize("UTC")
-    arrays = {c.name: _array(c, data[c.name], names.get(c.name, [])) for c in columns}
+    arrays = {c.name: _array(c, data[c.name], names.get(c.name, []), index) for c in columns}
     return pd.DataFrame(arrays, index=index)
 
 
-def _array(column: Column, values: npt.NDArray[Any], names: list[str]) -> Any:
+def _array(column: Column, values: npt.NDArray[Any], names: list[str], index: pd.DatetimeIndex) -> Any:
     if column.kind == "category":
         return pd.Categorical.from_codes(values, categories=pd.Index(names, dtype="str"))
     if column.kind == "string":
         return pd.array(values, dtype="str")
     if column.kind == "time":
         return pd.DatetimeIndex(values.copy()).tz_localize("UTC")
+    if column.kind == "object":
+        return pd.Series(
+            values.copy(), index, dtype=object
+        )  # pandas would make `str` of an array of words only
     return values.copy()
 
 
