@@ -8,24 +8,24 @@
         call = await client.call("echo")
         call.play(plivo_nb.speech_path())
         ...
-        client.samples                                      # jitter, RTT, loss, MOS: a frame
+        client.samples                                      # jitter, RTT, loss, MOS: a DataFrame
         await client.close()
 
 The packages, from the top; imports go downwards only:
 
     notebook cell / widgets / cli
             |  methods, await, events                          the kernel's event loop
-    client, call       Plivo's documented surface: thin
-            |          analysis: frames to pictures and files, imported late
+    client, call       the methods, variables and events of Plivo's page; they delegate
+            |          analysis: diagrams and files made of DataFrames, imported late
     engine             accounts, calls, the rules of several calls, samples, log
-            |          engine.audio: which device, tone and source, and when
+            |          engine.audio: which device, tone and source is used when
             |          plane.wire: messages only - - - - - - - - - - - - - - - - - - - - - - - -
     plane              one daemon thread with a loop of its own: sockets, media sessions, the 20 ms ticker
             |
     sip   media   sound   quality                              sans-I/O or pure; none imports another
     insights                                                   Plivo's statistics service
             |
-    operation   options   events   errors                      leaves
+    operation   options   events   errors                      leaves; the types of users' scripts
     ring_buffer   thread_priority                              leaves, for threads that carry sound
     audio_types   dtmf_table   addresses                       leaves: PCM, Source and Sink; DTMF; loopback
     codec_table                                                leaf: the speech codecs, a row each
@@ -72,9 +72,9 @@ if TYPE_CHECKING:
     from plivo_nb.widgets.dashboard import Dashboard
     from plivo_nb.widgets.phone import Phone
 
-# A room is entered when one of its names is first used (PEP 562): `plivo-nb --version` and the lab's
-# process do not wait for pandas or aiortc.
-_ROOMS = {
+# A module is imported when one of its names is first used (PEP 562): `plivo-nb --version` and the process of
+# the lab import neither pandas nor aiortc.
+_NAMES_OF = {
     "plivo_nb.call": ["Call"],
     "plivo_nb.client": ["Client", "Plivo"],
     "plivo_nb.data": ["speech_path"],
@@ -104,7 +104,7 @@ _ROOMS = {
     "plivo_nb.widgets.dashboard": ["Dashboard"],
     "plivo_nb.widgets.phone": ["Phone"],
 }
-_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+_MODULE_OF = {name: module for module, names in _NAMES_OF.items() for name in names}
 
 __all__ = [
     "AudioFile",
@@ -141,10 +141,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name in _ROOM_OF:
+    if name in _MODULE_OF:
         from importlib import import_module
 
-        value = globals()[name] = getattr(import_module(_ROOM_OF[name]), name)
+        value = globals()[name] = getattr(import_module(_MODULE_OF[name]), name)
         return value
     raise AttributeError(f"module 'plivo_nb' has no attribute {name!r}")
 
