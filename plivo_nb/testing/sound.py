@@ -140,7 +140,7 @@ class FakeSound:
             self._stopped.wait(max(0.0, due - time.monotonic()))
             self.step()
 
-    # ------------------------------------------------------------ for the sound desk
+    # ------------------------------------------------------------ for the device manager
 
     def start(self, changed: Callable[[], None]) -> None:
         """See `SoundSystem`."""

@@ -23,7 +23,13 @@ class SideBySide:
     A cell whose last expression is a `SideBySide` displays it.
 
     Example:
-        >>> SideBySide(Phone(client), Dashboard(client))
+        >>> import asyncio
+        >>> from plivo_nb.testing import FakeServer
+        >>> async def main():
+        ...     async with FakeServer() as server, server.client() as client:
+        ...         return SideBySide(Phone(client), Dashboard(client))
+        >>> asyncio.run(main())
+        <Phone and Dashboard>
     """
 
     def __init__(self, phone: Phone, dashboard: Dashboard) -> None:
@@ -68,9 +74,14 @@ def app(
         LoginFailed: the lab refused the login.
 
     Example:
-        >>> softphone = await plivo_nb.app()
-        >>> await softphone.phone.call("echo")
-        >>> await softphone.close()
+        >>> import asyncio, plivo_nb
+        >>> async def main():
+        ...     softphone = await plivo_nb.app()     # in a cell: displays phone and dashboard
+        ...     await softphone.phone.call("echo")
+        ...     await softphone.close()
+        ...     return softphone
+        >>> asyncio.run(main())
+        <App of alice, closed>
     """
     return Operation(f"app of {username}", _start(username, lab, options))
 
@@ -142,11 +153,13 @@ class App:
 
     def _ipython_display_(self) -> None:
         # After `await plivo_nb.app()` as the last line of a cell: this cell displays the app already.
-        if _cell() is None or _cell() != self._shown_in:
+        if _cell() != self._shown_in:
             self._show()
 
     def _show(self) -> None:
         self._shown_in = _cell()
+        if self._shown_in is None:
+            return  # a script has no cells, and IPython would print
         self.dashboard.show_in(self._frame.widget, repr(self))
 
 

@@ -48,8 +48,17 @@ class Dashboard:
         interval_s: seconds between two pictures.
 
     Example:
-        >>> dashboard = Dashboard(client)
-        >>> dashboard
+        >>> import asyncio
+        >>> from plivo_nb.testing import FakeServer
+        >>> async def main():
+        ...     async with FakeServer() as server, server.client() as client:
+        ...         dashboard = Dashboard(client)    # as a cell's last expression it is displayed
+        ...         await client.login("alice", server.password("alice"))
+        ...         call = await client.call("echo")
+        ...         await dashboard.close()
+        ...         return dashboard.picture[:4]     # pathlib.Path("call.png").write_bytes(dashboard.picture)
+        >>> asyncio.run(main())
+        b'\\x89PNG'
     """
 
     def __init__(self, client: Client, *, interval_s: float = 1.0) -> None:
@@ -88,11 +97,7 @@ class Dashboard:
 
     @property
     def picture(self) -> bytes:
-        """The picture shown now, as PNG bytes.
-
-        Example:
-            >>> pathlib.Path("call.png").write_bytes(dashboard.picture)
-        """
+        """The picture shown now, as PNG bytes."""
         return self._view.picture
 
     @property

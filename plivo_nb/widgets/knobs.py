@@ -31,9 +31,15 @@ class Knobs:
         loop: the event loop on which the network is called; by default the running loop.
 
     Example:
-        >>> knobs = Knobs(lab.network)
-        >>> knobs
-        >>> knobs.set(loss=0.05)         # same effect as moving the slider
+        >>> import asyncio
+        >>> from plivo_nb import Lab
+        >>> async def main():
+        ...     async with Lab() as lab:
+        ...         knobs = Knobs(lab.network)   # as a cell's last expression it is displayed
+        ...         knobs.set(loss=0.05)         # same effect as moving the slider
+        ...         return knobs.loss.value
+        >>> asyncio.run(main())
+        5.0
     """
 
     def __init__(self, network: Network, *, loop: asyncio.AbstractEventLoop | None = None) -> None:

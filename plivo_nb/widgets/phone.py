@@ -42,9 +42,16 @@ class Phone:
         dial: initial content of the dial field.
 
     Example:
-        >>> phone = Phone(client)
-        >>> phone                        # displays the phone
-        >>> await phone.call("echo")     # same as entering echo and clicking Call
+        >>> import asyncio
+        >>> from plivo_nb.testing import FakeServer
+        >>> async def main():
+        ...     async with FakeServer() as server, server.client() as client:
+        ...         await client.login("alice", server.password("alice"))
+        ...         phone = Phone(client)        # as a cell's last expression it is displayed
+        ...         await phone.call("echo")     # same as entering echo and clicking Call
+        ...         return phone.state
+        >>> asyncio.run(main())
+        'In call'
     """
 
     def __init__(self, client: Client, *, dial: str = "") -> None:

@@ -233,4 +233,4 @@ def as_sink(thing: object) -> Sink:
         return thing
     if callable(thing):
         return CallableSink(thing)
-    raise TypeError(f"{thing!r} cannot hear: give a sink or a function of (samples, rate)")
+    raise TypeError(f"{thing!r} is not a sink: give a sink or a function of (samples, rate)")

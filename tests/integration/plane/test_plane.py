@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from plivo_nb.audio_types import Pcm
 from plivo_nb.errors import PlaneDied
 from plivo_nb.media.audio.sources import Tone
 from plivo_nb.plane import wire
@@ -25,7 +25,6 @@ from plivo_nb.plane.plane import SWITCH_INTERVAL_S, Plane
 pytestmark = pytest.mark.alone  # packets are counted against the clock
 
 CONFIG = wire.SessionConfig(loopback_candidates=True)
-Pcm = NDArray[np.int16]
 
 
 class Kept:
@@ -485,7 +484,7 @@ def test_a_peer_that_vanishes_is_an_rtp_timeout(kernel: Kernel, monkeypatch: pyt
     monkeypatch.setattr("plivo_nb.plane.media_session.RTP_TIMEOUT_S", 0.6)
     kernel.call(1, 2)
     time.sleep(0.5)
-    desk = kernel.plane._desk
+    desk = kernel.plane._executor
     assert desk is not None
     gone = desk.sessions[2]
     tick = gone.tick

@@ -204,7 +204,7 @@ def test_what_users_have_becomes_a_source_or_a_sink(tmp_path: Path) -> None:
     null = Null()
     assert as_sink(null) is null
     assert isinstance(as_sink(print), CallableSink)
-    with pytest.raises(TypeError, match="cannot hear"):
+    with pytest.raises(TypeError, match="is not a sink"):
         as_sink(7)
 
 
