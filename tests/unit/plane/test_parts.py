@@ -20,7 +20,7 @@ from plivo_nb.plane import wire
 from plivo_nb.plane.daemon_executor import DaemonExecutor
 from plivo_nb.plane.media_session import _codec
 from plivo_nb.plane.outbox import Outbox
-from plivo_nb.plane.plane import TICK_S, Plane, _Switching
+from plivo_nb.plane.plane import TICK_S, Plane, _SwitchInterval
 from plivo_nb.plane.sampling import SessionSampler, snapshot
 from plivo_nb.quality.sampler import ClockAnchor
 
@@ -77,7 +77,7 @@ async def test_a_receiver_that_raises_does_no_harm(caplog: pytest.LogCaptureFixt
     box = Outbox(asyncio.get_running_loop(), refuse)
     box.put(wire.Ok(1))
     await asyncio.sleep(0)
-    assert "was not taken" in caplog.text
+    assert "receiver of a batch" in caplog.text
 
 
 async def test_a_closed_loop_is_nobody_to_tell() -> None:
@@ -85,14 +85,14 @@ async def test_a_closed_loop_is_nobody_to_tell() -> None:
     closed.close()
     box = Outbox(asyncio.get_running_loop(), print, closed)
     box.put(wire.Ok(1))
-    box.last_words(wire.PlaneDead("over"))
+    box.put_last(wire.PlaneDead("over"))
 
 
-async def test_nothing_follows_the_last_words() -> None:
+async def test_nothing_follows_the_put_last() -> None:
     got: list[wire.Report] = []
     box = Outbox(asyncio.get_running_loop(), got.extend)
     box.put(wire.Ok(1))
-    box.last_words(wire.PlaneDead("over"))
+    box.put_last(wire.PlaneDead("over"))
     box.put(wire.Ok(2))
     await asyncio.sleep(0)
     assert got == [wire.Ok(1), wire.PlaneDead("over")]
@@ -152,7 +152,7 @@ async def test_name_resolution_runs_in_daemon_threads() -> None:
 
 def test_the_switch_interval_is_put_back_by_the_last_plane() -> None:
     before = sys.getswitchinterval()
-    switching = _Switching()
+    switching = _SwitchInterval()
     switching.change(1)
     switching.change(1)
     assert sys.getswitchinterval() == pytest.approx(0.0005)
@@ -201,7 +201,7 @@ async def ticking(stall_s: float) -> tuple[Ticked, float]:
     plane.run_on(asyncio.get_running_loop(), lambda batch: None)
     await asyncio.sleep(0)
     session: Any = Ticked()
-    desk = plane._desk
+    desk = plane._executor
     assert desk is not None
     desk.sessions[1] = session
     plane._sessions_changed()
