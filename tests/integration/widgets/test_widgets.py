@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from waiting import until
 
 from plivo_nb.errors import InvalidState
 from plivo_nb.lab import Lab
@@ -15,12 +16,6 @@ from plivo_nb.widgets.app import app
 
 if TYPE_CHECKING:
     from plivo_nb.client import Client
-
-
-async def until(condition: Any, seconds: float = 20.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import sys
 import threading
 import time
@@ -14,14 +13,14 @@ import pytest
 
 from plivo_nb.errors import PlaneDied
 from plivo_nb.media import sdp
-from plivo_nb.media.stats import StreamCounters
 from plivo_nb.plane import outbox as outbox_module
 from plivo_nb.plane import wire
 from plivo_nb.plane.daemon_executor import DaemonExecutor
 from plivo_nb.plane.media_session import _codec
 from plivo_nb.plane.outbox import Outbox
 from plivo_nb.plane.plane import TICK_S, Plane, _SwitchInterval
-from plivo_nb.plane.sampling import SessionSampler, snapshot
+from plivo_nb.plane.sampling import SessionSampler
+from plivo_nb.quality.counters import Counters
 from plivo_nb.quality.sampler import ClockAnchor
 
 
@@ -30,9 +29,9 @@ class Stream:
 
     def __init__(self) -> None:
         self.read = 0
-        self.values = StreamCounters()
+        self.values = Counters()
 
-    def counters(self) -> StreamCounters:
+    def counters(self) -> Counters:
         self.read += 1
         return self.values
 
@@ -110,36 +109,6 @@ def test_samples_are_due_each_interval_and_once_after_a_stall() -> None:
     assert row.time_monotonic_s == 10.02
     assert row.time_utc_ns == pytest.approx(10.02e9)
     assert stream.read == 5
-
-
-def test_counters_keep_their_meaning_on_the_way_to_the_sampler() -> None:
-    counters = StreamCounters(
-        codec="OPUS",
-        muted=True,
-        packets_sent=10,
-        source_bytes=77,
-        packets_received=9,
-        packets_lost=1,
-        packets_discarded=2,
-        jitter_in_s=0.003,
-        jitter_out_s=0.004,
-        rtt_s=0.05,
-        rtt_at=7.0,
-        remote_packets_lost=3,
-        remote_packets_expected=30,
-        remote_report_at=8.0,
-        sample_rate=48000,
-        level_in_dbfs=-20.0,
-    )
-    taken = snapshot(counters)
-    assert (taken.codec, taken.muted, taken.packets_sent, taken.packets_lost) == ("OPUS", True, 10, 1)
-    assert (taken.jitter_s, taken.remote_jitter_s, taken.rtt_s, taken.rtt_at_s) == (0.003, 0.004, 0.05, 7.0)
-    assert taken.source_bytes == 77
-    assert (taken.remote_packets_lost, taken.remote_packets_expected) == (3, 30)
-    assert taken.level_in_peak == pytest.approx(0.1)
-    nothing = snapshot(StreamCounters())
-    assert math.isnan(nothing.remote_packets_lost)
-    assert math.isnan(nothing.sample_rate_hz)
 
 
 async def test_name_resolution_runs_in_daemon_threads() -> None:
