@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from plivo_nb.audio_types import Pcm
 
 
 class RingBuffer:
@@ -33,7 +33,7 @@ class RingBuffer:
         """How many samples there is room for."""
         return len(self._samples) - len(self)
 
-    def write(self, samples: NDArray[np.int16]) -> int:
+    def write(self, samples: Pcm) -> int:
         """Append as many samples as there is room for; return how many."""
         count = min(len(samples), self.free)
         start = self._written % len(self._samples)
@@ -43,7 +43,7 @@ class RingBuffer:
         self._written += count
         return count
 
-    def read(self, count: int) -> NDArray[np.int16]:
+    def read(self, count: int) -> Pcm:
         """Take up to `count` samples out."""
         count = min(count, len(self))
         start = self._read % len(self._samples)

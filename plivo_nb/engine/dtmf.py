@@ -6,6 +6,8 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
+from plivo_nb.dtmf_table import DTMF_DIGITS
+
 if TYPE_CHECKING:
     from plivo_nb.engine.call_session import CallSession
     from plivo_nb.sip.user_agent import UserAgent
@@ -13,7 +15,6 @@ if TYPE_CHECKING:
 DTMF_TYPE = "application/dtmf-relay"
 DURATION_MS = 100
 GAP_MS = 70
-_TONES = "0123456789*#ABCD"
 
 
 def body_of(digit: str) -> bytes:
@@ -28,7 +29,7 @@ def read(content_type: str, body: bytes) -> tuple[str, int] | None:
     lines = (line.partition("=") for line in body.decode("ascii", "replace").splitlines())
     fields = {name.strip().lower(): value.strip() for name, _, value in lines}
     tone = fields.get("signal", "").upper()
-    if len(tone) != 1 or tone not in _TONES:
+    if len(tone) != 1 or tone not in DTMF_DIGITS:
         return None
     duration = fields.get("duration", "")
     return tone, int(duration) if duration.isdecimal() and len(duration) <= 5 else DURATION_MS

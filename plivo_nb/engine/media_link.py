@@ -6,14 +6,14 @@ import logging
 from typing import TYPE_CHECKING, Any, Literal
 
 from plivo_nb.errors import MediaError, PlaneDied
-from plivo_nb.media.audio.sinks import Null, Sink, Tee
+from plivo_nb.media.audio.sinks import Null, Tee
 from plivo_nb.plane import wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from plivo_nb.audio_types import Sink, Source
     from plivo_nb.engine.engine import Engine
-    from plivo_nb.media.audio.sources import Source
 
 _logger = logging.getLogger("plivo_nb.media_link")
 

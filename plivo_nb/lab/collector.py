@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from plivo_nb.lab.config import HOST
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _logger = logging.getLogger("plivo_nb.lab.collector")
 
-HOST = "127.0.0.1"
 VALIDATE_PATH = "/v1/browser/validate/"
 _MAX_BODY_BYTES = 64 * 1024
 _MAX_HEAD_BYTES = 16 * 1024

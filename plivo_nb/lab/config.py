@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 DOMAIN = "phone.plivo.com"
+HOST = "127.0.0.1"  # a lab listens on loopback only
 FIRST_USERS = ("alice", "bob", "carol")
 MAX_ACCOUNTS = 1000
 

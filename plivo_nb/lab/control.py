@@ -22,10 +22,10 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from plivo_nb.errors import LabError
+from plivo_nb.lab.config import HOST
 
 _logger = logging.getLogger("plivo_nb.lab.control")
 
-HOST = "127.0.0.1"
 REFUSED = 4401
 _MAX_FRAME_BYTES = 64 << 20
 _FIRST_FRAME_S = 5.0

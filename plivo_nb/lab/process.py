@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from plivo_nb.errors import LabError
 from plivo_nb.lab.child import Child
@@ -20,6 +20,7 @@ from plivo_nb.lab.control import ControlClient
 from plivo_nb.lab.network.scenarios import read_scenario
 from plivo_nb.lab.remote import RemoteFaults, RemoteNetwork, frame_of
 from plivo_nb.operation import Operation
+from plivo_nb.options import OptionKeywords, shows_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -186,7 +187,8 @@ class Lab:
             )
         return self.accounts[username]
 
-    def options(self, **more: Any) -> dict[str, Any]:
+    @shows_options
+    def options(self, **more: Unpack[OptionKeywords]) -> OptionKeywords:
         """The options of a client of this lab, for ``Client(**lab.options())``.
 
         Args:
@@ -195,7 +197,7 @@ class Lab:
         """
         if self._control is None:
             raise LabError(_NOT_RUNNING)
-        own: dict[str, Any] = {
+        own: OptionKeywords = {
             "registrationDomainSocket": list(self._about["urls"]),
             "loopbackCandidates": True,
             "iceServers": [],
@@ -205,7 +207,8 @@ class Lab:
         }
         return {**own, **more}
 
-    def client(self, **more: Any) -> Client:
+    @shows_options
+    def client(self, **more: Unpack[OptionKeywords]) -> Client:
         """Make a client of this lab.
 
         Args:

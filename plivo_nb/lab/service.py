@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from plivo_nb.errors import LabError
 from plivo_nb.lab.collector import Collector
+from plivo_nb.lab.config import HOST
 from plivo_nb.lab.control import ControlServer
 from plivo_nb.lab.fault_commands import FaultCommands
 from plivo_nb.lab.faults import Faults
 from plivo_nb.lab.network.network import Network
 from plivo_nb.lab.network.scenarios import Player, read_scenario
 from plivo_nb.lab.robots.robots import PREFIX, Robots
-from plivo_nb.lab.sip.addressing import HOST
 from plivo_nb.lab.sip.records import RouteWanted, SwitchEvent
 from plivo_nb.lab.sip.server import SipServer
 from plivo_nb.lab.sip.switch import Switch

@@ -1,8 +1,8 @@
-"""Speech codecs: Opus (RFC 6716, RFC 7587) and PCMU (ITU-T G.711 mu-law), made for the packet path.
+"""Speech codecs: Opus (RFC 6716, RFC 7587), PCMU and PCMA (ITU-T G.711 mu-law and A-law).
 
 Opus is libopus itself through ctypes: PyAV's codec exposes neither in-band FEC decoding nor concealment. The
 copy in PyAV's wheel is tried first, then the system's; where neither loads, PyAV's codec serves, with our own
-concealment. PCMU is two numpy tables. All PCM is mono int16.
+concealment. G.711 is two numpy tables for each law. All PCM is mono int16.
 """
 
 from __future__ import annotations
@@ -14,15 +14,18 @@ import importlib.util
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-Pcm = NDArray[np.int16]
+from plivo_nb.codec_table import CODECS, CodecName
 
-OPUS_RATE = 48_000
-PCMU_RATE = 8_000
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from plivo_nb.audio_types import Pcm
+
+OPUS_RATE = CODECS["OPUS"].clock_rate_hz
 DEFAULT_OPUS_BITRATE_BPS = 32_000
 
 _OPUS_MAX_PACKET = 1500
@@ -36,16 +39,16 @@ class Codec:
     """A negotiated codec.
 
     Args:
-        name: ``'OPUS'`` or ``'PCMU'``.
+        name: as in `plivo_nb.codec_table`.
         payload_type: RTP payload type, 0..127.
-        clock_rate: RTP clock and PCM rate in Hz: 48000 or 8000.
+        clock_rate: RTP clock and PCM rate in Hz: 48000 (Opus) or 8000.
         ptime_ms: length of the packets that we send: 10, 20, 40 or 60.
         bitrate_bps: Opus only, what the encoder aims at; lower it to the peer's ``maxaveragebitrate``.
         fec: Opus only, send in-band FEC (the peer's ``useinbandfec``).
         dtx: Opus only, stop sending in silence (the peer's ``usedtx``).
     """
 
-    name: Literal["OPUS", "PCMU"]
+    name: CodecName
     payload_type: int
     clock_rate: int
     ptime_ms: int = 20
@@ -84,7 +87,7 @@ class Decoder(Protocol):
         """Extrapolate that many samples."""
 
 
-# ---------------------------------------------------------------- PCMU
+# ---------------------------------------------------------------- G.711
 
 
 @functools.cache
@@ -101,11 +104,33 @@ def _ulaw_tables() -> tuple[Pcm, NDArray[np.uint8]]:
     return decode, encode
 
 
-class PcmuEncoder:
-    """G.711 mu-law by table."""
+@functools.cache
+def _alaw_tables() -> tuple[Pcm, NDArray[np.uint8]]:
+    """Return (code to sample, sample as uint16 to code) by ITU-T G.711's segment formula."""
+    codes = np.arange(256) ^ 0x55
+    segment, mantissa = (codes & 0x70) >> 4, (codes & 0x0F) << 4
+    magnitude = np.where(segment == 0, mantissa + 8, (mantissa + 0x108) << np.maximum(segment - 1, 0))
+    decode = np.where(codes & 0x80, magnitude, -magnitude).astype(np.int16)
+    x = np.arange(65536, dtype=np.uint16).view(np.int16).astype(np.int32)
+    amplitude = np.where(x < 0, ~x, x)  # -1 is as small as 0: each sign has a smallest step
+    segment = np.maximum(np.floor(np.log2(np.maximum(amplitude, 1))).astype(np.int32) - 7, 0)
+    mantissa = (amplitude >> np.maximum(segment + 3, 4)) & 0x0F
+    encode = ((np.where(x < 0, 0, 0x80) | (segment << 4) | mantissa) ^ 0x55).astype(np.uint8)
+    return decode, encode
 
-    def __init__(self) -> None:
-        self._table = _ulaw_tables()[1]
+
+_G711_TABLES = {"PCMU": _ulaw_tables, "PCMA": _alaw_tables}
+
+
+class G711Encoder:
+    """G.711 by table.
+
+    Args:
+        law: ``'PCMU'`` (mu-law) or ``'PCMA'`` (A-law).
+    """
+
+    def __init__(self, law: str) -> None:
+        self._table = _G711_TABLES[law]()[1]
 
     def encode(self, pcm: Pcm) -> bytes:
         """Return one byte a sample."""
@@ -115,18 +140,22 @@ class PcmuEncoder:
         """G.711 has no redundancy: nothing to do."""
 
 
-class PcmuDecoder:
-    """G.711 mu-law by table; it cannot conceal by itself."""
+class G711Decoder:
+    """G.711 by table; it cannot conceal by itself.
+
+    Args:
+        law: ``'PCMU'`` (mu-law) or ``'PCMA'`` (A-law).
+    """
 
     conceals = False
 
-    def __init__(self) -> None:
-        self._table = _ulaw_tables()[0]
+    def __init__(self, law: str) -> None:
+        self._table = _G711_TABLES[law]()[0]
 
     def samples(self, payload: bytes) -> int:
         """One sample a byte."""
         if not payload:
-            raise ValueError("an empty PCMU payload")
+            raise ValueError("an empty G.711 payload")
         return len(payload)
 
     def decode(self, payload: bytes) -> Pcm:
@@ -383,15 +412,15 @@ class AvOpusDecoder:
 
 def make_encoder(codec: Codec) -> Encoder:
     """Make the encoder of a negotiated codec."""
-    if codec.name == "PCMU":
-        return PcmuEncoder()
+    if codec.name in _G711_TABLES:
+        return G711Encoder(codec.name)
     library = libopus()
     return OpusEncoder(codec, library) if library is not None else AvOpusEncoder(codec)
 
 
 def make_decoder(codec: Codec) -> Decoder:
     """Make the decoder of a negotiated codec."""
-    if codec.name == "PCMU":
-        return PcmuDecoder()
+    if codec.name in _G711_TABLES:
+        return G711Decoder(codec.name)
     library = libopus()
     return OpusDecoder(library) if library is not None else AvOpusDecoder()

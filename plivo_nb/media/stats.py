@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from plivo_nb.codec_table import codec_row
 from plivo_nb.media.rtp.rtcp import ReportBlock, SenderReport, unix_time
 
 if TYPE_CHECKING:
@@ -231,12 +232,12 @@ def w3c_report(
 
 
 def _codec(codec: Codec) -> dict[str, Any]:
-    opus = codec.name == "OPUS"
+    row = codec_row(codec.name)
     return {
-        "mimeType": f"audio/{'opus' if opus else codec.name}",
+        "mimeType": f"audio/{row.encoding}",
         "payloadType": codec.payload_type,
         "clockRate": codec.clock_rate,
-        "channels": 2 if opus else 1,  # as in rtpmap; what is coded is mono
+        "channels": row.channels,  # as in rtpmap; what is coded is mono
         "transportId": "transport",
     }
 

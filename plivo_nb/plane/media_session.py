@@ -13,6 +13,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from plivo_nb.codec_table import codec_row
 from plivo_nb.media import sdp
 from plivo_nb.media.codecs import Codec
 from plivo_nb.media.rtp.audio_stream import AudioStream
@@ -24,8 +25,7 @@ from plivo_nb.plane.wire import Digit, Fault, Level, Report, Sample, SessionConf
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from plivo_nb.media.audio.sinks import Sink
-    from plivo_nb.media.audio.sources import Source
+    from plivo_nb.audio_types import Sink, Source
     from plivo_nb.quality.sampler import ClockAnchor
 
 _logger = logging.getLogger("plivo_nb.plane.session")
@@ -348,9 +348,9 @@ class MediaSession:
 
 def _codec(f: sdp.Format) -> Codec:
     """The codec of a format; an Opus encoder minds the peer's limit and wishes (RFC 7587 section 6.1)."""
-    if not f.is_called("opus"):
-        return Codec("PCMU", f.payload_type, f.clock_rate)
-    codec = Codec("OPUS", f.payload_type, f.clock_rate)
+    codec = Codec(codec_row(f.name).name, f.payload_type, f.clock_rate)
+    if codec.name != "OPUS":
+        return codec
     limit = f.parameter("maxaveragebitrate") or ""
     if limit.isdigit() and 6000 <= int(limit) < codec.bitrate_bps:
         codec = replace(codec, bitrate_bps=int(limit))

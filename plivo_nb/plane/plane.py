@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import sys
 import threading
 import time
@@ -24,6 +23,7 @@ from plivo_nb.plane.daemon_executor import DaemonExecutor
 from plivo_nb.plane.outbox import Outbox
 from plivo_nb.plane.wire import Command, PlaneDead, Report
 from plivo_nb.quality.sampler import ClockAnchor
+from plivo_nb.thread_priority import raise_priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,6 @@ TICK_S = 0.02
 CATCH_UP_TICKS = 1
 SWITCH_INTERVAL_S = 0.0005
 _CLEAR_S = 0.8
-_NICENESS = -10
 
 
 class Plane:
@@ -170,7 +169,7 @@ class Plane:
         loop = self._loop
         assert loop is not None
         asyncio.set_event_loop(loop)
-        _raise_priority()
+        raise_priority()
         try:
             loop.run_until_complete(self._serve())
         except BaseException as error:
@@ -276,16 +275,6 @@ class Plane:
         if on != self._quick:
             self._quick = on
             _switching.change(1 if on else -1)
-
-
-def _raise_priority() -> None:
-    """Ask the system to run this thread before others, as media threads do, where that is allowed.
-
-    POSIX only; on Linux the priority is a thread's own.
-    """
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 class _Switching:

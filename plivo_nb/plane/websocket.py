@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import socket
 import ssl
@@ -21,6 +20,7 @@ from websockets.exceptions import (
 )
 from websockets.typing import Subprotocol
 
+from plivo_nb.addresses import is_loopback_url
 from plivo_nb.plane.wire import Received, SocketState
 
 if TYPE_CHECKING:
@@ -96,7 +96,8 @@ class WebSocket:
                 close_timeout=_CLOSE_TIMEOUT_S,
                 max_size=_MAX_FRAME_BYTES,
                 compression=None,
-                proxy=None if _is_here(self.url) else True,
+                # no proxy of the environment leads to this machine
+                proxy=None if is_loopback_url(self.url) else True,
             )
         except (OSError, TimeoutError, WebSocketException, ValueError) as error:
             raise _explained(self.url, error) from error
@@ -142,15 +143,6 @@ class WebSocket:
         await connection.wait_closed()
         code, reason = (int(told.code), told.reason) if told is not None else (1006, "")
         self._report(SocketState(self.number, "closed", code, reason, time.monotonic()))
-
-
-def _is_here(url: str) -> bool:
-    """Whether the server is on this machine, where no proxy of the environment is wanted."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _explained(url: str, error: Exception) -> SocketError:

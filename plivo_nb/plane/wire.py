@@ -22,9 +22,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from plivo_nb.codec_table import DEFAULT_CODECS
+
 if TYPE_CHECKING:
-    from plivo_nb.media.audio.sinks import Sink
-    from plivo_nb.media.audio.sources import Source
+    from plivo_nb.audio_types import Sink, Source
     from plivo_nb.quality.sampler import SampleRow
 
 
@@ -41,7 +42,7 @@ class IceServer:
 class SessionConfig:
     """How a media session is set up; the options of spec.md section 2 that media needs."""
 
-    codecs: tuple[str, ...] = ("OPUS", "PCMU")
+    codecs: tuple[str, ...] = DEFAULT_CODECS
     ice_servers: tuple[IceServer, ...] = ()
     ice_gathering_timeout_s: float = 2.0
     loopback_candidates: bool = False

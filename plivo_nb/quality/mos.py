@@ -2,7 +2,7 @@
 
 Two models, side by side and never mixed:
 
-- `sdk`: the formula of Plivo's Browser SDK (spec.md section 6), so that numbers compare with Plivo's own.
+- `sdk`: the formula of Plivo's Browser SDK V2.1, so that numbers compare with Plivo's own.
 - `g107`: ITU-T G.107 (06/2015), the E-model, with the codec figures of ITU-T G.113.
 
 Both take scalars or arrays (numpy, pandas) and give the same kind back: a float, or a float64 array.
@@ -11,15 +11,17 @@ A missing number (NaN) gives a missing score, never a good or a bad one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
+from plivo_nb.codec_table import CODECS
+
 FloatArray = npt.NDArray[np.float64]
 Numbers = npt.ArrayLike
 
+_OTHER_R0 = 93.2  # of the SDK's formula, for any codec but Opus
 _CHUNK = 32_768  # rows at a time: the intermediate arrays stay in the processor's cache
 
 # ---------------------------------------------------------------- Plivo's formula
@@ -30,7 +32,7 @@ def sdk(rtt_ms: float, jitter_ms: float, loss: float, codec: str) -> float: ...
 @overload
 def sdk(rtt_ms: Numbers, jitter_ms: Numbers, loss: Numbers, codec: Any) -> float | FloatArray: ...
 def sdk(rtt_ms: Any, jitter_ms: Any, loss: Any, codec: Any) -> Any:
-    """MOS by the SDK's formula (spec.md section 6), to 3 decimals.
+    """MOS by the SDK's formula, to 3 decimals.
 
     The curve itself is ITU-T G.107 Annex B and, like it, dips a hair below 1 for 0 < R < 6.5.
 
@@ -38,7 +40,7 @@ def sdk(rtt_ms: Any, jitter_ms: Any, loss: Any, codec: Any) -> Any:
         rtt_ms: round-trip time in ms; NaN where none is known yet.
         jitter_ms: RFC 3550 interarrival jitter in ms.
         loss: share of packets lost, 0..1.
-        codec: ``'OPUS'`` or ``'PCMU'`` (any case), or an array of them.
+        codec: a name of `plivo_nb.codec_table.CODECS` (any case), or an array of them.
 
     Returns:
         1 .. 4.5; NaN where `rtt_ms`, `jitter_ms` or `loss` is NaN.
@@ -59,13 +61,14 @@ def r_factor(rtt_ms: Any, jitter_ms: Any, loss: Any, codec: Any) -> Any:
     """The transmission rating R behind `sdk`; arguments as there. Can be negative at high loss.
 
     Returns:
-        at most 95 (Opus) or 93.2; NaN where an argument is NaN.
+        at most the codec's R0 (`plivo_nb.codec_table`; 93.2 for an unknown codec); NaN where an argument is
+        NaN.
     """
     if _all_scalars(codec, rtt_ms, jitter_ms, loss):
         latency = rtt_ms + 2.0 * jitter_ms + 10.0
         delayed = latency / 40.0 if latency < 160.0 else (latency - 120.0) / 10.0
-        return float((95.0 if codec.upper() == "OPUS" else 93.2) - delayed - 250.0 * loss)
-    best = np.where(_is_codec(codec, "OPUS"), 95.0, 93.2)
+        return float(_number(codec, "r0", _OTHER_R0) - delayed - 250.0 * loss)
+    best = _numbers(codec, "r0", _OTHER_R0)
     return _plain(_in_chunks(_sdk_rating, _floats(rtt_ms), _floats(jitter_ms), _floats(loss), best))
 
 
@@ -101,35 +104,6 @@ def _rounded_mos(rating: FloatArray) -> FloatArray:
 
 # ---------------------------------------------------------------- the E-model
 
-
-@dataclass(frozen=True, slots=True)
-class CodecFigures:
-    """What the E-model needs to know of a codec.
-
-    Attributes:
-        ie: equipment impairment factor, on the narrowband R scale.
-        bpl: packet-loss robustness factor, percent.
-        source: where the two come from.
-    """
-
-    ie: float
-    bpl: float
-    source: str
-
-
-#: Codec figures, first with and then without concealment of lost packets.
-CODEC_FIGURES: dict[tuple[str, bool], CodecFigures] = {
-    ("PCMU", True): CodecFigures(
-        0.0, 25.1, "ITU-T G.113 (11/2007) Appendix I, G.711 with packet loss concealment"
-    ),
-    ("PCMU", False): CodecFigures(0.0, 4.3, "ITU-T G.113 (11/2007) Appendix I, G.711 without concealment"),
-    # G.113 has no Opus. On the narrowband scale used here the figures for narrowband Opus at its highest rate
-    # are the nearest published ones; Opus always conceals, so there is no entry without.
-    ("OPUS", True): CodecFigures(
-        2.03, 15.95, "M. AlAhmadi, P. Pocta, H. Melvin (2021): Opus narrowband, 11 kb/s constant, random loss"
-    ),
-}
-
 # Ro, No and Is of G.107 clauses 7.2 and 7.4 with every parameter at the default of its Table 2 (SLR 8, RLR 2,
 # STMR 15, Nc -70, Nfor -64, Ps = Pr = 35, qdu 1, ...). They do not depend on what a call measures; the tests
 # work them out again from the equations.
@@ -151,12 +125,12 @@ def g107(delay_ms: Any, loss: Any, codec: Any, *, burst_ratio: Any = 1.0, concea
     """MOS-CQE by the E-model, ITU-T G.107 (06/2015), to 3 decimals.
 
     Delay counts three times, as in the Recommendation: as talker echo, as listener echo (both with the
-    default echo loss) and in itself. Loss counts by the figures of the codec, `CODEC_FIGURES`.
+    default echo loss) and in itself. Loss counts by the codec's figures Ie and Bpl in `plivo_nb.codec_table`.
 
     Args:
         delay_ms: one-way delay mouth to ear in ms; see `one_way_delay_ms`.
         loss: share of packets that were not played, 0..1: lost, or discarded because they came too late.
-        codec: ``'OPUS'`` or ``'PCMU'`` (any case), or an array of them. Another codec has no figures: NaN.
+        codec: a name of `plivo_nb.codec_table.CODECS` (any case), or an array of them. Another one gives NaN.
         burst_ratio: BurstR of clause 7.5.1: 1 is random loss, above 1 it comes in bursts.
         concealment: whether the receiver conceals lost packets.
 
@@ -175,7 +149,7 @@ def g107_rating(
     delay_ms: Any, loss: Any, codec: Any, *, burst_ratio: Any = 1.0, concealment: bool = True
 ) -> Any:
     """The rating R behind `g107`; arguments as there. 93.2 for an undisturbed G.711 call."""
-    ie, bpl = _figures(codec, concealment)
+    ie, bpl = _numbers(codec, "ie"), _numbers(codec, "bpl" if concealment else "bpl_without_concealment")
     arguments = (_floats(delay_ms), _floats(loss), _floats(burst_ratio), ie, bpl)
     return _plain(_in_chunks(_g107_rating, *arguments))
 
@@ -187,8 +161,8 @@ def one_way_delay_ms(rtt_ms: Any, playout_delay_ms: Any, codec: Any) -> Any:
     look-ahead (Opus: 6.5 ms, RFC 6716 section 2; G.711 has none). What sound hardware adds is not in it.
     """
     if _all_scalars(codec, rtt_ms, playout_delay_ms):
-        return rtt_ms / 2.0 + playout_delay_ms + 20.0 + (6.5 if codec.upper() == "OPUS" else 0.0)
-    look_ahead = np.where(_is_codec(codec, "OPUS"), 6.5, 0.0)
+        return rtt_ms / 2.0 + playout_delay_ms + 20.0 + _number(codec, "look_ahead_ms", 0.0)
+    look_ahead = _numbers(codec, "look_ahead_ms", 0.0)
     return _plain(_floats(rtt_ms) / 2.0 + _floats(playout_delay_ms) + 20.0 + look_ahead)
 
 
@@ -225,16 +199,6 @@ def _pure_delay(delay_ms: FloatArray) -> FloatArray:
     return impairment
 
 
-def _figures(codec: Any, concealment: bool) -> tuple[FloatArray, FloatArray]:
-    shape = np.shape(codec)
-    ie, bpl = np.full(shape, np.nan), np.full(shape, np.nan)
-    for name in ("OPUS", "PCMU"):
-        figures = CODEC_FIGURES.get((name, concealment)) or CODEC_FIGURES[(name, True)]
-        chosen = _is_codec(codec, name)
-        ie, bpl = np.where(chosen, figures.ie, ie), np.where(chosen, figures.bpl, bpl)
-    return ie, bpl
-
-
 # ---------------------------------------------------------------- scalars and arrays
 
 
@@ -253,6 +217,20 @@ def _is_codec(codec: Any, name: str) -> npt.NDArray[np.bool_]:
     names = np.asarray(codec, dtype=object)
     same: npt.NDArray[np.bool_] = (names == name) | (names == name.lower()) | (names == name.capitalize())
     return same
+
+
+def _number(codec: str, attribute: str, other: float = np.nan) -> float:
+    """A number of a codec's row; `other` for a codec that has none."""
+    row = CODECS.get(codec.upper())
+    return other if row is None else float(getattr(row, attribute))
+
+
+def _numbers(codec: Any, attribute: str, other: float = np.nan) -> FloatArray:
+    """A number of each codec's row, in the shape of `codec`; `other` for a codec that has none."""
+    numbers = np.full(np.shape(codec), other)
+    for name, row in CODECS.items():
+        numbers = np.where(_is_codec(codec, name), getattr(row, attribute), numbers)
+    return numbers
 
 
 def _in_chunks(function: Any, *arrays: npt.NDArray[Any]) -> FloatArray:

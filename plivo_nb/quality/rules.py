@@ -1,4 +1,4 @@
-"""The rules behind mediaMetrics events, as data (spec.md section 6). `judge` applies them.
+"""The rules of mediaMetrics events, as data. `rule_engine` applies them to a call.
 
 A rule says what is measured, when it is over, how often within how many samples it must be, and what the
 event then says.
@@ -19,9 +19,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
+from plivo_nb.quality import limits
 from plivo_nb.quality.sampler import SampleRow
 
 Stream = Literal["local", "remote", "None"]
@@ -174,46 +175,6 @@ def _check_column(type_: str, column: str) -> None:
 
 # ---------------------------------------------------------------- the presets
 
-_JITTER_OUT = Rule(
-    type="high_jitter",
-    group="network",
-    desc="jitterLocalMeasures",
-    stream="local",
-    column="jitter_out_ms",
-    over=">",
-    limit=30,
-)
-_LOSS_OUT = Rule(
-    type="high_packetloss",
-    group="network",
-    desc="packetLossLocalMeasure",
-    stream="local",
-    column="loss_out",
-    over=">",
-    limit={"OPUS": 0.10, "PCMU": 0.20},
-    value="mean over",
-)
-_RTT = Rule(
-    type="high_rtt",
-    group="network",
-    desc="high latency",
-    column="rtt_ms",
-    over=">",
-    limit=400,
-    value="mean over",
-)
-_MOS = Rule(type="low_mos", group="network", desc="mosRemoteMeasure", column="mos", over="<", limit=3)
-_SILENCE_OUT = Rule(
-    type="no_audio_received",
-    group="audio",
-    desc="local_audio",
-    stream="local",
-    column="level_out_dbfs",
-    over="<=",
-    limit=-70,
-    count=5,
-    unless=("muted", "held"),
-)
 _COMMON: tuple[AnyRule, ...] = (
     SpanRule(
         type="no_microphone_access",
@@ -221,8 +182,8 @@ _COMMON: tuple[AnyRule, ...] = (
         desc="no audio sent",
         stream="local",
         column="source_bytes",
-        limit=80,
-        span_s=3,
+        limit=limits.MICROPHONE_LIMIT_BYTES,
+        span_s=limits.MICROPHONE_SPAN_S,
         unless=("muted", "held", "silent source"),
     ),
     EventRule(
@@ -242,7 +203,7 @@ _COMMON: tuple[AnyRule, ...] = (
         what="gathering",
         raised_by=frozenset({"timeout"}),
         over_by=frozenset({"complete"}),
-        value=2000,
+        value=limits.ICE_GATHERING_LIMIT_MS,
     ),
     EventRule(
         type="ice_connection",
@@ -254,37 +215,62 @@ _COMMON: tuple[AnyRule, ...] = (
     ),
 )
 
+
+_LOCAL: dict[str, Any] = {"stream": "local"}
+_REMOTE: dict[str, Any] = {"stream": "remote"}
+_JITTER: dict[str, Any] = {
+    "type": "high_jitter", "group": "network", "over": ">", "limit": limits.JITTER_LIMIT_MS,
+}  # fmt: skip
+_RTT: dict[str, Any] = {
+    "type": "high_rtt", "group": "network", "over": ">", "limit": limits.RTT_LIMIT_MS, "value": "mean over",
+}  # fmt: skip
+_LOSS: dict[str, Any] = {
+    "type": "high_packetloss", "group": "network", "over": ">", "limit": limits.LOSS_LIMITS,
+    "value": "mean over",
+}  # fmt: skip
+_MOS: dict[str, Any] = {"type": "low_mos", "group": "network", "over": "<", "limit": limits.MOS_LIMIT}
+_SILENCE: dict[str, Any] = {
+    "type": "no_audio_received", "group": "audio", "over": "<=", "limit": limits.SILENCE_LIMIT_DBFS,
+    "count": 5,
+}  # fmt: skip
+_LOCAL_LEVEL: dict[str, Any] = {
+    **_LOCAL, "column": "level_out_dbfs", "desc": "local_audio", "unless": ("muted", "held"),
+}  # fmt: skip
+_REMOTE_LEVEL: dict[str, Any] = {**_REMOTE, "column": "level_in_dbfs", "desc": "remote_audio"}
+
 #: The documented rules.
 V2_1: tuple[AnyRule, ...] = (
-    _JITTER_OUT,
-    replace(_JITTER_OUT, desc="jitterRemoteMeasures", stream="remote", column="jitter_in_ms"),
-    _RTT,
-    _LOSS_OUT,
-    replace(_LOSS_OUT, desc="packetLossRemoteMeasure", stream="remote", column="loss_in"),
-    _MOS,
-    _SILENCE_OUT,
-    replace(_SILENCE_OUT, desc="remote_audio", stream="remote", column="level_in_dbfs", unless=()),
+    Rule(**_JITTER, **_LOCAL, column="jitter_out_ms", desc="jitterLocalMeasures"),
+    Rule(**_JITTER, **_REMOTE, column="jitter_in_ms", desc="jitterRemoteMeasures"),
+    Rule(**_RTT, column="rtt_ms", desc="high latency"),
+    Rule(**_LOSS, **_LOCAL, column="loss_out", desc="packetLossLocalMeasure"),
+    Rule(**_LOSS, **_REMOTE, column="loss_in", desc="packetLossRemoteMeasure"),
+    Rule(**_MOS, column="mos", desc="mosRemoteMeasure"),
+    Rule(**_SILENCE, **_LOCAL_LEVEL),
+    Rule(**_SILENCE, **_REMOTE_LEVEL),
     *_COMMON,
 )
 
-
-def _as_published(rule: AnyRule) -> AnyRule:
-    """A documented rule as the published packages have it."""
-    if not isinstance(rule, Rule):
-        return rule
-    rule = replace(rule, window=3, count=2, clear=1, every=2, interval_s=5.0, repeat=True, cleared_value=0)
-    match rule.type:
-        case "high_packetloss":
-            return replace(rule, over=">=", limit={"OPUS": 0.10, _ANY_CODEC: 0.02}, desc=rule.desc + "s")
-        case "low_mos":
-            return replace(rule, limit=3.5, desc=rule.desc + "s")
-        case "no_audio_received":
-            return replace(rule, over="repeats", limit=0.0)
-    return rule
-
+# How the published packages 2.1.29 to 2.2.21 judge, and in what their rules differ from the documented ones.
+_PUBLISHED: dict[str, Any] = {
+    "window": 3, "count": 2, "clear": 1, "every": 2, "interval_s": 5.0, "repeat": True, "cleared_value": 0,
+}  # fmt: skip
+_PUBLISHED_LOSS: dict[str, Any] = {**_LOSS, **_PUBLISHED, "over": ">=", "limit": limits.SDK_2_2_LOSS_LIMITS}
+_PUBLISHED_MOS: dict[str, Any] = {**_MOS, **_PUBLISHED, "limit": limits.SDK_2_2_MOS_LIMIT}
+_PUBLISHED_SILENCE: dict[str, Any] = {**_SILENCE, **_PUBLISHED, "over": "repeats", "limit": 0.0}
 
 #: The rules of the published packages 2.1.29 to 2.2.21.
-SDK_2_2: tuple[AnyRule, ...] = tuple(_as_published(rule) for rule in V2_1)
+SDK_2_2: tuple[AnyRule, ...] = (
+    Rule(**_JITTER, **_PUBLISHED, **_LOCAL, column="jitter_out_ms", desc="jitterLocalMeasures"),
+    Rule(**_JITTER, **_PUBLISHED, **_REMOTE, column="jitter_in_ms", desc="jitterRemoteMeasures"),
+    Rule(**_RTT, **_PUBLISHED, column="rtt_ms", desc="high latency"),
+    Rule(**_PUBLISHED_LOSS, **_LOCAL, column="loss_out", desc="packetLossLocalMeasures"),
+    Rule(**_PUBLISHED_LOSS, **_REMOTE, column="loss_in", desc="packetLossRemoteMeasures"),
+    Rule(**_PUBLISHED_MOS, column="mos", desc="mosRemoteMeasures"),
+    Rule(**_PUBLISHED_SILENCE, **_LOCAL_LEVEL),
+    Rule(**_PUBLISHED_SILENCE, **_REMOTE_LEVEL),
+    *_COMMON,
+)
 
 PRESETS: dict[str, tuple[AnyRule, ...]] = {"v2.1": V2_1, "sdk-2.2": SDK_2_2}
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from plivo_nb.errors import LabError
 from plivo_nb.lab.config import LabConfig, accounts_of
 from plivo_nb.lab.service import LabService
+from plivo_nb.options import OptionKeywords, shows_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -96,9 +97,9 @@ class FakeServer:
             raise LabError(f"There is no account {user!r}; use one of {', '.join(self.accounts)}.")
         return self.accounts[user]
 
-    def options(self, **more: Any) -> dict[str, Any]:
+    def options(self, **more: Unpack[OptionKeywords]) -> OptionKeywords:
         """The options of a client of this server; `more` are added and override them."""
-        own = {
+        own: OptionKeywords = {
             "registrationDomainSocket": [self.url],
             "loopbackCandidates": True,
             "iceServers": [],
@@ -109,7 +110,8 @@ class FakeServer:
         }
         return {**own, **more}
 
-    def client(self, **more: Any) -> Client:
+    @shows_options
+    def client(self, **more: Unpack[OptionKeywords]) -> Client:
         """Make a client of this server; `more` are options of `Client`."""
         from plivo_nb.client import Client
 

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from plivo_nb.audio_types import FULLBAND_RATE, Pcm, Source
 from plivo_nb.errors import MediaError
-from plivo_nb.media.audio.sources import Silence, Source
-from plivo_nb.sound.devices import DEVICE_RATE, NOT_ALLOWED, NOT_FOUND, Device, Kind, Pcm, stable_id
+from plivo_nb.media.audio.sources import Silence
+from plivo_nb.sound.devices import NOT_ALLOWED, NOT_FOUND, Device, Kind, stable_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +51,7 @@ class FakeSound:
         microphones: tuple[str, ...] = ("Fake microphone",),
         speakers: tuple[str, ...] = ("Fake speaker",),
         *,
-        rate: int = DEVICE_RATE,
+        rate: int = FULLBAND_RATE,
         skew: float = 1.0,
         running: bool = True,
     ) -> None:

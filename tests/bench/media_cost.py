@@ -1,6 +1,6 @@
 """CPU seconds that one endpoint-minute of AudioStream alone costs: no sockets, ICE or SRTP.
 
-    python tests/bench/media_cost.py [--seconds 30] [--calls 10]
+    cd tests && python -m bench.media_cost [--seconds 30] [--calls 10]
 
 Both ends of each call run in this process and exchange packets directly; time is simulated, CPU time is real.
 """
@@ -14,12 +14,12 @@ import time
 import numpy as np
 
 from plivo_nb.media.audio.sinks import Null
-from plivo_nb.media.audio.sources import Feed, Tone
+from plivo_nb.media.audio.sources import Silence, Tone
 from plivo_nb.media.codecs import Codec
 from plivo_nb.media.rtp.audio_stream import AudioStream
 
 
-class Noise(Feed):
+class Noise(Silence):
     """A second of noise, over and over: as costly to encode as speech, and free to read."""
 
     def open(self, rate: int) -> None:

@@ -8,16 +8,13 @@ import wave
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from plivo_nb.media.audio.rolling_buffer import RollingBuffer
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
-Pcm = NDArray[np.int16]
+    from plivo_nb.audio_types import Pcm
 
 
 class KeptAudio(RollingBuffer):

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from plivo_nb.audio_types import to_int16
 from plivo_nb.errors import SourceError
 from plivo_nb.media.audio.sources import AudioFile
-from plivo_nb.sound.resampler import to_int16
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from plivo_nb.sound.devices import Pcm
-    from plivo_nb.sound.speaker import OutputRoute, Voice
+    from plivo_nb.audio_types import Pcm, Source
+    from plivo_nb.sound.speaker import OutputRoute
 
 _logger = logging.getLogger("plivo_nb.sound")
 
@@ -39,13 +39,13 @@ class Player:
         volume: 1 is as it is.
     """
 
-    def __init__(self, name: str, line: OutputRoute, make: Callable[[], Voice]) -> None:
+    def __init__(self, name: str, line: OutputRoute, make: Callable[[], Source]) -> None:
         self.name = name
         self.volume = 1.0
         self._line = line
         self._make = make
         self._file: str | None = None
-        self._voice: Voice | None = None
+        self._voice: Source | None = None
 
     @property
     def src(self) -> str | None:
@@ -61,7 +61,7 @@ class Player:
         """Whether it is heard now."""
         return self._voice is not None and self._voice in self._line.playing
 
-    def play(self, voice: Voice | None = None) -> None:
+    def play(self, voice: Source | None = None) -> None:
         """Begin from the beginning; does nothing while it plays.
 
         Args:
@@ -77,7 +77,7 @@ class Player:
             self._line.stop(self._voice)
             self._voice = None
 
-    def _sound(self) -> Voice:
+    def _sound(self) -> Source:
         if self._file is not None:
             try:
                 return AudioFile(self._file, loop=True)
@@ -92,7 +92,7 @@ class Player:
 class _Scaled:
     """A voice at the volume that its player has at the moment."""
 
-    def __init__(self, voice: Voice, player: Player) -> None:
+    def __init__(self, voice: Source, player: Player) -> None:
         self._voice, self._player = voice, player
 
     @property

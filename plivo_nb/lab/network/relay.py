@@ -13,6 +13,7 @@ import asyncio
 import socket
 from typing import TYPE_CHECKING, Any
 
+from plivo_nb.lab.config import HOST
 from plivo_nb.lab.network.impairment import Kind, Path, kind_of
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 Address = tuple[str, int]
 
-HOST = "127.0.0.1"
 OTHER: dict[Side, Side] = {"caller": "callee", "callee": "caller"}
 _DIRECTION_FROM: dict[Side, Direction] = {"caller": "to_callee", "callee": "to_caller"}
 _RECEIVE_BUFFER_BYTES = 1 << 20

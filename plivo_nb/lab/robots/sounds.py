@@ -6,16 +6,17 @@ The thread of the I/O plane reads them, so they only compute and never wait.
 from __future__ import annotations
 
 from collections import deque
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-Pcm = NDArray[np.int16]
+from plivo_nb.audio_types import FULLBAND_RATE, Pcm
+from plivo_nb.dtmf_table import DTMF_HZ
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _AMPLITUDE = 0.14 * 32767
-_DTMF_ROWS = (697.0, 770.0, 852.0, 941.0)
-_DTMF_COLUMNS = (1209.0, 1336.0, 1477.0)
-_DTMF_KEYS = ("123", "456", "789", "*0#")
 TONE_S = 0.12
 PAUSE_S = 0.08
 
@@ -24,7 +25,7 @@ class Synthesis:
     """Base class: audio as a function of time."""
 
     def __init__(self) -> None:
-        self._rate = 48_000
+        self._rate = FULLBAND_RATE
         self._position = 0
 
     def open(self, rate: int) -> None:
@@ -84,14 +85,15 @@ class DtmfTones:
     """Plays added digits one after the other as DTMF tones (ITU-T Q.23), with pauses between them."""
 
     def __init__(self) -> None:
-        self._rate = 48_000
+        self._rate = FULLBAND_RATE
         self._pending: deque[str] = deque(maxlen=100)
         self._current: str | None = None
         self._position = 0
 
     def add(self, digit: str) -> None:
-        """Append a digit (0-9, * or #). May be called from any thread."""
-        self._pending.append(digit)
+        """Append a digit; text that is no DTMF digit is ignored. May be called from any thread."""
+        if digit in DTMF_HZ:
+            self._pending.append(digit)
 
     def open(self, rate: int) -> None:
         """Continue at this sample rate in Hz."""
@@ -105,7 +107,7 @@ class DtmfTones:
                 return None
             self._current, self._position = self._pending.popleft(), 0
         seconds = (self._position + np.arange(samples)) / self._rate
-        low, high = dtmf_frequencies(self._current)
+        low, high = DTMF_HZ[self._current]
         wave = np.sin(2 * np.pi * low * seconds) + np.sin(2 * np.pi * high * seconds)
         self._position += samples
         if self._position >= (TONE_S + PAUSE_S) * self._rate:
@@ -115,11 +117,3 @@ class DtmfTones:
 
     def close(self) -> None:
         """Nothing to release."""
-
-
-def dtmf_frequencies(digit: str) -> tuple[float, float]:
-    """The two frequencies of a digit in Hz; those of ``0`` for any other text."""
-    for row, keys in zip(_DTMF_ROWS, _DTMF_KEYS, strict=True):
-        if digit in keys and len(digit) == 1:
-            return row, _DTMF_COLUMNS[keys.index(digit)]
-    return _DTMF_ROWS[3], _DTMF_COLUMNS[1]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from plivo_nb.lab.config import HOST
 from plivo_nb.sip.values import parse_uri
 
 if TYPE_CHECKING:
     from plivo_nb.sip.message import Request
-
-HOST = "127.0.0.1"
 
 
 class Addressing:

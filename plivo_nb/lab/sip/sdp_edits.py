@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from plivo_nb.addresses import is_loopback
 from plivo_nb.media.sdp import Candidate, is_address
 
 # The payload types that browsers use; any free numbers are allowed (RFC 4733 section 3).
@@ -26,7 +27,7 @@ def best_candidate(text: str) -> tuple[str, int] | None:
             continue
         usable = candidate.protocol == "udp" and candidate.component == 1 and is_address(candidate.address)
         if usable and ":" not in candidate.address and 0 < candidate.port < 65536:
-            loopback = candidate.address.startswith("127.")
+            loopback = is_loopback(candidate.address)
             rank = (not loopback, candidate.type != "host", -candidate.priority)
             found.append((rank, (candidate.address, candidate.port)))
     return min(found)[1] if found else None

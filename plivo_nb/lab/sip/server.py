@@ -21,7 +21,7 @@ from websockets.http11 import Request as HttpRequest
 from websockets.http11 import Response as HttpResponse
 from websockets.typing import Subprotocol
 
-from plivo_nb.lab.sip.addressing import HOST
+from plivo_nb.lab.config import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,9 +17,9 @@ from random import Random, SystemRandom
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from plivo_nb.lab.config import DOMAIN
+from plivo_nb.lab.config import DOMAIN, HOST
 from plivo_nb.lab.faults import Faults
-from plivo_nb.lab.sip.addressing import HOST, Addressing, user_of
+from plivo_nb.lab.sip.addressing import Addressing, user_of
 from plivo_nb.lab.sip.flows import Flows
 from plivo_nb.lab.sip.proxy import REQUEST_TIMEOUT_S, RING_TIMEOUT_S, Proxy
 from plivo_nb.lab.sip.records import (

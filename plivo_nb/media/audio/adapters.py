@@ -8,16 +8,17 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
+from plivo_nb.audio_types import FRAMES_PER_S, FULLBAND_RATE, Pcm, Sink, Source, padded
 from plivo_nb.media.audio.pump import Pump
-from plivo_nb.media.audio.sinks import Sink
-from plivo_nb.media.audio.sources import AudioFile, Source
+from plivo_nb.media.audio.sources import AudioFile
 
-Pcm = NDArray[np.int16]
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 _log = logging.getLogger(__name__)
 _AHEAD_S = 0.2
@@ -57,7 +58,7 @@ class FrameSource:
     """
 
     def __init__(
-        self, frames: Iterable[ArrayLike], rate: int = 48_000, on_end: Callable[[], None] | None = None
+        self, frames: Iterable[ArrayLike], rate: int = FULLBAND_RATE, on_end: Callable[[], None] | None = None
     ) -> None:
         self._frames = iter(frames)
         self._rate = rate
@@ -94,9 +95,7 @@ class FrameSource:
     def read(self, samples: int) -> Pcm | None:
         """Give a frame, if there is one."""
         pcm = self._pump.read(samples) if self._pump is not None else None
-        if pcm is not None and len(pcm) < samples:
-            return np.concatenate([pcm, np.zeros(samples - len(pcm), np.int16)])
-        return pcm
+        return None if pcm is None else padded(pcm, samples)
 
     def close(self) -> None:
         """Stop drawing."""
@@ -127,7 +126,7 @@ class CallableSource(FrameSource):
 
     def _resampled(self, rate: int) -> Iterator[Pcm]:
         for _ in itertools.count():
-            samples = self._function(rate // 50, rate)
+            samples = self._function(rate // FRAMES_PER_S, rate)
             if samples is None:
                 return
             pcm = to_pcm(samples)
@@ -198,7 +197,7 @@ class CallableSink:
 
 
 def as_source(
-    thing: object, *, rate: int = 48_000, loop: bool = False, on_end: Callable[[], None] | None = None
+    thing: object, *, rate: int = FULLBAND_RATE, loop: bool = False, on_end: Callable[[], None] | None = None
 ) -> Source:
     """Make a source of what a user has.
 
@@ -234,4 +233,4 @@ def as_sink(thing: object) -> Sink:
         return thing
     if callable(thing):
         return CallableSink(thing)
-    raise TypeError(f"{thing!r} cannot hear: give a sink or a function of (samples, rate)")
+    raise TypeError(f"{thing!r} is not a sink: give a sink or a function of (samples, rate)")

@@ -6,15 +6,13 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
+from plivo_nb.audio_types import FRAMES_PER_S
 from plivo_nb.ring_buffer import RingBuffer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-Pcm = NDArray[np.int16]
+    from plivo_nb.audio_types import Pcm
 
 _log = logging.getLogger(__name__)
 _CHECK_S = 0.5
@@ -45,7 +43,7 @@ class Pump:
         self.ended = False
         self._name, self._samples, self._on_end = name, samples, on_end
         self._ring = RingBuffer(round(ahead_s * rate))
-        self._low = rate // 50
+        self._low = rate // FRAMES_PER_S
         self._room = threading.Event()
         self._stopped = False
         self._complete = False  # all is in the ring

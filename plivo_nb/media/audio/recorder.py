@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
+from plivo_nb.audio_types import FULLBAND_RATE, Pcm
 from plivo_nb.errors import MediaError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Pcm = NDArray[np.int16]
 
 _log = logging.getLogger(__name__)
 _WAITING_FRAMES = 3000  # a minute
@@ -126,7 +125,7 @@ class Recorder:
         self._items.append(None)
         self._ready.set()
         if self._thread is None:  # nothing was heard: an empty recording
-            self._run(48_000)
+            self._run(FULLBAND_RATE)
         else:
             self._thread.join(_CLOSE_S)
 

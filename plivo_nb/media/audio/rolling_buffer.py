@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import deque
 
 import numpy as np
-from numpy.typing import NDArray
 
-Pcm = NDArray[np.int16]
+from plivo_nb.audio_types import FRAMES_PER_S, Pcm
 
 
 class RollingBuffer:
@@ -18,7 +17,7 @@ class RollingBuffer:
     """
 
     def __init__(self, seconds: float = 300.0) -> None:
-        self._frames: deque[Pcm] = deque(maxlen=max(1, round(seconds * 50)))
+        self._frames: deque[Pcm] = deque(maxlen=max(1, round(seconds * FRAMES_PER_S)))
         self._heard = 0  # frames in all
         self.rate = 0
 
@@ -39,7 +38,7 @@ class RollingBuffer:
     @property
     def span_s(self) -> tuple[float, float]:
         """From when to when there is sound, in seconds since the first frame."""
-        return (self._heard - len(self._frames)) / 50, self._heard / 50
+        return (self._heard - len(self._frames)) / FRAMES_PER_S, self._heard / FRAMES_PER_S
 
     def audio(self, start_s: float | None = None, end_s: float | None = None) -> tuple[int, Pcm]:
         """Return a stretch of what was heard; what is not kept any more is left out.
@@ -58,7 +57,7 @@ class RollingBuffer:
         def index(at_s: float | None, default: int) -> int:
             if at_s is None:
                 return default
-            frame = round(at_s * 50) + (heard if at_s < 0 else 0)
+            frame = round(at_s * FRAMES_PER_S) + (heard if at_s < 0 else 0)
             return min(len(frames), max(0, frame - first))
 
         chosen = frames[index(start_s, 0) : index(end_s, len(frames))]

@@ -7,30 +7,14 @@ each tick after what is heard.
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from plivo_nb.media.audio.recorder import Recorder
 
-__all__ = ["Null", "Recorder", "Sink", "Tee"]
+if TYPE_CHECKING:
+    from plivo_nb.audio_types import Pcm, Sink
 
-Pcm = NDArray[np.int16]
-
-
-@runtime_checkable
-class Sink(Protocol):
-    """What can take sound. PCM is mono int16, in frames of 20 ms."""
-
-    def open(self, rate: int) -> None:
-        """Get ready for frames of this rate in Hz. Returns at once; may be called again with another rate."""
-
-    def write(self, frame: Pcm) -> None:
-        """Take a frame without waiting. It is not to be changed: others may hold it too."""
-
-    def close(self) -> None:
-        """Finish and release everything."""
+__all__ = ["Null", "Recorder", "Tee"]
 
 
 class Null:

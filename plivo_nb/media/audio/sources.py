@@ -9,36 +9,19 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
+from plivo_nb.audio_types import FRAMES_PER_S, FULLBAND_RATE, Pcm, padded
 from plivo_nb.errors import SourceError
 from plivo_nb.media.audio.pump import Pump
-from plivo_nb.ring_buffer import RingBuffer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-Pcm = NDArray[np.int16]
-
 _AHEAD_S = 1.0  # how much a file's worker decodes ahead
-
-
-@runtime_checkable
-class Source(Protocol):
-    """What can be sent. PCM is mono int16."""
-
-    def open(self, rate: int) -> None:
-        """Get ready to be read at this rate in Hz. Returns at once; may be called again with another rate."""
-
-    def read(self, samples: int) -> Pcm | None:
-        """Return that many samples without waiting; None while there is nothing (silence is sent)."""
-
-    def close(self) -> None:
-        """Release everything. Returns at once."""
 
 
 class Silence:
@@ -69,7 +52,7 @@ class Tone:
         self.frequency_hz = frequency_hz
         self.level_dbfs = level_dbfs
         self._amplitude = min(1.0, 10 ** (level_dbfs / 20) * 2**0.5) * 32767
-        self._rate = 48_000
+        self._rate = FULLBAND_RATE
         self._phase = 0.0  # in cycles
 
     def open(self, rate: int) -> None:
@@ -141,9 +124,8 @@ class AudioFile:
         pcm = worker.read(samples)
         if pcm is not None:
             self._played_s += len(pcm) / worker.rate
-            if len(pcm) < samples:
-                return np.concatenate([pcm, np.zeros(samples - len(pcm), np.int16)])
-        return pcm
+            return padded(pcm, samples)
+        return None
 
     def close(self) -> None:
         """Stop the worker; its thread ends on its own within milliseconds."""
@@ -185,43 +167,6 @@ def _decode(path: Path, rate: int, loop: bool, start_s: float) -> Iterator[Pcm]:
             return
 
 
-class Feed:
-    """A source that is fed by `write` from any one thread, such as a microphone's callback or a widget.
-
-    Args:
-        ahead_s: how much may wait; what is written beyond is dropped, and counted in `dropped`.
-    """
-
-    def __init__(self, ahead_s: float = 1.0) -> None:
-        self._ahead_s = ahead_s
-        self._ring: RingBuffer | None = None
-        self.rate = 0  # Hz; 0 until the session has opened it
-        self.dropped = 0
-
-    def open(self, rate: int) -> None:
-        """Take samples of this rate from now on."""
-        if rate != self.rate:
-            self._ring = RingBuffer(round(self._ahead_s * rate))
-            self.rate = rate
-
-    def write(self, pcm: Pcm) -> int:
-        """Append samples at `rate`; return how many were taken."""
-        ring = self._ring
-        taken = ring.write(pcm) if ring is not None else 0
-        self.dropped += len(pcm) - taken
-        return taken
-
-    def read(self, samples: int) -> Pcm | None:
-        """Give a whole frame, or nothing."""
-        ring = self._ring
-        return ring.read(samples) if ring is not None and len(ring) >= samples else None
-
-    def close(self) -> None:
-        """Throw away what waits."""
-        if self._ring is not None:
-            self._ring.clear()
-
-
 class Loopback:
     """What is heard is sent back: a sink and a source in one.
 
@@ -232,7 +177,7 @@ class Loopback:
     def __init__(self, delay_s: float = 0.0) -> None:
         self.delay_s = delay_s
         self._frames: deque[Pcm] = deque()
-        self._waiting = round(delay_s * 50)  # frames until the echo begins
+        self._waiting = round(delay_s * FRAMES_PER_S)  # frames until the echo begins
 
     def open(self, rate: int) -> None:
         """Nothing to prepare: frames are passed on as they come."""

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Pcm = NDArray[np.int16]
+from plivo_nb.audio_types import Pcm, padded
+from plivo_nb.dtmf_table import DTMF_HZ
 
-_ROWS, _COLUMNS = (697.0, 770.0, 852.0, 941.0), (1209.0, 1336.0, 1477.0, 1633.0)
-_KEYS = "123A456B789C*0#D"
-DTMF_HZ: dict[str, tuple[float, float]] = {
-    key: (_ROWS[index // 4], _COLUMNS[index % 4]) for index, key in enumerate(_KEYS)
-}
 _FADE_S = 0.004
 
 
@@ -113,7 +108,7 @@ class DtmfTones:
         part = self._pcm[self._at : self._at + samples]
         self._at += len(part)
         self.ended = self._at >= len(self._pcm)
-        return np.concatenate([part, np.zeros(samples - len(part), np.int16)])
+        return padded(part, samples)
 
     def close(self) -> None:
         """Nothing to release."""
@@ -127,11 +122,6 @@ def dial_tone() -> CadenceTone:
 def ringback_tone() -> CadenceTone:
     """440 + 480 Hz, 2 s on, 4 s off."""
     return CadenceTone((440.0, 480.0), 2.0, 4.0)
-
-
-def busy_tone() -> CadenceTone:
-    """480 + 620 Hz, half a second on, half a second off."""
-    return CadenceTone((480.0, 620.0), 0.5, 0.5)
 
 
 def ring_tone() -> CadenceTone:

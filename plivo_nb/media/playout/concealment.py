@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from plivo_nb.audio_types import to_int16
+
 if TYPE_CHECKING:
-    from plivo_nb.media.codecs import Decoder, Pcm
+    from plivo_nb.audio_types import Pcm
+    from plivo_nb.media.codecs import Decoder
 
 Samples = NDArray[np.float32] | NDArray[np.int16]
 
@@ -50,11 +53,6 @@ def crossfade(old: Samples, new: Samples) -> NDArray[np.float32]:
     rise = _ramp(len(new))
     faded: NDArray[np.float32] = (old * (1 - rise) + new * rise).astype(np.float32)
     return faded
-
-
-def to_int16(samples: NDArray[np.float32]) -> Pcm:
-    """Round and clip to int16."""
-    return np.clip(np.rint(samples), -32768, 32767).astype(np.int16)
 
 
 def find_period(history: NDArray[np.float32], rate: int) -> int:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
+from plivo_nb.audio_types import FRAMES_PER_S
 from plivo_nb.media.playout.delay_estimator import DelayEstimator
 
 _ROOM_S = 0.037  # how far above its target the delay may stay
@@ -76,7 +77,7 @@ class JitterBuffer:
 
     def __init__(self, rate: int, minimum_s: float, maximum_s: float) -> None:
         self.rate = rate
-        self._frame = rate // 50
+        self._frame = rate // FRAMES_PER_S
         self._delay = DelayEstimator(minimum_s, maximum_s)
         self.late = 0
         self.dropped = 0  # thrown away by the buffer itself: a jump after a stall, or no room

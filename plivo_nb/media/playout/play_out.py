@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from plivo_nb.media.codecs import Codec, Decoder, Pcm, make_decoder, opus_has_fec
+from plivo_nb.audio_types import FRAMES_PER_S, Pcm
+from plivo_nb.media.codecs import Codec, Decoder, make_decoder, opus_has_fec
 from plivo_nb.media.playout.concealment import Concealer
 from plivo_nb.media.playout.jitter_buffer import Entry, JitterBuffer, Step
 from plivo_nb.media.playout.time_stretch import lengthen, shorten
@@ -33,7 +34,7 @@ class PlayOut:
     def __init__(self, codec: Codec, minimum_s: float, maximum_s: float) -> None:
         self.codec = codec
         self.rate = codec.clock_rate
-        self.frame = codec.clock_rate // 50
+        self.frame = codec.clock_rate // FRAMES_PER_S
         self.buffer = JitterBuffer(codec.clock_rate, minimum_s, maximum_s)
         self._opus = codec.name == "OPUS"
         self._decoder: Decoder = make_decoder(codec)

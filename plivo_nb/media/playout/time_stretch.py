@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from plivo_nb.media.playout.concealment import crossfade, rms, to_int16
+from plivo_nb.audio_types import to_int16
+from plivo_nb.media.playout.concealment import crossfade, rms
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from plivo_nb.media.codecs import Pcm
+    from plivo_nb.audio_types import Pcm
 
 _SEAM_S = 0.004
 _LAG_MIN_S = 0.0025

@@ -10,7 +10,7 @@ import random as random_module
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
-from plivo_nb.media.audio.sinks import Null, Sink
+from plivo_nb.media.audio.sinks import Null
 from plivo_nb.media.codecs import Codec
 from plivo_nb.media.rtp import rtcp
 from plivo_nb.media.rtp.receiving import Receiving
@@ -21,8 +21,7 @@ from plivo_nb.media.stats import NAN, RemoteView, StreamCounters, w3c_report
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from plivo_nb.media.audio.sources import Source
-
+    from plivo_nb.audio_types import Sink, Source
 
 __all__ = ["AudioStream", "Codec", "Direction", "StreamCounters"]
 

@@ -15,7 +15,8 @@ from plivo_nb.media.stats import NAN, LevelMeter, RemoteView
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from plivo_nb.media.codecs import Codec, Pcm
+    from plivo_nb.audio_types import Pcm
+    from plivo_nb.media.codecs import Codec
 
 _OLD_SOURCE_S = 1.0  # so long, packets of the source before are stragglers, not a change back
 

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from plivo_nb.media.audio.sources import Silence, Source
-from plivo_nb.media.codecs import Codec, Encoder, Pcm, make_encoder
+from plivo_nb.audio_types import FRAME_S, FRAMES_PER_S
+from plivo_nb.media.audio.sources import Silence
+from plivo_nb.media.codecs import Codec, Encoder, make_encoder
 from plivo_nb.media.rtp.telephone_event import DtmfSender
 from plivo_nb.media.stats import LevelMeter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from plivo_nb.media.audio.sinks import Sink
+    from plivo_nb.audio_types import Pcm, Sink, Source
     from plivo_nb.media.rtp.rtp import RtpSender
 
-_TICK_S = 0.020
 _DTX_BYTES = 2  # an Opus packet of so few bytes is a pause
 
 
@@ -51,7 +51,7 @@ class Sending:
         if codec != old:
             self._drop_pending()
             self._encoder = make_encoder(codec)
-            self._silence = np.zeros(codec.clock_rate // 50, np.int16)
+            self._silence = np.zeros(codec.clock_rate // FRAMES_PER_S, np.int16)
         self._events = dict(events)
         self._event_type = next(
             (kind for kind, rate in self._events.items() if rate == codec.clock_rate),
@@ -86,12 +86,12 @@ class Sending:
         codec = self.codec
         if codec is None:
             return
-        samples = codec.clock_rate // 50
+        samples = codec.clock_rate // FRAMES_PER_S
         frame = self.source.read(samples)
         filler = frame is None or self.muted
         if frame is None or self.muted:
             frame = self._silence
-            self.meter.silence(_TICK_S)
+            self.meter.silence(FRAME_S)
         else:
             if len(frame) != samples:
                 frame = _fit(frame, samples)
@@ -113,7 +113,7 @@ class Sending:
         """Let RTP time go on over so many ticks, sending nothing; the next packet is marked."""
         if self.codec is not None:
             self._drop_pending()
-            self._rtp.advance(ticks * (self.codec.clock_rate // 50))
+            self._rtp.advance(ticks * (self.codec.clock_rate // FRAMES_PER_S))
             self._marker = True
 
     def expect_loss(self, fraction: float) -> None:

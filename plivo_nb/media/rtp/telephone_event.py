@@ -6,7 +6,8 @@ import struct
 from collections import deque
 from dataclasses import dataclass
 
-DIGITS = "0123456789*#ABCD"
+from plivo_nb.dtmf_table import DTMF_DIGITS
+
 _VOLUME = 10  # -dBm0
 _ENDS = 3  # end packets, RFC 4733 section 2.5.1.4
 _EVENT = struct.Struct("!BBH")
@@ -72,9 +73,9 @@ class DtmfSender:
         Raises:
             ValueError: one of them is none of these; nothing is queued.
         """
-        events = [DIGITS.find(digit) for digit in digits.upper()]
+        events = [DTMF_DIGITS.find(digit) for digit in digits.upper()]
         if not events or -1 in events:
-            raise ValueError(f"{digits!r} holds something that is no DTMF digit; use {DIGITS}")
+            raise ValueError(f"{digits!r} holds something that is no DTMF digit; use {DTMF_DIGITS}")
         if not 40 <= duration_ms <= 6000 or not 30 <= gap_ms <= 6000:
             raise ValueError("a DTMF digit lasts 40 to 6000 ms, the gap after it 30 to 6000 ms")
         self._queue.extend((event, duration_ms, gap_ms) for event in events)
@@ -140,7 +141,7 @@ class DtmfReceiver:
             packet = EventPacket.parse(payload)
         except ValueError:
             return []
-        if packet.event >= len(DIGITS) or timestamp in self._done:
+        if packet.event >= len(DTMF_DIGITS) or timestamp in self._done:
             return []
         told: list[tuple[str, int]] = []
         if self._current is not None and self._current[0] != timestamp:
@@ -166,4 +167,4 @@ class DtmfReceiver:
         timestamp, event, duration = self._current
         self._current = None
         self._done.append(timestamp)
-        return [(DIGITS[event], round(duration * 1000 / rate))]
+        return [(DTMF_DIGITS[event], round(duration * 1000 / rate))]

@@ -6,6 +6,8 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from plivo_nb.codec_table import codec_row
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -127,7 +129,7 @@ class SessionDescription:
     index: int
 
     def audio(self, names: Sequence[str]) -> tuple[Format, ...]:
-        """The formats among `names` (OPUS, PCMU), in the peer's order.
+        """The formats among `names` (such as OPUS), in the peer's order.
 
         Raises:
             IncompatibleSDP: there is none.
@@ -175,4 +177,4 @@ def is_address(text: str) -> bool:
 
 
 def _usual_clock(f: Format) -> bool:
-    return f.clock_rate == (48000 if f.is_called("opus") else 8000)
+    return f.clock_rate == codec_row(f.name).clock_rate_hz

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from plivo_nb.codec_table import codec_row
 from plivo_nb.media.sdp.model import (
     PROFILE,
     Candidate,
@@ -23,12 +24,9 @@ _REVERSED: dict[Direction, Direction] = {"sendonly": "recvonly", "recvonly": "se
 
 
 def offered_formats(names: Sequence[str]) -> tuple[Format, ...]:
-    """What we offer for the codec names OPUS and PCMU: exactly these (Plivo's own SDK refuses more)."""
-    known = {
-        "opus": Format(111, "opus", 48000, 2),
-        "pcmu": Format(0, "PCMU", 8000),
-    }
-    return tuple(known[name.lower()] for name in names)
+    """The formats of an offer for these codec names (`plivo_nb.codec_table`), in the same order."""
+    rows = [codec_row(name) for name in names]
+    return tuple(Format(row.payload_type, row.encoding, row.clock_rate_hz, row.channels) for row in rows)
 
 
 def build_offer(local: Local, formats: Sequence[Format]) -> str:

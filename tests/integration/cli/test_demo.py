@@ -149,9 +149,9 @@ def test_demo_without_a_single_packet_is_a_failure(run):
         (("--password", "wrong"), "The login was refused: wrong user name or password."),
         (
             ("--number", "nobody"),
-            "The call to nobody was not answered: Not Found (there is nobody of that name).",
+            "The call to nobody was not answered: Not Found (there is no user of that name).",
         ),
-        (("--lab", "ws://127.0.0.1:9"), "Nobody answers at that address: is the lab running?"),
+        (("--lab", "ws://127.0.0.1:9"), "No server answers at that address: is the lab running?"),
     ],
 )
 def test_what_can_go_wrong_is_one_sentence(run, arguments, sentence):
@@ -172,7 +172,7 @@ def test_ctrl_c_leaves_nothing_behind(run, moment):
     assert command.wait(30) == 130, command.err
     assert time.monotonic() - interrupted < 15
     assert "Traceback" not in command.err
-    assert command.err.strip() == "Interrupted; everything is closed."
+    assert command.err.strip() == "Interrupted; calls and processes are closed."
     until = time.monotonic() + 15
     while command.processes() and time.monotonic() < until:
         time.sleep(0.05)

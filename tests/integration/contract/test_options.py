@@ -224,7 +224,7 @@ async def test_bitrate_and_the_default_codecs_stand_in_the_offer(lab: Lab, clien
         ("jitterMinMs", "20"),
         ("sampleInterval", 0),
         ("rules", "v3"),
-        ("codecs", ["PCMA"]),
+        ("codecs", ["G729"]),
         ("maxAverageBitrate", 1.5),
         ("statsUrl", "nowhere"),
         ("sound", "loud"),

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from plivo_nb.audio_types import Pcm
 from plivo_nb.errors import PlaneDied
 from plivo_nb.media.audio.sources import Tone
 from plivo_nb.plane import wire
@@ -25,7 +25,6 @@ from plivo_nb.plane.plane import SWITCH_INTERVAL_S, Plane
 pytestmark = pytest.mark.alone  # packets are counted against the clock
 
 CONFIG = wire.SessionConfig(loopback_candidates=True)
-Pcm = NDArray[np.int16]
 
 
 class Kept:

@@ -48,7 +48,7 @@ async def test_a_call_with_the_network_made_bad_and_good(lab: Lab, alice: Client
     knobs.clean()
     await until(lambda: alice.samples["mos"].iloc[-1] > 4)
     phone.press("7")
-    await until(lambda: "tones sent: 7" in phone._face._log.value)
+    await until(lambda: "tones sent: 7" in phone._view._log.value)
     phone.mute()
     await until(lambda: bool(alice.samples["muted"].iloc[-1]))
     assert phone.muted
@@ -67,8 +67,8 @@ async def test_an_incoming_call_is_answered_rejected_or_ignored_by_clicking(lab:
         for name, state in (("answer", "In call"), ("reject", "Rejected")):
             calling = bob.call("alice")
             await until(lambda: alice.incoming_calls)
-            assert ">bob<" in phone._face._caller.value
-            getattr(phone._face, name).click()
+            assert ">bob<" in phone._view._caller.value
+            getattr(phone._view, name).click()
             await until(lambda state=state: phone.state == state)
             assert phone.status == ""
             if state == "In call":
@@ -77,17 +77,17 @@ async def test_an_incoming_call_is_answered_rejected_or_ignored_by_clicking(lab:
             await calling.settled()
         calling = bob.call("alice")
         await until(lambda: alice.incoming_calls)
-        phone._face.ignore.click()
-        await until(lambda: phone._face.answer.disabled)
-        assert "incoming call ignored" in phone._face._log.value
+        phone._view.ignore.click()
+        await until(lambda: phone._view.answer.disabled)
+        assert "incoming call ignored" in phone._view._log.value
         await bob.hangup()
         await calling.settled()
 
 
 async def test_what_cannot_be_done_is_said(lab: Lab, alice: Client) -> None:
     phone = Phone(alice)
-    phone._face.dial.value = "nobody-of-that-name"
-    phone._face.call.click()
+    phone._view.dial.value = "nobody-of-that-name"
+    phone._view.call.click()
     await until(lambda: phone.status)
     assert phone.state in ("Not Found", "Unavailable")
     with pytest.raises(InvalidState):

@@ -12,8 +12,8 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 import plivo_nb.cli as cli
-from plivo_nb.cli.demo import Phase, Plan, _is_loopback, phases_of
-from plivo_nb.cli.outcome import Outcome, Score, knobs_text, score
+from plivo_nb.cli.demo import Phase, Plan, phases_of
+from plivo_nb.cli.outcome import Outcome, PhaseStats, network_text, phase_stats
 from plivo_nb.cli.screen import Screen, mos_text
 from plivo_nb.errors import CallFailed, LabError, LoginFailed
 from plivo_nb.events import CallInfo
@@ -70,7 +70,7 @@ INFO = CallInfo(
         (LoginFailed("Connection Error"), "is the lab running"),
         (LoginFailed("Request Timeout"), "is the lab running"),
         (LoginFailed("Rejected"), "Login failed: Rejected."),
-        (CallFailed("Not Found", INFO), "The call to nobody was not answered: Not Found (there is nobody"),
+        (CallFailed("Not Found", INFO), "The call to nobody was not answered: Not Found (there is no user"),
         (CallFailed("Busy"), "The call was not answered: Busy."),
         (LabError("The lab did not start."), "The lab did not start."),
     ],
@@ -114,8 +114,8 @@ def test_phases_fill_the_time_and_only_the_middle_is_bad():
     phases = phases_of(Plan(seconds=21, out=Path()), own_network=True)
     assert [phase.name for phase in phases] == ["clean", "bad", "clean again"]
     assert sum(phase.seconds for phase in phases) == pytest.approx(21)
-    assert phases[0].knobs == phases[2].knobs == {"loss": 0.0, "delay_ms": 0.0, "jitter_ms": 0.0}
-    assert phases[1].knobs["loss"] > 0
+    assert phases[0].network == phases[2].network == {"loss": 0.0, "delay_ms": 0.0, "jitter_ms": 0.0}
+    assert phases[1].network["loss"] > 0
 
 
 def test_somebody_elses_network_is_left_alone():
@@ -124,21 +124,7 @@ def test_somebody_elses_network_is_left_alone():
 
 def test_clean_loss_for_tests_holds_throughout():
     phases = phases_of(Plan(seconds=9, out=Path(), clean_loss=1.0), own_network=True)
-    assert [phase.knobs["loss"] for phase in phases] == [1.0, 1.0, 1.0]
-
-
-@pytest.mark.parametrize(
-    ("url", "loopback"),
-    [
-        ("ws://127.0.0.1:5066", True),
-        ("ws://localhost:5066", True),
-        ("ws://[::1]:5066", True),
-        ("wss://client.plivo.com/signalling", False),
-        ("ws://192.0.2.1", False),
-    ],
-)
-def test_loopback_candidates_for_loopback_servers_only(url, loopback):
-    assert _is_loopback(url) is loopback
+    assert [phase.network["loss"] for phase in phases] == [1.0, 1.0, 1.0]
 
 
 def samples():
@@ -161,14 +147,14 @@ def test_score_sums_counts_not_shares():
         "to_callee": {"rtp_seen": 100, "rtp_dropped": 11},
         "to_caller": {"rtp_seen": 100, "rtp_dropped": 10},
     }
-    got = score("whole call", 2, samples(), relay)
+    got = phase_stats("whole call", 2, samples(), relay)
     assert (got.loss_in, got.relay_loss_in) == (0.10, 0.10)
     assert (got.loss_out, got.relay_loss_out) == (0.10, 0.11)
     assert (got.mos_min, got.mos_mean, got.rtt_ms) == (3.0, 3.5, 20)
 
 
-def test_score_of_nothing_is_missing():
-    got = score("whole call", 2, samples().iloc[:0], {})
+def test_stats_of_nothing_is_missing():
+    got = phase_stats("whole call", 2, samples().iloc[:0], {})
     assert pd.isna(
         [got.loss_in, got.loss_out, got.relay_loss_in, got.mos_min, got.mos_mean, got.rtt_ms]
     ).all()
@@ -178,8 +164,8 @@ def test_score_of_nothing_is_missing():
 
 
 def outcome(correlation):
-    whole = Score("whole call", 20, 0.034, 0.033, 0.031, 0.03, 120.0, 2.1, 3.9)
-    clean = Score("clean", 7, 0.0, NAN, 0.0, 0.0, NAN, NAN, NAN)
+    whole = PhaseStats("whole call", 20, 0.034, 0.033, 0.031, 0.03, 120.0, 2.1, 3.9)
+    clean = PhaseStats("clean", 7, 0.0, NAN, 0.0, 0.0, NAN, NAN, NAN)
     return Outcome(
         0.05,
         0.1,
@@ -225,14 +211,15 @@ def test_summary_of_a_silent_call():
 
 
 @pytest.mark.parametrize(
-    ("mos", "word"), [(4.4, "good"), (3.6, "fair"), (3.0, "poor"), (1.0, "bad"), (0.99, "bad")]
+    ("mos", "word"),
+    [(4.4, "excellent"), (4.1, "good"), (3.6, "fair"), (3.0, "poor"), (1.0, "bad")],
 )
 def test_scores_have_a_word_beside_their_colour(mos, word):
     assert word in mos_text(mos)
 
 
 def test_knobs_in_words():
-    assert knobs_text({"loss": 0.1, "delay_ms": 120, "jitter_ms": 20}) == (
+    assert network_text({"loss": 0.1, "delay_ms": 120, "jitter_ms": 20}) == (
         "network: 10 % loss, 120 ms delay each way, jitter ±20 ms"
     )
 

@@ -16,10 +16,10 @@ from plivo_nb.media.codecs import (
     AvOpusDecoder,
     AvOpusEncoder,
     Codec,
+    G711Decoder,
+    G711Encoder,
     OpusDecoder,
     OpusEncoder,
-    PcmuDecoder,
-    PcmuEncoder,
     libopus,
     make_decoder,
     make_encoder,
@@ -44,31 +44,59 @@ def test_every_mulaw_code_decodes_as_libav_does() -> None:
     context.sample_rate, context.layout = 8000, "mono"
     (frame,) = context.decode(av.Packet(bytes(range(256))))
     expected = np.asarray(frame.to_ndarray()).reshape(-1)
-    assert (PcmuDecoder().decode(bytes(range(256))) == expected).all()
+    assert (G711Decoder("PCMU").decode(bytes(range(256))) == expected).all()
 
 
 def test_every_sample_is_coded_within_half_a_step() -> None:
     """A segment has 16 steps (G.711 table 2a): half of one is at most a 32nd of the biased sample."""
     samples = np.arange(-32635, 32636)
-    decoded = PcmuDecoder().decode(PcmuEncoder().encode(samples.astype(np.int16)))
+    decoded = G711Decoder("PCMU").decode(G711Encoder("PCMU").encode(samples.astype(np.int16)))
     assert (np.abs(decoded - samples) <= (np.abs(samples) + 132) / 32 + 1).all()
 
 
 def test_every_mulaw_code_survives() -> None:
     codes = bytes(code for code in range(256) if code != 0x7F)  # 0x7F is the other zero
-    assert PcmuEncoder().encode(PcmuDecoder().decode(codes)) == codes
+    assert G711Encoder("PCMU").encode(G711Decoder("PCMU").decode(codes)) == codes
 
 
 def test_mulaw_takes_a_strided_view() -> None:
     pcm = np.arange(-1000, 1000, dtype=np.int16)[::2]
-    assert PcmuEncoder().encode(np.ascontiguousarray(pcm)) == PcmuEncoder().encode(pcm.copy())
+    assert G711Encoder("PCMU").encode(np.ascontiguousarray(pcm)) == G711Encoder("PCMU").encode(pcm.copy())
+
+
+def test_every_alaw_code_decodes_as_libav_does() -> None:
+    context = av.CodecContext.create("pcm_alaw", "r")
+    context.sample_rate, context.layout = 8000, "mono"
+    (frame,) = context.decode(av.Packet(bytes(range(256))))
+    expected = np.asarray(frame.to_ndarray()).reshape(-1)
+    assert (G711Decoder("PCMA").decode(bytes(range(256))) == expected).all()
+
+
+def test_every_alaw_code_survives() -> None:
+    codes = bytes(range(256))
+    assert G711Encoder("PCMA").encode(G711Decoder("PCMA").decode(codes)) == codes
+
+
+def test_every_sample_is_coded_in_alaw_within_half_a_step() -> None:
+    """A segment has 16 steps (G.711 table 1a): half of one is 8, or at most a 32nd of the sample."""
+    samples = np.arange(-32768, 32768)
+    decoded = G711Decoder("PCMA").decode(G711Encoder("PCMA").encode(samples.astype(np.int16)))
+    assert (np.abs(decoded - samples) <= np.maximum(8, (np.abs(samples) + 1) / 32)).all()
+    assert (np.diff(decoded.astype(int)) >= 0).all()
+
+
+def test_speech_through_alaw_is_speech() -> None:
+    codec = Codec("PCMA", 8, 8000)
+    pcm, payloads = encoded(codec=codec)
+    decoder = make_decoder(codec)
+    assert aligned_correlation(pcm, np.concatenate([decoder.decode(p) for p in payloads])) > 0.99
 
 
 def test_libopus_is_found_here() -> None:
     assert libopus() is not None
     assert isinstance(make_encoder(OPUS), OpusEncoder)
     assert isinstance(make_decoder(OPUS), OpusDecoder)
-    assert isinstance(make_decoder(PCMU), PcmuDecoder)
+    assert isinstance(make_decoder(PCMU), G711Decoder)
 
 
 def test_speech_through_opus_is_speech() -> None:
@@ -232,7 +260,7 @@ def test_states_are_given_back() -> None:
 
 def test_random_payloads_of_mulaw_keep_their_length() -> None:
     generator = random.Random(1)
-    decoder = PcmuDecoder()
+    decoder = G711Decoder("PCMU")
     for _ in range(20):
         data = generator.randbytes(generator.randint(1, 500))
         assert decoder.samples(data) == len(decoder.decode(data)) == len(data)

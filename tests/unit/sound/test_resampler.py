@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plivo_nb.sound.resampler import Resampler, to_int16
+from plivo_nb.audio_types import to_int16
+from plivo_nb.sound.resampler import Resampler
 
 RATES = [8_000, 16_000, 44_100, 48_000]
 

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from plivo_nb.quality.limits import verdict
 from plivo_nb.widgets import dashboard as dashboard_module
-from plivo_nb.widgets import dashboard_view as faces
+from plivo_nb.widgets import dashboard_view
 from plivo_nb.widgets.dashboard import Dashboard
-from plivo_nb.widgets.theme import verdict
 
 
 async def until(condition: Any, seconds: float = 20.0) -> None:
@@ -42,7 +42,7 @@ def kept(monkeypatch) -> list[dict[str, Any]]:
 
 
 def words(dashboard: Dashboard) -> str:
-    return re.sub(r"<[^>]*>", " ", dashboard._face._figures.value)
+    return re.sub(r"<[^>]*>", " ", dashboard._view._figures.value)
 
 
 async def test_it_moves_with_the_call_and_keeps_the_last_picture(dashboard, client, kept) -> None:
@@ -94,7 +94,7 @@ async def test_a_dead_drawing_process_is_told_and_replaced(dashboard, client) ->
     call = client.answered()
     call.rows = 1
     await until(lambda: dashboard.note)
-    assert "died" in dashboard.note
+    assert "ended unexpectedly" in dashboard.note
     call.rows = 2
     await new_picture(dashboard, empty)
     await until(lambda: not dashboard.note)
@@ -103,7 +103,7 @@ async def test_a_dead_drawing_process_is_told_and_replaced(dashboard, client) ->
 async def test_a_failing_sample_is_told_and_the_dashboard_goes_on(dashboard, client, monkeypatch) -> None:
     empty = await new_picture(dashboard, dashboard.picture)
     with monkeypatch.context() as broken:
-        broken.setattr(faces, "read", lambda samples: 1 / 0)
+        broken.setattr(dashboard_view, "to_arrays", lambda samples: 1 / 0)
         call = client.answered()
         call.rows = 1
         await until(lambda: dashboard.note)
@@ -135,7 +135,7 @@ async def test_it_closes_with_its_client(dashboard, client, widget_count) -> Non
 async def test_without_a_call_it_does_nothing(dashboard, client, monkeypatch) -> None:
     await new_picture(dashboard, dashboard.picture)
     turns = []
-    monkeypatch.setattr(dashboard, "_turn", lambda: turns.append(1))
+    monkeypatch.setattr(dashboard, "_update", lambda: turns.append(1))
     await asyncio.sleep(0.3)
     assert len(turns) <= 1
 
@@ -144,38 +144,43 @@ async def test_missing_figures_are_dashes_and_old_ones_are_not_kept_for_long(cli
     call = client.answered()
     call.rows = 20
     samples = call.samples
-    assert "–" in faces.figures_html({})
-    assert verdict(math.nan).word in faces.figures_html({})
-    figures = faces.key_figures(faces.read(samples))
+    assert "–" in dashboard_view.figures_html({})
+    assert verdict(math.nan).word in dashboard_view.figures_html({})
+    figures = dashboard_view.key_figures(dashboard_view.to_arrays(samples))
     assert figures["loss_out"] == 0.05  # the last row has none, the one before has
     samples.iloc[-6:, samples.columns.get_loc("rtt_ms")] = np.nan
-    assert math.isnan(faces.key_figures(faces.read(samples))["rtt_ms"])
-    assert re.search(r"packet loss</span><b>5\.0<small>%", faces.figures_html(figures))
+    assert math.isnan(dashboard_view.key_figures(dashboard_view.to_arrays(samples))["rtt_ms"])
+    assert re.search(r"packet loss</span><b>5\.0<small>%", dashboard_view.figures_html(figures))
 
 
 async def test_panels_get_seconds_percent_and_gaps(client) -> None:
     call = client.answered()
     call.rows = 3
-    columns = faces.panel_columns(faces.read(call.samples))
+    columns = dashboard_view.panel_columns(dashboard_view.to_arrays(call.samples))
     assert list(columns["t"]) == [1, 2, 3]
     assert columns["loss_out"][0] == pytest.approx(5)
     assert np.isnan(columns["loss_out"][1])
     call.rows = 0
-    assert len(faces.panel_columns(faces.read(call.samples))["t"]) == 0
+    assert len(dashboard_view.panel_columns(dashboard_view.to_arrays(call.samples))["t"]) == 0
     client.ended()
 
 
 async def test_the_title_says_who_what_and_how_long(client) -> None:
     call = client.answered()
-    assert faces.title("echo", faces.read(call.samples), ended=False) == "echo"
+    assert dashboard_view.title("echo", dashboard_view.to_arrays(call.samples), ended=False) == "echo"
     call.rows = 75
-    assert faces.title("echo", faces.read(call.samples), ended=False) == "echo · OPUS · 1:15"
-    ended = faces.title("sip-user-with-a-long-name", faces.read(call.samples), ended=True)
+    assert (
+        dashboard_view.title("echo", dashboard_view.to_arrays(call.samples), ended=False)
+        == "echo · OPUS · 1:15"
+    )
+    ended = dashboard_view.title(
+        "sip-user-with-a-long-name", dashboard_view.to_arrays(call.samples), ended=True
+    )
     assert ended == "sip-user-with… · OPUS · 1:15 · mean MOS 3.83, least 3.46"
 
 
 def test_the_time_axis_grows_in_steps() -> None:
-    assert [faces.window_s(seconds) for seconds in (0, 30, 31, 200, 4000)] == [30, 30, 60, 300, 300]
+    assert [dashboard_view.window_s(seconds) for seconds in (0, 30, 31, 200, 4000)] == [30, 30, 60, 300, 300]
 
 
 @pytest.mark.parametrize(

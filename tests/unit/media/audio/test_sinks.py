@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from plivo_nb.errors import MediaError
 from plivo_nb.media.audio.sinks import Null, Recorder, Tee
-from plivo_nb.media.audio.tones import DTMF_HZ, busy_tone, dial_tone, dtmf, ring_tone, ringback_tone, tone
-from plivo_nb.media.playout.concealment import rms
+from plivo_nb.media.audio.tones import tone
 
 
 def read_wav(path: Path) -> tuple[int, NDArray[np.int16]]:
@@ -170,36 +169,3 @@ def test_a_tee_gives_all_the_same_and_closes_all(tmp_path: Path) -> None:
     assert (read_wav(one.path)[1] == read_wav(two.path)[1]).all()
     assert not threads(one.path)
     assert not threads(two.path)
-
-
-@pytest.mark.parametrize("digit", DTMF_HZ)
-def test_dtmf_tones_have_their_two_frequencies(digit: str) -> None:
-    pcm = dtmf(digit, 8000, seconds=1.0)
-    spectrum = np.abs(np.fft.rfft(pcm.astype(float)))
-    strongest = sorted(int(i) for i in np.argsort(spectrum)[-2:])
-    assert strongest == [round(f) for f in DTMF_HZ[digit]]
-    assert 20 * np.log10(rms(pcm)) == pytest.approx(-20, abs=0.3)
-
-
-def test_tones_begin_and_end_softly() -> None:
-    pcm = tone((1000.0,), 0.1, 48_000)
-    assert abs(int(pcm[0])) < 50
-    assert abs(int(pcm[-1])) < 50
-    assert len(pcm) == 4800
-
-
-def test_cadences_ring_and_pause() -> None:
-    for source, on_s, off_s in ((ringback_tone(), 2, 4), (busy_tone(), 0.5, 0.5), (ring_tone(), 1, 2)):
-        source.open(8000)
-        total = round((on_s + off_s) * 50)
-        levels = [rms(frame) for _ in range(2 * total) if (frame := source.read(160)) is not None]
-        loud = sum(level > 0.02 for level in levels)
-        assert loud == pytest.approx(2 * on_s * 50, abs=2)
-        assert levels[:total] == pytest.approx(levels[total:], abs=1e-6)
-
-
-def test_the_dial_tone_has_no_seam() -> None:
-    source = dial_tone()
-    source.open(8000)
-    levels = [rms(frame) for _ in range(200) if (frame := source.read(160)) is not None]
-    assert min(levels) > 0.03

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from media_network import aligned_correlation, speech_like
 from numpy.typing import NDArray
 
+from plivo_nb.audio_types import Source
 from plivo_nb.errors import SourceError
-from plivo_nb.media.audio.sources import AudioFile, Feed, Loopback, Silence, Source, Tone
+from plivo_nb.media.audio.sources import AudioFile, Loopback, Silence, Tone
 from plivo_nb.media.playout.concealment import rms
 from plivo_nb.ring_buffer import RingBuffer
 
@@ -164,22 +165,6 @@ def test_silence_gives_nothing() -> None:
     silence.open(8000)
     assert silence.read(160) is None
     silence.close()
-
-
-def test_a_feed_gives_whole_frames_and_counts_what_it_drops() -> None:
-    feed = Feed(ahead_s=0.1)
-    assert feed.write(np.ones(10, np.int16)) == 0
-    feed.open(8000)
-    assert feed.write(np.ones(100, np.int16)) == 100
-    assert feed.read(160) is None
-    feed.write(np.full(100, 2, np.int16))
-    frame = feed.read(160)
-    assert frame is not None
-    assert frame.tolist() == [1] * 100 + [2] * 60
-    assert feed.write(np.ones(2000, np.int16)) == 760
-    assert feed.dropped == 10 + 1240
-    feed.close()
-    assert feed.read(160) is None
 
 
 def test_a_loopback_gives_back_after_its_delay() -> None:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from plivo_nb.audio_types import Source
 from plivo_nb.media.audio import tones
-from plivo_nb.media.audio.sources import Source
 
 RATES = [8_000, 48_000]
 
@@ -45,7 +45,6 @@ def loud_spans(pcm: np.ndarray, rate: int) -> list[tuple[float, float]]:
     ("make", "hertz", "on_s", "off_s"),
     [
         (tones.ringback_tone, (440, 480), 2.0, 4.0),
-        (tones.busy_tone, (480, 620), 0.5, 0.5),
         (tones.ring_tone, (1000, 1250), 1.0, 2.0),
     ],
 )

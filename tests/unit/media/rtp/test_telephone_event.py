@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plivo_nb.media.rtp.telephone_event import DIGITS, DtmfReceiver, DtmfSender, EventPacket, Outgoing
+from plivo_nb.dtmf_table import DTMF_DIGITS
+from plivo_nb.media.rtp.telephone_event import DtmfReceiver, DtmfSender, EventPacket, Outgoing
 
 FRAME = 160
 
@@ -67,7 +68,7 @@ def test_digits_can_be_given_up() -> None:
 
 
 @given(
-    st.text(alphabet=DIGITS, min_size=1, max_size=6),
+    st.text(alphabet=DTMF_DIGITS, min_size=1, max_size=6),
     st.sampled_from([8000, 48_000]),
     st.integers(0, 2**31),
     st.integers(40, 300),
