@@ -1,4 +1,4 @@
-"""An executor whose threads never keep the interpreter from ending."""
+"""An executor whose threads do not delay the interpreter's exit."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _T = TypeVar("_T")
 
 
 class DaemonExecutor(ThreadPoolExecutor):
-    """A daemon thread for each piece of work: for name resolution, which cannot be cancelled and may hang.
+    """Runs each function in a new daemon thread: for name resolution, which cannot be cancelled and may hang.
 
-    asyncio takes only a ThreadPoolExecutor as a loop's default, and the interpreter waits at its end for the
-    threads of that class; so `submit` starts its own.
+    asyncio accepts only a ThreadPoolExecutor as a loop's default, and at exit the interpreter waits for the
+    threads of that class. So `submit` starts its own thread.
     """
 
     def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:

@@ -1,15 +1,14 @@
-"""The bridge between a stream's counters and the sampler of the quality room."""
+"""When a media session's next sample is due."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
-from plivo_nb.quality.sampler import ClockAnchor, CounterSnapshot, Sampler, SampleRow
+from plivo_nb.quality.sampler import ClockAnchor, Sampler, SampleRow
 
 if TYPE_CHECKING:
     from plivo_nb.media.rtp.audio_stream import AudioStream
-    from plivo_nb.media.stats import StreamCounters
 
 
 class SessionSampler:
@@ -35,37 +34,8 @@ class SessionSampler:
             return None
         missed = int((now - self._due_at) / self._interval_s)
         self._due_at += (missed + 1) * self._interval_s
-        return self._sampler.sample(snapshot(stream.counters()), now)
+        return self._sampler.sample(stream.counters(), now)
 
     def utc_ms(self, now: float) -> float:
         """Milliseconds since 1970 of a monotonic time, for W3C timestamps."""
         return self._anchor.utc_ns_at(now) / 1e6
-
-
-def snapshot(counters: StreamCounters) -> CounterSnapshot:
-    """A stream's counters in the sampler's words."""
-    reported = not math.isnan(counters.remote_report_at)
-    return CounterSnapshot(
-        packets_received=counters.packets_received,
-        packets_lost=counters.packets_lost,
-        packets_discarded=counters.packets_discarded,
-        bytes_received=counters.bytes_received,
-        packets_sent=counters.packets_sent,
-        bytes_sent=counters.bytes_sent,
-        source_bytes=counters.source_bytes,
-        concealed_samples=counters.concealed_samples,
-        remote_packets_lost=counters.remote_packets_lost if reported else math.nan,
-        remote_packets_expected=counters.remote_packets_expected if reported else math.nan,
-        jitter_s=counters.jitter_in_s,
-        remote_jitter_s=counters.jitter_out_s,
-        remote_fraction_lost=counters.remote_fraction_lost,
-        remote_report_at_s=counters.remote_report_at,
-        rtt_s=counters.rtt_s,
-        rtt_at_s=counters.rtt_at,
-        playout_delay_s=counters.playout_delay_s,
-        sample_rate_hz=counters.sample_rate or math.nan,
-        level_in_peak=10 ** (counters.level_in_dbfs / 20),
-        level_out_peak=10 ** (counters.level_out_dbfs / 20),
-        codec=counters.codec,
-        muted=counters.muted,
-    )

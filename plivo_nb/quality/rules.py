@@ -30,9 +30,7 @@ Comparison = Literal[">", ">=", "<", "<=", "repeats"]
 ValueMode = Literal["current", "mean over"]
 Exemption = Literal["muted", "held", "silent source"]
 
-_COLUMNS = frozenset(
-    item.name for item in fields(SampleRow) if item.name not in ("time_utc_ns", "codec", "muted")
-)
+_COLUMNS = frozenset(item.name for item in fields(SampleRow) if item.type == "float")
 _ANY_CODEC = ""
 
 

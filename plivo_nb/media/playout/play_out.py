@@ -12,6 +12,7 @@ from plivo_nb.media.codecs import Codec, Decoder, make_decoder, opus_has_fec
 from plivo_nb.media.playout.concealment import Concealer
 from plivo_nb.media.playout.jitter_buffer import Entry, JitterBuffer, Step
 from plivo_nb.media.playout.time_stretch import lengthen, shorten
+from plivo_nb.quality.counters import Counters
 
 if TYPE_CHECKING:
     from plivo_nb.media.rtp.rtp import Placed
@@ -52,7 +53,7 @@ class PlayOut:
         self.inserted = 0
         self.removed = 0
         self.fec_received = 0
-        self.fec_used = 0
+        self.recovered = 0
         self.delay_s = math.nan  # how long packets wait here, smoothed
         self.delay_sum_s = 0.0
         self.target_sum_s = 0.0
@@ -62,6 +63,24 @@ class PlayOut:
     def queued(self) -> int:
         """Decoded samples that wait for the next tick."""
         return self._queued
+
+    def counters(self) -> Counters:
+        """The counts of this play-out."""
+        return Counters(
+            packets_late=self.buffer.late,
+            packets_discarded=self.buffer.late + self.buffer.dropped,
+            packets_recovered=self.recovered,
+            fec_packets_received=self.fec_received,
+            total_samples=self.total,
+            concealed_samples=self.concealed,
+            silent_concealed_samples=self.silent_concealed,
+            concealment_events=self.concealment_events,
+            inserted_samples=self.inserted,
+            removed_samples=self.removed,
+            jitter_buffer_delay_s=self.delay_sum_s,
+            jitter_buffer_target_delay_s=self.target_sum_s,
+            jitter_buffer_emitted_samples=self.emitted,
+        )
 
     def insert(self, payload: bytes, place: Placed, arrival_s: float, timed: bool) -> bool:
         """Take a packet's payload in. False when it is late, or no packet of this codec."""
@@ -154,9 +173,9 @@ class PlayOut:
             payload = None
         try:
             pcm, silent = self._concealer.lost(samples, payload)
+            self.recovered += payload is not None
         except ValueError:
             pcm, silent = np.zeros(samples, np.int16), True
-        self.fec_used += payload is not None
         self.concealed += samples
         self.silent = silent
         if silent:

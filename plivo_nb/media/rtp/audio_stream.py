@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random as random_module
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from plivo_nb.media.audio.sinks import Null
@@ -16,14 +17,15 @@ from plivo_nb.media.rtp import rtcp
 from plivo_nb.media.rtp.receiving import Receiving
 from plivo_nb.media.rtp.rtp import RtpSender
 from plivo_nb.media.rtp.sending import Sending
-from plivo_nb.media.stats import NAN, RemoteView, StreamCounters, w3c_report
+from plivo_nb.media.stats import RemoteView, w3c_report
+from plivo_nb.quality.counters import NAN, Counters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from plivo_nb.audio_types import Sink, Source
 
-__all__ = ["AudioStream", "Codec", "Direction", "StreamCounters"]
+__all__ = ["AudioStream", "Codec", "Counters", "Direction"]
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
@@ -275,10 +277,11 @@ class AudioStream:
         """Return the highest peaks (in, out) since the last call, in dBFS, for a level display."""
         return self._receiving.meter.take_peak_dbfs(1), self._sending.meter.take_peak_dbfs(1)
 
-    def counters(self) -> StreamCounters:
+    def counters(self) -> Counters:
         """Return all numbers. The two levels are peaks since the last call: one reader only."""
-        remote, codec = self._remote, self._sending.codec
-        return StreamCounters(
+        remote, codec, reported = self._remote, self._sending.codec, self._remote.reports > 0
+        return replace(
+            self._receiving.counters(),
             codec=codec.name if codec else "",
             muted=self.muted,
             packets_sent=self._rtp.packets,
@@ -286,15 +289,14 @@ class AudioStream:
             header_bytes_sent=self._rtp.header_bytes,
             source_bytes=self._sending.source_bytes,
             rtt_s=remote.rtt_s,
-            rtt_at=remote.rtt_at,
-            jitter_out_s=remote.jitter / codec.clock_rate if codec and remote.reports else NAN,
-            remote_packets_lost=remote.packets_lost,
-            remote_packets_expected=remote.packets_expected,
+            rtt_at_s=remote.rtt_at,
+            jitter_out_s=remote.jitter / codec.clock_rate if codec and reported else NAN,
+            remote_packets_lost=remote.packets_lost if reported else NAN,
+            remote_packets_expected=remote.packets_expected if reported else NAN,
             remote_fraction_lost=remote.fraction_lost,
-            remote_report_at=remote.report_at,
+            remote_report_at_s=remote.report_at,
             level_out_dbfs=self._sending.meter.take_peak_dbfs(0),
             level_in_dbfs=self._receiving.meter.take_peak_dbfs(0),
-            **self._receiving.counts(),
         )
 
     def stats(self, now: float) -> dict[str, dict[str, Any]]:
@@ -312,5 +314,5 @@ class AudioStream:
             meter=self._sending.meter,
             remote=self._remote,
             receiving=self._receiving,
-            counts=self._receiving.counts(),
+            counters=self._receiving.counters(),
         )

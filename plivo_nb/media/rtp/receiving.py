@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,7 +10,8 @@ from plivo_nb.media.playout.play_out import PlayOut
 from plivo_nb.media.rtp import rtcp
 from plivo_nb.media.rtp.rtp import RtpPacket, RtpReceiver
 from plivo_nb.media.rtp.telephone_event import DtmfReceiver
-from plivo_nb.media.stats import NAN, LevelMeter, RemoteView
+from plivo_nb.media.stats import LevelMeter, RemoteView
+from plivo_nb.quality.counters import NAN, Counters, added
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,8 +49,7 @@ class Receiving:
         self.last_packet_s: float | None = None
         self.first_packet_s: float | None = None
         # of sources and codecs before the present ones
-        self._before = {"received": 0, "expected": 0, "duplicates": 0}
-        self._played: dict[str, float] = dict.fromkeys(_PLAY_COUNTS, 0)
+        self._before = Counters()
 
     @property
     def ssrc(self) -> int | None:
@@ -80,23 +80,16 @@ class Receiving:
 
     def _switch(self, codec: Codec) -> None:
         """Play another codec from now on."""
-        self._fold_play()
+        if self._play is not None:
+            self._before = added(self._before, self._play.counters())
         self._play = PlayOut(codec, self._minimum_s, self._maximum_s)
         if self.rate != codec.clock_rate:
             self.rate = codec.clock_rate
             self._change_source(self.ssrc)
 
-    def _fold_play(self) -> None:
-        if self._play is not None:
-            for name, value in _play_counts(self._play).items():
-                self._played[name] += value
-
     def _change_source(self, ssrc: int | None) -> None:
-        old = self._source
-        if old is not None:
-            self._before["received"] += old.received
-            self._before["expected"] += old.expected
-            self._before["duplicates"] += old.duplicates
+        if self._source is not None:
+            self._before = added(self._before, self._source.counters())
         self._source = RtpReceiver(ssrc, self.rate) if ssrc is not None else None
 
     def receive(self, data: bytes, now: float, timed: bool) -> None:
@@ -200,64 +193,18 @@ class Receiving:
         )
         return (block,)
 
-    def counts(self) -> dict[str, Any]:
-        """Return the received and played fields of `StreamCounters`."""
+    def counters(self) -> Counters:
+        """The counts of all sources and codecs so far, and the present values of what is received."""
         source, play = self._source, self._play
-        received = self._before["received"] + (source.received if source else 0)
-        expected = self._before["expected"] + (source.expected if source else 0)
-        sums = dict(self._played)
-        if play is not None:
-            for name, value in _play_counts(play).items():
-                sums[name] += value
-        started = play is not None and play.buffer.playing
-        return {
-            "codec_in": play.codec.name if play is not None else "",
-            "packets_received": received,
-            "packets_expected": expected,
-            "packets_lost": expected - received,
-            "packets_duplicated": self._before["duplicates"] + (source.duplicates if source else 0),
-            "bytes_received": self.bytes,
-            "header_bytes_received": self.header_bytes,
-            "jitter_in_s": source.jitter_s if source is not None and source.received else NAN,
-            "sample_rate": self.rate,
-            "playout_delay_s": play.delay_s if play is not None else NAN,
-            "target_delay_s": play.buffer.target_s if play is not None and started else NAN,
-            **sums,
-        }
-
-
-_PLAY_COUNTS = (
-    "packets_late",
-    "packets_discarded",
-    "fec_packets_received",
-    "fec_packets_used",
-    "total_samples",
-    "concealed_samples",
-    "silent_concealed_samples",
-    "concealment_events",
-    "inserted_samples",
-    "removed_samples",
-    "jitter_buffer_delay_s",
-    "jitter_buffer_target_s",
-    "jitter_buffer_emitted",
-)
-
-
-def _play_counts(play: PlayOut) -> dict[str, float]:
-    buffer = play.buffer
-    values = (
-        buffer.late,
-        buffer.late + buffer.dropped,
-        play.fec_received,
-        play.fec_used,
-        play.total,
-        play.concealed,
-        play.silent_concealed,
-        play.concealment_events,
-        play.inserted,
-        play.removed,
-        play.delay_sum_s,
-        play.target_sum_s,
-        play.emitted,
-    )
-    return dict(zip(_PLAY_COUNTS, values, strict=True))
+        headers = Counters(bytes_received=self.bytes, header_bytes_received=self.header_bytes)
+        parts = [part.counters() for part in (source, play) if part is not None]
+        return added(
+            self._before,
+            headers,
+            *parts,
+            codec_in=play.codec.name if play is not None else "",
+            sample_rate_hz=self.rate or NAN,
+            jitter_in_s=source.jitter_s if source is not None and source.received else NAN,
+            playout_delay_s=play.delay_s if play is not None else NAN,
+            target_delay_s=play.buffer.target_s if play is not None and play.buffer.playing else NAN,
+        )

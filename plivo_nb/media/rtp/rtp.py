@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
+from plivo_nb.quality.counters import Counters
+
 _HEADER = struct.Struct("!BBHII")
 _MAX_DROPOUT = 3000
 _MAX_MISORDER = 100
@@ -145,6 +147,7 @@ class RtpReceiver:
         self.clock_rate = clock_rate
         self.received = 0
         self.duplicates = 0
+        self.reordered = 0
         self._started = False
         self._base = self._max = 0  # extended sequence numbers
         self._bad = -1
@@ -179,6 +182,16 @@ class RtpReceiver:
     def jitter_s(self) -> float:
         """Interarrival jitter in seconds."""
         return self._jitter / self.clock_rate
+
+    def counters(self) -> Counters:
+        """The counts of this source."""
+        return Counters(
+            packets_received=self.received,
+            packets_expected=self.expected,
+            packets_lost=self.lost,
+            packets_reordered=self.reordered,
+            packets_duplicated=self.duplicates,
+        )
 
     def receive(
         self, sequence_number: int, timestamp: int, arrival_s: float, timed: bool = True
@@ -236,6 +249,7 @@ class RtpReceiver:
         if self._seen & bit:
             return True
         self._seen |= bit
+        self.reordered += ahead < 0
         self._base = min(self._base, sequence)
         return False
 

@@ -484,7 +484,7 @@ def test_a_peer_that_vanishes_is_an_rtp_timeout(kernel: Kernel, monkeypatch: pyt
     monkeypatch.setattr("plivo_nb.plane.media_session.RTP_TIMEOUT_S", 0.6)
     kernel.call(1, 2)
     time.sleep(0.5)
-    desk = kernel.plane._desk
+    desk = kernel.plane._executor
     assert desk is not None
     gone = desk.sessions[2]
     tick = gone.tick

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import sys
 import threading
 import time
@@ -14,14 +13,14 @@ import pytest
 
 from plivo_nb.errors import PlaneDied
 from plivo_nb.media import sdp
-from plivo_nb.media.stats import StreamCounters
 from plivo_nb.plane import outbox as outbox_module
 from plivo_nb.plane import wire
 from plivo_nb.plane.daemon_executor import DaemonExecutor
 from plivo_nb.plane.media_session import _codec
 from plivo_nb.plane.outbox import Outbox
-from plivo_nb.plane.plane import TICK_S, Plane, _Switching
-from plivo_nb.plane.sampling import SessionSampler, snapshot
+from plivo_nb.plane.plane import TICK_S, Plane, _SwitchInterval
+from plivo_nb.plane.sampling import SessionSampler
+from plivo_nb.quality.counters import Counters
 from plivo_nb.quality.sampler import ClockAnchor
 
 
@@ -30,9 +29,9 @@ class Stream:
 
     def __init__(self) -> None:
         self.read = 0
-        self.values = StreamCounters()
+        self.values = Counters()
 
-    def counters(self) -> StreamCounters:
+    def counters(self) -> Counters:
         self.read += 1
         return self.values
 
@@ -77,7 +76,7 @@ async def test_a_receiver_that_raises_does_no_harm(caplog: pytest.LogCaptureFixt
     box = Outbox(asyncio.get_running_loop(), refuse)
     box.put(wire.Ok(1))
     await asyncio.sleep(0)
-    assert "was not taken" in caplog.text
+    assert "receiver of a batch" in caplog.text
 
 
 async def test_a_closed_loop_is_nobody_to_tell() -> None:
@@ -85,14 +84,14 @@ async def test_a_closed_loop_is_nobody_to_tell() -> None:
     closed.close()
     box = Outbox(asyncio.get_running_loop(), print, closed)
     box.put(wire.Ok(1))
-    box.last_words(wire.PlaneDead("over"))
+    box.put_last(wire.PlaneDead("over"))
 
 
-async def test_nothing_follows_the_last_words() -> None:
+async def test_nothing_follows_the_put_last() -> None:
     got: list[wire.Report] = []
     box = Outbox(asyncio.get_running_loop(), got.extend)
     box.put(wire.Ok(1))
-    box.last_words(wire.PlaneDead("over"))
+    box.put_last(wire.PlaneDead("over"))
     box.put(wire.Ok(2))
     await asyncio.sleep(0)
     assert got == [wire.Ok(1), wire.PlaneDead("over")]
@@ -112,36 +111,6 @@ def test_samples_are_due_each_interval_and_once_after_a_stall() -> None:
     assert stream.read == 5
 
 
-def test_counters_keep_their_meaning_on_the_way_to_the_sampler() -> None:
-    counters = StreamCounters(
-        codec="OPUS",
-        muted=True,
-        packets_sent=10,
-        source_bytes=77,
-        packets_received=9,
-        packets_lost=1,
-        packets_discarded=2,
-        jitter_in_s=0.003,
-        jitter_out_s=0.004,
-        rtt_s=0.05,
-        rtt_at=7.0,
-        remote_packets_lost=3,
-        remote_packets_expected=30,
-        remote_report_at=8.0,
-        sample_rate=48000,
-        level_in_dbfs=-20.0,
-    )
-    taken = snapshot(counters)
-    assert (taken.codec, taken.muted, taken.packets_sent, taken.packets_lost) == ("OPUS", True, 10, 1)
-    assert (taken.jitter_s, taken.remote_jitter_s, taken.rtt_s, taken.rtt_at_s) == (0.003, 0.004, 0.05, 7.0)
-    assert taken.source_bytes == 77
-    assert (taken.remote_packets_lost, taken.remote_packets_expected) == (3, 30)
-    assert taken.level_in_peak == pytest.approx(0.1)
-    nothing = snapshot(StreamCounters())
-    assert math.isnan(nothing.remote_packets_lost)
-    assert math.isnan(nothing.sample_rate_hz)
-
-
 async def test_name_resolution_runs_in_daemon_threads() -> None:
     loop = asyncio.get_running_loop()
     executor = DaemonExecutor()
@@ -152,7 +121,7 @@ async def test_name_resolution_runs_in_daemon_threads() -> None:
 
 def test_the_switch_interval_is_put_back_by_the_last_plane() -> None:
     before = sys.getswitchinterval()
-    switching = _Switching()
+    switching = _SwitchInterval()
     switching.change(1)
     switching.change(1)
     assert sys.getswitchinterval() == pytest.approx(0.0005)
@@ -201,7 +170,7 @@ async def ticking(stall_s: float) -> tuple[Ticked, float]:
     plane.run_on(asyncio.get_running_loop(), lambda batch: None)
     await asyncio.sleep(0)
     session: Any = Ticked()
-    desk = plane._desk
+    desk = plane._executor
     assert desk is not None
     desk.sessions[1] = session
     plane._sessions_changed()

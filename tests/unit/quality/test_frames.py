@@ -63,7 +63,7 @@ def test_what_is_handed_out_is_a_copy():
     frame = store.frame()
     frame["rtt_ms"] = -1.0
     frame.loc[frame.index[0], "jitter_in_ms"] = 5.0
-    store.append(5, rtt_ms=7.0)
+    store.append(5_000_000_000, rtt_ms=7.0)
     assert len(frame) == 2
     assert store.frame()["rtt_ms"].tolist() == [0, 1, 7]
     assert store.frame()["jitter_in_ms"].isna().all()
@@ -99,7 +99,7 @@ def test_categories_come_back_as_they_went_in(names):
 def test_schema_says_what_every_column_means():
     table = schema()
     assert list(table.columns) == ["frame", "name", "dtype", "unit", "meaning", "source"]
-    assert set(table["frame"]) == {"samples", "media_metrics", "calls", "log"}
+    assert set(table["frame"]) == {"samples", "media_metrics", "calls", "log", "sip_trace"}
     assert (table["meaning"].str.len() > 3).all()
     assert (table["source"].str.len() > 2).all()
     named = schema("samples").set_index("name")
