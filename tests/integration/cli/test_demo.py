@@ -210,13 +210,6 @@ def test_check_finds_that_calls_work(run):
     assert command.processes() == set()
 
 
-async def test_check_as_a_frame():
-    found = await plivo_nb.check()
-    assert found["what"].tolist() == ["Python", "Packages", "Sound", "Lab", "Socket", "Call"]
-    assert set(found["result"]) <= {"ok", "note"}
-    assert found.set_index("what").loc["Call", "result"] == "ok"
-
-
 def test_demo_works_with_loopback_as_the_only_interface(tmp_path):
     become = [] if os.geteuid() == 0 else ["--map-root-user"]
     script = f"ip link set lo up && exec {' '.join(map(shlex.quote, COMMAND))} demo --seconds 6 --out out"
