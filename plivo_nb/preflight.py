@@ -160,7 +160,7 @@ async def _step(found: list[Finding], what: str, work: Callable[[], Awaitable[st
 
 async def _start(lab: Lab) -> str:
     await lab.start()
-    return f"The embedded Plivo runs in a process of its own (started in {lab.start_seconds:.1f} s)."
+    return f"The embedded Plivo runs in a separate process (started in {lab.start_seconds:.1f} s)."
 
 
 async def _socket(lab: Lab, client: Client) -> str:

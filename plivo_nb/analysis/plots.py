@@ -142,7 +142,7 @@ def _mos(panel: Axes, samples: pd.DataFrame, seconds: Any) -> None:
     panel.set_ylabel("MOS (1 bad, 4.5 best)")
     _limit(panel, MOS_LIMIT, f"limit {MOS_LIMIT:g}")
     panel.set_yticks([1, 2, 3, 4])
-    panel.set_ylim(0.9, 5.2)  # room for the legend above the best score
+    panel.set_ylim(0.9, 5.2)  # leaves space for the legend above the best MOS
 
 
 def _line(panel: Axes, seconds: Any, values: pd.Series, style: dict[str, Any]) -> None:

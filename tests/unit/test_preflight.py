@@ -1,4 +1,4 @@
-"""preflight: each test by itself. The whole check runs in tests/integration/cli/test_demo.py."""
+"""preflight: each test by itself. The whole check runs in tests/integration/test_preflight.py."""
 
 from __future__ import annotations
 
