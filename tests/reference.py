@@ -25,7 +25,7 @@ MODULES = (
     "plivo_nb.preflight",
     "plivo_nb.testing",
     "plivo_nb.lab",
-    "plivo_nb.lab.network.remote_network",
+    "plivo_nb.lab.remote",
     "plivo_nb.engine.engine",
     "plivo_nb.engine.audio.devices",
     "plivo_nb.engine.audio.kept_audio",

@@ -12,13 +12,15 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
 
 import typer
 from rich.console import Console
 
 from plivo_nb._version import __version__
 from plivo_nb.errors import CallFailed, LoginFailed, PlivoError
+from plivo_nb.lab.config import FIRST_USERS, MAX_ACCOUNTS
+from plivo_nb.lab.network.scenarios import ScenarioName
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 INTERRUPTED = 130
+_SCENARIOS = ", ".join(get_args(ScenarioName))
 
 app = typer.Typer(
     name="plivo-nb",
@@ -107,17 +110,19 @@ async def _with_screen(screen: Any, work: Coroutine[Any, Any, _T]) -> _T:
 
 @app.command("lab")
 def _lab(
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Of the WebSocket on 127.0.0.1; 0: a free one.")
-    ] = 0,
-    seed: Annotated[int, typer.Option(help="Of everything random in the lab's network.")] = 1,
-    accounts: Annotated[int, typer.Option(min=1, max=1000, help="How many users.")] = 3,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="WebSocket port (0 = any free port).")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the network's random numbers.")] = 1,
+    accounts: Annotated[int, typer.Option(min=1, max=MAX_ACCOUNTS, help="Number of accounts.")] = len(
+        FIRST_USERS
+    ),
     scenario: Annotated[
         str | None,
-        typer.Option(metavar="NAME|CSV", help="Of the network, over and over: commute, 3g, satellite, ..."),
+        typer.Option(
+            metavar="NAME|CSV", help=f"Network scenario to play in a loop: {_SCENARIOS}, or a CSV file."
+        ),
     ] = None,
 ) -> None:
-    """Run the embedded Plivo until Ctrl-C: accounts to log in with, robots to call."""
+    """Run the lab, an embedded Plivo with accounts and robots to call, on 127.0.0.1 until Ctrl-C."""
     from plivo_nb.cli.lab import run
 
     _run(run(port, seed, Console(), accounts, scenario))

@@ -204,7 +204,8 @@ class Endpoint:
     def _why_no_call(self) -> str | None:
         if not self.registered:
             return "call: nobody is logged in; login first and wait for onLogin."
-        if self.call_manager.active is not None:
+        # An outgoing call becomes active in the loop's next turn; until then it forbids another one too.
+        if any(session.active or session.direction == "OUTGOING" for session in self.call_manager.sessions):
             return "call: there is a call already; hangup first."
         if self.call_manager.ringing:
             return "call: a call is ringing; answer, reject or ignore it first."

@@ -14,7 +14,7 @@ import pytest_asyncio
 from numpy.typing import NDArray
 
 from plivo_nb import Call, CallFailed, Client, Lab, LabError, Tone
-from plivo_nb.lab.robots.sounds import dtmf_frequencies
+from plivo_nb.dtmf_table import DTMF_HZ
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -171,7 +171,7 @@ async def test_dtmf_is_given_back_as_tones_and_as_dtmf(alice: Client) -> None:
     async with calling(alice, "dtmf") as (call, ear):
         await until(lambda: len(ear.frames) > 10)
         await call.send_dtmf("5")
-        low, high = dtmf_frequencies("5")
+        low, high = DTMF_HZ["5"]
         await until(lambda: ear.level(low, 0.1) > 0.05 and ear.level(high, 0.1) > 0.05)
         await call.send_dtmf("#0")
         await until(lambda: heard == ["5", "#", "0"])
