@@ -5,7 +5,5 @@ wire             the messages that cross
 command_executor executes commands, owns sockets and sessions
 outbox           the queue of reports to the kernel's side
 websocket        one signalling socket
-media_session    one call's media: negotiation, ticks, states
-sampling         samples a stream's counters
-daemon_executor  threads for name resolution that do not delay the exit
+media_session    one call's media: negotiation, ticks, states, samples
 """

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import secrets
 import time
 from dataclasses import replace
@@ -19,14 +20,14 @@ from plivo_nb.media.codecs import Codec
 from plivo_nb.media.rtp.audio_stream import AudioStream
 from plivo_nb.media.rtp.capture import Capture
 from plivo_nb.media.transport.transport import Transport, TransportConfig
-from plivo_nb.plane.sampling import SessionSampler
 from plivo_nb.plane.wire import Digit, Fault, Level, Report, Sample, SessionConfig, SessionState
+from plivo_nb.quality.sampler import Sampler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from plivo_nb.audio_types import Sink, Source
-    from plivo_nb.quality.sampler import ClockAnchor
+    from plivo_nb.quality.sampler import ClockAnchor, SampleRow
 
 _logger = logging.getLogger("plivo_nb.plane.session")
 
@@ -346,6 +347,36 @@ class MediaSession:
         await self.stop_capture()
         self.stream.source.close()
         return final
+
+
+class SessionSampler:
+    """Samples a stream's counters at each interval, from the first tick of a connected transport on.
+
+    Args:
+        anchor: relates the plane's clock to UTC; shared by all sessions.
+        interval_s: seconds between samples.
+    """
+
+    def __init__(self, anchor: ClockAnchor, interval_s: float) -> None:
+        self._anchor = anchor
+        self._interval_s = max(interval_s, 0.02)
+        self._sampler: Sampler | None = None
+        self._due_at = math.inf
+
+    def due(self, stream: AudioStream, now: float) -> SampleRow | None:
+        """Return the sample due at `now` (monotonic seconds), if any; after a stall, one late sample."""
+        if self._sampler is None:
+            self._sampler = Sampler(now, anchor=self._anchor)
+            self._due_at = now + self._interval_s
+        if now < self._due_at:
+            return None
+        missed = int((now - self._due_at) / self._interval_s)
+        self._due_at += (missed + 1) * self._interval_s
+        return self._sampler.sample(stream.counters(), now)
+
+    def utc_ms(self, now: float) -> float:
+        """Return a monotonic time as milliseconds since 1970, for W3C timestamps."""
+        return self._anchor.utc_ns_at(now) / 1e6
 
 
 def _codec(f: sdp.Format) -> Codec:

@@ -14,11 +14,11 @@ import sys
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from plivo_nb.errors import PlaneDied
 from plivo_nb.plane.command_executor import CommandExecutor
-from plivo_nb.plane.daemon_executor import DaemonExecutor
 from plivo_nb.plane.outbox import Outbox
 from plivo_nb.plane.wire import Command, PlaneDead, Report
 from plivo_nb.quality.sampler import ClockAnchor
@@ -34,6 +34,10 @@ TICK_S = 0.02
 CATCH_UP_TICKS = 1
 SWITCH_INTERVAL_S = 0.0005
 _CLOSE_S = 0.8
+
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 class Plane:
@@ -274,6 +278,31 @@ class Plane:
         if on != self._switch_interval_is_short:
             self._switch_interval_is_short = on
             _switch_interval.change(1 if on else -1)
+
+
+class DaemonExecutor(ThreadPoolExecutor):
+    """Runs each function in a new daemon thread: for name resolution, which cannot be cancelled and may hang.
+
+    asyncio accepts only a ThreadPoolExecutor as a loop's default, and at exit the interpreter waits for the
+    threads of that class. So `submit` starts its own thread.
+    """
+
+    def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
+        """Run `fn` in a new daemon thread."""
+        future: Future[_T] = Future()
+
+        def work() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                result = fn(*args, **kwargs)
+            except BaseException as error:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        threading.Thread(target=work, name="plivo_nb resolver", daemon=True).start()
+        return future
 
 
 class _SwitchInterval:

@@ -1,4 +1,4 @@
-"""Users' generators and functions as sources and sinks; the rolling buffer."""
+"""Users' generators and functions as sources and sinks."""
 
 import threading
 import time
@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from media_network import aligned_correlation, speech_like
 from numpy.typing import NDArray
@@ -23,7 +22,6 @@ from plivo_nb.media.audio.adapters import (
     as_source,
     to_pcm,
 )
-from plivo_nb.media.audio.rolling_buffer import RollingBuffer
 from plivo_nb.media.audio.sinks import Null
 from plivo_nb.media.audio.sources import AudioFile, Tone
 
@@ -80,7 +78,7 @@ def test_floats_in_stereo_become_mono_integers() -> None:
     assert to_pcm([1.5, -1.5]).tolist() == [32767, -32767]
     assert to_pcm(np.array([70_000, -70_000])).tolist() == [32767, -32768]
     for wrong in (np.zeros((2, 2, 2)), np.array(["a"])):
-        with pytest.raises(ValueError, match="no samples"):
+        with pytest.raises(ValueError, match="not an array of samples"):
             to_pcm(wrong)
 
 
@@ -197,7 +195,7 @@ def test_what_users_have_becomes_a_source_or_a_sink(tmp_path: Path) -> None:
     assert isinstance(as_source(data, loop=True), AudioFile)
     with pytest.raises(SourceError):
         as_source(str(tmp_path / "missing.wav"))
-    with pytest.raises(TypeError, match="make one"):
+    with pytest.raises(TypeError, match="pass an instance"):
         as_source(Tone)
     with pytest.raises(TypeError, match="cannot be played"):
         as_source(7)
@@ -206,29 +204,3 @@ def test_what_users_have_becomes_a_source_or_a_sink(tmp_path: Path) -> None:
     assert isinstance(as_sink(print), CallableSink)
     with pytest.raises(TypeError, match="is not a sink"):
         as_sink(7)
-
-
-def test_the_last_seconds_can_be_heard_again() -> None:
-    rolling = RollingBuffer(seconds=2.0)
-    assert rolling.audio()[1].tolist() == []
-    rolling.open(8000)
-    for n in range(150):
-        rolling.write(np.full(160, n, np.int16))
-    assert rolling.span_s == (1.0, 3.0)
-    rate, everything = rolling.audio()
-    assert (rate, len(everything), everything[0], everything[-1]) == (8000, 16_000, 50, 149)
-    assert set(rolling.audio(2.0, 2.1)[1].tolist()) == {100, 101, 102, 103, 104}
-    assert set(rolling.audio(-0.04)[1].tolist()) == {148, 149}
-    assert rolling.audio(0.0, 0.5)[1].tolist() == []
-    rolling.close()
-    rolling.open(48_000)
-    assert rolling.audio()[1].tolist() == []
-
-
-@given(st.integers(0, 120), st.floats(-3, 3) | st.none(), st.floats(-3, 3) | st.none())
-def test_any_stretch_may_be_asked_for(count: int, start_s: float | None, end_s: float | None) -> None:
-    rolling = RollingBuffer(seconds=1.0)
-    rolling.open(8000)
-    for n in range(count):
-        rolling.write(np.full(160, n, np.int16))
-    assert len(rolling.audio(start_s, end_s)[1]) <= 8000
