@@ -3,11 +3,13 @@
 import asyncio
 import dataclasses
 import logging
+from typing import get_args
 
 import pytest
 from waiting import until
 
-from plivo_nb.events import EVENT_NAMES, CallInfo, Emitter, EventStream
+from plivo_nb.dtmf_table import DTMF_DIGITS
+from plivo_nb.events import EVENT_NAMES, CallInfo, DtmfDigit, Emitter, EventStream
 
 
 def test_callbacks_run_in_the_order_of_registration() -> None:
@@ -123,3 +125,7 @@ async def test_the_next_event_can_be_awaited_and_is_cancelled_by_close() -> None
     assert await first == "why"
     await emitter.close()
     assert second.cancelled()
+
+
+def test_the_type_of_a_digit_has_every_digit_of_the_table() -> None:
+    assert get_args(DtmfDigit) == tuple(DTMF_DIGITS)
