@@ -1,8 +1,8 @@
 """Session descriptions of one audio stream (RFC 8866, 3264, 8839, 8842, 5761), written as browsers do.
 
 `parse` reads and normalises the descriptions of other peers, and raises `IncompatibleSDP` if no call is
-possible. `build_offer` and `build_answer` write ours: audio only, DTLS-SRTP, RTP and RTCP on one port, with all
-candidates (no trickle). `rewrite_candidates` is for media relays, such as the lab's.
+possible. `build_offer` and `build_answer` write ours: audio only, DTLS-SRTP, RTP and RTCP on one port, all
+candidates included (no trickle). `rewrite_candidates` is for media relays, such as the lab's.
 """
 
 from plivo_nb.media.sdp.model import (

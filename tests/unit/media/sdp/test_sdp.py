@@ -270,8 +270,8 @@ def test_nonsense_candidates_are_passed_over() -> None:
         (("a=fingerprint:sha-256", "a=fingerprint:md5"), "fingerprint"),
         (("a=ice-pwd:RZlMDcqtI29vv4E/7/13zwpC\r\n", ""), "ICE"),
         (("m=audio", "m=video"), "no audio"),
-        (("m=audio 39895 UDP/TLS/RTP/SAVPF 111 0", "m=audio"), "broken line"),
-        (("m=audio 39895 UDP/TLS/RTP/SAVPF 111 0", "m=audio 5"), "broken line"),
+        (("m=audio 39895 UDP/TLS/RTP/SAVPF 111 0", "m=audio"), "malformed line"),
+        (("m=audio 39895 UDP/TLS/RTP/SAVPF 111 0", "m=audio 5"), "malformed line"),
     ],
 )
 def test_what_cannot_work_is_refused_with_a_sentence(change: tuple[str, str], sentence: str) -> None:
