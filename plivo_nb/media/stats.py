@@ -32,7 +32,7 @@ class LevelMeter:
     """Peak and energy of 20 ms frames, by numpy.
 
     `level` is the RMS of the last frame, 0..1 (W3C audioLevel); `energy` and `duration_s` are cumulative
-    (totalAudioEnergy, totalSamplesDuration): the mean power of an interval is the quotient of their differences.
+    (totalAudioEnergy, totalSamplesDuration): the quotient of their differences is the mean power.
     """
 
     __slots__ = ("_peaks", "duration_s", "energy", "level")
