@@ -32,7 +32,7 @@ class LevelMeter:
     """Peak and energy of 20 ms frames, by numpy.
 
     `level` is the RMS of the last frame, 0..1 (W3C audioLevel); `energy` and `duration_s` are cumulative
-    (totalAudioEnergy, totalSamplesDuration): mean power over a while is the quotient of their differences.
+    (totalAudioEnergy, totalSamplesDuration): the quotient of their differences is the mean power.
     """
 
     __slots__ = ("_peaks", "duration_s", "energy", "level")
@@ -44,7 +44,7 @@ class LevelMeter:
         self._peaks = [0.0, 0.0]
 
     def measure(self, frame: NDArray[np.int16], rate: int) -> float:
-        """Take a frame in; return its RMS, 0..1."""
+        """Measure a frame; return its RMS, 0..1."""
         count = len(frame)
         scaled = frame.astype(np.float32)
         seconds = count / rate
@@ -62,7 +62,7 @@ class LevelMeter:
         return self.level
 
     def silence(self, seconds: float) -> None:
-        """Take in a frame that is known to be silent."""
+        """Measure a frame that is known to be silent."""
         self.level = 0.0
         self.duration_s += seconds
 
@@ -73,7 +73,7 @@ class LevelMeter:
 
 
 class RemoteView:
-    """What the far end's RTCP tells: its view of what we send, and its own sending."""
+    """The contents of the far end's RTCP: its reports about our stream, and its sender reports."""
 
     def __init__(self) -> None:
         self.received = 0  # RTCP packets
@@ -98,13 +98,13 @@ class RemoteView:
         self.sr_count = 0
 
     def sender_report(self, report: SenderReport, now: float) -> None:
-        """Take a sender report in."""
+        """Store a sender report."""
         self.sr_at, self.sr_ssrc, self.sr_ntp = now, report.ssrc, report.ntp_time
         self.sr_packets, self.sr_bytes = report.packet_count, report.octet_count
         self.sr_count += 1
 
     def report_block(self, block: ReportBlock, rtt_s: float | None, now: float, first_sequence: int) -> None:
-        """Take a block about what we send in; `first_sequence` is the number that we began with."""
+        """Store a report block about our stream; `first_sequence` is its first sequence number."""
         self.reports += 1
         self.report_at = now
         self.fraction_lost = block.fraction_lost
@@ -129,7 +129,7 @@ def w3c_report(
     receiving: Receiving,
     counters: Counters,
 ) -> dict[str, dict[str, Any]]:
-    """Put the numbers under the names of webrtc-stats; what there is nothing about is left out."""
+    """Return the W3C webrtc-stats by id; unknown values are omitted."""
     report: dict[str, dict[str, Any]] = {}
 
     def add(type_: str, key: str | None = None, /, **values: Any) -> None:

@@ -299,9 +299,7 @@ class MediaSession:
             SessionError: telephone-event was not negotiated, or a character is not a DTMF digit.
         """
         if not self.stream.can_send_dtmf:
-            raise SessionError(
-                "NotNegotiated", "The other side has not agreed to telephone-event (RFC 4733)."
-            )
+            raise SessionError("NotNegotiated", "Telephone-event (RFC 4733) was not negotiated.")
         try:
             self.stream.send_dtmf(digits, duration_ms, gap_ms)
         except ValueError as error:

@@ -44,10 +44,15 @@ class Plane:
     """The plane's thread, its ticker, and the exchange of messages. It is used once: it does not start again.
 
     Example:
+        >>> from plivo_nb.plane import wire
+        >>> reports = []
         >>> plane = Plane()
-        >>> plane.start(print)
-        >>> plane.post(wire.OpenSocket(1, socket=1, url="ws://127.0.0.1:5066"))
+        >>> plane.start(reports.extend)
+        >>> plane.post(wire.OpenSession(1, session=1, config=wire.SessionConfig()))
+        >>> plane.post(wire.CloseSession(2, session=1))
         >>> plane.stop()
+        >>> reports[0]
+        Ok(id=1, value=None)
     """
 
     def __init__(self) -> None:

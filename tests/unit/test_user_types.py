@@ -1,9 +1,8 @@
 """mypy accepts right scripts of users, and reports the line of each misspelling in a wrong one."""
 
 import pathlib
-import re
-import subprocess
-import sys
+
+from user_scripts import check_types
 
 RIGHT = """
 from plivo_nb import CallInfo, Client, Lab, Plivo, app
@@ -131,12 +130,4 @@ def tone(event: DtmfReceived) -> bool:
 
 
 def test_mypy_accepts_the_right_script_and_reports_each_wrong_line(tmp_path: pathlib.Path) -> None:
-    (tmp_path / "right.py").write_text(RIGHT)
-    (tmp_path / "wrong.py").write_text(WRONG)
-    done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", str(tmp_path)], capture_output=True, text=True, timeout=140
-    )
-    wrong = {number for number, line in enumerate(WRONG.splitlines(), 1) if "# wrong" in line}
-    errors = re.findall(r"(\w+)\.py:(\d+): error", done.stdout)
-    assert {int(line) for name, line in errors if name == "wrong"} == wrong, done.stdout
-    assert {name for name, _ in errors} == {"wrong"}, done.stdout
+    check_types(RIGHT, WRONG, tmp_path)

@@ -10,6 +10,7 @@ learns a new source.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -65,8 +66,13 @@ class Port(asyncio.DatagramProtocol):
 
     def send(self, data: bytes, to: Address) -> None:
         """Send now; if the socket's buffer is full, the packet is lost."""
-        if self._transport is not None and not self._closed:
+        if self._closed:
+            return
+        if self._transport is not None:
             self._transport.sendto(data, to)
+        else:  # the other port has received a packet before this one is open
+            with contextlib.suppress(OSError):
+                self._socket.sendto(data, to)
 
     def close(self) -> None:
         """Stop, and free the port number."""

@@ -1,4 +1,4 @@
-"""Play-out: 20 ms a tick, out of the jitter buffer, through the decoder, with what is missing filled."""
+"""Play-out: 20 ms per tick from the jitter buffer through the decoder, with gaps concealed."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from plivo_nb.quality.counters import Counters
 if TYPE_CHECKING:
     from plivo_nb.media.rtp.rtp import Placed
 
-_FORCE_S = 0.060  # an excess of delay above this is cut also where the seam could be heard
-_DTX_BYTES = 2  # an Opus packet of so few bytes says: nothing more until the sound changes
+_FORCE_S = 0.060  # a larger excess of delay is cut even where the cut may be audible
+_DTX_BYTES = 2  # Opus packets of so few bytes start a pause (DTX)
 
 
 class PlayOut:
-    """The receiving half of a stream, for one codec.
+    """Plays out a received stream of one codec.
 
-    The counts are cumulative, in samples at the codec's rate.
+    The counters are cumulative, in samples at the codec's rate.
 
     Args:
-        codec: what is received.
-        minimum_s: shortest play-out delay target.
-        maximum_s: longest.
+        codec: the codec received.
+        minimum_s: shortest target of the play-out delay.
+        maximum_s: longest target.
     """
 
     def __init__(self, codec: Codec, minimum_s: float, maximum_s: float) -> None:
@@ -44,7 +44,7 @@ class PlayOut:
         self._queue: list[Pcm] = []
         self._queued = 0
         self._concealing = False
-        self.silent = False  # the last frame was filled up with comfort noise
+        self.silent = False  # the last frame contained comfort noise
         self.malformed = 0
         self.total = 0
         self.concealed = 0
@@ -54,7 +54,7 @@ class PlayOut:
         self.removed = 0
         self.fec_received = 0
         self.recovered = 0
-        self.delay_s = math.nan  # how long packets wait here, smoothed
+        self.delay_s = math.nan  # smoothed waiting time of packets
         self.delay_sum_s = 0.0
         self.target_sum_s = 0.0
         self.emitted = 0
@@ -83,7 +83,7 @@ class PlayOut:
         )
 
     def insert(self, payload: bytes, place: Placed, arrival_s: float, timed: bool) -> bool:
-        """Take a packet's payload in. False when it is late, or no packet of this codec."""
+        """Add a packet's payload. Return False if it is late or malformed."""
         try:
             samples = self._decoder.samples(payload)
         except ValueError:
@@ -97,7 +97,7 @@ class PlayOut:
         return self.buffer.insert(entry, timed)
 
     def restart(self) -> None:
-        """Another source: forget what waits; the decoder starts anew."""
+        """Drop the waiting packets and reset the decoder, for another source."""
         self.buffer.reset()
         self._decoder = make_decoder(self.codec)
         floor = self._concealer.floor
@@ -105,7 +105,7 @@ class PlayOut:
         self._concealer.floor = floor
 
     def learn(self, level: float) -> None:
-        """Take in the RMS of the frame that was just played, 0..1, for the comfort noise."""
+        """Update the comfort noise's level with the RMS of the frame played last, 0..1."""
         if not self._concealing:
             self._concealer.learn(level)
 
@@ -114,7 +114,7 @@ class PlayOut:
         self.buffer.tick(now, self._queued)
         if not self._queued:
             pcm = self._step(now)
-            if len(pcm) == self.frame:  # the usual case: a packet is a frame
+            if len(pcm) == self.frame:  # usually a packet is a frame
                 return pcm
             self._put(pcm)
         while self._queued < self.frame:
@@ -142,7 +142,7 @@ class PlayOut:
         self.total += step.samples
         if step.step is Step.GAP:
             self.silent = True
-            self._concealing = True  # what is played now teaches nothing about the background
+            self._concealing = True  # the comfort noise must not set the background's level
             return self._concealer.comfort(step.samples)
         return self._conceal(step.samples, step.entry)
 
@@ -183,7 +183,7 @@ class PlayOut:
         return pcm
 
     def _correct(self, pcm: Pcm, correction: int) -> Pcm:
-        """Change the delay by stretching this packet, or cutting a stretch out of it."""
+        """Change the delay by lengthening or shortening this packet."""
         if correction > 0:
             longer = lengthen(pcm, self.rate, correction)
             self.inserted += len(longer) - len(pcm)

@@ -159,7 +159,7 @@ async def test_one_stun_server_is_used_and_the_rest_is_named(lab: Lab, clients, 
     client = clients(iceServers=servers, iceGatheringTimeout=0.3)
     await client.login("alice", lab.password("alice"))
     await dialled(client)
-    assert "stun:127.0.0.1:19 is left out" in caplog.text
+    assert "stun:127.0.0.1:19 is ignored" in caplog.text
 
 
 @pytest.mark.spec("2 iceGatheringTimeout")

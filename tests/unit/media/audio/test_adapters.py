@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis.extra import numpy as hnp
 from media_network import aligned_correlation, speech_like
 from numpy.typing import NDArray
+from waiting import wait_until
 
 from plivo_nb.audio_types import Source
 from plivo_nb.errors import SourceError
@@ -24,13 +25,6 @@ from plivo_nb.media.audio.adapters import (
 )
 from plivo_nb.media.audio.sinks import Null
 from plivo_nb.media.audio.sources import AudioFile, Tone
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until and not condition():
-        time.sleep(0.005)
-    return condition()
 
 
 def workers(name: str) -> list[str]:
@@ -69,7 +63,7 @@ def test_a_generator_of_pieces_of_any_length_is_sent(rate: int) -> None:
     assert len(heard) == pytest.approx(2 * rate, abs=rate // 25)
     assert aligned_correlation(speech_like(2.0, rate), heard) > 0.95
     assert ended.wait(2)
-    assert wait_for(lambda: not workers("frames"))
+    wait_until(lambda: not workers("frames"))
 
 
 def test_floats_in_stereo_become_mono_integers() -> None:
@@ -99,12 +93,12 @@ def test_a_function_is_asked_a_little_ahead_and_no_more() -> None:
 
     source = CallableSource(noise)
     source.open(8000)
-    assert wait_for(lambda: len(asked) >= 10)
+    wait_until(lambda: len(asked) >= 10)
     time.sleep(0.1)
     assert len(asked) <= 12
     assert read_all(source, 160, at_most=5).tolist() == [0] * 800
     source.close()
-    assert wait_for(lambda: not workers("frames"))
+    wait_until(lambda: not workers("frames"))
 
 
 def test_a_function_that_says_none_ends(caplog: pytest.LogCaptureFixture) -> None:
@@ -114,7 +108,7 @@ def test_a_function_that_says_none_ends(caplog: pytest.LogCaptureFixture) -> Non
     )
     source.open(8000)
     assert len(read_all(source, 160)) == 800
-    assert wait_for(lambda: not workers("frames"))
+    wait_until(lambda: not workers("frames"))
     assert not caplog.records
 
 
@@ -126,8 +120,8 @@ def test_a_generator_that_raises_is_logged_and_ends(caplog: pytest.LogCaptureFix
     source = FrameSource(broken(), rate=8000)
     source.open(8000)
     assert read_all(source, 160).tolist() == [1] * 160
-    assert wait_for(lambda: "mine" in caplog.text)
-    assert wait_for(lambda: not workers("frames"))
+    wait_until(lambda: "mine" in caplog.text)
+    wait_until(lambda: not workers("frames"))
 
 
 def test_another_rate_goes_on_with_the_same_generator() -> None:
@@ -142,7 +136,7 @@ def test_another_rate_goes_on_with_the_same_generator() -> None:
     heard = read_all(source, 960, at_most=20)
     assert np.median(heard) == pytest.approx(1000, abs=5)
     source.close()
-    assert wait_for(lambda: not workers("frames"))
+    wait_until(lambda: not workers("frames"))
 
 
 def test_a_function_hears_every_frame() -> None:
@@ -180,7 +174,7 @@ def test_a_function_that_raises_is_logged_once_and_left_alone(caplog: pytest.Log
     for _ in range(10):
         sink.write(np.zeros(160, np.int16))
         time.sleep(0.002)
-    assert wait_for(lambda: not workers("sink"))
+    wait_until(lambda: not workers("sink"))
     assert len(caplog.records) == 1
     sink.close()
 

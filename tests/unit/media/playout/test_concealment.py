@@ -1,4 +1,4 @@
-"""Concealment and time-stretching: what is made up is smooth, bounded and of the right length."""
+"""Concealment: what is made up is smooth, bounded and of the right length."""
 
 import numpy as np
 import pytest

@@ -8,7 +8,7 @@ import subprocess
 import tomllib
 from pathlib import Path
 
-REPOSITORY = Path(__file__).parents[3]
+REPOSITORY = Path(__file__).parents[2]
 BINDER = REPOSITORY / "binder"
 
 
