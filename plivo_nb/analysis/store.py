@@ -49,7 +49,7 @@ def load(path: Path | str) -> pd.DataFrame:
 
 
 def about(path: Path | str) -> dict[str, object]:
-    """What a file says of itself: frame, version that wrote it, and its columns' units and meanings.
+    """The frame's name, the version that wrote the file, and the units and meanings of its columns.
 
     Raises:
         ValueError: the file was not written by `save`.

@@ -211,7 +211,7 @@ _NO_CODES: dict[str, int] = {}
 
 
 class ColumnStore:
-    """A frame that grows: numpy columns with spare room, copied out on demand.
+    """A frame that grows: numpy columns with spare capacity, copied out on demand.
 
     Belongs to one thread. A column of strings that repeat costs 4 bytes a row.
 
@@ -252,9 +252,9 @@ class ColumnStore:
         self._length += 1
 
     def _grow(self) -> None:
-        room = max(256, 2 * len(self._time))
-        self._time = _widened(self._time, room)
-        self._data = {name: _widened(data, room) for name, data in self._data.items()}
+        capacity = max(256, 2 * len(self._time))
+        self._time = _widened(self._time, capacity)
+        self._data = {name: _widened(data, capacity) for name, data in self._data.items()}
 
     def frame(self, last: int | None = None) -> pd.DataFrame:
         """A copy as a DataFrame with the index `time`.
@@ -269,7 +269,7 @@ class ColumnStore:
         return _assembled(self.columns, self._time[part], data, names)
 
 
-def _widened(data: npt.NDArray[Any], room: int) -> npt.NDArray[Any]:
-    wider = np.empty(room, data.dtype)
+def _widened(data: npt.NDArray[Any], capacity: int) -> npt.NDArray[Any]:
+    wider = np.empty(capacity, data.dtype)
     wider[: len(data)] = data
     return wider
