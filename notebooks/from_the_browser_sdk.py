@@ -1,8 +1,8 @@
-"""Makes 00_from_the_browser_sdk.ipynb from one table: what a page says in JavaScript, and the same in Python.
+"""Generates 00_from_the_browser_sdk.ipynb from one table: JavaScript examples, and the same in Python.
 
     python notebooks/from_the_browser_sdk.py && jupyter execute --inplace notebooks/00_from_the_browser_sdk.ipynb
 
-Every method and every event of the SDK has a row; a test holds the table against the code.
+Every method and event of the SDK has a row; a test compares the table with the code.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ TARGET = Path(__file__).with_name("00_from_the_browser_sdk.ipynb")
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. `names`: methods and events that it shows; `text`: what a reader should know."""
+    """A row of the table. `names` are the methods and events that it shows; `text` is a remark."""
 
     names: tuple[str, ...]
     javascript: str
@@ -26,7 +26,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Part:
-    """Some rows under a heading; their Python is one cell, which can be run."""
+    """Rows under a heading; their Python code is one cell."""
 
     title: str
     text: str
@@ -35,9 +35,9 @@ class Part:
 
 PARTS = (
     Part(
-        "Make a client",
-        "Options have Plivo's keys. Keywords work too, in either spelling: `Client(perm_on_click=True)`. The first "
-        "three lines are this notebook's own: a lab to call in, and a sound card that exists only here.",
+        "Create a client",
+        "Options have Plivo's keys. They can also be keyword arguments, in either spelling: `Client(perm_on_click=True)`. "
+        "The first three lines are needed for this notebook only: they start a lab and replace the sound card.",
         (
             Row(
                 ("Plivo", "client"),
@@ -53,7 +53,7 @@ PARTS = (
     Part(
         "Listen to events",
         "Names and arguments are Plivo's. A callback may be a coroutine function, and `@client.on(...)` is a "
-        "decorator. `await client.wait_for(name)` and `async for event in client.events()` listen without one.",
+        "decorator. `await client.wait_for(name)` and `async for event in client.events()` need no callback.",
         (
             Row(
                 ("on", "onLogin"),
@@ -89,7 +89,7 @@ PARTS = (
                 ("onCallTerminated",),
                 "client.on('onCallTerminated', info => note(info));",
                 'client.on("onCallTerminated", lambda info: note("onCallTerminated", info.state))',
-                "Here callInfo comes first, as documented; it carries originator and reason too.",
+                "callInfo is the first argument, as documented; it also contains originator and reason.",
             ),
             Row(
                 ("onCallFailed",),
@@ -138,7 +138,7 @@ PARTS = (
             ),
             Row(
                 ("onDtmfReceived",),
-                "// none: this kit's own",
+                "// none: plivo_nb's own",
                 'client.on("onDtmfReceived", lambda event: note("onDtmfReceived", event["tone"]))',
             ),
             Row(
@@ -151,8 +151,8 @@ PARTS = (
     ),
     Part(
         "Log in",
-        "A method returns at once and can be ignored: events tell the rest. Or await it, and it gives its result or "
-        "raises this package's exception with the cause.",
+        "A method returns at once, and events report its result. If you await it, it returns its result or raises an "
+        "exception of this package with the cause.",
         (
             Row(("webRTC",), "client.webRTC();", "client.webRTC()"),
             Row(
@@ -167,7 +167,7 @@ PARTS = (
     ),
     Part(
         "Sound",
-        "Devices have ids that stay. `set` during a call moves the call.",
+        "The ids of devices do not change. `set` during a call switches the call to the device.",
         (
             Row(
                 ("audio", "availableDevices"),
@@ -204,7 +204,7 @@ PARTS = (
     ),
     Part(
         "Call",
-        "`extraHeaders` are X-PH headers. The awaited call is a `Call`: `.info`, `.samples`, `.play(file)`, "
+        "`extraHeaders` are X-PH headers. The result is a `Call` with `.info`, `.samples`, `.play(file)`, "
         "`.record(file)`, `.audio()`, `.ladder()`, `await call.ended`.",
         (
             Row(
@@ -219,7 +219,7 @@ PARTS = (
                 ("getPeerConnection",),
                 "client.getPeerConnection();",
                 'stats = await client.getPeerConnection()["pc"].getStats()',
-                "States and W3C statistics of the call, under the browsers' names.",
+                "States and W3C statistics of the call, with the names that browsers use.",
             ),
             Row(
                 ("getCallUUID",),
@@ -230,8 +230,8 @@ PARTS = (
         ),
     ),
     Part(
-        "Rate it",
-        "For the current call or the last one; score 1 to 5, and one of the documented comments.",
+        "Rate the call",
+        "For the current or the last call: a score from 1 to 5 and one of the documented comments.",
         (
             Row(
                 ("getLastCallUUID", "sendQualityFeedback"),
@@ -242,8 +242,8 @@ PARTS = (
         ),
     ),
     Part(
-        "Be called",
-        "The lab's robots ring whom you like.",
+        "Receive calls",
+        "The lab's robots can call any user.",
         (
             Row(
                 ("answer",),
@@ -260,21 +260,21 @@ PARTS = (
                 ("ignore",),
                 "client.ignore(callUUID);",
                 'await lab.call("alice")\n(await client.ignore()).state',
-                "It goes on ringing for the caller.",
+                "The caller still hears ringing.",
             ),
         ),
     ),
     Part(
         "Log out",
-        "`close` also ends what the client started; `async with` does it by itself.",
+        "`close` logs out and ends everything that the client started; `async with` calls it automatically.",
         (Row(("logout",), "client.logout();", "await client.logout()"),),
     ),
 )
 INTRO = (
-    "# From the Browser SDK\n\nYou have Plivo's Browser SDK page open, or code that was written with it. Here is every "
-    "method and every event of it: JavaScript on the left, the same in Python on the right, and below a cell that "
-    "runs what stands on the right. Both spellings work, `sendDtmf` and `send_dtmf`.\n\n"
-    "The calls go to the *lab*, a small telephone company that comes with `plivo_nb`; nothing leaves this computer."
+    "# From the Browser SDK\n\nThis notebook shows every method and event of Plivo's Browser SDK: JavaScript on the left, the "
+    "same in Python on the right. The cell below each table runs the Python code. Both spellings work, `sendDtmf` and "
+    "`send_dtmf`.\n\n"
+    "The calls go to the *lab*, a small telephone service that is part of `plivo_nb`; nothing leaves this computer."
 )
 SETUP = (
     "import plivo_nb\nfrom plivo_nb.testing import FakeSound\n\nheard, metrics = [], []\n\n\n"
@@ -287,7 +287,7 @@ OUTRO = (
 
 
 def table_of(part: Part) -> str:
-    """The two columns, as HTML in Markdown: Jupyter's Markdown tables hold no lines of code."""
+    """The table of a part, as HTML, because cells of Markdown tables cannot contain several lines of code."""
     rows = []
     for row in part.rows:
         cells = "".join(
@@ -304,12 +304,14 @@ def table_of(part: Part) -> str:
 
 
 def cells() -> list[tuple[str, str]]:
-    """(kind, source) of every cell."""
+    """Kind and source of every cell."""
     made = [("markdown", INTRO), ("code", SETUP)]
     for part in PARTS:
         made.append(("markdown", table_of(part)))
         made.append(("code", "\n".join(row.python for row in part.rows)))
-    made.append(("markdown", "## What was heard\n\nEvery event went through `note`; close what was opened."))
+    made.append(
+        ("markdown", "## The events\n\nEvery callback called `note`. Then close the client and the lab.")
+    )
     made += [("code", source) for source in OUTRO]
     return made
 

@@ -1,41 +1,56 @@
-"""The softphone that lives in a notebook: the Plivo Browser SDK V2.1 in Python.
+"""A softphone for Jupyter notebooks: the Plivo Browser SDK V2.1 in Python.
+
+Make a call in the lab, an embedded Plivo that needs neither an account nor a network:
 
     import plivo_nb
 
-    async with plivo_nb.Lab() as lab:                       # an embedded Plivo: no account, no network
+    async with plivo_nb.Lab() as lab:
         client = lab.client()
         await client.login("alice", lab.password("alice"))
         call = await client.call("echo")
         call.play(plivo_nb.speech_path())
-        ...
-        client.samples                                      # jitter, RTT, loss, MOS: a frame
+        await asyncio.sleep(5)
+        print(client.samples[["rtt_ms", "jitter_in_ms", "loss_in", "mos"]])
         await client.close()
 
-The packages, from the top; imports go downwards only:
+In a notebook, `await plivo_nb.app()` starts a lab and displays a phone and a dashboard.
+
+The main names:
+
+    Client, Plivo        the Browser SDK's methods and events, see help(plivo_nb.Client)
+    Call, CallInfo       a call, and its state as events report it
+    Operation            what methods return: await it for the result, or ignore it
+    Lab                  the embedded Plivo: accounts, robots to call, an impaired network, faults
+    app, Phone, Dashboard                      widgets
+    AudioFile, Tone, Silence, Recorder         sources and sinks of sound
+    check, schema, speech_path                 test the installation; explain columns; a spoken sample
+    PlivoError and its subclasses              see help(plivo_nb.errors)
+
+The packages, from the top. A package imports only packages below it:
 
     notebook cell / widgets / cli
             |  methods, await, events                          the kernel's event loop
-    client, call       Plivo's documented surface: thin
-            |          analysis: frames to pictures and files, imported late
-    engine             accounts, calls, the rules of several calls, samples, log
-            |          engine.audio: which device, tone and source, and when
+    client, call       the methods and events that Plivo documents
+            |          analysis: plots and files of frames; imported when needed
+    engine             accounts, calls, samples, log
+            |          engine.audio: selects devices, tones and sources
             |          plane.wire: messages only - - - - - - - - - - - - - - - - - - - - - - - -
-    plane              one daemon thread with a loop of its own: sockets, media sessions, the 20 ms ticker
+    plane              a daemon thread with its own event loop: sockets, media sessions, 20 ms timer
             |
-    sip   media   sound   quality                              sans-I/O or pure; none imports another
+    sip   media   sound   quality                              mostly without I/O; none imports another
     insights                                                   Plivo's statistics service
             |
     operation   options   events   errors                      leaves
-    ring_buffer   thread_priority                              leaves, for threads that carry sound
+    ring_buffer   thread_priority                              leaves, for audio threads
     audio_types   dtmf_table   addresses                       leaves: PCM, Source and Sink; DTMF; loopback
-    codec_table                                                leaf: the speech codecs, a row each
+    codec_table                                                leaf: the table of speech codecs
 
     media      sdp, transport (ICE, DTLS-SRTP), rtp, playout, audio (sources and sinks)
     sound      sound cards: devices, routes, microphone, speaker
-    lab        the embedded Plivo, a process of its own: sip, network, robots; uses client, sip and media.sdp
+    lab        the embedded Plivo, in a separate process: sip, network, robots; uses client, sip, media.sdp
     preflight  check()
     widgets    phone, dashboard, app                           data        the spoken sample
-    testing    a fake server and fake sound for users' own tests
+    testing    a fake server and fake sound devices for users' tests
 """
 
 from typing import TYPE_CHECKING
@@ -72,9 +87,9 @@ if TYPE_CHECKING:
     from plivo_nb.widgets.dashboard import Dashboard
     from plivo_nb.widgets.phone import Phone
 
-# A room is entered when one of its names is first used (PEP 562): `plivo-nb --version` and the lab's
-# process do not wait for pandas or aiortc.
-_ROOMS = {
+# A module is imported when one of its names is first used (PEP 562), so that `plivo-nb --version` and the
+# lab's process start without pandas and aiortc.
+_MODULES = {
     "plivo_nb.call": ["Call"],
     "plivo_nb.client": ["Client", "Plivo"],
     "plivo_nb.data": ["speech_path"],
@@ -104,7 +119,7 @@ _ROOMS = {
     "plivo_nb.widgets.dashboard": ["Dashboard"],
     "plivo_nb.widgets.phone": ["Phone"],
 }
-_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "AudioFile",
@@ -141,10 +156,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name in _ROOM_OF:
+    if name in _MODULE_OF:
         from importlib import import_module
 
-        value = globals()[name] = getattr(import_module(_ROOM_OF[name]), name)
+        value = globals()[name] = getattr(import_module(_MODULE_OF[name]), name)
         return value
     raise AttributeError(f"module 'plivo_nb' has no attribute {name!r}")
 

@@ -30,7 +30,7 @@ _T = TypeVar("_T")
 
 
 class Ended:
-    """Await it for the call's final `CallInfo`; recordings are complete then."""
+    """Awaiting it gives the final `CallInfo`, once the call is over and its recordings are complete."""
 
     def __init__(self, session: CallSession) -> None:
         self._session = session
@@ -44,18 +44,27 @@ class Ended:
         return info
 
     def done(self) -> bool:
-        """True once the call is over and everything of it is closed."""
+        """True once the call is over and its media and recordings are closed."""
         return self._session.closed.done()
 
 
 class Call:
-    """One call, incoming or outgoing. Made by `Client.call` and `Client.answer`, never by hand.
+    """One call, incoming or outgoing; `Client.call` and `Client.answer` make it.
 
     Example:
-        >>> call = await client.call("echo")
-        >>> call.play("question.wav")
-        >>> call.samples.mos.mean()
-        >>> await call.hangup()
+        >>> import asyncio
+        >>> from plivo_nb.testing import FakeServer
+        >>> async def main():
+        ...     async with FakeServer() as server, server.client() as client:
+        ...         await client.login("alice", server.password("alice"))
+        ...         call = await client.call("echo")
+        ...         print(call)
+        ...         await call.send_dtmf("1")
+        ...         info = await call.hangup()
+        ...         return info.state, info.originator
+        >>> asyncio.run(main())
+        <Call to echo: answered>
+        ('ended', 'local')
     """
 
     def __init__(self, client: Client, session: CallSession) -> None:
@@ -63,16 +72,16 @@ class Call:
         self._session = session
         self._owned: list[Source | Sink] = []
         self._sinks: dict[Callable[..., object], Sink] = {}
-        self._memory = KeptAudio(client.options.keep_audio)
+        self._kept = KeptAudio(client.options.keep_audio)
         if client.options.keep_audio:
-            session.media.add_sink(self._memory)
+            session.media.add_sink(self._kept)
         session.at_end.append(self._close_owned)
 
     # ------------------------------------------------------------ what it is
 
     @property
     def client(self) -> Client:
-        """The client whose call this is."""
+        """The client that the call belongs to."""
         return self._client
 
     @property
@@ -82,12 +91,12 @@ class Call:
 
     @property
     def call_uuid(self) -> str | None:
-        """Plivo's id of the call; None until the server told it."""
+        """Plivo's id of the call; None until the server has sent it."""
         return self._session.uuid
 
     @property
     def sip_call_id(self) -> str | None:
-        """The Call-ID of its SIP dialog; None until the INVITE is sent."""
+        """The Call-ID of the SIP dialog; None until the INVITE has been sent."""
         return self._session.key
 
     @property
@@ -97,23 +106,23 @@ class Call:
 
     @property
     def timings(self) -> dict[str, float]:
-        """What happened when, `time.monotonic()` seconds.
+        """When the call reached each stage, in seconds of `time.monotonic()`.
 
-        Keys, as far as they happened: dialled, invite_sent, ringing, answered, first_rtp_sent,
+        Keys, for the stages it has reached: dialled, invite_sent, ringing, answered, first_rtp_sent,
         first_rtp_received, ended.
         """
         return dict(self._session.timings)
 
     @property
     def post_dial_delay_s(self) -> float:
-        """Seconds from `call` to the far end's ringing (or answer, if it never rang); NaN if neither came."""
+        """Seconds from `Client.call` to ringing, or to the answer without ringing; NaN before either."""
         times = self._session.timings
         end = times.get("ringing", times.get("answered", float("nan")))
         return end - times.get("dialled", float("nan"))
 
     @property
     def media_setup_s(self) -> float:
-        """Seconds from the answer to the first RTP packet received; NaN before it came."""
+        """Seconds from the answer to the first RTP packet received; NaN before that."""
         times = self._session.timings
         missing = float("nan")
         # NaN comes first: max() keeps its first argument when the second one is NaN.
@@ -121,12 +130,12 @@ class Call:
 
     @property
     def levels_dbfs(self) -> tuple[float, float]:
-        """Peak levels of the last 100 ms, heard and sent, in dBFS (-100 silence .. 0)."""
+        """Peak levels of the last 100 ms, received and sent, in dBFS (-100 silence .. 0)."""
         return self._session.media.levels
 
     @property
     def cause(self) -> str | None:
-        """Why it ended, in the SDK's words, such as 'Busy'; None before, and after a plain hang-up."""
+        """Why it ended, in the SDK's words, such as 'Busy'; None before that and after a normal end."""
         return self._session.cause
 
     @property
@@ -136,17 +145,17 @@ class Call:
         return frame[frame["call"] == self._session.key]
 
     def ladder(self) -> Ladder:
-        """This call's SIP messages as a ladder; see `Client.ladder`."""
+        """This call's SIP messages as a ladder diagram; see `Client.ladder`."""
         return self._client.ladder(self)
 
     @property
     def muted(self) -> bool:
-        """True while the peer gets silence."""
+        """True while silence is sent."""
         return self._session.media.muted
 
     @property
     def samples(self) -> pd.DataFrame:
-        """This call's rows of `Client.samples`: one a second, index `time` (UTC)."""
+        """This call's rows of `Client.samples`; index `time` (UTC)."""
         return self._own(self._client.samples)
 
     @property
@@ -159,27 +168,27 @@ class Call:
         return frame[frame["call_uuid"] == uuid]
 
     async def stats(self) -> dict[str, dict[str, Any]]:
-        """The statistics now by W3C webrtc-stats ids, names and units; after the end the last ones."""
+        """The current statistics, by id, in names and units of W3C webrtc-stats; after the end the last."""
         return await self._session.media.stats()
 
     # ------------------------------------------------------------ sound
 
     def play(self, source: Any, *, loop: bool = False, rate: int = 48_000) -> Operation[None]:
-        """Send this from now on; after its end silence is sent.
+        """Send this audio from now on; silence after its end.
 
         Args:
             source: path of an audio file (anything FFmpeg reads); a source such as `Tone(440)`; an array of
                 samples (int16, or floats from -1 to 1); a generator or list of such arrays; or a function of
-                (number of samples, rate in Hz) that gives one. Your own code runs in a worker thread.
-            loop: for a file: begin again at its end.
-            rate: of arrays, in Hz.
+                (number of samples, rate in Hz) that returns one. Your own code runs in a worker thread.
+            loop: for a file: start again at its end.
+            rate: sampling rate of arrays, in Hz.
 
         Returns:
             An operation: await it to wait until all has been sent (at once for sources without an end).
 
         Raises:
-            SourceError: there is no such file, or it is no audio.
-            TypeError: it is none of these.
+            SourceError: there is no such file, or it has no audio.
+            TypeError: the source is of another type.
             InvalidState: the call is over.
         """
         self._check_open("play")
@@ -203,23 +212,23 @@ class Call:
         return self._operation(f"play {_name_of(source)}", played)
 
     def stop_playing(self) -> None:
-        """Send the microphone again; silence where there is none."""
+        """Send the microphone again, or silence where there is none."""
         self._check_open("stop_playing")
         self._session.media.set_source(self._session.media.microphone or Silence())
 
     def record(self, path: str | os.PathLike[str], *, both: bool = False) -> Recorder:
-        """Write what is heard to a file, from now to the call's end.
+        """Write the received audio to a file, from now to the call's end.
 
         Args:
-            path: its extension says the format: .wav, .flac, .mp3, .ogg, .opus, .m4a.
-            both: in stereo: what is heard left, what is sent right.
+            path: the extension selects the format: .wav, .flac, .mp3, .ogg, .opus, .m4a.
+            both: write stereo: received left, sent right.
 
         Returns:
-            The recorder, with `.path` and `.seconds`. The file is complete once `await call.ended` or
-            `await call.hangup()` is through.
+            The recorder, with `.path` and `.seconds`. The file is complete after `await call.ended` or
+            `await call.hangup()`.
 
         Raises:
-            MediaError: no such folder, or another extension.
+            MediaError: there is no such folder, or the extension is unknown.
             InvalidState: the call is over.
         """
         self._check_open("record")
@@ -229,26 +238,29 @@ class Call:
         return recorder
 
     def audio(self, t0: float | None = None, t1: float | None = None, *, sent: bool = False) -> Clip:
-        """What was heard lately, to listen to and to compute with; also after the call.
+        """The audio received last, to listen to and to compute with; also after the call.
 
         Args:
-            t0: from when, in seconds since the first sound; below zero: before the end; None: all that is
-                kept, which is the option `keepAudio` (seconds).
-            t1: until when, likewise.
-            sent: what was sent instead.
+            t0: start, in seconds from the first sample; negative: from the end; None: from the first sample
+                that is kept. The option keepAudio says how many seconds are kept.
+            t1: end, likewise; None: the last sample.
+            sent: the audio sent instead of the audio received.
 
         Returns:
             A clip: `.samples` (int16), `.rate` (Hz), `.seconds`; in a notebook it shows a player.
         """
-        rate, samples = (self._memory.sent if sent else self._memory).audio(t0, t1)
+        rate, samples = (self._kept.sent if sent else self._kept).audio(t0, t1)
         return Clip(rate, samples)
 
     def add_sink(self, sink: Sink | Callable[..., object]) -> None:
-        """Give what is heard to `sink` too: a sink, or a function of (20 ms of int16 samples, rate in Hz)
-        that is called in a worker thread.
+        """Write the received audio to `sink` too.
+
+        Args:
+            sink: a sink; or a function of (20 ms of int16 samples, rate in Hz), called in a worker thread.
 
         Raises:
-            TypeError: it is neither. InvalidState: the call is over.
+            TypeError: it is neither.
+            InvalidState: the call is over.
         """
         self._check_open("add_sink")
         made = as_sink(sink)
@@ -259,18 +271,18 @@ class Call:
         self._session.media.add_sink(made)
 
     def remove_sink(self, sink: Sink | Callable[..., object]) -> None:
-        """Stop giving what is heard to `sink`."""
+        """Stop writing the received audio to `sink`."""
         made = self._sinks.pop(sink, None) if callable(sink) else None
         self._session.media.remove_sink(made if made is not None else as_sink(sink))
 
     def capture(self, path: str | os.PathLike[str]) -> Operation[None]:
-        """Write the RTP and RTCP packets, before protection, to a pcapng file for Wireshark.
+        """Write the RTP and RTCP packets, unencrypted, to a pcapng file for Wireshark.
 
-        From now until `stop_capture` or the call's end. Done when the file is open.
+        From now until `stop_capture` or the call's end. The operation is done when the file is open.
 
         Raises (when awaited):
-            MediaError: it cannot be written (code FileError).
-            InvalidState: the call has no media session now.
+            MediaError: the file cannot be written (code FileError).
+            InvalidState: the call has no media session.
         """
 
         async def begin() -> None:
@@ -280,7 +292,7 @@ class Call:
         return self._operation(f"capture to {os.fspath(path)}", begin)
 
     def stop_capture(self) -> Operation[int]:
-        """Finish the capture; await it for the number of packets in the file."""
+        """Finish the capture. Await it for the number of packets in the file."""
 
         async def stop() -> int:
             self._check_media("stop_capture")
@@ -290,10 +302,12 @@ class Call:
 
     def _check_media(self, method: str) -> None:
         if not self._session.media.is_open:
-            raise InvalidState(f"{method} needs a call with media: between call() or answer() and its end.")
+            raise InvalidState(
+                f"{method}: the call has no media; use it from call() or answer() to the end of the call."
+            )
 
     def echo(self, delay_s: float = 0.0) -> None:
-        """Send back what is heard, `delay_s` seconds later. This is what the lab's echo robot does."""
+        """Send the received audio back, `delay_s` seconds later, as the lab's echo robot does."""
         self._check_open("echo")
         loopback = Loopback(delay_s=delay_s)
         self._session.media.add_sink(loopback)
@@ -302,20 +316,20 @@ class Call:
     # ------------------------------------------------------------ control
 
     def mute(self) -> bool:
-        """The peer gets silence; the RTP flow goes on."""
+        """Send silence; RTP goes on. Always True."""
         self._session.set_muted(True)
         return True
 
     def unmute(self) -> bool:
-        """The peer hears the source again."""
+        """Send the source again. Always True."""
         self._session.set_muted(False)
         return True
 
     def send_dtmf(self, digits: str) -> Operation[None]:
-        """Send one or more of 0-9 * #, in order, in this call; see `Client.send_dtmf`.
+        """Send DTMF digits in this call; see `Client.send_dtmf`.
 
         Raises (when awaited):
-            InvalidState: the call is over, or not answered yet, or a character is no digit.
+            InvalidState: the call is over or not answered yet, or a character is no digit.
         """
 
         async def send() -> None:
@@ -325,7 +339,7 @@ class Call:
         return self._operation(f"send DTMF {digits}", send)
 
     def hangup(self) -> Operation[CallInfo]:
-        """End this call; await it for the final `CallInfo`. CANCEL before an answer, BYE after."""
+        """End this call: CANCEL before the answer, BYE after it. Await it for the final `CallInfo`."""
         if self._session.is_ringing:
             return self._client.reject(self._session.uuid)
 
@@ -337,11 +351,11 @@ class Call:
 
     @property
     def ended(self) -> Ended:
-        """Await it for the final `CallInfo`: the call is over and its recordings are complete."""
+        """Awaiting it gives the final `CallInfo`, once the call is over and its recordings are complete."""
         return Ended(self._session)
 
     async def wait_ended(self) -> CallInfo:
-        """The same as a coroutine."""
+        """The same as `ended`, as a coroutine."""
         return await self.ended
 
     def _operation(self, name: str, work: Callable[[], Coroutine[Any, Any, _T]]) -> Operation[_T]:
@@ -353,11 +367,11 @@ class Call:
 
     def _check_open(self, method: str) -> None:
         if self._session.phase == "over":
-            raise InvalidState(f"{method} needs a call that goes on; this one is over. Make a new call.")
+            raise InvalidState(f"{method}: this call is over; make a new call.")
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
-            "A Call is alive: it cannot be copied or pickled; keep call.info or call.samples instead."
+            "A Call cannot be copied or pickled, as it has open connections; keep call.info or call.samples."
         )
 
     def __repr__(self) -> str:
@@ -375,7 +389,7 @@ class Call:
 
 
 def _name_of(source: Any) -> str:
-    """A path by itself; anything else by its kind: nobody wants to read thousands of samples."""
+    """A path as it is; the type of anything else, as an array is too long to show."""
     if isinstance(source, (str, os.PathLike)):
         return os.fspath(source)
     kind = type(source).__name__
@@ -383,8 +397,8 @@ def _name_of(source: Any) -> str:
 
 
 async def _close_off_loop(item: Source | Sink) -> None:
-    """Close what may wait for its worker, without blocking the loop."""
+    """Close it in a thread, as closing may wait for a worker."""
     try:
         await asyncio.to_thread(item.close)
-    except RuntimeError:  # the interpreter is ending: it starts no more threads
+    except RuntimeError:  # the interpreter is shutting down and starts no more threads
         item.close()

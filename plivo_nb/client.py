@@ -1,76 +1,128 @@
-"""Plivo and Client: the documented surface of the SDK, in PEP 8 names and in Plivo's (spec.md sections 2-5).
+"""Plivo and Client: the methods, variables and events of Plivo's Browser SDK, in PEP 8 names and in Plivo's.
 
-Names and what they promise. What they do is `engine.endpoint`'s: this room delegates.
+`Client` checks nothing and knows no protocol: `engine.endpoint` has the rules and `engine.call_session` the
+calls.
 """
 
 from __future__ import annotations
 
+import asyncio
 import html
 import inspect
 import logging
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, Unpack
 
 from plivo_nb.call import Call
 from plivo_nb.engine.endpoint import Endpoint, refusal
 from plivo_nb.engine.engine import Engine, media_stack_loads
-from plivo_nb.engine.listening import Listening
 from plivo_nb.engine.peer_connection import PeerConnection
 from plivo_nb.engine.sip_trace import ALL
-from plivo_nb.engine.validation import FEEDBACK_COMMENTS
-from plivo_nb.engine.views import Views
-from plivo_nb.engine.work import current_task
-from plivo_nb.events import CallInfo, Emitter
+from plivo_nb.engine.validation import FEEDBACK_COMMENTS, FeedbackComment
+from plivo_nb.errors import InvalidState
+from plivo_nb.events import CallInfo, Emitter, EventName, EventStream
 from plivo_nb.operation import Operation
-from plivo_nb.options import DEBUG_LEVELS, read_options
+from plivo_nb.options import (
+    DEBUG_LEVELS,
+    DebugLevel,
+    OptionKeywords,
+    PlivoOptions,
+    read_options,
+    shows_options,
+)
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Coroutine, Mapping
+
+    import pandas as pd
 
     from plivo_nb.analysis.ladder import Ladder
     from plivo_nb.engine.audio.devices import AudioDevices
     from plivo_nb.engine.call_session import CallSession
+    from plivo_nb.events import Subscribe, WaitFor
 
 _logger = logging.getLogger("plivo_nb.client")
 _T = TypeVar("_T")
+_CLOSE_TIMEOUT_S = 0.05
 
 _LEVELS = {"OFF": logging.CRITICAL + 10, "ERROR": logging.ERROR, "WARN": logging.WARNING}
 _LEVELS |= {"INFO": logging.INFO, "DEBUG": logging.DEBUG, "ALL": ALL}
 
 
-class Client(Listening, Views):
+class Client:
     """A Plivo endpoint in a notebook: log in, call, answer, measure.
 
+    Every method that starts something returns an `Operation` at once. Ignore it, and events report the
+    outcome as in the Browser SDK; or await it for the result, or for an exception with the cause.
+
     Args:
-        options: a dict with Plivo's keys; see `plivo_nb.options.Options`.
-        engine: an engine of your own, such as ``Engine(plane="loop")``; by default the loop's shared one.
-        keywords: options in PEP 8 names (or Plivo's); they win over the dict.
+        options: a dict with Plivo's keys; `plivo_nb.options.Options` describes each.
+        engine: an engine of your own, such as ``Engine(plane="loop")``; None: the one that all clients of
+            this event loop share.
+        keywords: options by their PEP 8 names or by Plivo's; they take precedence over the dict.
 
     Raises:
-        NoRunningLoop: made where no event loop runs.
-        InvalidOption: only with ``strict=True``.
+        NoRunningLoop: no event loop is running.
+        InvalidOption: an option is unknown or has a wrong value, and ``strict=True``.
+
+    Events and the arguments of their callbacks, see `on`:
+
+        onLogin                  none
+        onLoginFailed            cause
+        onLogout                 none
+        onCalling                none
+        onCallRemoteRinging      callInfo
+        onCallAnswered           callInfo
+        onCallTerminated         callInfo
+        onCallFailed             cause, callInfo
+        onIncomingCall           callerID, extraHeaders, callInfo
+        onIncomingCallCanceled   callInfo
+        onIncomingCallIgnored    callInfo
+        onMediaPermission        {'status': 'success', 'stream': True} or {'status': 'failure', 'error': name}
+        onWebrtcNotSupported     none
+        onAudioDeviceChange      {'change': 'added' or 'removed', 'device': device}
+        onConnectionChange       {'state': 'connected'} or
+                                 {'state': 'disconnected', 'eventCode': code, 'eventReason': reason}
+        onDtmfReceived           {'tone': digit, 'duration': ms}
+        mediaMetrics             {'group', 'level', 'type', 'value', 'active', 'desc', 'stream'}
+
+    Here callInfo is a `CallInfo`. onCallAnswered, onCallTerminated and onCallFailed are for calls of both
+    directions. onDtmfReceived is an addition to Plivo's page.
+
+    Plivo's page has typing errors that are corrected here: `no_microphone_acesss` is `no_microphone_access`,
+    `dec` is `desc`, `Type` is `type`. Where it says that reject "will attempt to answer", reject rejects;
+    where it says that an ignored call keeps ringing for the callee, it keeps ringing for the caller.
 
     Example:
-        >>> async with Client(registration_domain_socket=["ws://127.0.0.1:5066"]) as client:
-        ...     await client.login("alice", "secret")
-        ...     call = await client.call("echo")
-        ...     client.samples.tail()
-        ...     await call.hangup()
+        >>> import asyncio
+        >>> from plivo_nb.testing import FakeServer
+        >>> async def main():
+        ...     async with FakeServer() as server, server.client() as client:
+        ...         await client.login("alice", server.password("alice"))
+        ...         call = await client.call("echo")
+        ...         return (await call.hangup()).state
+        >>> asyncio.run(main())
+        'ended'
     """
 
+    @shows_options
     def __init__(
-        self, options: Mapping[str, Any] | None = None, *, engine: Engine | None = None, **keywords: Any
+        self,
+        options: PlivoOptions | None = None,
+        *,
+        engine: Engine | None = None,
+        **keywords: Unpack[OptionKeywords],
     ) -> None:
         self.options = read_options(options, keywords)
         self._engine = engine or Engine.current()
-        super().__init__(self._engine.loop)
+        self._loop = self._engine.loop
+        self._operations: set[Operation[Any]] = set()
         self._emitter = Emitter()
         self._endpoint = Endpoint(self._engine, self.options, self._emitter)
         self._calls: dict[int, Call] = {}
         self._closed = False
         self._at_close: list[Callable[[], Any]] = []
         if "debug" in {*(options or {}), *keywords} or not logging.getLogger("plivo_nb").level:
-            self.set_debug(self.options.debug)  # a level that was chosen before is not changed by a default
+            self.set_debug(self.options.debug)  # a default does not change a level that was set before
         self._engine.attach(self)
         if not media_stack_loads():
             self.loop.call_soon(self._endpoint.emit, "onWebrtcNotSupported")
@@ -78,30 +130,36 @@ class Client(Listening, Views):
     # ------------------------------------------------------------ login and logout
 
     def login(self, username: str, password: str) -> Operation[None]:
-        """Register at the domain; `onLogin` or `onLoginFailed(cause)` tells, or await it.
+        """Register at the domain; `onLogin` or `onLoginFailed(cause)` follows.
+
+        Another user is logged out first. The same user again, while registered, changes nothing.
+
+        Args:
+            username: the endpoint's username.
+            password: the endpoint's password.
 
         Raises (when awaited):
             LoginFailed: with the SDK's word in `.cause`.
             InvalidState: this client is closed.
         """
 
-        def start() -> tuple[Coroutine[Any, Any, None], None]:
+        def start() -> Coroutine[Any, Any, None]:
             if self._closed:
                 raise refusal("login: this client is closed; make a new Client.")
-            return self._endpoint.login(username, password), None
+            return self._endpoint.login(username, password)
 
-        return self._operation_with_call(f"log in as {username}", start)
+        return self._operation(f"log in as {username}", start)
 
     def logout(self) -> Operation[None]:
-        """Hang up, un-register and close the sockets; `onLogout`. When logged out: a warning only."""
+        """Hang up, unregister and close the sockets; `onLogout` follows. When logged out, only warn."""
         return self._operation("log out", self._endpoint.logout)
 
     def close(self) -> Operation[None]:
-        """Log out, stop everything this client started; the last client also stops the I/O plane.
+        """Log out and stop everything this client started; the last client also stops the I/O plane.
 
-        Await it to know that all is gone. Its frames can be read afterwards.
+        Await it to wait until all is closed. The frames can be read afterwards.
         """
-        return Operation("close the client", self._close(current_task()))
+        return Operation("close the client", self._close(_current_task()))
 
     async def _close(self, caller: asyncio.Task[Any] | None) -> None:
         if self._closed:
@@ -119,10 +177,10 @@ class Client(Listening, Views):
         await self._engine.detach(self)
 
     def at_close(self, callback: Callable[[], Any]) -> Callable[[], None]:
-        """Run `callback` (it may give an awaitable) when this client closes; widgets close with it.
+        """Call `callback` when this client closes, and await what it returns if that can be awaited.
 
         Returns:
-            A function that forgets the callback.
+            A function that removes the callback.
         """
         self._at_close.append(callback)
         return lambda: self._at_close.remove(callback) if callback in self._at_close else None
@@ -131,7 +189,7 @@ class Client(Listening, Views):
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._close(current_task())
+        await self._close(_current_task())
 
     # ------------------------------------------------------------ calls
 
@@ -145,101 +203,102 @@ class Client(Listening, Views):
                 Others are dropped, each with a warning.
 
         Returns:
-            An operation whose `.call` is there at once; awaiting it gives the answered `Call`.
+            An operation whose `.call` is the `Call` at once; awaiting it gives the same, once it is answered.
 
         Raises (when awaited):
-            CallFailed: with `.cause` and `.call_info`, when it ends unanswered.
-            InvalidState: not logged in, or there is a call already.
+            CallFailed: the call ended unanswered; with `.cause` and `.call_info`.
+            InvalidState: not logged in, or there is a call already, or a call is ringing.
         """
-
-        def start() -> tuple[Coroutine[Any, Any, Call], Call]:
-            session = self._endpoint.new_call(number, extraHeaders)
-            call = self._call_of(session)
-            return _giving(self._endpoint.dial(session), call), call
-
-        return self._operation_with_call(f"call {number}", start)
+        return self._call_operation(f"call {number}", lambda: self._endpoint.call(number, extraHeaders))
 
     def answer(self, callUUID: str | None = None) -> Operation[Call]:
-        """Answer the ringing call with that id; with none or an unknown one, the most recent.
+        """Answer a ringing call. An active call is hung up first, and other ringing calls are rejected.
 
-        An active call is hung up and other ringing ones are rejected (spec.md section 5).
+        Args:
+            callUUID: id of the call; None or an unknown id: the call that began to ring last.
+
+        Returns:
+            An operation whose `.call` is the `Call` at once; awaiting it gives the same, once it is
+            confirmed.
 
         Raises (when awaited):
-            InvalidState: nothing rings. CallFailed: the caller gave up first.
+            InvalidState: no call is ringing.
+            CallFailed: the caller hung up first.
         """
-
-        def start() -> tuple[Coroutine[Any, Any, Call], Call]:
-            session = self._endpoint.ringing_call("answer", callUUID, "wait for onIncomingCall.")
-            call = self._call_of(session)
-            return _giving(self._endpoint.answer(session), call), call
-
-        return self._operation_with_call("answer", start)
+        return self._call_operation("answer", lambda: self._endpoint.answer(callUUID))
 
     def hangup(self) -> Operation[CallInfo]:
-        """End the current call: CANCEL before an answer, BYE after. Await it for the final `CallInfo`.
+        """End the current call: CANCEL before the answer, BYE after it. Await it for the final `CallInfo`.
+
+        When a call is only ringing here it is rejected, with a warning.
 
         Raises (when awaited):
             InvalidState: there is no call.
         """
-        return self._operation_with_call("hang up", lambda: self._ending(self._endpoint.begin_hangup()))
+        return self._end_operation("hang up", self._endpoint.hangup)
 
     def reject(self, callUUID: str | None = None) -> Operation[CallInfo]:
-        """Refuse a ringing call (486); chosen as by `answer`.
+        """Reject a ringing call with 486 Busy Here. Await it for the final `CallInfo`.
+
+        Args:
+            callUUID: id of the call; None or an unknown id: the call that began to ring last.
 
         Raises (when awaited):
-            InvalidState: nothing rings.
+            InvalidState: no call is ringing.
         """
-
-        def start() -> tuple[Coroutine[Any, Any, CallInfo], Call]:
-            session = self._endpoint.ringing_call("reject", callUUID, "to end a call use hangup.")
-            session.reject()
-            return self._ending(session)
-
-        return self._operation_with_call("reject", start)
+        return self._end_operation("reject", lambda: self._endpoint.reject(callUUID))
 
     def ignore(self, callUUID: str | None = None) -> Operation[CallInfo]:
-        """Stop ringing here; it keeps ringing for the caller, who hears 408 after 60 s at the latest.
+        """Stop ringing here and send no final response, so that it keeps ringing for the caller.
+
+        The call cannot be answered any more. If nothing else ends it, the caller gets 408 after 60 s.
+
+        Args:
+            callUUID: id of the call; None or an unknown id: the call that began to ring last.
 
         Raises (when awaited):
-            InvalidState: nothing rings.
+            InvalidState: no call is ringing.
         """
 
         def start() -> tuple[Coroutine[Any, Any, CallInfo], Call]:
-            session = self._endpoint.ringing_call("ignore", callUUID, "there is nothing to ignore.")
-            session.ignore()
-            return _given(session.now_info()), self._call_of(session)
+            session = self._endpoint.ignore(callUUID)
+            return _done(session.now_info()), self._call_of(session)
 
-        return self._operation_with_call("ignore", start)
-
-    def _ending(self, session: CallSession) -> tuple[Coroutine[Any, Any, CallInfo], Call]:
-        call = self._call_of(session)
-        return call.wait_ended(), call
+        return self.own(Operation.start(self._loop, "ignore", start))
 
     # ------------------------------------------------------------ during a call
 
     def send_dtmf(self, digit: str) -> Operation[None]:
-        """Send one or more of 0-9 * #, in order, 100 ms each and 70 ms apart. Done when the last is out.
+        """Send DTMF digits: by SIP INFO (application/dtmf-relay), or by RFC 4733 where the far end offers it.
 
-        SIP INFO (application/dtmf-relay) as the published SDK does, or RFC 4733 where the other side
-        offered it.
+        Args:
+            digit: one or more of 0-9 * #; sent in order, 100 ms each and 70 ms apart.
+
+        Returns:
+            An operation that is done when the last digit has been sent.
 
         Raises (when awaited):
-            InvalidState: no answered call, or a character that is no digit (nothing is sent then).
+            InvalidState: there is no answered call, or a character is no digit; nothing is sent then.
         """
-        return self._operation(f"send DTMF {digit}", lambda: self._endpoint.begin_dtmf(digit))
+        return self._operation(f"send DTMF {digit}", lambda: self._endpoint.send_dtmf(digit))
 
     sendDtmf = send_dtmf
 
     def mute(self) -> bool:
-        """The peer gets silence, the RTP flow goes on. Holds for the next call when there is none."""
+        """Send silence; RTP goes on. Without a call, the next one starts muted. Always True."""
         return self._endpoint.mute()
 
     def unmute(self) -> bool:
-        """The peer hears the microphone or source again. False, with a warning, when there is no call."""
+        """Send the microphone or source again. False, with a warning, when there is no call."""
         return self._endpoint.unmute()
 
     def get_peer_connection(self) -> dict[str, Any]:
-        """{'status': 'success', 'pc': …} in a call, else {'status': 'called in wrong state', 'pc': None}."""
+        """The call's `PeerConnection`, with the names of the browsers' RTCPeerConnection.
+
+        Returns:
+            {'status': 'success', 'pc': connection} in a call, else {'status': 'called in wrong state', 'pc':
+            None}.
+        """
         session = self._endpoint.call_manager.active
         if session is None or not session.media.is_open:
             return {"status": "called in wrong state", "pc": None}
@@ -248,50 +307,134 @@ class Client(Listening, Views):
     getPeerConnection = get_peer_connection
 
     def get_call_uuid(self) -> str | None:
-        """The active call's id; None without one, or while the server has not told it."""
+        """The active call's id; None without a call, or before the server has sent it."""
         session = self._endpoint.call_manager.active
         return session.uuid if session is not None else None
 
     getCallUUID = get_call_uuid
 
     def get_last_call_uuid(self) -> str | None:
-        """The id of the call that was answered last, also after it."""
+        """The id of the call that was answered last, also after its end; None before the first."""
         return self._endpoint.call_manager.last_uuid
 
     getLastCallUUID = get_last_call_uuid
 
-    def send_quality_feedback(self, callUUID: str, score: int, comment: str) -> Operation[None]:
-        """Rate the current or the last call.
+    def send_quality_feedback(self, callUUID: str, score: int, comment: FeedbackComment) -> Operation[None]:
+        """Rate the quality of the current or the last call.
 
         Args:
             callUUID: `get_call_uuid()` or `get_last_call_uuid()`.
             score: 1 (bad) to 5 (excellent).
-            comment: one of `FEEDBACK_COMMENTS`.
+            comment: bad-audio, call-dropped, wrong-callerid, post-dial-delay, dtmf-not-captured,
+                audio-latency, unsolicited-call, one-way-audio, no-audio or never-connected.
 
         Raises (when awaited):
             InvalidFeedback: another call, score or comment, or the option enableTracking is False.
         """
 
-        def start() -> tuple[Coroutine[Any, Any, None], None]:
+        def start() -> Coroutine[Any, Any, None]:
             self._endpoint.feedback(callUUID, score, comment)
-            return _nothing(), None
+            return _done(None)
 
-        return self._operation_with_call("send feedback", start)
+        return self._operation("send feedback", start)
 
     sendQualityFeedback = send_quality_feedback
+
+    # ------------------------------------------------------------ events
+
+    if TYPE_CHECKING:  # which callback fits which event, and what each event gives when it is awaited
+        on: Subscribe
+        once: Subscribe
+        wait_for: WaitFor
+    else:
+
+        def on(self, name, callback=None):
+            """Call `callback` at every event `name`; without a callback, a decorator.
+
+            Args:
+                name: an event; ``help(Client)`` lists all, with the arguments of their callbacks.
+                callback: a function or coroutine function. An exception in it is logged and breaks nothing.
+
+            Returns:
+                The callback.
+
+            Raises:
+                ValueError: there is no event of that name.
+
+            Example:
+                >>> import asyncio
+                >>> from plivo_nb.testing import FakeServer
+                >>> async def main():
+                ...     async with FakeServer() as server, server.client() as client:
+                ...         @client.on("onCallFailed")
+                ...         def failed(cause, info):
+                ...             print(cause, info.code)
+                ...         await client.login("alice", server.password("alice"))
+                ...         client.call("busy")
+                ...         await client.wait_for("onCallFailed")
+                >>> asyncio.run(main())
+                Busy 486
+            """
+            return self._emitter.on(name) if callback is None else self._emitter.on(name, callback)
+
+        def once(self, name, callback=None):
+            """Like `on`, for the next event of that name only."""
+            return self._emitter.once(name) if callback is None else self._emitter.once(name, callback)
+
+        def wait_for(self, name, timeout=None):
+            """Wait for the next event of that name; events count from now on, also before this is awaited.
+
+            Args:
+                name: an event; ``help(Client)`` lists all, with their arguments.
+                timeout: seconds; None: no limit.
+
+            Returns:
+                An operation. Awaiting it gives None, the event's argument, or the tuple of its arguments.
+
+            Raises:
+                ValueError: there is no event of that name.
+                TimeoutError: (when awaited) the event did not come in time.
+                InvalidState: (when awaited) the client was closed first.
+
+            Example:
+                >>> import asyncio
+                >>> from plivo_nb.testing import FakeServer
+                >>> async def main():
+                ...     async with FakeServer() as server, server.client() as client:
+                ...         await client.login("alice", server.password("alice"))
+                ...         client.call("busy")
+                ...         cause, info = await client.wait_for("onCallFailed", timeout=5)
+                ...         return cause, info.code
+                >>> asyncio.run(main())
+                ('Busy', 486)
+            """
+            coming = self._emitter.next(name)
+            return self.own(Operation(f"wait for {name}", _next(coming, name, timeout)))
+
+    def off(self, name: EventName, callback: Callable[..., Any] | None = None) -> None:
+        """Remove `callback` from the event `name`, or all of its callbacks.
+
+        Raises:
+            ValueError: there is no event of that name.
+        """
+        self._emitter.off(name, callback)
+
+    def events(self) -> EventStream:
+        """Every event from now on: ``async for event in client.events(): event.name, event.arguments``."""
+        return EventStream(self._emitter)
 
     # ------------------------------------------------------------ sound
 
     @property
     def audio(self) -> AudioDevices:
-        """The microphone, the speaker, the device that rings, and volumes."""
+        """The audio devices, such as ``client.audio.microphone_devices``, and volumes."""
         return self._endpoint.audio
 
     def set_ring_tone(self, tone: bool | str) -> bool:
-        """Choose what rings for an incoming call.
+        """Choose the ring tone of incoming calls.
 
         Args:
-            tone: True: the built-in tone; False: none; a URL or the path of a sound file: that instead.
+            tone: True: the built-in tone; False: none; or the URL or path of an audio file.
 
         Returns:
             False, with a warning, for anything else.
@@ -301,11 +444,11 @@ class Client(Listening, Views):
     setRingTone = set_ring_tone
 
     def set_ring_tone_back(self, tone: bool | str) -> bool:
-        """Choose what is heard while the far end rings.
+        """Choose what is played while the far end is ringing.
 
         Args:
-            tone: True: the built-in tone, and early media is not heard; False: no tone, and the server's
-                ringing and announcements are heard; a URL or path: that sound, and no early media.
+            tone: True: the built-in tone, without early media (183); False: no tone, but early media, such as
+                the server's ringing and announcements; a URL or path: that audio file, without early media.
 
         Returns:
             False, with a warning, for anything else.
@@ -315,48 +458,60 @@ class Client(Listening, Views):
     setRingToneBack = set_ring_tone_back
 
     def set_connect_tone(self, tone: bool) -> bool:
-        """Choose whether the dial tone is heard until the far end rings, answers or refuses."""
+        """Choose whether the dial tone is played until the far end rings, answers or rejects.
+
+        Returns:
+            False, with a warning, for anything but True and False.
+        """
         return self.audio.tones.choose("connect", tone)
 
     setConnectTone = set_connect_tone
 
-    # ------------------------------------------------------------ what there is
+    # ------------------------------------------------------------ state
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The client's event loop; from other threads use its `call_soon_threadsafe`."""
+        return self._loop
+
+    @property
+    def username(self) -> str | None:
+        """The user that is logged in or logging in, or None."""
+        account = self._endpoint.account
+        return account.username if account is not None else None
+
+    @property
+    def is_connected(self) -> bool:
+        """True while the signalling WebSocket is open."""
+        account = self._endpoint.account
+        return account is not None and account.connected
+
+    @property
+    def muted(self) -> bool:
+        """True while muted, or when the next call will start muted."""
+        return self._endpoint.call_manager.muted
 
     @property
     def is_logged_in(self) -> bool:
-        """True while registered."""
+        """True while registered at the server."""
         return self._endpoint.registered
 
     isLoggedIn = is_logged_in
 
     @property
     def current_call(self) -> Call | None:
-        """The active call, also while it still rings at the far end; else None."""
+        """The call from `call` or `answer` to its end, or None."""
         session = self._endpoint.call_manager.active
         return self._call_of(session) if session is not None else None
 
     @property
     def incoming_calls(self) -> list[Call]:
-        """The calls that ring here, the most recent last."""
+        """The calls that are ringing here, the most recent last."""
         return [self._call_of(session) for session in self._endpoint.call_manager.ringing]
-
-    def ladder(self, call: Call | None = None) -> Ladder:
-        """The SIP messages as a ladder: a picture in a notebook, ``str(...)`` for terminals.
-
-        Args:
-            call: of this call, with the beginning of its media marked; None: all that is kept.
-        """
-        from plivo_nb.analysis.ladder import Ladder  # late: it draws with matplotlib
-
-        if call is None:
-            return Ladder(self._endpoint.trace.of(None), title="All SIP messages")
-        key, peer = call.sip_call_id, call.info.dest if call.info.direction == "OUTGOING" else call.info.src
-        messages = self._endpoint.trace.of(key) if key is not None else []
-        return Ladder(messages, call.timings, title=f"SIP of the call with {peer}")
 
     @staticmethod
     def webrtc() -> bool:
-        """True where the media stack loads."""
+        """True where the media stack can be loaded."""
         return media_stack_loads()
 
     webRTC = webrtc
@@ -369,14 +524,112 @@ class Client(Listening, Views):
         return __version__
 
     @staticmethod
-    def set_debug(level: str) -> None:
-        """Set the level of the `plivo_nb` logger: OFF, ERROR, WARN, INFO, DEBUG or ALL."""
+    def set_debug(level: DebugLevel) -> None:
+        """Set the level of the `plivo_nb` logger.
+
+        Args:
+            level: OFF, ERROR, WARN, INFO, DEBUG; or ALL, which also logs every SIP message, credentials
+                masked. Another value changes nothing and is warned of.
+        """
         if level not in DEBUG_LEVELS:
-            _logger.warning("setDebug: %r is no level; use one of %s.", level, ", ".join(DEBUG_LEVELS))
+            _logger.warning("setDebug: %r is not a level; use one of %s.", level, ", ".join(DEBUG_LEVELS))
             return
         logging.getLogger("plivo_nb").setLevel(_LEVELS[level])
 
     setDebug = set_debug
+
+    # ------------------------------------------------------------ frames
+
+    @property
+    def samples(self) -> pd.DataFrame:
+        """One row per call and sample, a copy; `plivo_nb.schema("samples")` describes columns and units."""
+        return self._endpoint.records.samples()
+
+    @property
+    def media_metrics(self) -> pd.DataFrame:
+        """Every mediaMetrics event with Plivo's keys, a copy; see `plivo_nb.schema("media_metrics")`."""
+        return self._endpoint.records.media_metrics()
+
+    @property
+    def calls(self) -> pd.DataFrame:
+        """One row per call that has ended, a copy; see `plivo_nb.schema("calls")`."""
+        return self._endpoint.records.calls()
+
+    @property
+    def log(self) -> pd.DataFrame:
+        """The client's log: index `time` (UTC); columns event, call_uuid, text."""
+        return self._endpoint.log.frame()
+
+    @property
+    def sip_trace(self) -> pd.DataFrame:
+        """Every SIP message sent and received, credentials masked.
+
+        Index `time` (UTC); columns direction (in, out), start (method, or status and reason), call (Call-ID),
+        cseq, text.
+        """
+        return self._endpoint.trace.frame()
+
+    @property
+    def recent_log(self) -> list[str]:
+        """The last 50 entries of the log, each as a short line."""
+        return [f"{entry.event} {entry.text}".strip() for entry in self._endpoint.log.tail(50)]
+
+    def ladder(self, call: Call | None = None) -> Ladder:
+        """The SIP messages as a ladder diagram: a picture in a notebook, text with ``str(...)``.
+
+        Args:
+            call: the messages of this call, with the start of its media marked; None: all messages kept.
+        """
+        from plivo_nb.analysis.ladder import Ladder  # late: it imports matplotlib
+
+        if call is None:
+            return Ladder(self._endpoint.trace.of(None), title="All SIP messages")
+        key, peer = call.sip_call_id, call.info.dest if call.info.direction == "OUTGOING" else call.info.src
+        messages = self._endpoint.trace.of(key) if key is not None else []
+        return Ladder(messages, call.timings, title=f"SIP of the call with {peer}")
+
+    # ------------------------------------------------------------ operations
+
+    def own(self, operation: Operation[_T]) -> Operation[_T]:
+        """Keep an operation until it is done; `close` stops those that are left."""
+        self._operations.add(operation)
+        operation.add_done_callback(lambda: self._operations.discard(operation))
+        return operation
+
+    def _operation(self, name: str, begin: Callable[[], Coroutine[Any, Any, _T]]) -> Operation[_T]:
+        return self.own(Operation.start(self._loop, name, lambda: (begin(), None)))
+
+    def _call_operation(
+        self, name: str, begin: Callable[[], tuple[CallSession, Coroutine[Any, Any, None]]]
+    ) -> Operation[Call]:
+        """An operation that gives the call once the coroutine of `begin` is done."""
+
+        def start() -> tuple[Coroutine[Any, Any, Call], Call]:
+            session, work = begin()
+            call = self._call_of(session)
+            return _after(work, call), call
+
+        return self.own(Operation.start(self._loop, name, start))
+
+    def _end_operation(self, name: str, begin: Callable[[], CallSession]) -> Operation[CallInfo]:
+        """An operation that gives the final `CallInfo` of the call that `begin` ends."""
+
+        def start() -> tuple[Coroutine[Any, Any, CallInfo], Call]:
+            call = self._call_of(begin())
+            return call.wait_ended(), call
+
+        return self.own(Operation.start(self._loop, name, start))
+
+    async def _stop_operations(self, caller: asyncio.Task[Any] | None) -> None:
+        """Give operations that are ending a moment to do so and stop the rest, but not the caller's own."""
+        left = [item for item in self._operations if not item.done() and not item.is_task(caller)]
+        if left:
+            await asyncio.wait(
+                [asyncio.ensure_future(item.settled()) for item in left], timeout=_CLOSE_TIMEOUT_S
+            )
+        for operation in left:
+            operation.cancel()
+            await operation.settled()
 
     def _call_of(self, session: CallSession) -> Call:
         call = self._calls.get(id(session))
@@ -387,7 +640,8 @@ class Client(Listening, Views):
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
-            "A Client is alive: it cannot be copied or pickled; keep its frames, such as client.samples."
+            "A Client cannot be copied or pickled, as it has open connections; keep its frames, such as "
+            "client.samples."
         )
 
     def __repr__(self) -> str:
@@ -416,27 +670,46 @@ class Client(Listening, Views):
 
 
 class Plivo:
-    """The documentation's entry point: ``Plivo(options).client``.
+    """The entry point of Plivo's page: ``Plivo(options).client``.
+
+    Args:
+        options: a dict with Plivo's keys; `plivo_nb.options.Options` describes each.
+        keywords: options by their PEP 8 names or by Plivo's; they take precedence over the dict.
 
     Attributes:
         client: the `Client` made with these options.
     """
 
-    def __init__(self, options: Mapping[str, Any] | None = None, **keywords: Any) -> None:
+    @shows_options
+    def __init__(self, options: PlivoOptions | None = None, **keywords: Unpack[OptionKeywords]) -> None:
         self.client = Client(options, **keywords)
 
 
-async def _giving(work: Coroutine[Any, Any, None], call: Call) -> Call:
+async def _after(work: Coroutine[Any, Any, None], call: Call) -> Call:
     await work
     return call
 
 
-async def _nothing() -> None:
-    return None
+async def _done(result: _T) -> _T:
+    return result
 
 
-async def _given(info: CallInfo) -> CallInfo:
-    return info
+async def _next(coming: asyncio.Future[Any], name: str, timeout: float | None) -> Any:
+    await asyncio.wait([coming], timeout=timeout)
+    if not coming.done():
+        coming.cancel()
+        raise TimeoutError(f"{name} did not come within {timeout:g} s.")
+    if coming.cancelled():
+        raise InvalidState(f"{name} did not come: the client was closed.")
+    return coming.result()
 
 
-__all__ = ["FEEDBACK_COMMENTS", "Client", "Plivo"]
+def _current_task() -> asyncio.Task[Any] | None:
+    """The running task, or None where no event loop is running: Operation raises NoRunningLoop there."""
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
+
+
+__all__ = ["FEEDBACK_COMMENTS", "Client", "FeedbackComment", "Plivo"]

@@ -1,19 +1,23 @@
-"""What can go wrong, as a tree.
+"""The exceptions of this package, as a tree.
 
     PlivoError
      ├─ InvalidOption          an option's name or value is wrong (with ``strict=True``; also a ValueError)
-     ├─ InvalidState           the method makes no sense now; the sentence says what to call instead
+     ├─ InvalidState           the method cannot be called now; the message says what to call instead
      ├─ InvalidFeedback        ``send_quality_feedback`` was given a wrong call, score or comment
      ├─ LoginFailed            ``.cause`` is the SDK's word
      ├─ CallFailed             ``.cause`` is the SDK's word, ``.call_info`` the last snapshot of the call
-     ├─ MediaError             sound or a media session: ``.code`` names what failed
-     │   └─ SourceError        a file or source of sound that cannot be played
-     ├─ EngineError            the engine itself
-     │   ├─ NoRunningLoop      there is no running event loop to live on
+     ├─ MediaError             an audio device or media session failed: ``.code`` names what failed
+     │   └─ SourceError        an audio file or source cannot be played
+     ├─ EngineError            the engine failed
+     │   ├─ NoRunningLoop      no event loop is running
      │   └─ PlaneDied          the I/O plane ended unexpectedly; the next call starts it again
-     └─ LabError               the lab could not be started, or is not there any more
+     └─ LabError               the lab could not be started, refused a command, or has ended
 
-Every message is one sentence that says what happened, why, and what to do next.
+Every message is a sentence that says what happened, why, and what to do next.
+
+    >>> raise InvalidState("hangup: there is no call; make one with call.")
+    Traceback (most recent call last):
+    plivo_nb.errors.InvalidState: hangup: there is no call; make one with call.
 """
 
 from __future__ import annotations
@@ -33,7 +37,7 @@ class InvalidOption(PlivoError, ValueError):
 
 
 class InvalidState(PlivoError):
-    """The method cannot do anything in the client's present state."""
+    """The method cannot be called in the client's present state."""
 
 
 class InvalidFeedback(PlivoError):
@@ -44,7 +48,7 @@ class LoginFailed(PlivoError):
     """The registration did not succeed.
 
     Args:
-        cause: the SDK's word for it, as `onLoginFailed` gives it.
+        cause: the SDK's word for the cause, as in `onLoginFailed`.
         sentence: what happened and what to do; by default made from the cause.
     """
 
@@ -57,8 +61,8 @@ class CallFailed(PlivoError):
     """A call ended before it was answered.
 
     Args:
-        cause: the SDK's word for it, as `onCallFailed` gives it.
-        call_info: the call's last snapshot, if there was a call.
+        cause: the SDK's word for the cause, as in `onCallFailed`.
+        call_info: the last snapshot of the call, if there was a call.
         sentence: what happened and what to do; by default made from the cause.
     """
 
@@ -73,7 +77,7 @@ class MediaError(PlivoError):
 
     Args:
         sentence: what happened and what to do.
-        code: a short stable name of what failed, such as ``'IncompatibleSDP'``.
+        code: a short name of what failed that does not change, such as ``'IncompatibleSDP'``.
     """
 
     def __init__(self, sentence: str, code: str = "MediaError") -> None:
@@ -82,18 +86,18 @@ class MediaError(PlivoError):
 
 
 class SourceError(MediaError):
-    """A source of sound cannot be played: no such file, or not audio."""
+    """An audio source cannot be played: there is no such file, or it is not audio."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence, "SourceError")
 
 
 class EngineError(PlivoError):
-    """The engine that all clients of a kernel share has a problem."""
+    """The engine, which all clients of a kernel share, failed."""
 
 
 class NoRunningLoop(EngineError):
-    """The engine needs a running event loop: a notebook cell, or ``asyncio.run``."""
+    """No event loop is running: use a notebook cell, or ``asyncio.run``."""
 
 
 class PlaneDied(EngineError):
@@ -101,4 +105,4 @@ class PlaneDied(EngineError):
 
 
 class LabError(PlivoError):
-    """The lab could not be started, refused a command, or is gone."""
+    """The lab could not be started, refused a command, or has ended."""

@@ -1,6 +1,8 @@
-"""Events: their names, what they carry, and the emitter that hands them out (spec.md section 4).
+"""Events of a client: names, arguments, callback types, and the emitter that calls the callbacks.
 
-An event's name and the keys of what it carries are Plivo's, letter for letter.
+Names and keys are those of Plivo's Browser SDK page. Three of the keys and names printed there are typing
+errors and are corrected here: ``no_microphone_acesss``, ``dec`` and ``Type`` are `no_microphone_access`,
+`desc` and `type`.
 """
 
 from __future__ import annotations
@@ -11,16 +13,20 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
-from typing import Any, Literal, NotRequired, TypedDict, TypeVar, get_args, overload
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, Protocol, TypedDict, TypeVar, get_args, overload
+
+if TYPE_CHECKING:
+    from plivo_nb.operation import Operation
 
 _logger = logging.getLogger("plivo_nb.events")
 
 CallState = Literal["ringing", "answered", "rejected", "ignored", "canceled", "failed", "ended"]
 Direction = Literal["INCOMING", "OUTGOING"]
+DtmfDigit = Literal["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "#", "A", "B", "C", "D"]
 Callback = Callable[..., Any]
 _C = TypeVar("_C", bound=Callback)
 
-#: The name of an event, for variables that hold one.
+#: The name of an event; annotate variables that hold one with it.
 EventName = Literal[
     "onLogin",
     "onLoginFailed",
@@ -45,10 +51,24 @@ EVENT_NAMES: frozenset[EventName] = frozenset(get_args(EventName))
 
 @dataclass(frozen=True, slots=True)
 class CallInfo(Mapping[str, Any]):
-    """A snapshot of one call, as events carry it. It never changes after the event.
+    """The `callInfo` of Plivo's page: a snapshot of one call, which does not change after the event.
 
-    Read it by attribute (``info.callUUID``) or like a dict with Plivo's keys (``info["callUUID"]``).
-    `code`, `reason`, `protocol` and `originator` are None where a call's end has none.
+    Read it by attribute or, like a dict, by Plivo's keys.
+
+    Attributes:
+        callUUID: the server's X-CallUUID; where it sends none, the SIP Call-ID; None before either is known.
+        direction: 'INCOMING' or 'OUTGOING'.
+        src: OUTGOING: this client's SIP URI; INCOMING: the caller's number or endpoint.
+        dest: OUTGOING: what was dialled; INCOMING: this client's SIP URI.
+        state: ringing, answered, rejected, ignored, canceled, failed or ended.
+        extraHeaders: the X-PH headers sent or received.
+        code, reason, protocol, originator: how the call ended: the status code and text, 'SIP' or the
+            protocol of the Reason header (RFC 3326), 'local', 'remote' or 'system'; None where there is none.
+
+    Example:
+        >>> info = CallInfo("c-1", "OUTGOING", "sip:alice@phone.plivo.com", "echo", "ringing")
+        >>> info.callUUID, info["state"]
+        ('c-1', 'ringing')
     """
 
     callUUID: str | None
@@ -78,7 +98,7 @@ _CALL_INFO_KEYS = tuple(item.name for item in fields(CallInfo))
 
 
 class MediaPermission(TypedDict):
-    """What `onMediaPermission` carries. `error`: NotFoundError (no microphone) or NotAllowedError."""
+    """Argument of `onMediaPermission`. `error` is NotFoundError (no microphone) or NotAllowedError."""
 
     status: Literal["success", "failure"]
     stream: NotRequired[bool]
@@ -86,7 +106,7 @@ class MediaPermission(TypedDict):
 
 
 class ConnectionChange(TypedDict):
-    """What `onConnectionChange` carries; `eventCode` is the WebSocket's close code."""
+    """Argument of `onConnectionChange`. `eventCode` is the close code of the WebSocket (RFC 6455, 7.4)."""
 
     state: Literal["connected", "disconnected"]
     eventCode: NotRequired[int]
@@ -94,7 +114,12 @@ class ConnectionChange(TypedDict):
 
 
 class MediaMetric(TypedDict):
-    """What `mediaMetrics` carries (spec.md section 6)."""
+    """Argument of `mediaMetrics`, with the keys of Plivo's page.
+
+    `type` is high_jitter, high_rtt, high_packetloss, low_mos, no_audio_received, no_microphone_access,
+    ice_timeout or ice_connection. `value` is a number (jitter and RTT in ms, loss as a fraction 0..1, level
+    in dBFS), for ice_connection the ICE connection's state. `active` is False when the condition has ended.
+    """
 
     group: Literal["network", "audio"]
     level: Literal["warning"]
@@ -106,44 +131,158 @@ class MediaMetric(TypedDict):
 
 
 class AudioDeviceChange(TypedDict):
-    """What `onAudioDeviceChange` carries; `device` as `client.audio.available_devices` gives it."""
+    """Argument of `onAudioDeviceChange`. `device` is an object as in `client.audio.available_devices`."""
 
     change: Literal["added", "removed"]
     device: Any
 
 
 class DtmfReceived(TypedDict):
-    """What `onDtmfReceived` carries: one of 0-9 * # A-D, and its length in ms."""
+    """Argument of `onDtmfReceived`: the digit, and its duration in ms."""
 
-    tone: str
+    tone: DtmfDigit
     duration: int
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event, as `Client.events` gives it: its name, what callbacks get, and when (UTC)."""
+    """One event of `Client.events`: its name, the callbacks' arguments, and its time (UTC)."""
 
-    name: str
+    name: EventName
     arguments: tuple[Any, ...]
     time: datetime
 
     @property
     def value(self) -> Any:
-        """What it carries: None, the one argument, or the tuple of all."""
-        return value_of(self.arguments)
+        """None for no argument, the argument itself for one, else the tuple of all."""
+        if not self.arguments:
+            return None
+        return self.arguments[0] if len(self.arguments) == 1 else self.arguments
 
 
-def value_of(arguments: tuple[Any, ...]) -> Any:
-    """None for no argument, the argument itself for one, else the tuple."""
-    return None if not arguments else arguments[0] if len(arguments) == 1 else arguments
+_NoArgument = Literal["onLogin", "onLogout", "onCalling", "onWebrtcNotSupported"]
+_AboutCall = Literal[
+    "onCallRemoteRinging",
+    "onCallAnswered",
+    "onCallTerminated",
+    "onIncomingCallCanceled",
+    "onIncomingCallIgnored",
+]
+_Incoming = Callable[[str, Mapping[str, str], CallInfo], Any]
+_C0 = TypeVar("_C0", bound=Callable[[], Any])
+_CCause = TypeVar("_CCause", bound=Callable[[str], Any])
+_CInfo = TypeVar("_CInfo", bound=Callable[[CallInfo], Any])
+_CFailed = TypeVar("_CFailed", bound=Callable[[str, CallInfo], Any])
+_CIncoming = TypeVar("_CIncoming", bound=_Incoming)
+_CMetric = TypeVar("_CMetric", bound=Callable[[MediaMetric], Any])
+_CPermission = TypeVar("_CPermission", bound=Callable[[MediaPermission], Any])
+_CConnection = TypeVar("_CConnection", bound=Callable[[ConnectionChange], Any])
+_CDevice = TypeVar("_CDevice", bound=Callable[[AudioDeviceChange], Any])
+_CDtmf = TypeVar("_CDtmf", bound=Callable[[DtmfReceived], Any])
+
+_T = TypeVar("_T")
+_Decorator = Callable[[_T], _T]
+
+
+class Subscribe(Protocol):
+    """Types of ``client.on`` and ``client.once``: which callback fits which event."""
+
+    @overload
+    def __call__(self, name: _NoArgument, callback: _C0) -> _C0: ...
+    @overload
+    def __call__(self, name: _NoArgument) -> _Decorator[Callable[[], Any]]: ...
+    @overload
+    def __call__(self, name: Literal["onLoginFailed"], callback: _CCause) -> _CCause: ...
+    @overload
+    def __call__(self, name: Literal["onLoginFailed"]) -> _Decorator[Callable[[str], Any]]: ...
+    @overload
+    def __call__(self, name: _AboutCall, callback: _CInfo) -> _CInfo: ...
+    @overload
+    def __call__(self, name: _AboutCall) -> _Decorator[Callable[[CallInfo], Any]]: ...
+    @overload
+    def __call__(self, name: Literal["onCallFailed"], callback: _CFailed) -> _CFailed: ...
+    @overload
+    def __call__(self, name: Literal["onCallFailed"]) -> _Decorator[Callable[[str, CallInfo], Any]]: ...
+    @overload
+    def __call__(self, name: Literal["onIncomingCall"], callback: _CIncoming) -> _CIncoming: ...
+    @overload
+    def __call__(self, name: Literal["onIncomingCall"]) -> _Decorator[_Incoming]: ...
+    @overload
+    def __call__(self, name: Literal["mediaMetrics"], callback: _CMetric) -> _CMetric: ...
+    @overload
+    def __call__(self, name: Literal["mediaMetrics"]) -> _Decorator[Callable[[MediaMetric], Any]]: ...
+    @overload
+    def __call__(self, name: Literal["onMediaPermission"], callback: _CPermission) -> _CPermission: ...
+    @overload
+    def __call__(
+        self, name: Literal["onMediaPermission"]
+    ) -> _Decorator[Callable[[MediaPermission], Any]]: ...
+    @overload
+    def __call__(self, name: Literal["onConnectionChange"], callback: _CConnection) -> _CConnection: ...
+    @overload
+    def __call__(
+        self, name: Literal["onConnectionChange"]
+    ) -> _Decorator[Callable[[ConnectionChange], Any]]: ...
+    @overload
+    def __call__(self, name: Literal["onAudioDeviceChange"], callback: _CDevice) -> _CDevice: ...
+    @overload
+    def __call__(
+        self, name: Literal["onAudioDeviceChange"]
+    ) -> _Decorator[Callable[[AudioDeviceChange], Any]]: ...
+    @overload
+    def __call__(self, name: Literal["onDtmfReceived"], callback: _CDtmf) -> _CDtmf: ...
+    @overload
+    def __call__(self, name: Literal["onDtmfReceived"]) -> _Decorator[Callable[[DtmfReceived], Any]]: ...
+
+
+class WaitFor(Protocol):
+    """Types of ``client.wait_for``: what each event gives when it is awaited."""
+
+    @overload
+    def __call__(self, name: _NoArgument, timeout: float | None = None) -> Operation[None]: ...
+    @overload
+    def __call__(self, name: Literal["onLoginFailed"], timeout: float | None = None) -> Operation[str]: ...
+    @overload
+    def __call__(self, name: _AboutCall, timeout: float | None = None) -> Operation[CallInfo]: ...
+    @overload
+    def __call__(
+        self, name: Literal["onCallFailed"], timeout: float | None = None
+    ) -> Operation[tuple[str, CallInfo]]: ...
+    @overload
+    def __call__(
+        self, name: Literal["onIncomingCall"], timeout: float | None = None
+    ) -> Operation[tuple[str, Mapping[str, str], CallInfo]]: ...
+    @overload
+    def __call__(
+        self, name: Literal["mediaMetrics"], timeout: float | None = None
+    ) -> Operation[MediaMetric]: ...
+    @overload
+    def __call__(
+        self, name: Literal["onMediaPermission"], timeout: float | None = None
+    ) -> Operation[MediaPermission]: ...
+    @overload
+    def __call__(
+        self, name: Literal["onConnectionChange"], timeout: float | None = None
+    ) -> Operation[ConnectionChange]: ...
+    @overload
+    def __call__(
+        self, name: Literal["onAudioDeviceChange"], timeout: float | None = None
+    ) -> Operation[AudioDeviceChange]: ...
+    @overload
+    def __call__(
+        self, name: Literal["onDtmfReceived"], timeout: float | None = None
+    ) -> Operation[DtmfReceived]: ...
 
 
 class EventStream:
     """Every event from now on, in order: ``async for event in stream``. It ends when the client closes.
 
     Args:
-        limit: how many events wait at most for a slow reader; then the oldest are forgotten and counted in
-            `missed`.
+        emitter: whose events.
+        limit: maximum number of events waiting for a slow reader; then the oldest is dropped.
+
+    Attributes:
+        missed: number of events dropped.
     """
 
     def __init__(self, emitter: Emitter, limit: int = 10_000) -> None:
@@ -163,7 +302,7 @@ class EventStream:
     async def __anext__(self) -> Event:
         event = await self._waiting.get()
         if event is None:
-            self._take(None)  # whoever else reads ends too
+            self._take(None)  # every other reader of this stream ends too
             raise StopAsyncIteration
         return event
 
@@ -174,15 +313,14 @@ class EventStream:
 
 
 class Emitter:
-    """Hands events to callbacks: plain functions or coroutine functions.
+    """Calls the callbacks of events: functions or coroutine functions.
 
-    A callback that raises is logged with the event's name; it never reaches the emitter's caller and
-    never keeps other callbacks from running. Tasks of coroutine callbacks are owned by the emitter:
-    `close` cancels and awaits them.
+    An exception in a callback is logged with the event's name. It does not reach the caller of `emit`, and
+    the other callbacks are called. The emitter owns the tasks of coroutine callbacks: `close` cancels and
+    awaits them.
     """
 
-    def __init__(self, names: frozenset[str] = EVENT_NAMES) -> None:
-        self._names = names
+    def __init__(self) -> None:
         self._callbacks: dict[str, list[tuple[Callback, bool]]] = {}
         self._watchers: list[Callable[[Event | None], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -198,8 +336,12 @@ class Emitter:
             ValueError: there is no event of that name.
 
         Example:
-            >>> @client.on("onCallAnswered")
-            ... def answered(info): ...
+            >>> emitter = Emitter()
+            >>> @emitter.on("onLoginFailed")
+            ... def failed(cause):
+            ...     print(cause)
+            >>> emitter.emit("onLoginFailed", "Authentication Error")
+            Authentication Error
         """
         return self._add(name, callback, once=False)
 
@@ -212,7 +354,7 @@ class Emitter:
         return self._add(name, callback, once=True)
 
     def off(self, name: str, callback: Callback | None = None) -> None:
-        """Forget `callback` for the event `name`, or all of its callbacks when none is given."""
+        """Remove `callback` from the event `name`, or all of its callbacks when none is given."""
         self._check(name)
         if callback is None:
             self._callbacks.pop(name, None)
@@ -220,8 +362,8 @@ class Emitter:
         kept = [entry for entry in self._callbacks.get(name, []) if entry[0] is not callback]
         self._callbacks[name] = kept
 
-    def emit(self, name: str, *arguments: Any) -> None:
-        """Run every callback of `name` now, in the order of registration."""
+    def emit(self, name: EventName, *arguments: Any) -> None:
+        """Call every callback of `name` now, in the order of registration."""
         self._check(name)
         event = Event(name, arguments, datetime.now(UTC))
         for watcher in list(self._watchers):
@@ -239,10 +381,10 @@ class Emitter:
                 self._own(name, result)
 
     async def close(self, spare: asyncio.Task[Any] | None = None) -> None:
-        """Cancel and await the coroutine callbacks that still run, and forget all callbacks.
+        """Cancel and await the coroutine callbacks that still run, and remove all callbacks.
 
         Args:
-            spare: not this one: it waits for the end of this.
+            spare: a task that is not cancelled, because it awaits this method.
         """
         self._callbacks.clear()
         for watcher in list(self._watchers):
@@ -255,12 +397,12 @@ class Emitter:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def watch(self, watcher: Callable[[Event | None], None]) -> Callable[[], None]:
-        """Give `watcher` every event of any name, and None at the end; returns a function that stops it."""
+        """Call `watcher` with every event, and with None at the end; returns a function that stops it."""
         self._watchers.append(watcher)
         return lambda: self._watchers.remove(watcher) if watcher in self._watchers else None
 
     def next(self, name: str) -> asyncio.Future[Any]:
-        """A future for what the next event of that name carries; cancelled when there will be none."""
+        """A future of the next event's `Event.value`; cancelled when the emitter closes first."""
         self._check(name)
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
@@ -277,8 +419,8 @@ class Emitter:
         return future
 
     def _check(self, name: str) -> None:
-        if name not in self._names:
-            raise ValueError(f"There is no event {name!r}; the events are {', '.join(sorted(self._names))}.")
+        if name not in EVENT_NAMES:
+            raise ValueError(f"There is no event {name!r}; the events are {', '.join(sorted(EVENT_NAMES))}.")
 
     def _add(self, name: str, callback: Callback | None, *, once: bool) -> Any:
         self._check(name)

@@ -1,8 +1,8 @@
 """Operation: what every method that starts work returns.
 
-The work has already started. Ignore the operation and events tell the rest, as in the SDK; await it and
-it gives the result, or raises this package's exception with the cause. Awaiting shields the work: a
-cancelled or interrupted cell does not stop it. An ignored failure is logged, never thrown into a random cell.
+The work has already started. The operation can be ignored, and events report the outcome as in the Browser
+SDK. Awaiting it gives the result, or raises an exception of this package with the cause. Awaiting shields the
+work: cancelling or interrupting a cell does not stop it. A failure that nobody awaits is logged.
 """
 
 from __future__ import annotations
@@ -23,19 +23,30 @@ _T = TypeVar("_T")
 
 
 class Operation(Generic[_T]):
-    """Work under way. Await it for its result, or ignore it.
+    """Work that has started. Await it for its result, or ignore it.
 
     Args:
         name: what it does, for its repr and the log, such as ``"log in as alice"``.
         work: the coroutine that does it; started at once on the running loop.
-        call: the call it is about, for `Client.call` and `Client.answer`.
+        call: the call that the work belongs to, for `Client.call` and `Client.answer`.
 
     Attributes:
-        call: the `Call` where there is one, at once, while it still rings.
+        call: the `Call` where there is one; it is there before the operation is done.
+
+    Raises:
+        NoRunningLoop: no event loop is running.
 
     Example:
-        >>> operation = client.login("alice", "secret")   # runs already
-        >>> await operation                               # raises LoginFailed if it failed
+        >>> import asyncio
+        >>> async def double(number):
+        ...     return 2 * number
+        >>> async def main():
+        ...     operation = Operation("double 21", double(21))
+        ...     print(operation)
+        ...     return await operation
+        >>> asyncio.run(main())
+        <Operation double 21: under way>
+        42
     """
 
     def __init__(self, name: str, work: Coroutine[Any, Any, _T] | None = None, *, call: Any = None) -> None:
@@ -57,8 +68,9 @@ class Operation(Generic[_T]):
         """Start work on `loop`, from it or from any other thread.
 
         Args:
-            loop: where the work belongs.
-            begin: called on that loop; gives the coroutine and the call it is about, or None.
+            loop: the event loop that runs the work.
+            begin: called on that loop; returns the coroutine, and the call it belongs to or None. An
+                exception in it is the operation's failure.
         """
         operation: Operation[_T] = cls(name)
 
@@ -79,9 +91,9 @@ class Operation(Generic[_T]):
     def _begin(self, work: Coroutine[Any, Any, _T]) -> None:
         loop = _running_loop()
         if loop is None:
-            work.close()  # it will never run: no warning about that, besides the error
+            work.close()  # so that Python does not warn of a coroutine that was never awaited
             raise NoRunningLoop(
-                f"'{self.name}' needs a running event loop: do it in a notebook cell, or in a script inside "
+                f"'{self.name}' needs a running event loop: use a notebook cell, or in a script inside "
                 "'async def main(): ...' started by 'asyncio.run(main())'."
             )
         self._task = loop.create_task(work, name=f"plivo_nb {self.name}")
@@ -94,11 +106,11 @@ class Operation(Generic[_T]):
         return asyncio.shield(asyncio.wrap_future(self._outcome)).__await__()
 
     def done(self) -> bool:
-        """True once the work has ended, well or not."""
+        """True once the work has ended, with a result or a failure."""
         return self._outcome.done()
 
     def cancel(self) -> None:
-        """Stop the work. `Client.close` does this; a call is ended with its `hangup`."""
+        """Cancel the work. `Client.close` does this; to end a call use `Call.hangup`."""
         if self._task is not None:
             self._task.cancel()
 
@@ -119,7 +131,7 @@ class Operation(Generic[_T]):
         if task.cancelled():
             self._outcome.cancel()
             return
-        error = task.exception()  # marks it as retrieved: it must not surface in a random cell
+        error = task.exception()  # marks it as retrieved, so that asyncio does not log it in another cell
         if error is None:
             self._outcome.set_result(task.result())
             return
@@ -133,7 +145,7 @@ class Operation(Generic[_T]):
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
-            "An operation is work under way: it cannot be copied or pickled; await it, keep its result."
+            "An Operation cannot be copied or pickled, as it is work under way; await it and keep its result."
         )
 
     @property

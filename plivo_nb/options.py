@@ -1,20 +1,25 @@
-"""Options of a client: names, defaults, and what is allowed (spec.md section 2).
+"""Options of a client: names, types, defaults and allowed values.
 
-Options come as a dict with Plivo's keys or as keyword arguments in PEP 8 names. An unknown option or a wrong
-value gives one warning that names the option, the value and what is allowed, and the default is used, as
-the SDK does; with ``strict=True`` it raises `InvalidOption` instead.
+Options are given as a dict with Plivo's keys (`PlivoOptions`) or as keyword arguments in PEP 8 names or
+Plivo's (`OptionKeywords`). An unknown option or a wrong value gives one warning that names the option, the
+value and what is allowed, and the default is used, as in the SDK; with ``strict=True`` it raises
+`InvalidOption` instead.
+
+A new option is a field of `Options`, its type in `PlivoOptions` (and in `OptionKeywords` where the PEP 8 name
+differs) and its check in `_CHECKS`.
 """
 
 from __future__ import annotations
 
 import difflib
+import inspect
 import logging
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, Literal, Protocol, Required, TypedDict, TypeVar, get_args
 
-from plivo_nb.codec_table import CODECS, DEFAULT_CODECS
+from plivo_nb.codec_table import CODECS, DEFAULT_CODECS, CodecName
 from plivo_nb.errors import InvalidOption
 
 _logger = logging.getLogger("plivo_nb.options")
@@ -22,16 +27,106 @@ _logger = logging.getLogger("plivo_nb.options")
 PLIVO_SERVERS = ("wss://client.plivo.com/signalling", "wss://client-fb.plivo.com/signalling")
 STATS_URL = "https://stats.plivo.com/v1/browser/validate/"
 INSIGHTS_URL = "wss://insights.plivo.com/ws"
-DEBUG_LEVELS = ("OFF", "ERROR", "WARN", "INFO", "DEBUG", "ALL")
-REGIONS = ("usa_west", "usa_east", "australia", "europe", "asia", "south_america")
-CONSTRAINTS = (
-    "deviceId",
-    "sampleRate",
-    "channelCount",
-    "echoCancellation",
-    "noiseSuppression",
-    "autoGainControl",
-)
+
+DebugLevel = Literal["OFF", "ERROR", "WARN", "INFO", "DEBUG", "ALL"]
+ClientRegion = Literal["usa_west", "usa_east", "australia", "europe", "asia", "south_america"]
+SoundName = Literal["device", "browser", "none"]
+RulePreset = Literal["v2.1", "sdk-2.2"]
+DEBUG_LEVELS: tuple[DebugLevel, ...] = get_args(DebugLevel)
+REGIONS: tuple[ClientRegion, ...] = get_args(ClientRegion)
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class AudioConstraints(TypedDict, total=False):
+    """The option audioConstraints: MediaTrackConstraints (W3C Media Capture and Streams) of the microphone.
+
+    A value stands alone, or in a dict under 'exact' or 'ideal', as browsers take it.
+    """
+
+    deviceId: str | Mapping[str, str]
+    sampleRate: int | Mapping[str, int]
+    channelCount: int | Mapping[str, int]
+    echoCancellation: bool | Mapping[str, bool]
+    noiseSuppression: bool | Mapping[str, bool]
+    autoGainControl: bool | Mapping[str, bool]
+
+
+CONSTRAINTS = tuple(AudioConstraints.__annotations__)
+
+
+class IceServer(TypedDict, total=False):
+    """A STUN or TURN server, as RTCIceServer (W3C WebRTC) describes it."""
+
+    urls: Required[str | Sequence[str]]
+    username: str
+    credential: str
+
+
+class OwnRule(Protocol):
+    """A rule for mediaMetrics: a `Rule`, `SpanRule` or `EventRule` of `plivo_nb.quality.rules`."""
+
+    @property
+    def type(self) -> str: ...
+
+
+class OwnSoundSystem(Protocol):
+    """Where the devices come from, such as `plivo_nb.testing.FakeSound`."""
+
+    @property
+    def open_input(self) -> Callable[..., Any]: ...
+
+    @property
+    def open_output(self) -> Callable[..., Any]: ...
+
+
+class PlivoOptions(TypedDict, total=False):
+    """Options by Plivo's keys, for ``Plivo({...})`` and ``Client({...})``; `Options` says what each does."""
+
+    debug: DebugLevel
+    permOnClick: bool
+    audioConstraints: AudioConstraints
+    enableTracking: bool
+    dscp: bool
+    allowMultipleIncomingCalls: bool
+    clientRegion: ClientRegion | None
+    preDetectOwa: bool
+    registrationDomainSocket: Sequence[str]
+    iceServers: Sequence[IceServer]
+    iceGatheringTimeout: float
+    loopbackCandidates: bool
+    jitterMinMs: float
+    jitterMaxMs: float
+    sampleInterval: float
+    rules: RulePreset | Iterable[OwnRule]
+    codecs: Sequence[CodecName]
+    maxAverageBitrate: int
+    statsUrl: str
+    insightsUrl: str
+    sound: SoundName | OwnSoundSystem | None
+    keepAudio: float
+    strict: bool
+
+
+class OptionKeywords(PlivoOptions, total=False):
+    """Options as keyword arguments: Plivo's keys and their PEP 8 names."""
+
+    perm_on_click: bool
+    audio_constraints: AudioConstraints
+    enable_tracking: bool
+    allow_multiple_incoming_calls: bool
+    client_region: ClientRegion | None
+    pre_detect_owa: bool
+    registration_domain_socket: Sequence[str]
+    ice_servers: Sequence[IceServer]
+    ice_gathering_timeout: float
+    loopback_candidates: bool
+    jitter_min_ms: float
+    jitter_max_ms: float
+    sample_interval: float
+    max_average_bitrate: int
+    stats_url: str
+    insights_url: str
+    keep_audio: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,41 +136,47 @@ class Options:
     Durations are seconds except where the name says ms; `max_average_bitrate` is bit/s.
 
     Attributes:
-        debug: level of the logger `plivo_nb`: OFF, ERROR, WARN, INFO, DEBUG; ALL: SIP too, secrets masked.
+        debug: level of the logger `plivo_nb`: OFF, ERROR, WARN, INFO, DEBUG; ALL also logs every SIP message,
+            with credentials masked.
         perm_on_click: open the microphone only just before a call connects, not when the client is made.
-        audio_constraints: of the microphone: deviceId, sampleRate, channelCount, echoCancellation, ...
-        enable_tracking: judge calls: mediaMetrics events, and the statistics service.
+        audio_constraints: constraints of the microphone: deviceId, sampleRate, channelCount,
+            echoCancellation, noiseSuppression, autoGainControl.
+        enable_tracking: track call quality: mediaMetrics events, and the statistics service.
         dscp: mark media packets for Expedited Forwarding (DSCP 46).
-        allow_multiple_incoming_calls: let more calls ring, also during a call; else they hear busy.
-        client_region: usa_west, usa_east, australia, europe, asia or south_america; a header of each INVITE.
-        pre_detect_owa: warn of a microphone that is lost, before and during a call.
-        registration_domain_socket: the ws:// or wss:// servers, tried in turn.
+        allow_multiple_incoming_calls: let several calls ring, also during a call; False: they get 486 Busy
+            Here.
+        client_region: usa_west, usa_east, australia, europe, asia or south_america; sent as the header
+            X-ClientRegion of each INVITE.
+        pre_detect_owa: warn when the microphone is lost, before and during a call.
+        registration_domain_socket: ws:// or wss:// URLs of the signalling servers, tried in turn.
         ice_servers: STUN and TURN servers: {'urls': ..., 'username': ..., 'credential': ...}.
-        ice_gathering_timeout: seconds to wait for their answers.
+        ice_gathering_timeout: seconds to wait for the ICE candidates of these servers.
         loopback_candidates: offer 127.0.0.1 too, for a lab on this machine.
-        jitter_min_ms: the least that received sound waits to be put in order.
-        jitter_max_ms: the most.
+        jitter_min_ms: minimum delay of the jitter buffer.
+        jitter_max_ms: maximum delay of the jitter buffer.
         sample_interval: seconds between two rows of `Client.samples`.
-        rules: when mediaMetrics warn: 'v2.1' (the documentation), 'sdk-2.2', or rules of your own.
+        rules: rules of the mediaMetrics events: 'v2.1' (the documentation), 'sdk-2.2' (the published
+            packages), or a list of rules of your own.
         codecs: among 'OPUS', 'PCMU' and 'PCMA', in order of preference. Plivo's own SDK as the other side
             refuses an offer of more than two.
-        max_average_bitrate: of Opus, bit/s.
-        stats_url: of the statistics service. While this or the next is left at Plivo's address it is told
-            only of calls through Plivo's own servers: with a lab or a private server it is not contacted.
-        insights_url: its WebSocket.
-        sound: 'device' (this machine's microphone and speaker), 'browser', 'none', or a `SoundSystem` such as
-            `plivo_nb.testing.FakeSound`; None chooses 'device' where there is one, else 'none'.
-        keep_audio: seconds of each call's sound that `Call.audio` can give.
-        strict: raise `InvalidOption` for an unknown option or a wrong value, not only warn.
+        max_average_bitrate: average bit rate of Opus at most, bit/s.
+        stats_url: URL of the statistics service. While this or the next option has Plivo's address, the
+            service is contacted for calls through Plivo's own servers only, not for those in a lab or a
+            private server.
+        insights_url: URL of the statistics service's WebSocket.
+        sound: 'device' (this machine's microphone and speaker), 'browser', 'none', or a sound system such as
+            `plivo_nb.testing.FakeSound`; None: 'device' where there is one, else 'none'.
+        keep_audio: seconds of each call's audio that are kept for `Call.audio`.
+        strict: raise `InvalidOption` for an unknown option or a wrong value, instead of a warning.
     """
 
-    debug: str = "INFO"
+    debug: DebugLevel = "INFO"
     perm_on_click: bool = False
     audio_constraints: Mapping[str, Any] = field(default_factory=dict)
     enable_tracking: bool = True
     dscp: bool = True
     allow_multiple_incoming_calls: bool = False
-    client_region: str | None = None
+    client_region: ClientRegion | None = None
     pre_detect_owa: bool = False
     registration_domain_socket: tuple[str, ...] = PLIVO_SERVERS
     ice_servers: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
@@ -94,7 +195,7 @@ class Options:
     strict: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """The options by Plivo's keys."""
+        """All options by Plivo's keys."""
         return {plivo_key(item.name): getattr(self, item.name) for item in fields(self)}
 
 
@@ -111,7 +212,7 @@ def _bool(value: Any) -> bool:
 
 
 def _sound(value: Any) -> Any:
-    names = (None, "device", "browser", "none")
+    names = (None, *get_args(SoundName))
     if value not in names and not all(hasattr(value, name) for name in ("open_input", "open_output")):
         raise ValueError
     return value
@@ -188,7 +289,7 @@ def _constraints(value: Any) -> Mapping[str, Any]:
 
 
 def _rules(value: Any) -> Any:
-    if isinstance(value, str) and value not in ("v2.1", "sdk-2.2"):
+    if isinstance(value, str) and value not in get_args(RulePreset):
         raise ValueError
     return value
 
@@ -219,11 +320,31 @@ _CHECKS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "keep_audio": (_number(0, 3600), "seconds of each call's sound kept for Call.audio, 0 to 3600"),
     "strict": (_bool, "True or False"),
 }
-_NAMES = {plivo_key(name): name for name in _CHECKS} | {name: name for name in _CHECKS}
+#: The PEP 8 name of each option, by that name and by Plivo's key.
+OPTION_NAMES = {plivo_key(name): name for name in _CHECKS} | {name: name for name in _CHECKS}
+
+
+def shows_options(function: _F) -> _F:
+    """A decorator: the run-time signature names each option where the function takes ``**keywords`` of them.
+
+    Type checkers read `OptionKeywords`; `help` and completion with Tab read the signature.
+    """
+    signature = inspect.signature(function)
+    given = [item for item in signature.parameters.values() if item.kind is not item.VAR_KEYWORD]
+    options = [
+        inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=_default(item))
+        for item in fields(Options)
+    ]
+    vars(function)["__signature__"] = signature.replace(parameters=[*given, *options])
+    return function
+
+
+def _default(item: Any) -> Any:
+    return item.default if item.default is not MISSING else item.default_factory()
 
 
 def read_options(options: Mapping[str, Any] | None, keywords: Mapping[str, Any]) -> Options:
-    """Options from a dict with Plivo's keys and keyword arguments in either spelling; keywords win.
+    """Check options given as a dict and as keyword arguments, in either spelling; keywords take precedence.
 
     Raises:
         InvalidOption: with ``strict=True``, for an unknown option or a wrong value.
@@ -232,7 +353,7 @@ def read_options(options: Mapping[str, Any] | None, keywords: Mapping[str, Any])
     strict = given.get("strict") is True
     values: dict[str, Any] = {}
     for key, value in given.items():
-        name = _NAMES.get(key)
+        name = OPTION_NAMES.get(key)
         if name is None:
             _refuse(f"There is no option {key!r}{_nearest(key)}", f"{key!r} is ignored.", strict)
             continue
@@ -246,8 +367,8 @@ def read_options(options: Mapping[str, Any] | None, keywords: Mapping[str, Any])
 
 
 def _nearest(key: Any) -> str:
-    """What may have been meant, in the spelling that was used."""
-    near = difflib.get_close_matches(str(key), _NAMES, n=1)
+    """The nearest option's name, in the spelling that was used; all names where none is near."""
+    near = difflib.get_close_matches(str(key), OPTION_NAMES, n=1)
     return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(map(plivo_key, _CHECKS))}."
 
 

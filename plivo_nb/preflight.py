@@ -1,4 +1,4 @@
-"""check(): what is installed, and whether a call works here. For people who ask why they hear nothing."""
+"""check(): tests the installation and makes a call to the embedded lab, to find out why calls do not work."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from plivo_nb.lab import Lab
 
 OLDEST_PYTHON = (3, 11)
-_LONGEST_TALK_S = 8.0
-_LOOK_S = 0.25
+_CALL_TIMEOUT_S = 8.0
+_POLL_INTERVAL_S = 0.25
 _STEP_TIMEOUT_S = 20.0
-_AUDIBLE = 0.01  # of full scale: -40 dBFS
-#: Distribution and the module in it that shows whether it loads here.
+_AUDIBLE = 0.01  # peak level as a share of full scale: -40 dBFS
+#: Distribution, and the module of it whose import shows that it works.
 _PACKAGES = (
     ("aiortc", "aiortc"),
     ("av", "av"),
@@ -47,11 +47,11 @@ _PACKAGES = (
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one test.
 
     Attributes:
-        what: its name.
-        result: ``ok``; ``note``: works without, but worth knowing; ``failed``: calls will not work.
+        what: what was tested.
+        result: ``ok``; ``note``: calls work, with a restriction; ``failed``: calls do not work.
         detail: what was found, and what to do about it.
     """
 
@@ -61,17 +61,19 @@ class Finding:
 
 
 async def check() -> pd.DataFrame:
-    """Look at Python, packages, sound, the signalling socket and a call to the embedded lab.
+    """Test Python, packages, sound, the signalling connection and a call to the embedded lab.
 
-    Takes a few seconds. No sound card is a note, not a failure: a server's notebook has none.
+    This takes a few seconds. A missing sound card is a note, not a failure.
 
     Returns:
-        One row a finding, in order: what, result (ok, note, failed), detail.
+        One row for each test, with the columns `what`, `result` (ok, note or failed) and `detail`.
 
     Example:
-        >>> await plivo_nb.check()
+        >>> found = asyncio.run(check())     # in a notebook: await plivo_nb.check()
+        >>> found["what"].tolist()
+        ['Python', 'Packages', 'Sound', 'Lab', 'Socket', 'Call']
     """
-    import pandas as pd  # late: `plivo_nb` itself must load where something is broken
+    import pandas as pd  # imported here, so that `plivo_nb` can be imported although a package is broken
 
     found = [_python(), await asyncio.to_thread(_packages), await asyncio.to_thread(_sound)]
     found += await _lab_findings()
@@ -101,7 +103,7 @@ def _packages() -> Finding:
 
 
 def _sound() -> Finding:
-    without = "calls work without: play files, record, measure."
+    without = "calls work without it: play files, record and measure."
     try:
         sounddevice = importlib.import_module("sounddevice")
         devices = list(sounddevice.query_devices())
@@ -110,24 +112,24 @@ def _sound() -> Finding:
     except OSError:
         hint = "on Debian: apt install libportaudio2"
         return Finding("Sound", "note", f"The PortAudio library is missing ({hint}); {without}")
-    except Exception as error:  # PortAudio's own error type exists only once it has loaded
+    except Exception as error:  # PortAudio's error class is available only if it has loaded
         return Finding("Sound", "note", f"PortAudio does not start ({error}); {without}")
     inputs = sum(device["max_input_channels"] > 0 for device in devices)
     outputs = sum(device["max_output_channels"] > 0 for device in devices)
     if not devices:
         return Finding("Sound", "note", f"PortAudio finds no sound device; {without}")
-    return Finding("Sound", "ok", f"{inputs} microphones and {outputs} speakers by PortAudio.")
+    return Finding("Sound", "ok", f"PortAudio finds {inputs} input and {outputs} output devices.")
 
 
-# ---------------------------------------------------------------- through the lab
+# ---------------------------------------------------------------- tests with the lab
 
 
 async def _lab_findings() -> list[Finding]:
-    """Lab, socket and call, each only when the one before worked."""
+    """Test lab, socket and call; each one only if the one before succeeded."""
     try:
         from plivo_nb.lab import Lab
     except ImportError as error:
-        return [Finding("Lab", "failed", f"It does not load: {error}.")]
+        return [Finding("Lab", "failed", f"It cannot be imported: {error}.")]
     lab = Lab()
     found: list[Finding] = []
     client: Client | None = None
@@ -145,7 +147,7 @@ async def _lab_findings() -> list[Finding]:
 
 
 async def _step(found: list[Finding], what: str, work: Callable[[], Awaitable[str]]) -> bool:
-    """Do one step in time; its finding is added. True when it worked."""
+    """Run one test with a timeout and append its finding. Returns True if it succeeded."""
     try:
         async with asyncio.timeout(_STEP_TIMEOUT_S):
             found.append(Finding(what, "ok", await work()))
@@ -158,7 +160,7 @@ async def _step(found: list[Finding], what: str, work: Callable[[], Awaitable[st
 
 async def _start(lab: Lab) -> str:
     await lab.start()
-    return f"The embedded Plivo runs in a process of its own (started in {lab.start_seconds:.1f} s)."
+    return f"The embedded Plivo runs in a separate process (started in {lab.start_seconds:.1f} s)."
 
 
 async def _socket(lab: Lab, client: Client) -> str:
@@ -168,8 +170,8 @@ async def _socket(lab: Lab, client: Client) -> str:
     return f"Logged in over a WebSocket in {1000 * (time.monotonic() - began):.0f} ms."
 
 
-class _Ear:
-    """A sink that knows how loud it got."""
+class _PeakMeter:
+    """A sink that measures the peak level."""
 
     def __init__(self) -> None:
         self.peak = 0.0
@@ -189,24 +191,22 @@ async def _call(client: Client) -> str:
     from plivo_nb.errors import MediaError
 
     call = await client.call("echo")
-    ear = _Ear()
-    call.add_sink(ear)
+    meter = _PeakMeter()
+    call.add_sink(meter)
     call.play(speech_path(), loop=True)
-    until = time.monotonic() + _LONGEST_TALK_S
+    until = time.monotonic() + _CALL_TIMEOUT_S
     heard = False
     scored = call.samples.dropna(subset=["mos"])
     while time.monotonic() < until and not (heard and len(scored)):
-        await asyncio.sleep(_LOOK_S)
-        heard = ear.peak > _AUDIBLE
+        await asyncio.sleep(_POLL_INTERVAL_S)
+        heard = meter.peak > _AUDIBLE
         scored = call.samples.dropna(subset=["mos"])
     await call.hangup()
     if not heard:
-        raise MediaError(
-            "The call was answered, but the echo robot's sound did not come back: is UDP blocked?"
-        )
+        raise MediaError("The call was answered, but no sound came back from the echo robot: is UDP blocked?")
     if not len(scored):
         raise MediaError(
-            "The echo robot was heard, but no RTCP report came back: is something filtering UDP?"
+            "Sound came back from the echo robot, but no RTCP report: is a firewall filtering UDP?"
         )
     last = scored.iloc[-1]
     return f"The echo robot answered and was heard ({last['codec']}, MOS {last['mos']:.2f})."

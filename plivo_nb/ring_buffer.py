@@ -1,4 +1,4 @@
-"""A ring of samples between two threads: one writes, the other reads, neither waits."""
+"""A ring buffer of samples between two threads: one writes, one reads, neither waits."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ if TYPE_CHECKING:
 
 
 class RingBuffer:
-    """A bounded first-in first-out store of int16 samples, for one writing and one reading thread.
+    """A bounded first-in first-out queue of int16 samples, for one writing and one reading thread.
 
-    It needs no lock: each side changes a count of its own only, after its copy is done. So the reader never
-    waits for a writer that was interrupted in the middle.
+    It needs no lock: each side changes only its own counter, after its copy is complete. So the reader never
+    waits for a writer that was interrupted.
 
     Args:
-        capacity: in samples.
+        capacity: number of samples.
     """
 
     def __init__(self, capacity: int) -> None:
         self._samples = np.zeros(capacity, np.int16)
-        self._read = 0  # both only grow; their difference is what waits
+        self._read = 0  # both only grow; their difference is the number of samples waiting
         self._written = 0
 
     def __len__(self) -> int:
@@ -30,11 +30,11 @@ class RingBuffer:
 
     @property
     def free(self) -> int:
-        """How many samples there is room for."""
+        """Number of samples that can be written."""
         return len(self._samples) - len(self)
 
     def write(self, samples: Pcm) -> int:
-        """Append as many samples as there is room for; return how many."""
+        """Append samples until the buffer is full; return how many."""
         count = min(len(samples), self.free)
         start = self._written % len(self._samples)
         first = min(count, len(self._samples) - start)
@@ -44,7 +44,7 @@ class RingBuffer:
         return count
 
     def read(self, count: int) -> Pcm:
-        """Take up to `count` samples out."""
+        """Remove and return up to `count` samples."""
         count = min(count, len(self))
         start = self._read % len(self._samples)
         first = self._samples[start : start + count]
@@ -56,5 +56,5 @@ class RingBuffer:
         return out
 
     def clear(self) -> None:
-        """Throw away what waits; for the reader."""
+        """Drop all samples; for the reading thread."""
         self._read = self._written

@@ -11,9 +11,9 @@ _NICENESS = -10
 
 
 def raise_priority() -> None:
-    """Ask the system to run the calling thread before others, as sound's threads do, where that is allowed.
+    """Raise the priority of the calling thread, as usual for threads that carry sound, if that is allowed.
 
-    POSIX only; on Linux the priority is a thread's own.
+    Linux only: elsewhere a priority belongs to the whole process.
     """
     if sys.platform == "linux":
         with contextlib.suppress(OSError):

@@ -1,6 +1,8 @@
 """What holds for every test."""
 
+import logging
 import signal
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -19,3 +21,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "alone: measures time or uses all cores; run.sh runs no test beside it"
     )
+
+
+@pytest.fixture(autouse=True)
+def level_of_the_package_logger() -> Iterator[None]:
+    """The option debug of a client sets the level for the whole process; put it back after each test."""
+    logger = logging.getLogger("plivo_nb")
+    before = logger.level
+    yield
+    logger.setLevel(before)

@@ -1,4 +1,4 @@
-"""After the call: pictures (`plots`), files (`store`), and whether the sound came back (`compare`).
+"""Analysis after the call: plots, files (`store`), SIP ladders, and comparison of sounds (`compare`).
 
-Imported late by the command line and by notebooks, never by the engine.
+The engine does not import this package; its users import it when they need it.
 """

@@ -1,10 +1,9 @@
-"""Did the speech come back? Heard sound against sent sound, aligned.
+"""Compare received sound with sent sound, to find out whether the speech came back.
 
-Sound that went through a codec, a jitter buffer and a changing network comes back late, by an amount that
-changes. So the comparison goes window by window: each half second of what was heard is looked for in what was
-sent, by normalised cross-correlation over all shifts (FFT), and its best match is its score. Only the
-telephone band counts: below it codecs filter, which turns the phase; above it they keep the sound but not its
-waveform.
+Sound that passed a codec, a jitter buffer and a network is delayed, and the delay varies. The comparison
+therefore goes window by window: each half second of the received sound is searched for in the sent sound by
+normalised cross-correlation over all shifts (FFT). Only the telephone band is used: below it, the filters of
+codecs change the phase; above it, codecs do not preserve the waveform.
 """
 
 from __future__ import annotations
@@ -23,19 +22,19 @@ FloatArray = npt.NDArray[np.float64]
 
 RATE_HZ = 8000
 _BAND_HZ = (300.0, 3400.0)
-_QUIET_DB = 30.0  # a window this far below the sent sound's level is a pause, not speech
+_QUIET_DB = 30.0  # a window this much quieter than the sent sound is treated as a pause
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """How well heard sound matches sent sound.
+    """How well the received sound matches the sent sound.
 
     Attributes:
-        correlation: median of the windows' correlations, 0..1; 0 when nothing was heard.
-        coverage: share of the windows in which there was sound, 0..1.
-        at_s: where each window that had sound begins, seconds from the beginning of what was heard.
+        correlation: median correlation of the windows, 0..1; 0 if all windows are pauses.
+        coverage: share of the windows that are not pauses, 0..1.
+        at_s: start of each window that is not a pause, in seconds of the received sound.
         correlations: correlation of each of those windows.
-        offsets_s: where each of them was found, seconds from the beginning of what was sent.
+        offsets_s: where each of those windows was found, in seconds of the sent sound.
     """
 
     correlation: float
@@ -46,11 +45,18 @@ class Match:
 
 
 def load(path: Path | str, rate_hz: int = RATE_HZ) -> FloatArray:
-    """Decode a sound file to mono at `rate_hz`, -1..1.
+    """Decode a sound file to mono.
+
+    Args:
+        path: a file of any format that FFmpeg reads.
+        rate_hz: sampling rate of the result in Hz.
+
+    Returns:
+        One value a sample, -1..1; empty if the file has no sound.
 
     Raises:
         FileNotFoundError: there is no such file.
-        av.error.FFmpegError: it is no sound file.
+        av.error.FFmpegError: the file is not a sound file.
     """
     parts: list[npt.NDArray[np.int16]] = []
     with av.open(str(path)) as container:
@@ -65,13 +71,22 @@ def load(path: Path | str, rate_hz: int = RATE_HZ) -> FloatArray:
 
 
 def match(heard: FloatArray, sent: FloatArray, *, window_s: float = 0.5, rate_hz: int = RATE_HZ) -> Match:
-    """Look for each window of `heard` in `sent`, which counts as played over and over.
+    """Search for each window of `heard` in `sent`. `sent` is treated as repeated without end.
 
     Args:
-        heard: mono sound at `rate_hz`.
-        sent: mono sound at `rate_hz`.
-        window_s: length of a window in seconds: short ones bear changes of delay, long ones chance.
-        rate_hz: samples a second of both.
+        heard: the received sound, mono.
+        sent: the sent sound, mono.
+        window_s: length of a window in seconds. Short windows tolerate changes of the delay better; long ones
+            are less likely to match by chance.
+        rate_hz: sampling rate of both, in Hz.
+
+    Returns:
+        The match; correlation and coverage are 0 if either sound is shorter than a window.
+
+    Example:
+        >>> speech = np.random.default_rng(1).normal(size=RATE_HZ)
+        >>> round(match(speech[1000:], speech).correlation, 3)
+        1.0
     """
     width = round(window_s * rate_hz)
     if len(heard) < width or len(sent) < width:
@@ -100,7 +115,7 @@ def _in_band(sound: FloatArray, rate_hz: int) -> FloatArray:
 
 
 class _Lookup:
-    """Finds windows of one width in a sound that is played over and over."""
+    """Searches for windows of one width in a repeated sound."""
 
     def __init__(self, sound: FloatArray, width: int) -> None:
         self._width = width
@@ -110,11 +125,11 @@ class _Lookup:
         self._spectrum = np.fft.rfft(looped, self._size)
         energy = np.concatenate([[0.0], np.cumsum(looped**2)])
         norm = np.sqrt(np.maximum(energy[width:] - energy[:-width], 0.0))[: self._length]
-        # Near-silent stretches match anything once they are scaled up: they must not win.
+        # Almost silent parts would match anything once they are normalised.
         self._norm = np.maximum(norm, 0.1 * norm.max() + 1e-9)
 
     def best(self, window: FloatArray) -> tuple[float, int]:
-        """(correlation, where) of the best match; the correlation is 0..1."""
+        """Correlation (0..1) and position of the best match."""
         product = self._spectrum * np.conj(np.fft.rfft(window, self._size))
         scores = np.fft.irfft(product, self._size)[: self._length]
         scores /= self._norm * max(float(np.linalg.norm(window)), 1e-9)
@@ -123,7 +138,7 @@ class _Lookup:
 
 
 def _peak(scores: FloatArray, where: int) -> float:
-    """Height of the peak, by a parabola through three points: delays are no whole number of samples."""
+    """Height of the peak by a parabola through three points: delays are not whole numbers of samples."""
     before, top, after = (float(scores[index % len(scores)]) for index in (where - 1, where, where + 1))
     bend = before - 2.0 * top + after
     return top if bend >= 0.0 else top - (before - after) ** 2 / (8.0 * bend)

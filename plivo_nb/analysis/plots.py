@@ -1,4 +1,4 @@
-"""Pictures of calls. No pyplot: figures are made for the Agg canvas and belong to nobody but the caller."""
+"""Plots of calls. Figures are made for the Agg canvas without pyplot, so no global state is involved."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-# Okabe and Ito's palette: told apart with any colour vision; markers differ as well.
+# Palette of Okabe and Ito, which colour-blind people can distinguish; the markers differ as well.
 _IN = {"color": RECEIVED_COLOUR, "marker": "o", "label": "received"}
 _OUT = {"color": SENT_COLOUR, "marker": "^", "label": "sent, as the far end reports it"}
 _BOTH = {"color": "#009E73", "marker": "s", "label": "there and back"}
 _MODEL = {"color": "#444444", "marker": "", "linestyle": ":", "label": "received, by ITU-T G.107"}
-_INK, _FAINT, _LIMIT = "#222222", "#D9D9D9", "#8A1C4A"
+_TEXT_COLOUR, _GRID_COLOUR, _LIMIT_COLOUR = "#222222", "#D9D9D9", "#8A1C4A"
 _LEGEND: dict[str, Any] = {"ncols": 3, "fontsize": 8, "frameon": False, "handlelength": 1.8}
-_SHADES = ("#F0E442", "#CC79A7", "#56B4E9")
+_SHADE_COLOURS = ("#F0E442", "#CC79A7", "#56B4E9")
 
 
 class CallFigure(Figure):
-    """A matplotlib figure that a notebook shows by itself, with no pyplot and no backend chosen."""
+    """A matplotlib figure that a notebook displays without pyplot or a backend."""
 
     def _repr_png_(self) -> bytes:
         target = io.BytesIO()
@@ -48,11 +48,11 @@ class CallFigure(Figure):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of time in which something was done to the network.
+    """A period in which the network was impaired.
 
     Attributes:
         start, end: UTC.
-        label: what was done, in a few words; written into the picture.
+        label: short description, written above the plot.
     """
 
     start: datetime
@@ -63,19 +63,26 @@ class Span:
 def call_figure(
     samples: pd.DataFrame, impairments: Sequence[Span] = (), *, title: str = "One call, second by second"
 ) -> CallFigure:
-    """Jitter, round trip, loss and MOS of a call over time, both directions.
+    """Plot jitter, round-trip time, packet loss and MOS of a call over time, for both directions.
 
     Args:
-        samples: rows of one call as `client.samples` has them; an empty frame gives empty panels.
-        impairments: what was done to the network meanwhile; shaded and named.
-        title: stands above the picture.
+        samples: rows of `client.samples` of one call; an empty frame gives empty panels.
+        impairments: periods to shade and label.
+        title: title of the figure.
 
     Returns:
-        A figure of its own, drawn by Agg: save it, or let it be the last line of a notebook's cell.
+        A new figure. Save it with `savefig`, or make it the last expression of a cell.
+
+    Example:
+        >>> from plivo_nb.quality.frames import SAMPLES, ColumnStore
+        >>> samples = ColumnStore(SAMPLES).frame()   # or client.samples, or call.samples
+        >>> figure = call_figure(samples)
+        >>> [panel.get_ylabel() for panel in figure.axes]
+        ['Jitter (ms)', 'Round trip (ms)', 'Packets lost (%)', 'MOS (1 bad, 4.5 best)']
     """
     figure = CallFigure(figsize=(9.5, 9.0), layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(title, fontsize=14, fontweight="bold", color=_INK, x=0.02, ha="left")
+    figure.suptitle(title, fontsize=14, fontweight="bold", color=_TEXT_COLOUR, x=0.02, ha="left")
     axes: list[Axes] = list(figure.subplots(4, 1, sharex=True))
     origin = _origin(samples, impairments)
     seconds = _seconds(samples.index, origin)
@@ -84,10 +91,10 @@ def call_figure(
     _loss(axes[2], samples, seconds)
     _mos(axes[3], samples, seconds)
     for panel in axes:
-        _dress(panel)
+        _format(panel)
     figure.align_ylabels(axes)
     axes[3].xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes[-1].set_xlabel("seconds into the call", color=_INK)
+    axes[-1].set_xlabel("seconds into the call", color=_TEXT_COLOUR)
     _shade(axes, impairments, origin)
     last = max([1.0, *seconds[-1:], *(_seconds([span.end], origin)[0] for span in impairments)])
     axes[0].set_xlim(0.0, last * 1.01)
@@ -96,7 +103,7 @@ def call_figure(
 
 def _origin(samples: pd.DataFrame, impairments: Sequence[Span]) -> pd.Timestamp:
     if len(samples):
-        # The first row closes the call's first second.
+        # The first row is at the end of the call's first second.
         return pd.Timestamp(samples.index[0]) - pd.Timedelta(seconds=1)
     return pd.Timestamp(impairments[0].start) if impairments else pd.Timestamp(0, tz="UTC")
 
@@ -135,16 +142,16 @@ def _mos(panel: Axes, samples: pd.DataFrame, seconds: Any) -> None:
     panel.set_ylabel("MOS (1 bad, 4.5 best)")
     _limit(panel, MOS_LIMIT, f"limit {MOS_LIMIT:g}")
     panel.set_yticks([1, 2, 3, 4])
-    panel.set_ylim(0.9, 5.2)  # room for the legend above the best score
+    panel.set_ylim(0.9, 5.2)  # leaves space for the legend above the best MOS
 
 
 def _line(panel: Axes, seconds: Any, values: pd.Series, style: dict[str, Any]) -> None:
-    # An empty line that is not clipped has no extent and makes the layout give up.
+    # Unclipped, an empty line has no extent, and constrained layout fails.
     panel.plot(seconds, values.to_numpy(), linewidth=1.6, markersize=3.5, clip_on=not len(values), **style)
 
 
 def _limit(panel: Axes, value: Any, label: str) -> None:
-    panel.axhline(value, color=_LIMIT, linewidth=1.0, linestyle=(0, (6, 3)), zorder=1)
+    panel.axhline(value, color=_LIMIT_COLOUR, linewidth=1.0, linestyle=(0, (6, 3)), zorder=1)
     panel.annotate(
         label,
         (1.0, value),
@@ -154,24 +161,24 @@ def _limit(panel: Axes, value: Any, label: str) -> None:
         ha="right",
         va="bottom",
         fontsize=8,
-        color=_LIMIT,
+        color=_LIMIT_COLOUR,
     )
-    highest = max([value, *(np.nanmax(y) for y in _known(panel))])
+    highest = max([value, *(np.nanmax(y) for y in _finite_lines(panel))])
     panel.set_ylim(0.0, 1.22 * highest)
 
 
-def _known(panel: Axes) -> list[Any]:
+def _finite_lines(panel: Axes) -> list[Any]:
     lines = [np.asarray(line.get_ydata(), dtype=float) for line in panel.get_lines()]
     return [line for line in lines if np.isfinite(line).any()]
 
 
-def _dress(panel: Axes) -> None:
-    panel.grid(axis="y", color=_FAINT, linewidth=0.6)
+def _format(panel: Axes) -> None:
+    panel.grid(axis="y", color=_GRID_COLOUR, linewidth=0.6)
     panel.set_axisbelow(True)
     for side in ("top", "right"):
         panel.spines[side].set_visible(False)
-    panel.tick_params(colors=_INK, labelsize=9)
-    panel.yaxis.label.set_color(_INK)
+    panel.tick_params(colors=_TEXT_COLOUR, labelsize=9)
+    panel.yaxis.label.set_color(_TEXT_COLOUR)
     panel.legend(loc="upper left", **_LEGEND)
 
 
@@ -179,7 +186,14 @@ def _shade(axes: Sequence[Axes], impairments: Sequence[Span], origin: pd.Timesta
     for number, span in enumerate(impairments):
         start, end = _seconds([span.start, span.end], origin)
         for panel in axes:
-            panel.axvspan(start, end, color=_SHADES[number % len(_SHADES)], alpha=0.25, linewidth=0, zorder=0)
+            panel.axvspan(
+                start,
+                end,
+                color=_SHADE_COLOURS[number % len(_SHADE_COLOURS)],
+                alpha=0.25,
+                linewidth=0,
+                zorder=0,
+            )
         axes[0].annotate(
             span.label,
             ((start + end) / 2, 1.0),
@@ -189,5 +203,5 @@ def _shade(axes: Sequence[Axes], impairments: Sequence[Span], origin: pd.Timesta
             ha="center",
             va="bottom",
             fontsize=9,
-            color=_INK,
+            color=_TEXT_COLOUR,
         )

@@ -1,7 +1,7 @@
-"""The command line: `plivo-nb demo | lab | check`. The only room that prints.
+"""The command line: `plivo-nb demo | lab | check`. Only this package prints.
 
-Arguments and exit codes stand here; what a command does, in the module of its name. Whatever it needs is
-imported when it runs, so that ``--help`` and ``--version`` answer at once.
+This module defines the arguments and exit codes; each command is implemented in the module of its name. A
+command imports what it needs when it runs, so that ``--help`` and ``--version`` are fast.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
 
 import typer
 from rich.console import Console
 
 from plivo_nb._version import __version__
 from plivo_nb.errors import CallFailed, LoginFailed, PlivoError
+from plivo_nb.lab.config import FIRST_USERS, MAX_ACCOUNTS
+from plivo_nb.lab.network.scenarios import ScenarioName
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -26,10 +28,11 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 INTERRUPTED = 130
+_SCENARIOS = ", ".join(get_args(ScenarioName))
 
 app = typer.Typer(
     name="plivo-nb",
-    help="The softphone that lives in a notebook: try it, check it, or run its lab.",
+    help="A softphone for Jupyter notebooks: make a test call, check the installation, or run the lab.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -38,12 +41,12 @@ app = typer.Typer(
 
 def main() -> None:
     """Entry point of the `plivo-nb` command."""
-    # What the package logs is for programs; the command says what people need in its own words.
+    # The package's log is not for users of the command line, which reports errors itself.
     logging.getLogger("plivo_nb").addHandler(logging.NullHandler())
     logging.getLogger("plivo_nb").propagate = False
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that has no bullets is no reason to fail
+            stream.reconfigure(errors="replace")  # for terminals that cannot display all characters
     app()
 
 
@@ -65,22 +68,22 @@ def _options(
 
 @app.command("demo")
 def _demo(
-    seconds: Annotated[float, typer.Option(min=6, max=3600, help="How long the call lasts.")] = 20.0,
-    out: Annotated[Path, typer.Option(help="Where samples.parquet, call.png and heard.wav go.")] = Path(
+    seconds: Annotated[float, typer.Option(min=6, max=3600, help="Duration of the call, in seconds.")] = 20.0,
+    out: Annotated[Path, typer.Option(help="Directory for samples.parquet, call.png and heard.wav.")] = Path(
         "demo-out"
     ),
     lab: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Use the lab that runs there (ws://...), not one of my own."),
+        typer.Option(metavar="URL", help="URL (ws://...) of a running lab (default: start one)."),
     ] = None,
-    username: Annotated[str, typer.Option(help="Who logs in.")] = "alice",
-    password: Annotated[str | None, typer.Option(help="By default the lab's for that user.")] = None,
-    number: Annotated[str, typer.Option(help="Whom to call.")] = "echo",
+    username: Annotated[str, typer.Option(help="User to log in as.")] = "alice",
+    password: Annotated[str | None, typer.Option(help="Password (default: the user's in the lab).")] = None,
+    number: Annotated[str, typer.Option(help="Number or user to call.")] = "echo",
     loss: Annotated[
-        float, typer.Option(min=0, max=1, hidden=True, help="Loss while the network is clean.")
+        float, typer.Option(min=0, max=1, hidden=True, help="Packet loss while the network is clean, 0 to 1.")
     ] = 0.0,
 ) -> None:
-    """Make a call to an echo robot while the network gets worse and better, and show what came of it."""
+    """Make a call to the echo robot while the network gets worse and better, and show the results."""
     from plivo_nb.cli.demo import Plan, run
     from plivo_nb.cli.screen import Screen
 
@@ -94,30 +97,32 @@ def _demo(
         clean_loss=loss,
     )
     screen = Screen()
-    outcome = _run(_watched(screen, run(plan, screen)))
+    outcome = _run(_with_screen(screen, run(plan, screen)))
     screen.summary(outcome)
     if not outcome.speech_came_back:
         raise typer.Exit(1)
 
 
-async def _watched(screen: Any, work: Coroutine[Any, Any, _T]) -> _T:
+async def _with_screen(screen: Any, work: Coroutine[Any, Any, _T]) -> _T:
     with screen:
         return await work
 
 
 @app.command("lab")
 def _lab(
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Of the WebSocket on 127.0.0.1; 0: a free one.")
-    ] = 0,
-    seed: Annotated[int, typer.Option(help="Of everything random in the lab's network.")] = 1,
-    accounts: Annotated[int, typer.Option(min=1, max=1000, help="How many users.")] = 3,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="WebSocket port (0 = any free port).")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the network's random numbers.")] = 1,
+    accounts: Annotated[int, typer.Option(min=1, max=MAX_ACCOUNTS, help="Number of accounts.")] = len(
+        FIRST_USERS
+    ),
     scenario: Annotated[
         str | None,
-        typer.Option(metavar="NAME|CSV", help="Of the network, over and over: commute, 3g, satellite, ..."),
+        typer.Option(
+            metavar="NAME|CSV", help=f"Network scenario to play in a loop: {_SCENARIOS}, or a CSV file."
+        ),
     ] = None,
 ) -> None:
-    """Run the embedded Plivo until Ctrl-C: accounts to log in with, robots to call."""
+    """Run the lab, an embedded Plivo with accounts and robots to call, on 127.0.0.1 until Ctrl-C."""
     from plivo_nb.cli.lab import run
 
     _run(run(port, seed, Console(), accounts, scenario))
@@ -125,7 +130,7 @@ def _lab(
 
 @app.command("check")
 def _check() -> None:
-    """Look at what is installed and make a short call to the lab."""
+    """Check the installation and make a short call to the lab."""
     from plivo_nb.cli.screen import checks
     from plivo_nb.preflight import check as preflight
 
@@ -138,11 +143,11 @@ def _check() -> None:
 
 
 def _run(work: Coroutine[Any, Any, _T]) -> _T:
-    """Run a command's coroutine; what people can do something about becomes one sentence and exit code 1."""
+    """Run a command's coroutine. Expected errors become one sentence on standard error and exit code 1."""
     try:
         return asyncio.run(work)
     except KeyboardInterrupt:
-        Console(stderr=True).print("Interrupted; everything is closed.")
+        Console(stderr=True).print("Interrupted; calls and processes are closed.")
         raise typer.Exit(INTERRUPTED) from None
     except (PlivoError, OSError) as error:
         Console(stderr=True, soft_wrap=True).print(
@@ -152,16 +157,14 @@ def _run(work: Coroutine[Any, Any, _T]) -> _T:
 
 
 def _sentence(error: PlivoError | OSError) -> str:
-    """What went wrong and what to do, in one sentence."""
+    """One sentence that says what went wrong and what to do."""
     if isinstance(error, LoginFailed) and error.cause == "Authentication Error":
         return "The login was refused: wrong user name or password."
     if isinstance(error, LoginFailed) and error.cause in ("Connection Error", "Request Timeout"):
-        return (
-            "Nobody answers at that address: is the lab running? `plivo-nb lab` starts one and shows its URL."
-        )
+        return "No server answers at that address: is the lab running? `plivo-nb lab` starts one."
     if isinstance(error, CallFailed):
         dest = f" to {error.call_info.dest}" if error.call_info else ""
-        hint = " (there is nobody of that name)" if error.cause == "Not Found" else ""
+        hint = " (there is no user of that name)" if error.cause == "Not Found" else ""
         return f"The call{dest} was not answered: {error.cause}{hint}."
     if isinstance(error, OSError) and error.filename is not None:
         return f"Cannot use {os.fsdecode(error.filename)}: {error.strerror}."

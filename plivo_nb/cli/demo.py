@@ -1,6 +1,6 @@
-"""The story of `plivo-nb demo`: one call to the echo robot, on a network that gets worse and better.
+"""`plivo-nb demo`: one call to the echo robot, on a network that gets worse and better.
 
-Nothing is printed here: a `Watcher` is told what happens, and `run` gives the `Outcome`.
+This module does not print: it reports progress to an `Observer`, and `run` returns the `Outcome`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from plivo_nb.addresses import is_loopback_url
-from plivo_nb.cli.outcome import Outcome, Score, knobs_text, score, whole_score
+from plivo_nb.cli.outcome import Outcome, PhaseStats, call_stats, network_text, phase_stats
 from plivo_nb.data import speech_path
 from plivo_nb.errors import LoginFailed, PlivoError
 from plivo_nb.lab import Lab
@@ -37,15 +37,16 @@ _ROBOTS_TIMEOUT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the demo is to do.
+    """The options of the demo.
 
     Attributes:
-        seconds: length of the call.
-        out: directory of what it leaves; made when missing.
-        server: WebSocket URL of a lab that runs already; None: start one. Its network is then not touched.
-        username, password: who logs in; without a password, the lab's for that user.
-        number: whom to call.
-        clean_loss: loss while the network is called clean, 0..1; for tests.
+        seconds: duration of the call.
+        out: directory for the files; created if it does not exist.
+        server: WebSocket URL of a running lab, whose network is not changed; None starts a lab.
+        username: user to log in as.
+        password: None means the lab's password of that user.
+        number: number or user to call.
+        clean_loss: packet loss (0..1) while the network is clean; for tests.
     """
 
     seconds: float
@@ -59,16 +60,16 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A stretch of the call with one kind of network; `knobs` is empty when the network is not ours."""
+    """A part of the call with one setting of the network; `network` is empty if the demo cannot set it."""
 
     name: str
     seconds: float
-    knobs: dict[str, Any]
+    network: dict[str, Any]
 
 
 @dataclass(slots=True)
-class Passage:
-    """A phase as it went: when, and what the relay counted in it, by direction."""
+class MeasuredPhase:
+    """A completed phase: its times, and the relay's packet counters by direction."""
 
     phase: Phase
     start: datetime
@@ -78,18 +79,18 @@ class Passage:
     relay: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
-class Watcher(Protocol):
-    """Is told what happens, as it happens."""
+class Observer(Protocol):
+    """Receives the progress of the demo."""
 
     def step(self, text: str) -> None:
-        """Something is done now."""
+        """A step has been completed; `text` is one sentence."""
 
     def tick(self, phase: Phase, elapsed_s: float, total_s: float, samples: pd.DataFrame) -> None:
-        """A quarter of a second of the call has passed; `samples` are those so far."""
+        """Called four times a second during the call, with the samples so far."""
 
 
 def phases_of(plan: Plan, *, own_network: bool) -> tuple[Phase, ...]:
-    """Clean, bad, clean; or one phase where the network is somebody else's."""
+    """The phases of the call: clean, bad, clean; or a single one if the network cannot be changed."""
     if not own_network:
         return (Phase("as it is", plan.seconds, {}),)
     clean = {"loss": plan.clean_loss, "delay_ms": 0.0, "jitter_ms": 0.0}
@@ -98,52 +99,55 @@ def phases_of(plan: Plan, *, own_network: bool) -> tuple[Phase, ...]:
     return (Phase("clean", third, clean), Phase("bad", third, bad), Phase("clean again", third, clean))
 
 
-async def run(plan: Plan, watcher: Watcher) -> Outcome:
-    """Do it, from starting the lab to writing the files. Leaves no process behind, also when cancelled.
+async def run(plan: Plan, observer: Observer) -> Outcome:
+    """Run the demo, from starting the lab to writing the files. It leaves no process, also if cancelled.
 
     Raises:
-        LabError, LoginFailed, CallFailed: as their sentences say. OSError: `plan.out` cannot be written.
+        LabError: the lab did not start.
+        LoginFailed: the server refused the login or did not answer.
+        CallFailed: the call was not answered.
+        OSError: `plan.out` cannot be written.
     """
     plan.out.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
-        # Loading the client and the plots takes a second of computing: now, while the lab's process does the
-        # same, and not while the call is up.
+        # Importing the client and the plots takes a second of CPU time: do it while the lab's process starts,
+        # not during the call.
         loading = asyncio.create_task(asyncio.to_thread(_load, "plivo_nb.client", "plivo_nb.analysis.plots"))
         lab = None
         if plan.server is None:
             lab = await stack.enter_async_context(Lab())
-            watcher.step(f"The lab runs: an embedded Plivo, process {lab.pid}, at {lab.url}.")
-            await _robots_awake(lab)
+            observer.step(f"The lab runs: an embedded Plivo, process {lab.pid}, at {lab.url}.")
+            await _wait_for_robots(lab)
         await loading
         client = await stack.enter_async_context(_client(plan, lab))
         began = time.monotonic()
         await _login(client, plan, lab)
         login_s = time.monotonic() - began
-        watcher.step(f"{plan.username} is logged in.")
+        observer.step(f"{plan.username} is logged in.")
         call = await client.call(plan.number)
-        watcher.step(f"{plan.number} answered.")
+        observer.step(f"{plan.number} answered.")
         call.record(plan.out / "heard.wav")
         recorded_at_s = time.monotonic()
         call.play(speech_path(), loop=True)
-        passages = await _talk(plan, call, lab, watcher)
+        measured = await _run_phases(plan, call, lab, observer)
         counters = await lab.network.counters() if lab is not None else {}
         stats = await call.stats()
         samples = call.samples
         timings = (call.post_dial_delay_s, call.media_setup_s)
         await call.hangup()
-        watcher.step("Hung up; looking at what was heard.")
-    first = passages[0]
+        observer.step("Hung up; comparing the received sound with the sound that was sent.")
+    first = measured[0]
     window_s = (max(0.0, first.started_at_s - recorded_at_s), first.ended_at_s - recorded_at_s)
     paths = (plan.out / "samples.parquet", plan.out / "call.png", plan.out / "heard.wav")
-    match = await asyncio.to_thread(_look_back, samples, passages, paths, window_s)
+    match = await asyncio.to_thread(_analyse, samples, measured, paths, window_s)
     return Outcome(
         login_s,
         *timings,
         codec=str(samples["codec"].iloc[-1]) if len(samples) else "none",
         packets_sent=stats.get("outbound-rtp", {}).get("packetsSent", 0),
         packets_received=stats.get("inbound-rtp", {}).get("packetsReceived", 0),
-        whole=whole_score(plan.seconds, samples, counters, stats),
-        phases=tuple(_score_of(passage, samples) for passage in passages),
+        whole=call_stats(plan.seconds, samples, counters, stats),
+        phases=tuple(_stats_of(current, samples) for current in measured),
         correlation=match[0],
         coverage=match[1],
         files=paths,
@@ -155,8 +159,8 @@ def _load(*modules: str) -> None:
         importlib.import_module(module)
 
 
-async def _robots_awake(lab: Lab) -> None:
-    """Wait until the first robots have registered: a call would wait for them, and seem slow."""
+async def _wait_for_robots(lab: Lab) -> None:
+    """Wait until the first robots have registered, because a call would wait for them."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_ROBOTS_TIMEOUT_S):
             status = await lab.status()
@@ -170,9 +174,10 @@ def _client(plan: Plan, lab: Lab | None) -> Client:
         return lab.client()
     from plivo_nb.client import Client
 
+    server = plan.server or ""
     return Client(
-        registrationDomainSocket=[plan.server],
-        loopbackCandidates=is_loopback_url(plan.server or ""),
+        registrationDomainSocket=[server],
+        loopbackCandidates=is_loopback_url(server),
         iceServers=[],
         sound="none",
     )
@@ -189,36 +194,36 @@ async def _login(client: Client, plan: Plan, lab: Lab | None) -> None:
         raise LoginFailed("Request Timeout") from None
 
 
-async def _talk(plan: Plan, call: Call, lab: Lab | None, watcher: Watcher) -> list[Passage]:
-    """Let the call go on through its phases.
+async def _run_phases(plan: Plan, call: Call, lab: Lab | None, observer: Observer) -> list[MeasuredPhase]:
+    """Run the phases of the call one after the other.
 
     Raises:
-        PlivoError: it ended before its time.
+        PlivoError: the call ended too early.
     """
-    passages: list[Passage] = []
+    measured: list[MeasuredPhase] = []
     before_s = 0.0
     ended = call.ended
     for phase in phases_of(plan, own_network=lab is not None):
         counters: dict[str, Any] = {}
         if lab is not None:
-            await lab.network.set(**phase.knobs)
+            await lab.network.set(**phase.network)
             counters = await lab.network.counters()
-            watcher.step(f"The network is {phase.name}.")
-        passage = Passage(phase, datetime.now(UTC), datetime.now(UTC), time.monotonic(), math.nan)
-        until = passage.started_at_s + phase.seconds
+            observer.step(f"The network is {phase.name}.")
+        current = MeasuredPhase(phase, datetime.now(UTC), datetime.now(UTC), time.monotonic(), math.nan)
+        until = current.started_at_s + phase.seconds
         while (left_s := until - time.monotonic()) > 0:
             await asyncio.sleep(min(_TICK_S, left_s))
             if ended.done():
                 info = await ended
-                raise PlivoError(f"The call ended before its time: {info.reason or info.state}.")
+                raise PlivoError(f"The call ended too early: {info.reason or info.state}.")
             elapsed_s = before_s + phase.seconds - max(0.0, until - time.monotonic())
-            watcher.tick(phase, elapsed_s, plan.seconds, call.samples)
+            observer.tick(phase, elapsed_s, plan.seconds, call.samples)
         before_s += phase.seconds
-        passage.end, passage.ended_at_s = datetime.now(UTC), time.monotonic()
+        current.end, current.ended_at_s = datetime.now(UTC), time.monotonic()
         if lab is not None:
-            passage.relay = _between(counters, await lab.network.counters())
-        passages.append(passage)
-    return passages
+            current.relay = _between(counters, await lab.network.counters())
+        measured.append(current)
+    return measured
 
 
 def _between(before: dict[str, Any], after: dict[str, Any]) -> dict[str, dict[str, int]]:
@@ -229,33 +234,33 @@ def _between(before: dict[str, Any], after: dict[str, Any]) -> dict[str, dict[st
     }
 
 
-# ---------------------------------------------------------------- looking back
+# ---------------------------------------------------------------- analysis after the call
 
 
-def _score_of(passage: Passage, samples: pd.DataFrame) -> Score:
+def _stats_of(current: MeasuredPhase, samples: pd.DataFrame) -> PhaseStats:
     import pandas as pd
 
-    # A sample is of the second before it; it belongs to the phase in which its middle lies.
+    # A sample covers the second before its time; it belongs to the phase that contains the middle of it.
     middles = pd.DatetimeIndex(samples.index) - pd.Timedelta(seconds=0.5)
-    inside = (middles > pd.Timestamp(passage.start)) & (middles <= pd.Timestamp(passage.end))
-    return score(passage.phase.name, passage.phase.seconds, samples[inside], passage.relay)
+    inside = (middles > pd.Timestamp(current.start)) & (middles <= pd.Timestamp(current.end))
+    return phase_stats(current.phase.name, current.phase.seconds, samples[inside], current.relay)
 
 
-def _look_back(
+def _analyse(
     samples: pd.DataFrame,
-    passages: list[Passage],
+    measured: list[MeasuredPhase],
     paths: tuple[Path, Path, Path],
     window_s: tuple[float, float],
 ) -> tuple[float, float]:
-    """Write the files and compare the clean part of what was heard with what was sent; runs in a thread."""
+    """Write the files, and compare the received sound of the clean part with the sent sound. Blocks."""
     from plivo_nb.analysis import compare, plots, store
 
     parquet, picture, heard_path = paths
     store.save(samples, parquet)
     spans = [
-        plots.Span(passage.start, passage.end, knobs_text(passage.phase.knobs))
-        for passage in passages
-        if passage.phase.name == "bad"
+        plots.Span(current.start, current.end, network_text(current.phase.network))
+        for current in measured
+        if current.phase.name == "bad"
     ]
     plots.call_figure(samples, spans).savefig(picture, dpi=110)
     heard = compare.load(heard_path)

@@ -1,4 +1,4 @@
-"""`plivo-nb lab`: the embedded Plivo for everybody on this machine, until Ctrl-C, with a live table."""
+"""`plivo-nb lab`: run the lab until Ctrl-C, with a live table of registrations, calls and the network."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from rich.table import Table
 
 from plivo_nb.errors import LabError
 from plivo_nb.lab import Lab
+from plivo_nb.lab.network.knobs import DIRECTIONS, KNOBS
+from plivo_nb.lab.robots.roles import ROBOTS
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_LOOK_S = 0.5
+_REFRESH_S = 0.5
 _ROWS = 12
 _SHOWN_USERS = 5
-_AT_REST = {
-    "loss": 0.0,
-    "burst_packets": 1.0,
-    "delay_ms": 0.0,
-    "jitter_ms": 0.0,
-    "duplicate": 0.0,
-    "rate_kbps": None,
-    "black_hole": False,
-}
 
 
 async def run(
     port: int, seed: int, console: Console, accounts: int | None = None, scenario: str | None = None
 ) -> None:
-    """Start the lab, say how to reach it, and show what goes on until cancelled.
+    """Start the lab, print how to reach it, and show its state until cancelled.
+
+    Args:
+        port: WebSocket port (0 = any free port).
+        seed: the seed of everything random in the network.
+        console: where to print.
+        accounts: the number of accounts.
+        scenario: the name or CSV file of a network scenario to play in a loop.
 
     Raises:
-        LabError: it did not start, or it ended by itself; or a setting is wrong.
+        LabError: the lab did not start or ended by itself, or a setting is invalid.
     """
     try:
         lab = Lab(accounts, port=port, seed=seed, scenario=scenario)
@@ -48,19 +48,21 @@ async def run(
         for name, password in users[:_SHOWN_USERS]:
             console.print(f"  user {name}, password {password}", highlight=False)
         if len(users) > _SHOWN_USERS:
-            console.print(f"  and {len(users) - _SHOWN_USERS} more, up to {users[-1][0]}, each NAME-secret")
-        console.print("  robots to call: echo, speech, tone-1000, music-on-hold, busy, early-media, ...")
+            console.print(
+                f"  and {len(users) - _SHOWN_USERS} more, up to {users[-1][0]}, password NAME-secret"
+            )
+        console.print(f"  robots to call: {', '.join(ROBOTS)}", highlight=False)
         console.print(f"Try it: plivo-nb demo --lab {lab.url}", highlight=False, soft_wrap=True)
-        console.print("Ctrl-C ends it.")
+        console.print("Press Ctrl-C to stop.")
         await _watch(lab, console)
 
 
 async def _watch(lab: Lab, console: Console) -> None:
-    """Show the table where there is a terminal to show it in; come back only by an error."""
+    """Show the live table if the output is a terminal. Returns only by an exception."""
     live = Live(console=console, transient=True, auto_refresh=False)
     with live if console.is_terminal else contextlib.nullcontext():
         while True:
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_REFRESH_S)
             if not lab.running:
                 raise LabError("The lab ended by itself; start it again.")
             if console.is_terminal:
@@ -68,18 +70,18 @@ async def _watch(lab: Lab, console: Console) -> None:
 
 
 def picture(status: dict[str, Any], counters: dict[str, Any]) -> Group:
-    """The lab now: who is registered, which calls there are, what the network does.
+    """Make the tables of registrations, calls and the network.
 
     Args:
-        status: of `Lab.status`.
-        counters: of `Lab.network.counters`.
+        status: the result of `Lab.status`.
+        counters: the result of `Lab.network.counters`.
     """
     return Group(_registrations(status), _calls(status, counters), _network(status, counters))
 
 
 def _registrations(status: dict[str, Any]) -> Table:
     table = Table(title="Registered", title_justify="left")
-    for column in ("user", "with", "renews within"):
+    for column in ("user", "user agent", "expires in"):
         table.add_column(column)
     for entry in status["registrations"][:_ROWS]:
         table.add_row(entry["user"], entry["agent"] or "-", f"{entry['expires_in_s']:.0f} s")
@@ -90,14 +92,14 @@ def _registrations(status: dict[str, Any]) -> Table:
 
 def _calls(status: dict[str, Any], counters: dict[str, Any]) -> Table:
     table = Table(title="Calls", title_justify="left")
-    for column in ("from", "to", "state", "seconds", "packets there", "dropped", "packets back", "dropped"):
+    for column in ("from", "to", "state", "seconds", "RTP to callee", "dropped", "RTP to caller", "dropped"):
         table.add_column(column, justify="right" if column not in ("from", "to", "state") else "left")
     relayed = {call["call_uuid"]: call for call in counters["calls"]}
     for call in status["calls"][:_ROWS]:
         paths = relayed.get(call["call_uuid"], {})
         numbers = [
             str(paths.get(direction, {}).get(name, 0))
-            for direction in ("to_callee", "to_caller")
+            for direction in DIRECTIONS
             for name in ("rtp_seen", "rtp_dropped")
         ]
         table.add_row(call["caller"], call["callee"], call["state"], f"{call['seconds']:.0f}", *numbers)
@@ -109,11 +111,12 @@ def _calls(status: dict[str, Any], counters: dict[str, Any]) -> Table:
 def _network(status: dict[str, Any], counters: dict[str, Any]) -> Table:
     scenario = status["scenario"]
     table = Table(title=f"Network: scenario {scenario}" if scenario else "Network", title_justify="left")
-    for column in ("direction", "set to", "RTP seen", "dropped"):
+    for column in ("direction", "settings", "RTP received", "dropped"):
         table.add_column(column)
-    for direction, name in (("to_callee", "to the callee"), ("to_caller", "to the caller")):
+    for direction in DIRECTIONS:
+        name = direction.replace("to_", "to the ")
         knobs = status["network"][direction]
-        changed = [f"{knob} {knobs[knob]}" for knob, rest in _AT_REST.items() if knobs[knob] != rest]
+        changed = [f"{name} {knobs[name]}" for name, knob in KNOBS.items() if knobs[name] != knob.default]
         done = counters[direction]
         table.add_row(name, ", ".join(changed) or "clean", str(done["rtp_seen"]), str(done["rtp_dropped"]))
     return table

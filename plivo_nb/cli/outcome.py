@@ -1,4 +1,4 @@
-"""What comes of the demo: numbers of the whole call and of its parts, beside what the relay counted."""
+"""The results of the demo: statistics of the call and of its phases, beside the relay's own counters."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ GOOD_COVERAGE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
-    """Numbers of a stretch of the call, or of all of it. Losses are 0..1; `relay_*`: dropped by the relay."""
+class PhaseStats:
+    """Statistics of one phase, or of the whole call.
+
+    Losses are shares of packets, 0..1. Those named `relay_*` are counted by the lab's relay.
+    """
 
     name: str
     seconds: float
@@ -32,7 +35,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of it; `correlation` and `coverage` (`analysis.compare.Match`) of the first, clean part."""
+    """Results of the demo; `correlation` and `coverage` are those of the first phase (`compare.Match`)."""
 
     login_s: float
     post_dial_delay_s: float
@@ -40,65 +43,65 @@ class Outcome:
     codec: str
     packets_sent: int
     packets_received: int
-    whole: Score
-    phases: tuple[Score, ...]
+    whole: PhaseStats
+    phases: tuple[PhaseStats, ...]
     correlation: float
     coverage: float
     files: tuple[Path, ...]
 
     @property
     def speech_came_back(self) -> bool:
-        """True when what was heard in the clean part is what was sent."""
+        """True if the sound received in the first phase matches the sound that was sent."""
         return self.correlation > GOOD_CORRELATION and self.coverage > GOOD_COVERAGE
 
 
-def score(name: str, seconds: float, samples: pd.DataFrame, relay: dict[str, Any]) -> Score:
-    """The numbers of these samples, beside what the relay counted by direction."""
+def phase_stats(name: str, seconds: float, samples: pd.DataFrame, relay: dict[str, Any]) -> PhaseStats:
+    """Statistics of these samples; `relay` has the relay's counters by direction."""
 
     def total(column: str) -> float:
         return float(samples[column].sum(min_count=1))
 
-    return Score(
+    return PhaseStats(
         name,
         seconds,
-        relay_loss_out=_dropped(relay.get("to_callee", {})),
-        loss_out=_lost(total("packets_lost_out"), total("packets_out")),
-        relay_loss_in=_dropped(relay.get("to_caller", {})),
-        loss_in=_lost(total("packets_lost_in"), total("packets_in") + total("packets_lost_in")),
+        relay_loss_out=_relay_loss(relay.get("to_callee", {})),
+        loss_out=_ratio(total("packets_lost_out"), total("packets_out")),
+        relay_loss_in=_relay_loss(relay.get("to_caller", {})),
+        loss_in=_ratio(total("packets_lost_in"), total("packets_in") + total("packets_lost_in")),
         rtt_ms=float(samples["rtt_ms"].median()),
         mos_min=float(samples["mos"].min()),
         mos_mean=float(samples["mos"].mean()),
     )
 
 
-def whole_score(
+def call_stats(
     seconds: float, samples: pd.DataFrame, relay: dict[str, Any], stats: dict[str, dict[str, Any]]
-) -> Score:
-    """The numbers of the whole call: losses by its final stats, which count what no sample covers too."""
+) -> PhaseStats:
+    """Statistics of the whole call. Losses are from the final W3C statistics, complete to the end."""
     received, reported = stats.get("inbound-rtp", {}), stats.get("remote-inbound-rtp", {})
     return replace(
-        score("whole call", seconds, samples, relay),
-        loss_in=_lost_by(received),
-        loss_out=_lost_by(reported),
+        phase_stats("whole call", seconds, samples, relay),
+        loss_in=_loss_by_stats(received),
+        loss_out=_loss_by_stats(reported),
     )
 
 
-def _lost_by(stats: dict[str, Any]) -> float:
+def _loss_by_stats(stats: dict[str, Any]) -> float:
     lost = stats.get("packetsLost", 0)
-    return _lost(lost, lost + stats.get("packetsReceived", 0))
+    return _ratio(lost, lost + stats.get("packetsReceived", 0))
 
 
-def _dropped(counters: dict[str, int]) -> float:
-    return _lost(counters.get("rtp_dropped", 0), counters.get("rtp_seen", 0))
+def _relay_loss(counters: dict[str, int]) -> float:
+    return _ratio(counters.get("rtp_dropped", 0), counters.get("rtp_seen", 0))
 
 
-def _lost(lost: float, all_of_them: float) -> float:
-    return float(lost / all_of_them) if all_of_them > 0 else math.nan
+def _ratio(lost: float, total: float) -> float:
+    return float(lost / total) if total > 0 else math.nan
 
 
-def knobs_text(knobs: dict[str, Any]) -> str:
-    """What was done to the network, in a few words."""
+def network_text(network: dict[str, Any]) -> str:
+    """A short description of the network settings."""
     return (
-        f"network: {100 * knobs['loss']:.0f} % loss, {knobs['delay_ms']:.0f} ms delay each way, "
-        f"jitter ±{knobs['jitter_ms']:.0f} ms"
+        f"network: {100 * network['loss']:.0f} % loss, {network['delay_ms']:.0f} ms delay each way, "
+        f"jitter ±{network['jitter_ms']:.0f} ms"
     )

@@ -1,4 +1,4 @@
-"""What the commands show, by rich: the demo while it runs, its outcome, the check's findings."""
+"""Terminal output of the commands, with rich: progress and results of the demo, findings of the check."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from plivo_nb.cli.demo import Phase
-    from plivo_nb.cli.outcome import Outcome, Score
+    from plivo_nb.cli.outcome import Outcome, PhaseStats
 
 _MARKS = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "failed": "[red]failed[/]"}
 
 
 class Screen:
-    """The demo's terminal: a line for each step, and one live block while the call is up.
+    """Output of the demo: a line for each step, and one live block during the call.
 
     Args:
-        console: where to; by default the terminal.
+        console: where to write; by default the terminal.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -50,19 +50,19 @@ class Screen:
         self._live.stop()
 
     def step(self, text: str) -> None:
-        """Something is done now."""
+        """Print a step."""
         self.console.print(f"[green]•[/] {text}", highlight=False)
 
     def tick(self, phase: Phase, elapsed_s: float, total_s: float, samples: pd.DataFrame) -> None:
-        """Show how far the call is, and its newest numbers."""
+        """Display the elapsed time of the call and its last sample."""
         text = f"network: {phase.name}"
         self._progress.update(self._task, completed=elapsed_s, total=total_s, description=text, visible=True)
-        self._live.update(Group(self._progress, _newest(samples)))
+        self._live.update(Group(self._progress, _last_sample(samples)))
 
     def summary(self, outcome: Outcome) -> None:
-        """The final tables and the verdict."""
-        self.console.print(_facts(outcome))
-        self.console.print(_stretches(outcome))
+        """Print the results."""
+        self.console.print(_call_table(outcome))
+        self.console.print(_phase_table(outcome))
         files = ", ".join(str(path) for path in outcome.files)
         self.console.print(f"Files: {files}", highlight=False, soft_wrap=True)
         coverage = f"sound in {100 * outcome.coverage:.0f} % of the clean part"
@@ -70,14 +70,14 @@ class Screen:
         if outcome.speech_came_back:
             self.console.print(f"[bold green]The speech came back[/]: {how_well}.", highlight=False)
         else:
-            limit = f"over {GOOD_CORRELATION} is wanted"
+            limit = f"more than {GOOD_CORRELATION} is required"
             self.console.print(
                 f"[bold red]The speech did not come back[/]: {how_well} ({limit}).", highlight=False
             )
 
 
-def _newest(samples: pd.DataFrame) -> Table:
-    """The newest sample in one row."""
+def _last_sample(samples: pd.DataFrame) -> Table:
+    """The last sample as a table of one row."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in ("MOS", "round trip", "jitter in", "loss in", "loss out", "level in"):
         table.add_column(heading, justify="right", min_width=10)
@@ -96,7 +96,7 @@ def _newest(samples: pd.DataFrame) -> Table:
     return table
 
 
-def _facts(outcome: Outcome) -> Table:
+def _call_table(outcome: Outcome) -> Table:
     table = Table(title="The call", title_justify="left", title_style="bold", show_header=False)
     table.add_column()
     table.add_column(justify="right")
@@ -108,42 +108,42 @@ def _facts(outcome: Outcome) -> Table:
     return table
 
 
-def _stretches(outcome: Outcome) -> Table:
-    stretches = [*outcome.phases, outcome.whole] if len(outcome.phases) > 1 else [outcome.whole]
-    table = Table(title="Second by second, summed up", title_justify="left", title_style="bold")
+def _phase_table(outcome: Outcome) -> Table:
+    columns = [*outcome.phases, outcome.whole] if len(outcome.phases) > 1 else [outcome.whole]
+    table = Table(title="Statistics by phase", title_justify="left", title_style="bold")
     table.add_column("")
-    for stretch in stretches:
-        table.add_column(f"{stretch.name}\n{stretch.seconds:.0f} s", justify="right")
-    for name, cells in _rows(stretches):
+    for column in columns:
+        table.add_column(f"{column.name}\n{column.seconds:.0f} s", justify="right")
+    for name, cells in _rows(columns):
         table.add_row(name, *cells)
     return table
 
 
-def _rows(stretches: list[Score]) -> list[tuple[str, list[str]]]:
+def _rows(columns: list[PhaseStats]) -> list[tuple[str, list[str]]]:
     return [
         (
             "Sent, dropped by the relay",
-            [number(100 * s.relay_loss_out, "{:.1f} %") for s in stretches],
+            [number(100 * s.relay_loss_out, "{:.1f} %") for s in columns],
         ),
-        ("Sent, lost as reported back", [number(100 * s.loss_out, "{:.1f} %") for s in stretches]),
+        ("Sent, lost as reported by RTCP", [number(100 * s.loss_out, "{:.1f} %") for s in columns]),
         (
-            "Heard, dropped by the relay",
-            [number(100 * s.relay_loss_in, "{:.1f} %") for s in stretches],
+            "Received, dropped by the relay",
+            [number(100 * s.relay_loss_in, "{:.1f} %") for s in columns],
         ),
-        ("Heard, lost as measured", [number(100 * s.loss_in, "{:.1f} %") for s in stretches]),
-        ("Round trip, median", [number(s.rtt_ms, "{:.0f} ms") for s in stretches]),
-        ("MOS, lowest", [mos_text(s.mos_min) for s in stretches]),
-        ("MOS, mean", [mos_text(s.mos_mean) for s in stretches]),
+        ("Received, lost as measured", [number(100 * s.loss_in, "{:.1f} %") for s in columns]),
+        ("Round trip, median", [number(s.rtt_ms, "{:.0f} ms") for s in columns]),
+        ("MOS, lowest", [mos_text(s.mos_min) for s in columns]),
+        ("MOS, mean", [mos_text(s.mos_mean) for s in columns]),
     ]
 
 
 def number(value: float, form: str) -> str:
-    """A number in that form, or a dash where it is missing."""
+    """A formatted number, or a dash for NaN."""
     return "-" if math.isnan(value) else form.format(value)
 
 
 def mos_text(mos: float) -> str:
-    """A score with its colour and its word, so that colour is not all there is."""
+    """A MOS with its word and colour, as rich markup."""
     if math.isnan(mos):
         return "-"
     found = verdict(mos)
@@ -151,7 +151,7 @@ def mos_text(mos: float) -> str:
 
 
 def checks(console: Console, found: pd.DataFrame) -> None:
-    """The findings of `preflight.check` as a table."""
+    """Print the findings of `preflight.check` as a table."""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for _, row in found.iterrows():
         table.add_row(_MARKS[row["result"]], row["what"], row["detail"])

@@ -1,4 +1,4 @@
-"""Data that ships with the package; README.md beside this file says how it was made."""
+"""Data files of the package; README.md in this folder says how they were made."""
 
 from __future__ import annotations
 
@@ -6,5 +6,10 @@ from pathlib import Path
 
 
 def speech_path() -> Path:
-    """Where the spoken sample is: about 14 s of English, Opus in Ogg, mono. Play it with `call.play`."""
+    """Path of the spoken sample: 14 s of English, Opus in Ogg, mono.
+
+    Example:
+        >>> speech_path().name
+        'speech.opus'
+    """
     return Path(__file__).with_name("speech.opus")

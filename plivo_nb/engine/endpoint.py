@@ -1,7 +1,8 @@
-"""An endpoint: what one account and its calls do, and when they may (spec.md sections 3 and 5).
+"""Endpoint: one account and its calls, and the rules of when a method may be called.
 
-`Client` is its documented face. Here are the rules of login and logout, of calls in a wrong state, of digits
-and of feedback; the rules of several calls are the switchboard's.
+The rules of login and logout, of methods in a wrong state, of digits and of feedback are here; those of
+several calls are in `call_manager`. A method checks, starts what is to be done, and returns the call session;
+what takes longer is a coroutine that the caller runs.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from plivo_nb.engine.media_metrics import MediaMetrics
 from plivo_nb.engine.records import Records
 from plivo_nb.engine.sip_trace import SipTrace
 from plivo_nb.errors import InvalidFeedback, InvalidState, LoginFailed
-from plivo_nb.events import CallInfo, Emitter
+from plivo_nb.events import CallInfo, Emitter, EventName
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -30,21 +31,25 @@ if TYPE_CHECKING:
     from plivo_nb.options import Options
 
 _logger = logging.getLogger("plivo_nb.client")
-_GOODBYE_S = 1.0
+_END_TIMEOUT_S = 1.0
 
 
 class Endpoint:
     """One account at a time, and its calls.
 
     Args:
-        engine: whose loop and plane are used.
-        options: of the client.
-        emitter: hands events to the client's listeners.
+        engine: the engine whose loop and I/O plane are used.
+        options: the client's options.
+        emitter: calls the callbacks of the client's events.
 
     Attributes:
-        account: who is logged in, or logs in; None when out.
-        call_manager: the calls. records, log, trace: what is kept of them.
-        tracking: mediaMetrics and the statistics service. audio: microphone, speaker and tones.
+        account: the account that is logged in or logging in; None when logged out.
+        call_manager: the calls.
+        records: samples, metrics and calls that were kept.
+        log: the client's log.
+        trace: the SIP messages that were kept.
+        tracking: mediaMetrics and the statistics service.
+        audio: microphone, speaker and tones.
     """
 
     def __init__(self, engine: Engine, options: Options, emitter: Emitter) -> None:
@@ -68,15 +73,15 @@ class Endpoint:
         self.account: Account | None = None
         self._logging_in: asyncio.Future[None] | None = None
 
-    def emit(self, name: str, *arguments: Any) -> None:
-        """Note an event in the log and hand it to the listeners."""
+    def emit(self, name: EventName, *arguments: Any) -> None:
+        """Add an event to the log and call its callbacks."""
         info = next((item for item in arguments if isinstance(item, CallInfo)), None)
         words = [str(item) for item in arguments if not isinstance(item, CallInfo)]
         self.log.add(name, " ".join(words), info.callUUID if info else None)
         self._emitter.emit(name, *arguments)
 
     def _follow(self, session: CallSession) -> None:
-        """What accompanies every call, from before anything happens to it."""
+        """Attach audio and tracking to a new call, before anything happens to it."""
         self.audio.follow(session)
         self.tracking.follow(session)
 
@@ -144,13 +149,13 @@ class Endpoint:
         self.emit("onLogin")
 
     async def logout(self) -> None:
-        """Hang up, un-register, close the sockets; when nobody is logged in only a warning."""
+        """Hang up, unregister and close the sockets; when nobody is logged in, only warn."""
         if self.account is None:
             _logger.warning("logout: nobody is logged in; there is nothing to do.")
         await self.leave()
 
     async def leave(self) -> None:
-        """Log out whoever is there, in silence if nobody is."""
+        """Log out; when nobody is logged in, do nothing."""
         account, self.account = self.account, None
         if account is None:
             return
@@ -162,75 +167,94 @@ class Endpoint:
             self.emit("onLogout")
 
     async def end_calls(self) -> None:
-        """End every call; who does not answer the goodbye within a second is left behind."""
+        """End every call; one whose far end does not answer the BYE or CANCEL within 1 s is abandoned."""
         ending = [session.closed for session in self.call_manager.hang_up_all()]
         if ending:
-            await asyncio.wait(ending, timeout=_GOODBYE_S)
+            await asyncio.wait(ending, timeout=_END_TIMEOUT_S)
         left = list(self.call_manager.sessions)
         for session in left:
             session.abandon()
         if left:
-            await asyncio.wait([session.closed for session in left], timeout=_GOODBYE_S)
+            await asyncio.wait([session.closed for session in left], timeout=_END_TIMEOUT_S)
 
     # ------------------------------------------------------------ calls
 
-    def new_call(self, number: Any, extra_headers: Any) -> CallSession:
-        """A call to be dialled.
+    def call(self, number: Any, extra_headers: Any) -> tuple[CallSession, Coroutine[Any, Any, None]]:
+        """Start a call.
+
+        Returns:
+            The session, and a coroutine that sends the INVITE and waits for the answer; it raises
+            `CallFailed` when the call ends unanswered.
 
         Raises:
-            InvalidState: there can be none now; a warning has said so.
+            InvalidState: no call can be made now; logged as a warning too.
         """
         problem = self._why_no_call()
         if problem is None and not (isinstance(number, str) and number.strip()):
             problem = f"call needs a number or SIP address as text, such as 'echo', not {number!r}."
         if problem is not None:
             raise refusal(problem)
-        return self.call_manager.outgoing(number.strip(), validation.valid_headers(extra_headers))
+        target, headers = number.strip(), validation.valid_headers(extra_headers)
+        session = self.call_manager.outgoing(target, headers)
+        region = self._options.client_region
+        return session, session.dial(
+            target, [*headers.items(), *([("X-ClientRegion", region)] if region else [])]
+        )
 
     def _why_no_call(self) -> str | None:
         if not self.registered:
             return "call: nobody is logged in; login first and wait for onLogin."
-        if self.call_manager.active is not None:
+        # An outgoing call becomes active in the loop's next turn; until then it forbids another one too.
+        if any(session.active or session.direction == "OUTGOING" for session in self.call_manager.sessions):
             return "call: there is a call already; hangup first."
         if self.call_manager.ringing:
             return "call: a call is ringing; answer, reject or ignore it first."
         return None
 
-    async def dial(self, session: CallSession) -> None:
-        """Send the INVITE of a new call and wait for its answer.
+    def answer(self, call_uuid: str | None) -> tuple[CallSession, Coroutine[Any, Any, None]]:
+        """Answer a ringing call.
+
+        Returns:
+            The session, and a coroutine that answers and waits for the ACK; it raises `CallFailed` when the
+            call ends first.
 
         Raises:
-            CallFailed: it ended unanswered.
+            InvalidState: no call is ringing.
         """
-        headers = list(session.identity.extra_headers.items())
-        if self._options.client_region:
-            headers.append(("X-ClientRegion", self._options.client_region))
-        await session.dial(session.identity.dest, headers)
+        session = self._ringing("answer", call_uuid, "wait for onIncomingCall.")
+        return session, self.call_manager.answer(session)
 
-    def ringing_call(self, method: str, call_uuid: str | None, instead: str) -> CallSession:
-        """The ringing call that `method` means.
+    def reject(self, call_uuid: str | None) -> CallSession:
+        """Reject a ringing call.
 
         Raises:
-            InvalidState: none rings; `instead` says what to do.
+            InvalidState: no call is ringing.
         """
+        session = self._ringing("reject", call_uuid, "to end a call use hangup.")
+        session.reject()
+        return session
+
+    def ignore(self, call_uuid: str | None) -> CallSession:
+        """Ignore a ringing call.
+
+        Raises:
+            InvalidState: no call is ringing.
+        """
+        session = self._ringing("ignore", call_uuid, "there is nothing to ignore.")
+        session.ignore()
+        return session
+
+    def _ringing(self, method: str, call_uuid: str | None, instead: str) -> CallSession:
         session = self.call_manager.choose(call_uuid)
         if session is None:
             raise refusal(f"{method}: no call is ringing; {instead}")
         return session
 
-    async def answer(self, session: CallSession) -> None:
-        """Answer this ringing call.
+    def hangup(self) -> CallSession:
+        """End the current call, or reject the one that is only ringing.
 
         Raises:
-            CallFailed: it ended before it was confirmed.
-        """
-        await self.call_manager.answer(session)
-
-    def begin_hangup(self) -> CallSession:
-        """End the current call, or reject the one that only rings.
-
-        Raises:
-            InvalidState: there is none.
+            InvalidState: there is no call.
         """
         session = self.call_manager.active
         if session is not None:
@@ -238,15 +262,13 @@ class Endpoint:
             return session
         if not self.call_manager.ringing:
             raise refusal("hangup: there is no call; make one with call.")
-        _logger.warning("hangup: the call only rings, so it is rejected; use reject for that.")
-        session = self.call_manager.ringing[-1]
-        session.reject()
-        return session
+        _logger.warning("hangup: the call is only ringing, so it is rejected; use reject for that.")
+        return self.reject(None)
 
     # ------------------------------------------------------------ during a call
 
-    def begin_dtmf(self, digits: str) -> Coroutine[Any, Any, None]:
-        """Send digits in the current call, in order; checked at once, the coroutine does the rest.
+    def send_dtmf(self, digits: str) -> Coroutine[Any, Any, None]:
+        """Check digits, play their tones, and return a coroutine that sends them in the current call.
 
         Raises:
             InvalidState: no answered call, or a wrong character: nothing is sent then.
@@ -264,14 +286,14 @@ class Endpoint:
         self.log.add("digits sent", digits, session.uuid)
 
     def mute(self) -> bool:
-        """Silence to the peer, now or in the next call."""
+        """Send silence, in the current call or from the start of the next one."""
         self.call_manager.muted = True
         for session in self.call_manager.sessions:
             session.set_muted(True)
         return True
 
     def unmute(self) -> bool:
-        """The peer hears again; False, with a warning, without a call."""
+        """Send audio again; False, with a warning, when there is no call."""
         was, self.call_manager.muted = self.call_manager.muted, False
         for session in self.call_manager.sessions:
             session.set_muted(False)
@@ -281,10 +303,10 @@ class Endpoint:
         return True
 
     def feedback(self, call_uuid: str, score: int, comment: str) -> None:
-        """Take feedback on the current or the last call.
+        """Keep feedback on the current or the last call, and send it to the statistics service.
 
         Raises:
-            InvalidFeedback: another call, score or comment, or no tracking; a warning has said so.
+            InvalidFeedback: another call, score or comment, or no tracking; logged as a warning too.
         """
         active, last = self.call_manager.active, self.call_manager.last
         known = (active.uuid if active is not None else None, self.call_manager.last_uuid)
@@ -303,7 +325,7 @@ class Endpoint:
 
 
 def refusal(sentence: str) -> InvalidState:
-    """Warn that a method makes no sense now; gives the exception that says so too."""
+    """Log a warning that a method cannot be called now; returns the exception with the same sentence."""
     _logger.warning(sentence)
     return InvalidState(sentence)
 

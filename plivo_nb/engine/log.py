@@ -1,4 +1,4 @@
-"""The bounded log of a client: what happened, in order, for people and for frames."""
+"""The bounded log of a client: what happened, in order."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Entry:
 
 
 class Log:
-    """The last `size` entries; older ones are forgotten."""
+    """The last `size` entries."""
 
     def __init__(self, size: int = 10_000) -> None:
         self._entries: deque[Entry] = deque(maxlen=size)
@@ -38,16 +38,12 @@ class Log:
         return list(self._entries)[-count:]
 
     def frame(self) -> pd.DataFrame:
-        """All entries: index `time` (UTC), columns event, call_uuid, text."""
-        import pandas as pd
+        """All entries, oldest first; `plivo_nb.schema("log")` says what the columns mean."""
+        from plivo_nb.quality.frames import build_frame
 
         entries = list(self._entries)
-        index = pd.to_datetime([entry.time_utc_s for entry in entries], unit="s", utc=True)
-        return pd.DataFrame(
-            {
-                "event": pd.Categorical([entry.event for entry in entries]),
-                "call_uuid": pd.Categorical([entry.call_uuid for entry in entries]),
-                "text": pd.array([entry.text for entry in entries], dtype="str"),
-            },
-            index=pd.DatetimeIndex(index, name="time"),
+        return build_frame(
+            "log",
+            [round(entry.time_utc_s * 1e9) for entry in entries],
+            {name: [getattr(entry, name) for entry in entries] for name in ("event", "call_uuid", "text")},
         )

@@ -1,4 +1,4 @@
-"""What is kept of a client's calls, handed out as frames by copy: samples, mediaMetrics events, calls."""
+"""What a client keeps of its calls: samples, mediaMetrics events, and a row for each call."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from plivo_nb.quality.frames import MEDIA_METRICS, SAMPLES, ColumnStore
+from plivo_nb.quality.frames import CALLS, MEDIA_METRICS, SAMPLES, ColumnStore, build_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,32 +85,17 @@ class Records:
         return self._media_metrics.frame()
 
     def calls(self) -> pd.DataFrame:
-        """One row a call that ended; index `time` (UTC) is when it began."""
-        import pandas as pd
-
-        columns = [
-            "call_uuid",
-            "direction",
-            "src",
-            "dest",
-            "state",
-            "cause",
-            "code",
-            "reason",
-            "originator",
-            "post_dial_delay_ms",
-            "answer_delay_ms",
-            "media_setup_ms",
-            "duration_s",
-            "mos_mean",
-            "mos_p5",
+        """One row for each call that ended, in the order of their beginnings (index `time`)."""
+        rows = [
+            {**row, "feedback_score": score, "feedback_comment": comment}
+            for row in self._calls
+            for score, comment in [self.feedback.get(str(row["call_uuid"]), (None, None))]
         ]
-        frame = pd.DataFrame(self._calls, columns=["time", *columns])
-        frame["feedback_score"] = [self.feedback.get(str(key), (np.nan, ""))[0] for key in frame["call_uuid"]]
-        frame["feedback_comment"] = [self.feedback.get(str(key), (0, None))[1] for key in frame["call_uuid"]]
-        frame["code"] = frame["code"].astype("float64")
-        frame.index = pd.DatetimeIndex(pd.to_datetime(frame.pop("time"), unit="s", utc=True), name="time")
-        return frame
+        return build_frame(
+            "calls",
+            [round(row["time"] * 1e9) for row in rows],
+            {column.name: [row[column.name] for row in rows] for column in CALLS},
+        )
 
 
 def _between_ms(times: dict[str, float], start: str, end: str) -> float:

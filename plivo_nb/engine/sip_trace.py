@@ -1,4 +1,4 @@
-"""What a client's SIP messages were, secrets masked, over all of its accounts."""
+"""The SIP messages of a client, secrets masked, over all of its accounts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _logger = logging.getLogger("plivo_nb.sip")
 
 @dataclass(frozen=True, slots=True)
 class SipMessage:
-    """One message that went or came.
+    """One message that was sent or received.
 
     `time_utc_s` and `time_monotonic_s` are seconds; `start` is the method, or the status and reason; `call`
     the Call-ID; `text` the whole message, masked.
@@ -61,18 +61,13 @@ class SipTrace:
         return [message for message in self._messages if call is None or message.call == call]
 
     def frame(self) -> pd.DataFrame:
-        """Index `time` (UTC); columns direction, start, call, cseq, text."""
-        import pandas as pd
+        """All messages, oldest first; `plivo_nb.schema("sip_trace")` says what the columns mean."""
+        from plivo_nb.quality.frames import build_frame
 
         messages = list(self._messages)
-        index = pd.to_datetime([item.time_utc_s for item in messages], unit="s", utc=True)
-        return pd.DataFrame(
-            {
-                "direction": pd.Categorical([item.direction for item in messages], ["in", "out"]),
-                "start": pd.array([item.start for item in messages], dtype="str"),
-                "call": pd.Categorical([item.call for item in messages]),
-                "cseq": pd.array([item.cseq for item in messages], dtype="str"),
-                "text": pd.array([item.text for item in messages], dtype="str"),
-            },
-            index=pd.DatetimeIndex(index, name="time"),
+        columns = ("direction", "start", "call", "cseq", "text")
+        return build_frame(
+            "sip_trace",
+            [round(message.time_utc_s * 1e9) for message in messages],
+            {name: [getattr(message, name) for message in messages] for name in columns},
         )

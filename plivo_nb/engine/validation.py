@@ -1,11 +1,11 @@
-"""What a user gives to a method, checked: headers, digits, feedback (spec.md section 3)."""
+"""Checks of what users give to methods: extraHeaders, DTMF digits and quality feedback, by Plivo's rules."""
 
 from __future__ import annotations
 
 import logging
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, get_args
 
 _logger = logging.getLogger("plivo_nb.client")
 
@@ -13,8 +13,7 @@ _HEADER_NAME = re.compile(r"[Xx]-[Pp][Hh]-[A-Za-z0-9-]{1,19}")
 _HEADER_VALUE = re.compile(r"[A-Za-z0-9_+()%.\-]{1,120}")
 _DIGITS = re.compile(r"[0-9*#]+")
 
-#: What `sendQualityFeedback` accepts as a comment.
-FEEDBACK_COMMENTS = (
+FeedbackComment = Literal[
     "bad-audio",
     "call-dropped",
     "wrong-callerid",
@@ -25,39 +24,49 @@ FEEDBACK_COMMENTS = (
     "one-way-audio",
     "no-audio",
     "never-connected",
-)
+]
+#: The comments that `send_quality_feedback` accepts.
+FEEDBACK_COMMENTS: tuple[FeedbackComment, ...] = get_args(FeedbackComment)
 
 
 def valid_headers(given: Any) -> dict[str, str]:
-    """The headers that may be sent; each other one is named in a warning."""
+    """The headers that can be sent: X-PH-, 1-19 of [A-Za-z0-9-]; values of 1-120 of [A-Za-z0-9_+()%.-].
+
+    Each header that is dropped is named in a warning.
+    """
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        _logger.warning("extraHeaders %r is no dict of names and values; nothing of it is sent.", given)
+        _logger.warning("extraHeaders must be a dict of names and values, not %r; no header is sent.", given)
         return {}
     kept: dict[str, str] = {}
     for name, value in given.items():
         if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
-            _logger.warning("The header %r is dropped: a name is X-PH- and 1-19 of A-Z a-z 0-9 -.", name)
+            _logger.warning(
+                "The header %r is dropped: a name must be X-PH- and 1-19 characters of A-Z a-z 0-9 -.", name
+            )
         elif not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
-            _logger.warning("The header %s is dropped: a value is 1-120 of A-Z a-z 0-9 _+()%%.-.", name)
+            _logger.warning(
+                "The header %s is dropped: a value must be 1-120 characters of A-Z a-z 0-9 _+()%%.-.", name
+            )
         else:
             kept[name] = value
     return kept
 
 
 def are_digits(given: Any) -> bool:
-    """Whether all of it can be sent as DTMF: 0-9 * # and nothing else."""
+    """Whether `given` is one or more of the DTMF digits 0-9 * #, and nothing else."""
     return isinstance(given, str) and _DIGITS.fullmatch(given) is not None
 
 
 def feedback_problem(call_uuid: Any, known: tuple[str | None, ...], score: Any, comment: Any) -> str | None:
-    """Why this feedback cannot be taken, or None.
+    """Why this feedback is not accepted, or None if it is.
 
     Args:
-        call_uuid: the call it is for.
-        known: the ids of the calls that it may be for.
-        score, comment: as given.
+        call_uuid: id of the call that is rated.
+        known: ids of the calls that can be rated.
+        score: must be an integer from 1 to 5.
+        comment: must be one of `FEEDBACK_COMMENTS`.
     """
     if call_uuid is None or call_uuid not in known:
         return f"{call_uuid!r} is neither the current nor the last call."

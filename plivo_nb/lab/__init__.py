@@ -1,22 +1,33 @@
-"""The lab: an embedded Plivo in a subprocess, to learn, test and break things on.
+"""The lab: an embedded Plivo in a process of its own, for learning and testing. It serves 127.0.0.1 only.
 
-    process.py      Lab: what a notebook holds            child.py         the subprocess, seen from outside
-    control.py      commands and events, with a token     views.py         the network as a notebook sees it
-    service.py      what runs in the subprocess           __main__.py      its start and its end
-    switch.py       SIP: who may do what, and where to    registrar.py     accounts, nonces, bindings
-    proxy.py        transactions, forking                 calls.py         the records of both
-    flows.py        sockets that come and go              addressing.py    which addresses are its own
-    messages.py     what the proxy makes itself           reoffers.py      hold, and other offers in mid-call
-    sdp_edits.py    what it reads and changes in SDP      server.py        its WebSockets; page.py: at /
-    network.py      all media, knobs, counters, log       relay.py         one call's two sockets
-    impairment.py   the fate of a packet                  scenarios.py     tables of times and settings
-    robots.py       clients that can be called            roles.py         what they do; sounds.py: play
-    faults.py       what is wrong on purpose              fault_commands.py  how it is put wrong
-    collector.py    the statistics service                config.py        how a lab is set up
+    process.py     Lab: starts the process and is what a notebook holds
+    remote.py      lab.network and lab.faults: the notebook's side of both
+    control.py     commands and events between the two processes, protected by a token
+    child.py       the process as its parent sees it        __main__.py    the process's start and end
+    service.py     what runs in the process                 config.py      its settings
+    faults.py      the state of the faults                  fault_commands.py   the commands that change it
+    collector.py   the statistics service
+    sip/           the SIP switch: registrar, proxy, WebSocket server
+    network/       the media path: relay, impairment, knobs, scenarios
+    robots/        clients that can be called: roles and sounds
 
-The switch with all that it uses, and impairment.py, are sans-I/O: text or packets go in, and the time.
+The switch, all that it uses, and network/impairment.py are sans-I/O: messages or packets and the time go in.
 """
 
-from plivo_nb.lab.process import Lab
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from plivo_nb.lab.process import Lab as Lab
 
 __all__ = ["Lab"]
+
+
+def __getattr__(name: str) -> object:  # late, so that a limit in config.py can be read without websockets
+    if name == "Lab":
+        from plivo_nb.lab.process import Lab
+
+        globals()["Lab"] = Lab
+        return Lab
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,7 +1,7 @@
 """``python -m plivo_nb.lab``: a lab in a process of its own.
 
-With ``--child`` it is started by `Lab`: the token and the settings come by stdin, one line of JSON; a line on
-stdout says when it serves; it ends when stdin ends, or when its parent is not its parent any more.
+`Lab` starts it with ``--child``. It reads the token and the settings from stdin, as one line of JSON, and
+writes a line to stdout when it is ready. It ends when stdin is closed, or when its parent process has ended.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import sys
 import threading
 
 from plivo_nb.errors import LabError
-from plivo_nb.lab.config import LabConfig, accounts_of
+from plivo_nb.lab.config import FIRST_USERS, LabConfig, accounts_of
 from plivo_nb.lab.service import LabService, serve
 
 _ORPHAN_CHECK_S = 1.0
@@ -25,23 +25,27 @@ _STOP_WITHIN_S = 4.0
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run; returns the exit code."""
+    """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m plivo_nb.lab", description="An embedded Plivo, on 127.0.0.1."
+        prog="python -m plivo_nb.lab", description="Run an embedded Plivo on 127.0.0.1."
     )
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--port", type=int, default=0, help="of the SIP WebSocket; 0: a free one")
-    parser.add_argument("--accounts", type=int, default=3, help="how many")
-    parser.add_argument("--seed", type=int, default=1, help="of the network's random streams")
-    parser.add_argument("--scenario", default=None, help="network scenario to begin with")
+    parser.add_argument("--port", type=int, default=0, help="WebSocket port (0 = any free port)")
+    parser.add_argument("--accounts", type=int, default=len(FIRST_USERS), help="number of accounts")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the network's random numbers")
+    parser.add_argument(
+        "--scenario", default=None, help="network scenario to play in a loop: a name or a CSV file"
+    )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
-    logging.getLogger("plivo_nb").setLevel(logging.WARNING)  # robots are clients: they leave it so
+    logging.getLogger("plivo_nb").setLevel(
+        logging.WARNING
+    )  # the robots' clients do not change the level then
     try:
         if options.child:
             asyncio.run(_run_child())
             sys.stderr.flush()
-            os._exit(0)  # at once: a thread that still imports, or waits for stdin, is no reason to linger
+            os._exit(0)  # do not wait for threads that import or read stdin
         else:
             config = LabConfig(
                 port=options.port,
@@ -84,19 +88,18 @@ def _say_ready(service: LabService) -> None:
 
 
 def _watch_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    """The thread that waits for the end of stdin: the parent's wish to stop, or its death."""
-    while os.read(
-        0, 4096
-    ):  # not sys.stdin: its lock, held by this thread, would break the interpreter's exit
+    """Wait, in a thread, for the end of stdin: the parent closes it to stop the lab, or has ended."""
+    # Not sys.stdin: this thread would hold its lock, and the interpreter could not exit.
+    while os.read(0, 4096):
         pass
     with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(stop.set)
     threading.Event().wait(_STOP_WITHIN_S)
-    os._exit(1)  # the loop did not stop in time: nothing may be left behind
+    os._exit(1)  # the loop did not stop in time
 
 
 async def _watch_parent(parent: int, stop: asyncio.Event) -> None:
-    """A copy of the pipe may live on in another child of the parent: also see whether the parent is there."""
+    """Stop when the parent has ended: another child of it may hold a copy of the pipe open."""
     while os.name == "posix" and not stop.is_set():
         if os.getppid() != parent:
             stop.set()

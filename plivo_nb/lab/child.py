@@ -1,7 +1,7 @@
-"""The lab's subprocess as its parent sees it: started in a session of its own, watched, stopped.
+"""The lab's subprocess, as its parent sees it: start, output, end.
 
-The token and the settings go through stdin, never through arguments or the environment. The end of stdin is
-the signal to stop, and it comes by itself when the parent dies, however it dies.
+The token and the settings are passed through stdin, never through arguments or the environment. The end of
+stdin stops the subprocess; the operating system closes it when the parent ends for any reason.
 """
 
 from __future__ import annotations
@@ -31,11 +31,12 @@ class Child:
     """A running lab process.
 
     Args:
-        config: what it is started with.
-        python: the interpreter.
+        config: the settings of the lab.
+        python: the path of the interpreter.
 
     Attributes:
-        token: what opens its control channel.
+        token: the token of the control channel.
+        exited: set when the process has ended.
     """
 
     def __init__(self, config: LabConfig, python: str = sys.executable) -> None:
@@ -44,7 +45,7 @@ class Child:
         self.exited = asyncio.Event()
         self._ready: asyncio.Future[dict[str, Any]] = self._loop.create_future()
         self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
-        # Its own session: an interrupt of the kernel (SIGINT to the process group) must not reach it.
+        # A session of its own: an interrupt of the kernel (SIGINT to its process group) must not reach it.
         self.process = subprocess.Popen(
             [python, "-m", "plivo_nb.lab", "--child"],
             stdin=subprocess.PIPE,
@@ -63,13 +64,13 @@ class Child:
         self._thread.start()
 
     async def ready(self, timeout_s: float) -> dict[str, Any]:
-        """Wait until it serves.
+        """Wait until the lab is ready.
 
         Returns:
-            What it says of itself: ``url``, ``control``, ``pid``.
+            The lab's addresses: ``url``, ``urls``, ``control``, ``stats`` and ``insights``.
 
         Raises:
-            LabError: it did not come up; with the last that it said.
+            LabError: the process did not start; the message has its last output.
         """
         try:
             async with asyncio.timeout(timeout_s):
@@ -78,13 +79,13 @@ class Child:
             raise LabError(f"The lab did not start within {timeout_s:g} s. {self._said()}".rstrip()) from None
 
     def hang_up(self) -> None:
-        """Close its stdin: it stops by itself. May be called from anywhere, at any time."""
+        """Close the process's stdin, so that it stops. May be called from any thread, at any time."""
         if self.process.stdin is not None:
             with contextlib.suppress(OSError, ValueError):
                 self.process.stdin.close()
 
     async def stop(self, timeout_s: float) -> None:
-        """Let it stop; kill it when it does not."""
+        """Stop the process; kill it if it does not stop in time."""
         self.hang_up()
         try:
             async with asyncio.timeout(timeout_s):
@@ -96,10 +97,10 @@ class Child:
 
     def _said(self) -> str:
         lines = list(self._last_lines)
-        return f"It said last: {' | '.join(lines[-5:])}" if lines else ""
+        return f"Its last output: {' | '.join(lines[-5:])}" if lines else ""
 
     def _read(self) -> None:
-        """The thread: hands over the ready line, keeps the rest for messages, reaps the process."""
+        """Read the output, in a thread: report the ready line, keep the last lines, wait for the end."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
             line = line.rstrip()
@@ -114,9 +115,7 @@ class Child:
         self._hand_over(self._set_exited, code)
 
     def _hand_over(self, function: Any, argument: Any) -> None:
-        with contextlib.suppress(
-            RuntimeError
-        ):  # the notebook's loop is closed already: nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the notebook's loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(function, argument)
 
     def _set_ready(self, value: dict[str, Any]) -> None:
@@ -126,6 +125,6 @@ class Child:
     def _set_exited(self, code: int) -> None:
         self.exited.set()
         if not self._ready.done():
-            sentence = f"The lab's process ended at once (exit code {code}). {self._said()}"
+            sentence = f"The lab's process ended during its start (exit code {code}). {self._said()}"
             self._ready.set_exception(LabError(sentence.rstrip()))
-            self._ready.exception()  # whoever waits gets it; nobody waiting is no error
+            self._ready.exception()  # marks it as retrieved: it is not an error if nobody waits

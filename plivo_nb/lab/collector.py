@@ -1,7 +1,7 @@
-"""The lab's statistics service, Plivo's as spec.md section 7 has it: nothing of a lab leaves the machine.
+"""The lab's statistics service. It has the interface of Plivo's, so that nothing of a lab leaves the machine.
 
 POST /v1/browser/validate/   {username, password, domain}  ->  {"data": KEY, "is_rtp_enabled": true}
-WebSocket /ws                one JSON object a frame: CALL_ANSWERED, CALL_STATS, CALL_SUMMARY, ...
+WebSocket /ws                one JSON object per frame: CALL_ANSWERED, CALL_STATS, CALL_SUMMARY, ...
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from plivo_nb.lab.config import HOST
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _logger = logging.getLogger("plivo_nb.lab.collector")
 
-HOST = "127.0.0.1"
 VALIDATE_PATH = "/v1/browser/validate/"
 _MAX_BODY_BYTES = 64 * 1024
 _MAX_HEAD_BYTES = 16 * 1024
@@ -33,11 +34,15 @@ _MAX_KEYS = 10_000
 
 
 class Collector:
-    """Serves both addresses, on ports of their own.
+    """Receives statistics over HTTP and WebSocket, each on a port of its own.
 
     Args:
-        accounts: user names and passwords; only theirs are accepted.
-        collected: called with each message that came, with the time and the user added.
+        accounts: user names and passwords that are accepted.
+        collected: called with each message received; the time and the user are added to it.
+
+    Attributes:
+        messages: the last messages, oldest first.
+        rejected: the number of messages that were not JSON or had no valid key.
     """
 
     def __init__(self, accounts: Mapping[str, str], collected: Callable[[dict[str, Any]], None]) -> None:
@@ -52,7 +57,7 @@ class Collector:
         self.rejected = 0
 
     async def start(self) -> None:
-        """Listen, at the ports that were had before, or free ones at first."""
+        """Listen on free ports; after the first time, on the same ports again."""
         self._http = await asyncio.start_server(
             self._serve_http, HOST, self._http_port, limit=_MAX_HEAD_BYTES
         )
@@ -63,7 +68,7 @@ class Collector:
         self._socket_port = int(next(iter(self._socket.sockets)).getsockname()[1])
 
     async def close(self) -> None:
-        """Stop listening and cut what is connected."""
+        """Stop listening and close all connections."""
         http, self._http = self._http, None
         socket, self._socket = self._socket, None
         if http is not None:
@@ -74,7 +79,7 @@ class Collector:
             await socket.wait_closed()
 
     async def set_away(self, away: bool) -> None:
-        """Be away: nobody listens; or be back, at the same addresses."""
+        """Stop listening (True), or listen again at the same addresses (False)."""
         if away and self._http is not None:
             await self.close()
         elif not away and self._http is None:
@@ -82,12 +87,12 @@ class Collector:
 
     @property
     def stats_url(self) -> str:
-        """For the option ``statsUrl``."""
+        """The URL for the option ``statsUrl``."""
         return f"http://{HOST}:{self._http_port}{VALIDATE_PATH}"
 
     @property
     def insights_url(self) -> str:
-        """For the option ``insightsUrl``."""
+        """The URL for the option ``insightsUrl``."""
         return f"ws://{HOST}:{self._socket_port}/ws"
 
     # ------------------------------------------------------------------ POST
@@ -110,7 +115,7 @@ class Collector:
                 await writer.wait_closed()
 
     async def _answer(self, reader: asyncio.StreamReader) -> tuple[str, bytes]:
-        """Read one request; gives the status line's rest and the body."""
+        """Read one request; returns the status (code and reason) and the body of the answer."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         method, _, rest = head[0].partition(" ")
         fields = {
@@ -134,7 +139,7 @@ class Collector:
             return "400 Bad Request", b""
         expected = self._accounts.get(user)
         if expected is None or not secrets.compare_digest(expected.encode(), password.encode()):
-            return "200 OK", b""  # no body: statistics are not enabled for such a user
+            return "200 OK", b""  # an empty body: statistics are not enabled for this user
         key = secrets.token_hex(16)
         self._keys[key] = user
         while len(self._keys) > _MAX_KEYS:

@@ -1,4 +1,4 @@
-"""How a lab is set up: plain values that cross to its subprocess as JSON."""
+"""The settings of a lab: plain values that are passed to its subprocess as JSON."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 DOMAIN = "phone.plivo.com"
+HOST = "127.0.0.1"  # a lab listens on loopback only
 FIRST_USERS = ("alice", "bob", "carol")
 MAX_ACCOUNTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class LabConfig:
-    """What a lab is started with.
+    """The settings of a lab.
 
     Args:
-        port: of the SIP WebSocket on 127.0.0.1; 0: a free one.
+        port: the port of the SIP WebSocket (0 = any free port).
         accounts: user names and their passwords.
-        seed: everything random in the network is drawn from it.
+        seed: the seed of everything random in the network.
         robots: whether there are robots to call.
-        servers: how many addresses the switch has, to fail over between.
-        scenario: name of a network scenario to begin with.
+        servers: the number of addresses of the switch.
+        scenario: the name or CSV file of a network scenario to play in a loop.
     """
 
     port: int = 0
@@ -32,18 +33,23 @@ class LabConfig:
     scenario: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values, for the subprocess: ``LabConfig(**values)`` is the way back."""
+        """The settings as plain values; ``LabConfig(**values)`` restores them."""
         return {**asdict(self), "accounts": dict(self.accounts)}
 
 
 def accounts_of(accounts: int | Sequence[str] | Mapping[str, str] | None) -> dict[str, str]:
-    """Give every account its password, ``NAME-secret``: they are for the lab only and no secret at all.
+    """Make accounts. The default password of an account is ``NAME-secret``; it is valid in the lab only.
 
     Args:
-        accounts: how many (alice, bob, carol, user4, ...), or their names, or names with passwords.
+        accounts: the number of accounts (alice, bob, carol, user4, ...), or their names, or names with
+            passwords.
 
     Raises:
-        ValueError: too many, none, or a name that is no user name.
+        ValueError: there are too many accounts or none, or a user name is invalid.
+
+    Example:
+        >>> accounts_of(2)
+        {'alice': 'alice-secret', 'bob': 'bob-secret'}
     """
     if accounts is None:
         accounts = len(FIRST_USERS)
@@ -58,5 +64,5 @@ def accounts_of(accounts: int | Sequence[str] | Mapping[str, str] | None) -> dic
         accounts = {name: f"{name}-secret" for name in accounts}
     for name in accounts:
         if not name or not name.replace("-", "").replace("_", "").isalnum() or not name.isascii():
-            raise ValueError(f"{name!r} is no user name: use letters, digits, '-' and '_'.")
+            raise ValueError(f"{name!r} is not a valid user name: use letters, digits, '-' and '_'.")
     return dict(accounts)

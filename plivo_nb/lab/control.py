@@ -1,9 +1,9 @@
-"""The control channel between a notebook and its lab: JSON over a WebSocket on 127.0.0.1, opened by a token.
+"""The control channel between a notebook and its lab: JSON over a WebSocket on 127.0.0.1.
 
-parent                                   lab
-{"token": TOKEN}                         {"welcome": true}        or the socket is closed with 4401
-{"id": 7, "do": NAME, "with": {...}}     {"id": 7, "ok": VALUE}   or {"id": 7, "error": SENTENCE}
-                                         {"event": NAME, "data": {...}}   whenever something happens
+notebook                                 lab
+{"token": TOKEN}                         {"welcome": true}        or the socket is closed with code 4401
+{"id": 7, "do": NAME, "with": {...}}     {"id": 7, "ok": VALUE}   or {"id": 7, "error": MESSAGE}
+                                         {"event": NAME, "data": {...}}   at any time
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from plivo_nb.errors import LabError
+from plivo_nb.lab.config import HOST
 
 _logger = logging.getLogger("plivo_nb.lab.control")
 
-HOST = "127.0.0.1"
 REFUSED = 4401
 _MAX_FRAME_BYTES = 64 << 20
 _FIRST_FRAME_S = 5.0
@@ -36,11 +36,11 @@ EventCallback = Callable[[str, Any], None]
 
 
 class ControlServer:
-    """The lab's end.
+    """The lab's end of the control channel.
 
     Args:
-        token: what a client must say first.
-        handle: runs a command; a ValueError or LabError that it raises is told to the client as a sentence.
+        token: what a client must send first.
+        handle: runs a command; the message of a ValueError or LabError that it raises is sent to the client.
     """
 
     def __init__(self, token: str, handle: Handler) -> None:
@@ -54,14 +54,14 @@ class ControlServer:
         """Listen on a free port.
 
         Returns:
-            The ``ws://`` URL.
+            The URL, ``ws://127.0.0.1:PORT``.
         """
-        # No keep-alive pings: a notebook's loop may stand still for a minute while its user's cell computes.
+        # No keep-alive pings: a cell may block the notebook's loop for minutes.
         self._server = await serve(
             self._serve_client,
             HOST,
             0,
-            origins=[None],  # no page in a browser
+            origins=[None],  # refuse web pages: only their requests have an Origin header
             ping_interval=None,
             compression=None,
             max_size=_MAX_FRAME_BYTES,
@@ -79,9 +79,9 @@ class ControlServer:
             await self._server.wait_closed()
 
     def publish(self, event: str, data: Any) -> None:
-        """Tell every client of an event; who does not read is not waited for."""
+        """Send an event to every client, without waiting for clients that do not read."""
         if len(self._tasks) > _MAX_WAITING:
-            return  # somebody does not read; the lab's memory is not theirs to fill
+            return  # a client does not read: drop the event, to bound the memory
         text = json.dumps({"event": event, "data": data})
         for client in list(self._clients):
             self._spawn(_send(client, text))
@@ -123,7 +123,7 @@ class ControlServer:
         except Exception as error:
             _logger.exception("A control command failed.")
             reply = {"id": identifier, "error": f"The lab failed at this command: {error!r}."}
-        await asyncio.sleep(0)  # the events that the command has caused go first
+        await asyncio.sleep(0)  # events that the command has caused are sent first
         await _send(client, json.dumps(reply))
 
     def _spawn(self, work: Any) -> None:
@@ -133,7 +133,7 @@ class ControlServer:
 
 
 class ControlClient:
-    """The notebook's end.
+    """The notebook's end of the control channel.
 
     Args:
         on_event: called with the name and the data of every event that the lab publishes.
@@ -147,10 +147,10 @@ class ControlClient:
         self._ids = itertools.count(1)
 
     async def open(self, url: str, token: str) -> None:
-        """Connect and show the token.
+        """Connect and send the token.
 
         Raises:
-            LabError: the lab is not there, or refuses the token.
+            LabError: the lab cannot be reached, or refuses the token.
         """
         try:
             self._socket = await connect(
@@ -168,7 +168,7 @@ class ControlClient:
             why = (
                 "it refused the token"
                 if error.rcvd is not None and error.rcvd.code == REFUSED
-                else "it hung up"
+                else "the lab closed it"
             )
             raise LabError(f"The lab's control channel cannot be used: {why}. Start a new Lab.") from error
         except (OSError, InvalidHandshake, TimeoutError) as error:
@@ -178,7 +178,7 @@ class ControlClient:
         )
 
     async def close(self) -> None:
-        """Close the socket; commands under way fail with a sentence."""
+        """Close the socket; commands in progress fail with a LabError."""
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)
@@ -189,10 +189,10 @@ class ControlClient:
         self._fail_waiting()
 
     async def do(self, command: str, /, **arguments: Any) -> Any:
-        """Run a command in the lab and give its answer.
+        """Run a command in the lab and return its result.
 
         Raises:
-            LabError: the lab refused, with its sentence, or is gone.
+            LabError: the command failed, or the lab has ended.
         """
         if self._socket is None:
             raise LabError("The lab is not running; use `async with Lab() as lab:` or `await lab.start()`.")
@@ -203,7 +203,7 @@ class ControlClient:
             await self._socket.send(json.dumps({"id": identifier, "do": command, "with": arguments}))
             return await answer
         except ConnectionClosed:
-            raise LabError(_GONE) from None  # sixty lines of the websockets library's inside help nobody
+            raise LabError(_GONE) from None  # the websockets traceback does not help the user
         finally:
             self._waiting.pop(identifier, None)
 

@@ -1,14 +1,13 @@
-"""The faults' commands of the control channel, and what a notebook sees of them."""
+"""The commands of the control channel that switch faults on and off."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from plivo_nb.errors import LabError
-from plivo_nb.operation import Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
     from plivo_nb.lab.collector import Collector
     from plivo_nb.lab.faults import Faults
@@ -17,13 +16,13 @@ if TYPE_CHECKING:
 
 
 class FaultCommands:
-    """The lab's side.
+    """The commands, by name.
 
     Args:
-        faults: the switch's.
-        server: its sockets.
+        faults: the state of the switch's faults.
+        server: the switch's sockets.
         collector: the statistics service.
-        robots: gives the robots, None where there are none.
+        robots: returns the robots, or None if the lab has none.
     """
 
     def __init__(
@@ -39,7 +38,7 @@ class FaultCommands:
         self._robots = robots
 
     def table(self) -> dict[str, Callable[..., Any]]:
-        """The commands by name."""
+        """The commands: names and functions."""
         return {
             "fault.drop_socket": self._drop_socket,
             "fault.refuse_registration": self._faults.refuse_registration,
@@ -59,7 +58,7 @@ class FaultCommands:
 
     def _drop_socket(self, user: str | None, code: int, reason: str) -> int:
         if code != 1006 and not (1000 <= code <= 1014 or 3000 <= code <= 4999):
-            raise ValueError(f"{code} is no WebSocket close code; use 1000-1014 or 3000-4999.")
+            raise ValueError(f"{code} is not a WebSocket close code; use 1000-1014 or 3000-4999.")
         return self._server.disconnect(user, code, reason)
 
     def _silent(self, on: bool) -> None:
@@ -91,117 +90,3 @@ class FaultCommands:
         await self._collector.set_away(False)
         for index in range(len(self._server.ports)):
             await self._server.start_server(index)
-
-
-class RemoteFaults:
-    """Faults on demand: `lab.faults`. Each holds until `clear`, or as often as it says.
-
-    Every method starts at once and gives an operation: await it to know that it is done, or ignore it.
-
-    Args:
-        do: runs a command in the lab.
-    """
-
-    def __init__(self, do: Callable[..., Coroutine[Any, Any, Any]]) -> None:
-        self._do = do
-
-    def drop_socket(self, user: str | None = None, code: int = 1012, reason: str = "") -> Operation[int]:
-        """Close the WebSocket of a user, or of everybody.
-
-        Args:
-            user: whose; None: all, robots too.
-            code: the close code; 1006 cuts the connection without a word.
-            reason: goes with the code.
-
-        Returns:
-            How many sockets were closed.
-        """
-        return Operation(
-            "fault: drop socket", self._do("fault.drop_socket", user=user, code=code, reason=reason)
-        )
-
-    def refuse_registration(
-        self,
-        status: int = 403,
-        *,
-        retry_after_s: int | None = None,
-        user: str | None = None,
-        times: int | None = None,
-    ) -> Operation[None]:
-        """Answer REGISTER with a failure, such as 403, or 503 with Retry-After.
-
-        Args:
-            status: 300 to 699.
-            retry_after_s: for the Retry-After header.
-            user: only this user's.
-            times: so often; None: until `clear`.
-        """
-        given = {"status": status, "retry_after_s": retry_after_s, "user": user, "times": times}
-        return Operation("fault: refuse registration", self._do("fault.refuse_registration", **given))
-
-    def slow(self, seconds: float) -> Operation[None]:
-        """Have everything that the switch sends be late by so much; 0 puts it right."""
-        return Operation("fault: slow", self._do("fault.slow", seconds=seconds))
-
-    def silent(self, on: bool = True) -> Operation[None]:
-        """Have the switch read, and say nothing."""
-        return Operation("fault: silent", self._do("fault.silent", on=on))
-
-    def restart(self, away_s: float = 0.0) -> Operation[None]:
-        """Restart the switch: sockets are cut, registrations and dialogs forgotten.
-
-        Args:
-            away_s: how long nobody listens meanwhile.
-        """
-        return Operation("fault: restart", self._do("fault.restart", away_s=away_s))
-
-    def stop_server(self, index: int = 0) -> Operation[None]:
-        """Stop one of the lab's servers (``Lab(servers=2)`` has two to fail over between)."""
-        return Operation("fault: stop server", self._do("fault.stop_server", index=index))
-
-    def start_server(self, index: int = 0) -> Operation[None]:
-        """Start it again, at its old address."""
-        return Operation("fault: start server", self._do("fault.start_server", index=index))
-
-    def stale_nonce(self, times: int = 1) -> Operation[None]:
-        """Call so many right credentials stale: they are challenged with a new nonce once more."""
-        return Operation("fault: stale nonce", self._do("fault.stale_nonce", times=times))
-
-    def wrong_cseq(self, times: int = 1) -> Operation[None]:
-        """Give so many responses a CSeq that belongs to no request."""
-        return Operation("fault: wrong cseq", self._do("fault.wrong_cseq", times=times))
-
-    def send_raw(self, user: str, text: str) -> Operation[int]:
-        """Send a user any text in the place of SIP.
-
-        Returns:
-            To how many sockets.
-        """
-        return Operation("fault: send raw", self._do("fault.send_raw", user=user, text=text))
-
-    def client_address(self, address: str | None) -> Operation[None]:
-        """Tell clients that they come from this address, as after a change of network; None: the truth."""
-        return Operation("fault: client address", self._do("fault.client_address", address=address))
-
-    def statistics_away(self, away: bool = True) -> Operation[None]:
-        """Take the statistics service away, or bring it back."""
-        return Operation("fault: statistics away", self._do("fault.statistics_away", away=away))
-
-    def kill_robot(self) -> Operation[str]:
-        """Have a robot that is in a call vanish: no BYE, no packets, its socket cut.
-
-        Returns:
-            Its name.
-
-        Raises:
-            LabError: no robot is in a call.
-        """
-        return Operation("fault: kill robot", self._do("fault.kill_robot"))
-
-    def clear(self) -> Operation[None]:
-        """Put everything right."""
-        return Operation("fault: clear", self._do("fault.clear"))
-
-    def __repr__(self) -> str:
-        faults = ", ".join(name for name in vars(RemoteFaults) if not name.startswith("_"))
-        return f"<The lab's faults on demand: {faults}>"

@@ -1,4 +1,4 @@
-"""Faults of the switch, on demand: plain state that the switch and its sockets ask."""
+"""The state of the faults that can be switched on: read by the switch and its sockets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MAX_DELAY_S = 120.0
 
 @dataclass(slots=True)
 class Refusal:
-    """How registrations are refused: `user` None means everybody's, `times` None until it is cleared."""
+    """How REGISTER requests are refused. `user` None = all users; `times` None = until it is cleared."""
 
     status: int
     retry_after_s: int | None
@@ -20,21 +20,27 @@ class Refusal:
 
 
 class Faults:
-    """What is wrong with the server at the moment; nothing, to begin with.
+    """The faults of the switch; at first there are none.
 
     Attributes:
-        delay_s: everything that the switch sends is late by so much.
-        silent: it reads, and says nothing.
-        address: what it takes every client's address for, None for the true one.
-        distrust: so many right credentials will be called stale, and challenged again.
-        wrong_cseq: so many responses will have a CSeq that belongs to no request.
+        delay_s: the delay of every message that the switch sends, in seconds.
+        silent: whether the switch sends nothing.
+        address: the source address that is reported to every client; None = the real one.
+        distrust: how many valid credentials will be rejected as stale.
+        wrong_cseq: how many responses will have a CSeq that matches no request.
+
+    Example:
+        >>> faults = Faults()
+        >>> faults.refuse_registration(403, None, "alice", times=1)
+        >>> faults.refusal_for("alice").status, faults.refusal_for("alice")
+        (403, None)
     """
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
-        """Nothing is wrong any more."""
+        """Switch all faults off."""
         self.delay_s = 0.0
         self.silent = False
         self.address: str | None = None
@@ -43,10 +49,10 @@ class Faults:
         self._refusal: Refusal | None = None
 
     def slow(self, seconds: float) -> None:
-        """Be late with everything.
+        """Delay every message by this many seconds.
 
         Raises:
-            ValueError: no sensible time.
+            ValueError: the delay is out of range.
         """
         if not 0 <= seconds <= _MAX_DELAY_S:
             raise ValueError(f"slow needs 0 to {_MAX_DELAY_S:g} seconds, not {seconds!r}.")
@@ -58,14 +64,14 @@ class Faults:
         """Answer REGISTER with this status.
 
         Raises:
-            ValueError: it is no failure.
+            ValueError: the status is not a failure.
         """
         if not 300 <= status <= 699:
             raise ValueError(f"A refusal has a status from 300 to 699, not {status!r}.")
         self._refusal = Refusal(status, retry_after_s, user, times)
 
     def refusal_for(self, user: str | None) -> Refusal | None:
-        """The refusal that this user's REGISTER gets now, if any; it is counted."""
+        """Return the refusal of this user's REGISTER, or None. A limited refusal is counted down."""
         refusal = self._refusal
         if refusal is None or refusal.user not in (None, user):
             return None
@@ -76,14 +82,14 @@ class Faults:
         return refusal
 
     def distrusts(self) -> bool:
-        """Whether right credentials are called stale this time."""
+        """Whether valid credentials are rejected as stale this time; counts down."""
         if self.distrust <= 0:
             return False
         self.distrust -= 1
         return True
 
     def alter(self, text: str) -> str:
-        """What goes over the wire in the place of this message."""
+        """Return the message as the faults change it."""
         if self.wrong_cseq > 0 and text.startswith("SIP/2.0 "):
             self.wrong_cseq -= 1
             return _CSEQ.sub(lambda match: f"CSeq: {int(match[1]) + 1000}", text, count=1)

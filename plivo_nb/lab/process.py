@@ -1,4 +1,4 @@
-"""Lab: starts the embedded Plivo as a subprocess and talks with it.
+"""Lab: starts the embedded Plivo as a subprocess and controls it.
 
 async with Lab() as lab:
     client = lab.client()
@@ -11,16 +11,16 @@ from __future__ import annotations
 import time
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from plivo_nb.errors import LabError
 from plivo_nb.lab.child import Child
 from plivo_nb.lab.config import LabConfig, accounts_of
 from plivo_nb.lab.control import ControlClient
-from plivo_nb.lab.fault_commands import RemoteFaults
-from plivo_nb.lab.network.remote_network import RemoteNetwork, frame_of
 from plivo_nb.lab.network.scenarios import read_scenario
+from plivo_nb.lab.remote import RemoteFaults, RemoteNetwork, frame_of
 from plivo_nb.operation import Operation
+from plivo_nb.options import OptionKeywords, shows_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from plivo_nb.client import Client
+    from plivo_nb.lab.network.scenarios import ScenarioName
+    from plivo_nb.lab.robots.roles import RobotNumber
 
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 5.0
@@ -38,26 +40,31 @@ _NOT_RUNNING = "The lab is not running; use `async with Lab() as lab:` or `await
 
 
 class Lab:
-    """An embedded Plivo in a subprocess of its own: accounts, a switch, robots to call, a network with knobs.
+    """An embedded Plivo in a subprocess: accounts, a SIP switch, robots to call, a configurable network.
 
-    It serves 127.0.0.1 only and ends when this process ends, however that comes about. Use it with
-    ``async with``, or `start` and `close`, on a running loop such as a notebook's.
+    The lab listens on 127.0.0.1 only. It ends when this process ends, even if this process is killed. Use it
+    with ``async with``, or call `start` and `close`, on a running loop such as a notebook's.
 
     Args:
-        accounts: how many accounts, or their names, or names with passwords; by default alice, bob and carol.
-        port: of the switch's WebSocket; 0: a free one.
-        seed: everything random in the network is drawn from it; the same seed drops the same packets.
-        robots: whether there are robots to call (``echo`` and others).
-        servers: how many addresses the switch has; with two, a client can fail over between them.
-        scenario: the name of a network scenario, or a CSV file, to begin with; it is played over and over.
+        accounts: the number of accounts (1 to 1000), or their names, or names with passwords; by default
+            alice, bob and carol.
+        port: the port of the switch's WebSocket (0 = any free port).
+        seed: the seed of everything random in the network; the same seed drops the same packets.
+        robots: whether there are robots to call (``echo`` and others, see `Lab.robots`).
+        servers: the number of addresses of the switch; with two, a client can fail over between them.
+        scenario: the name of a network scenario, or the path of a CSV file, to play in a loop.
 
     Attributes:
-        network: the knobs, counters and log of the media path.
-        faults: faults on demand, such as ``await lab.faults.drop_socket("alice")``.
-        accounts: user names and their passwords. They open nothing but this lab.
+        network: the knobs, counters and log of the media path (`RemoteNetwork`).
+        faults: faults to switch on, such as ``await lab.faults.drop_socket("alice")`` (`RemoteFaults`).
+        accounts: user names and their passwords, valid in this lab only.
 
     Raises:
-        ValueError: wrong accounts, or no such scenario.
+        ValueError: the accounts are invalid, or there is no such scenario.
+
+    Example:
+        >>> Lab(["ann", "bert"]).password("ann")
+        'ann-secret'
     """
 
     def __init__(
@@ -68,18 +75,19 @@ class Lab:
         seed: int = 1,
         robots: bool = True,
         servers: int = 1,
-        scenario: str | None = None,
+        scenario: ScenarioName | str | None = None,
     ) -> None:
         self.accounts = accounts_of(accounts)
         if scenario is not None:
             read_scenario(scenario)
-        # Weakly: the control channel's reader holds the view, and must not keep a forgotten lab alive.
+        # A weak reference: the reader of the control channel refers to `network`, and must not keep a lab
+        # alive that nobody refers to any more.
         me = weakref.ref(self)
 
         async def do(command: str, /, **arguments: Any) -> Any:
             lab = me()
             if lab is None:
-                raise LabError("The lab is gone: its Lab object is no more. Start a new Lab.")
+                raise LabError("The lab is gone: its Lab object was deleted. Start a new Lab.")
             return await lab._do(command, **arguments)
 
         self.network = RemoteNetwork(do)
@@ -96,17 +104,17 @@ class Lab:
         self.start_seconds: float | None = None
 
     async def start(self) -> Self:
-        """Start the subprocess and connect to it. Does nothing when it runs already.
+        """Start the subprocess and connect to it. Does nothing if it is running.
 
         Raises:
-            LabError: it did not come up; the sentence says what it said last.
+            LabError: the subprocess did not start; the message has its last output.
         """
         if self._child is not None:
             return self
         began = time.monotonic()
         child = Child(self._config)
         self._child = child
-        # A lab that was forgotten (a cell run twice) ends when its object goes, at the latest at exit.
+        # A lab that nobody refers to any more (a cell run twice) is stopped with its object, or at exit.
         self._forget = weakref.finalize(self, child.hang_up).detach
         take: dict[str, Callable[[dict[str, Any]], None]] = {
             "collected": self._collected.append,
@@ -127,7 +135,7 @@ class Lab:
         return self
 
     async def close(self) -> None:
-        """Stop the lab: its sockets are closed, its process is gone. Safe to call again."""
+        """Stop the lab: close its sockets and end its process. It is safe to call this more than once."""
         control, self._control = self._control, None
         child, self._child = self._child, None
         if control is not None:
@@ -148,10 +156,10 @@ class Lab:
 
     @property
     def url(self) -> str:
-        """The switch's address for ``registrationDomainSocket``, such as ``ws://127.0.0.1:34567``.
+        """The WebSocket URL of the switch, for the option ``registrationDomainSocket``.
 
         Raises:
-            LabError: the lab does not run.
+            LabError: the lab is not running.
         """
         if self._control is None:
             raise LabError(_NOT_RUNNING)
@@ -159,19 +167,19 @@ class Lab:
 
     @property
     def pid(self) -> int | None:
-        """The subprocess's process id while it runs."""
+        """The process id of the subprocess; None if it is not running."""
         return self._child.process.pid if self._child is not None else None
 
     @property
     def running(self) -> bool:
-        """True from `start` until `close`, or until the process has ended by itself."""
+        """True from `start` until `close`, or until the process ends by itself."""
         return self._control is not None and self._child is not None and not self._child.exited.is_set()
 
     def password(self, username: str) -> str:
         """The password of an account.
 
         Raises:
-            LabError: there is no such account; the sentence lists them.
+            LabError: there is no such account; the message lists the accounts.
         """
         if username not in self.accounts:
             raise LabError(
@@ -179,16 +187,17 @@ class Lab:
             )
         return self.accounts[username]
 
-    def options(self, **more: Any) -> dict[str, Any]:
+    @shows_options
+    def options(self, **more: Unpack[OptionKeywords]) -> OptionKeywords:
         """The options of a client of this lab, for ``Client(**lab.options())``.
 
         Args:
-            more: options that are added or take precedence. A lab's client opens no microphone by itself:
-                speak with ``sound="device"``.
+            more: options to add; they override those of the lab. A client of the lab opens no sound device
+                unless ``sound="device"`` is given.
         """
         if self._control is None:
             raise LabError(_NOT_RUNNING)
-        own: dict[str, Any] = {
+        own: OptionKeywords = {
             "registrationDomainSocket": list(self._about["urls"]),
             "loopbackCandidates": True,
             "iceServers": [],
@@ -198,61 +207,69 @@ class Lab:
         }
         return {**own, **more}
 
-    def client(self, **more: Any) -> Client:
-        """A client of this lab.
+    @shows_options
+    def client(self, **more: Unpack[OptionKeywords]) -> Client:
+        """Make a client of this lab.
 
         Args:
-            more: options as of `Client`, over those of `options`.
+            more: options of `Client`; they override those of `options`.
         """
         from plivo_nb.client import Client  # late: starting a lab needs no media stack in this process
 
         return Client(**self.options(**more))
 
     def call(
-        self, user: str, n: int = 1, headers: Mapping[str, str] | None = None, role: str = "echo"
+        self,
+        user: str,
+        n: int = 1,
+        headers: Mapping[str, str] | None = None,
+        role: RobotNumber | str = "echo",
     ) -> Operation[list[dict[str, Any]]]:
-        """Have robots ring a user, with `n` calls at once.
+        """Make robots call a user, `n` calls at the same time.
 
         Args:
-            user: an account, such as ``"alice"``; she must be logged in somewhere.
-            n: how many calls.
-            headers: X-PH headers to send along.
-            role: what the robot does once it is answered; the number of a robot that talks, such as ``echo``.
+            user: an account that is logged in, such as ``"alice"``.
+            n: the number of calls (1 to 200).
+            headers: X-PH headers to send with the call.
+            role: what the robot does after the answer: the number of a robot, such as ``echo``.
 
         Returns:
-            An operation; awaiting it gives, once each call rings or has failed, a dict for each: ``robot``,
-            ``call_uuid``, ``state`` (``ringing`` or ``failed``) and ``cause``.
+            An operation. It is done when each call rings or has failed; its result is a list with a dict for
+            each call: ``robot``, ``call_uuid``, ``state`` (``ringing`` or ``failed``) and ``cause``.
 
         Raises (when awaited):
-            LabError: no such role, or no robots.
+            LabError: there is no such role, or the lab has no robots.
         """
         calling = self._do("call", user=user, n=n, headers=dict(headers) if headers else None, role=role)
         return Operation(f"have robots call {user}", calling)
 
     async def status(self) -> dict[str, Any]:
-        """Who is registered, which calls there are, what the network is set to."""
+        """The registrations, calls, robots and network settings, as a dict."""
         status: dict[str, Any] = await self._do("status")
         return status
 
     @property
     def robots(self) -> pd.DataFrame:
-        """The numbers that can be called, and what happens there."""
+        """The robots: the numbers that can be called, and what each robot does. A row each."""
         import pandas as pd
 
-        from plivo_nb.lab.robots.roles import DESCRIPTIONS
+        from plivo_nb.lab.robots.roles import ROBOTS
 
-        return pd.DataFrame(DESCRIPTIONS.items(), columns=["number", "what it does"])
+        return pd.DataFrame(
+            [(number, description) for number, (description, _) in ROBOTS.items()],
+            columns=["number", "what it does"],
+        )
 
     @property
     def events(self) -> pd.DataFrame:
-        """What has happened: registrations, calls, digits a robot heard; a row each, by UTC time. A copy."""
+        """Registrations, calls and digits that robots received: a row each, indexed by UTC time. A copy."""
         return frame_of(self._events, ["what", "who", "detail", "call_uuid"])
 
     @property
     def collected(self) -> pd.DataFrame:
-        """What the statistics service was sent: a row a message, indexed by UTC time. A copy.
+        """The messages that the statistics service received: one row each, indexed by UTC time. A copy.
 
-        Nested values are columns with dots, such as ``local.jitter``.
+        Nested values become columns with dots, such as ``local.jitter``.
         """
         return frame_of(self._collected, ["user", "msg", "callUUID"])
 

@@ -1,4 +1,4 @@
-"""The lab itself: switch, network, robots and control, on one loop, in the subprocess or in the CLI."""
+"""The lab's parts on one event loop: switch, network, robots, statistics service and control channel."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from plivo_nb.errors import LabError
 from plivo_nb.lab.collector import Collector
+from plivo_nb.lab.config import HOST
 from plivo_nb.lab.control import ControlServer
 from plivo_nb.lab.fault_commands import FaultCommands
 from plivo_nb.lab.faults import Faults
 from plivo_nb.lab.network.network import Network
 from plivo_nb.lab.network.scenarios import Player, read_scenario
 from plivo_nb.lab.robots.robots import PREFIX, Robots
-from plivo_nb.lab.sip.addressing import HOST
 from plivo_nb.lab.sip.records import RouteWanted, SwitchEvent
 from plivo_nb.lab.sip.server import SipServer
 from plivo_nb.lab.sip.switch import Switch
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("plivo_nb.lab.service")
 _EVENTS = 5_000
-_HOUSEKEEPING_S = 10.0
+_IDLE_CHECK_S = 10.0
 _IDLE_RELAY_S = 30.0
 
 
 class LabService:
-    """A running lab.
+    """A lab on the running event loop.
 
     Args:
-        config: what it is set up with.
-        token: opens the control channel; None: there is none.
+        config: the settings.
+        token: the token of the control channel; None = no control channel.
     """
 
     def __init__(self, config: LabConfig, token: str | None = None) -> None:
@@ -75,16 +75,16 @@ class LabService:
         self._commands.update(faults.table())
 
     async def start(self) -> None:
-        """Serve.
+        """Start all parts.
 
         Raises:
-            LabError: the port cannot be had.
+            LabError: the port cannot be used.
         """
         try:
             await self.server.start(self.config.port)
         except OSError as error:
             raise LabError(
-                f"The lab cannot listen on port {self.config.port} ({error.strerror}); choose another, or 0."
+                f"The lab cannot listen on port {self.config.port} ({error.strerror}); use another, or 0."
             ) from error
         for _ in range(1, self.config.servers):
             await self.server.listen_also()
@@ -96,13 +96,15 @@ class LabService:
         self._publish_network(self.network.clear())
         if self.config.scenario is not None:
             self._player.start(read_scenario(self.config.scenario), loop=True)
-        self._spawn(self._keep_house(), "lab keeps house")
+        self._spawn(self._close_idle_relays(), "lab idle relays")
         if self.config.robots:
-            self._robots = Robots(self.urls, self.accounts, self._happened, self._network_set, self._cut)
-            self._spawn(self._robots.warm_up(), "lab warms robots up")
+            self._robots = Robots(
+                self.urls, self.accounts, self._record_event, self._network_set, self._cut_sockets
+            )
+            self._spawn(self._robots.warm_up(), "lab first robots")
 
     async def close(self) -> None:
-        """Stop everything; nothing is left."""
+        """Stop all parts and wait for their end."""
         self._player.stop()
         for task in list(self._tasks):
             task.cancel()
@@ -119,8 +121,8 @@ class LabService:
         """Run a command of the control channel.
 
         Raises:
-            LabError: there is no such command.
-            ValueError: it cannot be done; the sentence says why.
+            LabError: there is no such command, or it failed.
+            ValueError: an argument is invalid.
         """
         command = self._commands.get(name)
         if command is None:
@@ -129,7 +131,7 @@ class LabService:
         return await result if asyncio.iscoroutine(result) else result
 
     def status(self) -> dict[str, Any]:
-        """Registrations, calls and the network, as of now."""
+        """The current registrations, calls, robots and network settings."""
         snapshot = self.server.switch.snapshot(self._loop.time())
         registrations = [r for r in snapshot["registrations"] if not r["user"].startswith(PREFIX)]
         snapshot |= {
@@ -160,7 +162,7 @@ class LabService:
     def _play(self, rows: list[dict[str, Any]] | str, speed: float, loop: bool, name: str) -> dict[str, Any]:
         scenario = replace(read_scenario(rows), name=name)
         self._player.start(scenario, speed, loop)
-        self._happened("scenario", name, f"{scenario.seconds / speed:g} s", None)
+        self._record_event("scenario", name, f"{scenario.seconds / speed:g} s", None)
         return {"name": name, "seconds": scenario.seconds / speed}
 
     def _network_clear_now(self) -> dict[str, Any]:
@@ -172,18 +174,18 @@ class LabService:
 
     def _on_event(self, event: SwitchEvent) -> None:
         if isinstance(event, RouteWanted):
-            self._spawn(self._find_robot(event), f"lab finds a robot for {event.number}")
+            self._spawn(self._find_robot(event), f"lab robot for {event.number}")
         elif not event.who.startswith(PREFIX):
-            self._happened(event.what, event.who, event.detail, event.call_uuid)
+            self._record_event(event.what, event.who, event.detail, event.call_uuid)
 
-    async def _keep_house(self) -> None:
-        """Close the relays of calls that the switch knows no more, such as those from before a restart."""
+    async def _close_idle_relays(self) -> None:
+        """Close the relays of calls that the switch does not know, such as calls from before its restart."""
         while True:
-            await asyncio.sleep(_HOUSEKEEPING_S)
+            await asyncio.sleep(_IDLE_CHECK_S)
             known = {call.call_uuid for call in self.server.switch.proxy.all_calls()}
             self.network.close_idle(known, _IDLE_RELAY_S)
 
-    def _cut(self, user: str) -> None:
+    def _cut_sockets(self, user: str) -> None:
         self.server.disconnect(user, 1006)
 
     async def _find_robot(self, wanted: RouteWanted) -> None:
@@ -214,10 +216,10 @@ class LabService:
 
     async def _call(self, user: str, n: int, headers: dict[str, str] | None, role: str) -> Any:
         if self._robots is None:
-            raise LabError("This lab has no robots that could call; start it with robots=True.")
+            raise LabError("This lab has no robots; start it with robots=True.")
         return await self._robots.call(user, n, headers, role)
 
-    def _happened(self, what: str, who: str, detail: str, call_uuid: str | None) -> None:
+    def _record_event(self, what: str, who: str, detail: str, call_uuid: str | None) -> None:
         entry = {
             "time_utc_ns": time.time_ns(),
             "what": what,
@@ -253,13 +255,13 @@ async def serve(
     """Run a lab until `stop` is set or the task is cancelled.
 
     Args:
-        config: what it is set up with.
-        token: opens a control channel.
-        on_ready: called once it serves.
-        stop: ends it.
+        config: the settings.
+        token: the token of the control channel; None = no control channel.
+        on_ready: called when all parts have started.
+        stop: the event that ends the lab.
 
     Raises:
-        LabError: it cannot be started.
+        LabError: the lab cannot start.
     """
     service = LabService(config, token)
     try:

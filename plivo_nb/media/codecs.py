@@ -58,27 +58,27 @@ class Codec:
 
 
 class Encoder(Protocol):
-    """Turns PCM of one packet's length into a payload."""
+    """Encodes PCM of one packet's length to a payload."""
 
     def encode(self, pcm: Pcm) -> bytes:
         """Return the payload of one packet."""
 
     def set_expected_loss(self, fraction: float) -> None:
-        """Tell the encoder how lossy the way is, 0..1; codecs without redundancy ignore it."""
+        """Set the expected packet loss, 0..1; codecs without redundancy ignore it."""
 
 
 class Decoder(Protocol):
-    """Turns payloads into PCM, and makes up what is missing as far as the codec itself can."""
+    """Decodes payloads to PCM, and conceals missing ones if the codec can."""
 
     @property
     def conceals(self) -> bool:
-        """Whether `conceal` and `decode_fec` do anything."""
+        """Whether `conceal` and `decode_fec` are supported; if not, they return silence."""
 
     def samples(self, payload: bytes) -> int:
-        """Return the length of a payload in samples. Raises ValueError where it is malformed."""
+        """Return the length of a payload in samples. Raises ValueError if it is malformed."""
 
     def decode(self, payload: bytes) -> Pcm:
-        """Decode one payload. Raises ValueError where it is malformed."""
+        """Decode one payload. Raises ValueError if it is malformed."""
 
     def decode_fec(self, following: bytes, samples: int) -> Pcm:
         """Decode a lost packet of that length from the redundancy in the packet after it."""
@@ -186,7 +186,7 @@ def _opus_candidates() -> list[str]:
 
 @functools.cache
 def libopus() -> ctypes.PyDLL | None:
-    """Load libopus: the copy in PyAV's wheel, else the system's; None where neither loads."""
+    """Load libopus: the copy in PyAV's wheel, else the system's; return None if neither loads."""
     for name in _opus_candidates():
         try:
             # PyDLL keeps the GIL: a call takes 30-180 us, and taking the GIL back from a busy cell after
@@ -219,7 +219,7 @@ def opus_samples(payload: bytes) -> int:
     """Return the length of an Opus packet in samples at 48 kHz, from its first bytes (RFC 6716 section 3.1).
 
     Raises:
-        ValueError: the packet is empty, cut off, or longer than 120 ms.
+        ValueError: the packet is empty, truncated, or longer than 120 ms.
     """
     if not payload:
         raise ValueError("an empty Opus packet")
@@ -242,7 +242,7 @@ def opus_samples(payload: bytes) -> int:
 
 
 def opus_has_fec(payload: bytes) -> bool:
-    """Tell whether an Opus packet carries redundancy for the one before it.
+    """Return whether an Opus packet contains redundancy for the packet before it.
 
     The flag follows the voice activity bits of the SILK layer (RFC 6716 section 4.2.3); both are coded with
     even odds, so that they stand in the first byte of the frame as plain bits. CELT packets have none.
@@ -255,7 +255,7 @@ def opus_has_fec(payload: bytes) -> bool:
 
 
 def _whole(samples: int) -> int:
-    """Round up to what libopus can make: multiples of 2.5 ms, 120 ms at most."""
+    """Round up to a length that libopus supports: a multiple of 2.5 ms, 120 ms at most."""
     return min(_OPUS_MAX_SAMPLES, -(-samples // 120) * 120)
 
 
@@ -336,7 +336,7 @@ class OpusDecoder:
         return self._decode(payload, _OPUS_MAX_SAMPLES, 0)
 
     def decode_fec(self, following: bytes, samples: int) -> Pcm:
-        """Decode the lost packet from the next one; libopus conceals where there is no redundancy in it."""
+        """Decode the lost packet from the next one; libopus conceals if it contains no redundancy."""
         return self._decode(following, _whole(samples), 1)[-samples:]
 
     def conceal(self, samples: int) -> Pcm:

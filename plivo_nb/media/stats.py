@@ -1,15 +1,15 @@
-"""The numbers of an audio stream: counters for the sampler, and W3C webrtc-stats names for people."""
+"""Level meters, what the far end reports, and the W3C webrtc-stats report of an audio stream."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from plivo_nb.codec_table import codec_row
 from plivo_nb.media.rtp.rtcp import ReportBlock, SenderReport, unix_time
+from plivo_nb.quality.counters import NAN, Counters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,63 +21,6 @@ if TYPE_CHECKING:
     from plivo_nb.media.rtp.rtp import RtpSender
 
 SILENCE_DBFS = -100.0
-NAN = math.nan
-
-
-@dataclass(frozen=True, slots=True)
-class StreamCounters:
-    """One reading of an audio stream. What is unknown yet is NaN.
-
-    Cumulative (difference two readings): all `packets_*`, `*_bytes_*`, `*_samples`, `concealment_events`,
-    `jitter_buffer_delay_s`, `remote_packets_lost`, `remote_packets_expected`. Momentary: the rest.
-
-    in: what we receive; out: what we send. remote: what the far end reports about what we send.
-    """
-
-    codec: str = ""  # of what is sent: 'OPUS', 'PCMU', '' before the negotiation
-    codec_in: str = ""  # of what is received
-    muted: bool = False
-    # sent
-    packets_sent: int = 0
-    bytes_sent: int = 0  # payload
-    header_bytes_sent: int = 0
-    source_bytes: int = 0  # payload made of what the source gave; no filler, nothing while muted
-    # received
-    packets_received: int = 0
-    bytes_received: int = 0  # payload
-    header_bytes_received: int = 0
-    packets_expected: int = 0
-    packets_lost: int = 0  # expected - received, RFC 3550 A.3; duplicates can make it fall
-    packets_late: int = 0  # came, but after their time
-    packets_discarded: int = 0  # late ones, and those dropped by the buffer; duplicates are not in it
-    packets_duplicated: int = 0
-    fec_packets_received: int = 0
-    fec_packets_used: int = 0
-    jitter_in_s: float = NAN
-    # play-out
-    sample_rate: int = 0  # Hz, of the sample counts here
-    total_samples: int = 0  # played out since the first packet
-    concealed_samples: int = 0
-    silent_concealed_samples: int = 0
-    concealment_events: int = 0
-    inserted_samples: int = 0
-    removed_samples: int = 0
-    jitter_buffer_delay_s: float = 0.0  # sum over emitted samples
-    jitter_buffer_target_s: float = 0.0  # sum over emitted samples
-    jitter_buffer_emitted: int = 0
-    playout_delay_s: float = NAN  # how long packets wait in the buffer at present
-    target_delay_s: float = NAN
-    # the far end's reports
-    rtt_s: float = NAN
-    rtt_at: float = NAN  # monotonic seconds of the report that gave it
-    jitter_out_s: float = NAN
-    remote_packets_lost: int = 0
-    remote_packets_expected: int = 0  # of ours, by the highest sequence number that it has seen
-    remote_fraction_lost: float = NAN  # of its last report interval
-    remote_report_at: float = NAN
-    # levels: highest peak since the reading before, dBFS
-    level_in_dbfs: float = SILENCE_DBFS
-    level_out_dbfs: float = SILENCE_DBFS
 
 
 def dbfs(level: float) -> float:
@@ -89,7 +32,7 @@ class LevelMeter:
     """Peak and energy of 20 ms frames, by numpy.
 
     `level` is the RMS of the last frame, 0..1 (W3C audioLevel); `energy` and `duration_s` are cumulative
-    (totalAudioEnergy, totalSamplesDuration): mean power over a while is the quotient of their differences.
+    (totalAudioEnergy, totalSamplesDuration): the quotient of their differences is the mean power.
     """
 
     __slots__ = ("_peaks", "duration_s", "energy", "level")
@@ -101,7 +44,7 @@ class LevelMeter:
         self._peaks = [0.0, 0.0]
 
     def measure(self, frame: NDArray[np.int16], rate: int) -> float:
-        """Take a frame in; return its RMS, 0..1."""
+        """Measure a frame; return its RMS, 0..1."""
         count = len(frame)
         scaled = frame.astype(np.float32)
         seconds = count / rate
@@ -119,7 +62,7 @@ class LevelMeter:
         return self.level
 
     def silence(self, seconds: float) -> None:
-        """Take in a frame that is known to be silent."""
+        """Measure a frame that is known to be silent."""
         self.level = 0.0
         self.duration_s += seconds
 
@@ -130,7 +73,7 @@ class LevelMeter:
 
 
 class RemoteView:
-    """What the far end's RTCP tells: its view of what we send, and its own sending."""
+    """The contents of the far end's RTCP: its reports about our stream, and its sender reports."""
 
     def __init__(self) -> None:
         self.received = 0  # RTCP packets
@@ -155,13 +98,13 @@ class RemoteView:
         self.sr_count = 0
 
     def sender_report(self, report: SenderReport, now: float) -> None:
-        """Take a sender report in."""
+        """Store a sender report."""
         self.sr_at, self.sr_ssrc, self.sr_ntp = now, report.ssrc, report.ntp_time
         self.sr_packets, self.sr_bytes = report.packet_count, report.octet_count
         self.sr_count += 1
 
     def report_block(self, block: ReportBlock, rtt_s: float | None, now: float, first_sequence: int) -> None:
-        """Take a block about what we send in; `first_sequence` is the number that we began with."""
+        """Store a report block about our stream; `first_sequence` is its first sequence number."""
         self.reports += 1
         self.report_at = now
         self.fraction_lost = block.fraction_lost
@@ -184,9 +127,9 @@ def w3c_report(
     meter: LevelMeter,
     remote: RemoteView,
     receiving: Receiving,
-    counts: dict[str, Any],
+    counters: Counters,
 ) -> dict[str, dict[str, Any]]:
-    """Put the numbers under the names of webrtc-stats; what there is nothing about is left out."""
+    """Return the W3C webrtc-stats by id; unknown values are omitted."""
     report: dict[str, dict[str, Any]] = {}
 
     def add(type_: str, key: str | None = None, /, **values: Any) -> None:
@@ -199,7 +142,7 @@ def w3c_report(
     if send is not None:
         _add_sending(add, ssrc, send, rtp, meter)
     if receiving.codec is not None:
-        _add_receiving(add, receiving, counts, utc_ms)
+        _add_receiving(add, receiving, counters, utc_ms)
     if send is not None and remote.reports:
         expected = max(0, remote.packets_expected)
         add(
@@ -271,7 +214,7 @@ def _add_sending(add: Callable[..., None], ssrc: int, send: Codec, rtp: RtpSende
 def _add_receiving(
     add: Callable[..., None],
     receiving: Receiving,
-    counts: dict[str, Any],
+    counters: Counters,
     utc_ms: Callable[[float | None], float | None],
 ) -> None:
     assert receiving.codec is not None
@@ -288,25 +231,25 @@ def _add_receiving(
         playoutId="media-playout",
         transportId="transport",
         trackIdentifier="audio",
-        packetsReceived=counts["packets_received"],
-        packetsLost=counts["packets_lost"],
-        jitter=counts["jitter_in_s"],
-        packetsDiscarded=counts["packets_discarded"],
-        bytesReceived=counts["bytes_received"],
-        headerBytesReceived=counts["header_bytes_received"],
+        packetsReceived=counters.packets_received,
+        packetsLost=counters.packets_lost,
+        jitter=counters.jitter_in_s,
+        packetsDiscarded=counters.packets_discarded,
+        bytesReceived=counters.bytes_received,
+        headerBytesReceived=counters.header_bytes_received,
         lastPacketReceivedTimestamp=utc_ms(receiving.last_packet_s),
-        jitterBufferDelay=counts["jitter_buffer_delay_s"],
-        jitterBufferTargetDelay=counts["jitter_buffer_target_s"],
-        jitterBufferMinimumDelay=counts["jitter_buffer_target_s"],
-        jitterBufferEmittedCount=counts["jitter_buffer_emitted"],
-        totalSamplesReceived=counts["total_samples"] + counts["inserted_samples"] - counts["removed_samples"],
-        concealedSamples=counts["concealed_samples"],
-        silentConcealedSamples=counts["silent_concealed_samples"],
-        concealmentEvents=counts["concealment_events"],
-        insertedSamplesForDeceleration=counts["inserted_samples"],
-        removedSamplesForAcceleration=counts["removed_samples"],
-        fecPacketsReceived=counts["fec_packets_received"],
-        fecPacketsDiscarded=counts["fec_packets_received"] - counts["fec_packets_used"],
+        jitterBufferDelay=counters.jitter_buffer_delay_s,
+        jitterBufferTargetDelay=counters.jitter_buffer_target_delay_s,
+        jitterBufferMinimumDelay=counters.jitter_buffer_target_delay_s,
+        jitterBufferEmittedCount=counters.jitter_buffer_emitted_samples,
+        totalSamplesReceived=counters.total_samples + counters.inserted_samples - counters.removed_samples,
+        concealedSamples=counters.concealed_samples,
+        silentConcealedSamples=counters.silent_concealed_samples,
+        concealmentEvents=counters.concealment_events,
+        insertedSamplesForDeceleration=counters.inserted_samples,
+        removedSamplesForAcceleration=counters.removed_samples,
+        fecPacketsReceived=counters.fec_packets_received,
+        fecPacketsDiscarded=counters.fec_packets_received - counters.packets_recovered,
         audioLevel=meter.level,
         totalAudioEnergy=meter.energy,
         totalSamplesDuration=meter.duration_s,
@@ -315,9 +258,9 @@ def _add_receiving(
     add(
         "media-playout",
         kind="audio",
-        synthesizedSamplesDuration=counts["concealed_samples"] * seconds,
-        synthesizedSamplesEvents=counts["concealment_events"],
-        totalSamplesDuration=counts["total_samples"] * seconds,
-        totalPlayoutDelay=counts["jitter_buffer_delay_s"],
-        totalSamplesCount=counts["total_samples"],
+        synthesizedSamplesDuration=counters.concealed_samples * seconds,
+        synthesizedSamplesEvents=counters.concealment_events,
+        totalSamplesDuration=counters.total_samples * seconds,
+        totalPlayoutDelay=counters.jitter_buffer_delay_s,
+        totalSamplesCount=counters.total_samples,
     )

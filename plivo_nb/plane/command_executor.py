@@ -1,4 +1,4 @@
-"""Executes the commands of the crossing table on the plane's loop, and answers each with `Ok` or `Failed`."""
+"""Executes commands (`plivo_nb.plane.wire`) on the plane's loop, and answers each with `Ok` or `Failed`."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _logger = logging.getLogger("plivo_nb.plane")
 
 
 class CommandExecutor:
-    """The sockets and sessions of a plane, and what is asked of them.
+    """The sockets and sessions of a plane, and the execution of commands on them.
 
     Args:
-        report: takes what goes up.
+        report: called with each report.
         anchor: ties the plane's clock to UTC.
-        sessions_changed: called when `sessions` was empty and is not any more, or the other way round.
+        sessions_changed: called when `sessions` becomes empty or stops being empty.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class CommandExecutor:
     # ------------------------------------------------------------ commands
 
     def execute(self, command: wire.Command) -> None:
-        """Do it, or start doing it; the answer comes as a report."""
+        """Execute a command or start its task; the answer comes as a report."""
         try:
             self._start(command)
         except Exception as error:
@@ -62,15 +62,15 @@ class CommandExecutor:
                 self._open_session(command)
                 self._ok(command)
             case wire.CreateOffer():
-                work = self._session(command.session).create_offer(command.ice_restart)
-                self._spawn(command, work, ("session", command.session))
+                offer = self._session(command.session).create_offer(command.ice_restart)
+                self._spawn(command, offer, ("session", command.session))
             case wire.CreateAnswer():
-                work = self._session(command.session).create_answer()
-                self._spawn(command, work, ("session", command.session))
+                answer = self._session(command.session).create_answer()
+                self._spawn(command, answer, ("session", command.session))
             case wire.SendDtmf():
                 session = self._session(command.session)
-                work_dtmf = session.send_dtmf(command.digits, command.duration_ms, command.gap_ms)
-                self._spawn(command, work_dtmf, ("session", command.session))
+                sending = session.send_dtmf(command.digits, command.duration_ms, command.gap_ms)
+                self._spawn(command, sending, ("session", command.session))
             case wire.StartCapture():
                 self._spawn(command, self._session(command.session).start_capture(command.path))
             case wire.StopCapture():
@@ -78,9 +78,9 @@ class CommandExecutor:
             case wire.CloseSession():
                 self._spawn(command, self._close_session(command.session))
             case _:
-                self._ok(command, self._at_once(command))
+                self._ok(command, self._execute_at_once(command))
 
-    def _at_once(self, command: wire.Command) -> Any:
+    def _execute_at_once(self, command: wire.Command) -> Any:
         match command:
             case wire.SetRemote():
                 self._session(command.session).set_remote(command.type, command.sdp)
@@ -127,14 +127,14 @@ class CommandExecutor:
     async def _close_session(self, number: int) -> dict[str, dict[str, Any]]:
         session = self.sessions.pop(number, None)
         if session is None:
-            return {}  # it failed and is closed already: nothing to add
+            return {}  # it failed and is closed already
         if not self.sessions:
             self._sessions_changed()
         await self._cancel(("session", number))
         return await session.close()
 
     def drop(self, session: MediaSession) -> None:
-        """Close a session that failed; it has said so itself."""
+        """Close a session that failed; it has reported that itself."""
         self._own(asyncio.ensure_future(self._close_session(session.number)), None)
 
     def _socket(self, number: int) -> WebSocket:
@@ -145,16 +145,16 @@ class CommandExecutor:
     def _session(self, number: int) -> MediaSession:
         if number not in self.sessions:
             raise SessionError(
-                "UnknownId", f"There is no media session {number}: it was closed, or has failed."
+                "UnknownId", f"There is no media session {number}: it was closed, or it failed."
             )
         return self.sessions[number]
 
     # ------------------------------------------------------------ tasks and answers
 
     def _spawn(
-        self, command: wire.Command, work: Coroutine[Any, Any, Any], about: tuple[str, int] | None = None
+        self, command: wire.Command, coroutine: Coroutine[Any, Any, Any], about: tuple[str, int] | None = None
     ) -> None:
-        self._own(asyncio.get_running_loop().create_task(self._run(command, work)), about)
+        self._own(asyncio.get_running_loop().create_task(self._run(command, coroutine)), about)
 
     def _own(self, task: asyncio.Task[Any], about: tuple[str, int] | None) -> None:
         self._tasks[task] = about
@@ -165,11 +165,17 @@ class CommandExecutor:
         if not task.cancelled() and task.exception() is not None:
             _logger.error("A task of the I/O plane failed.", exc_info=task.exception())
 
-    async def _run(self, command: wire.Command, work: Coroutine[Any, Any, Any]) -> None:
+    async def _run(self, command: wire.Command, coroutine: Coroutine[Any, Any, Any]) -> None:
         try:
-            value = await work
+            value = await coroutine
         except asyncio.CancelledError:
-            self._report(wire.Failed(command.id, "ConnectionError", "It was closed before that was done."))
+            self._report(
+                wire.Failed(
+                    command.id,
+                    "ConnectionError",
+                    "The socket or session was closed before the command was complete.",
+                )
+            )
             raise
         except Exception as error:
             self._fail(command, error)
@@ -177,7 +183,7 @@ class CommandExecutor:
             self._ok(command, value)
 
     async def _cancel(self, about: tuple[str, int]) -> None:
-        """Cancel what is still being done for this socket or session."""
+        """Cancel the tasks of this socket or session."""
         tasks = [task for task, subject in self._tasks.items() if subject == about]
         for task in tasks:
             task.cancel()
@@ -201,7 +207,7 @@ class CommandExecutor:
                 )
         self._report(wire.Failed(command.id, code, sentence))
 
-    # ------------------------------------------------------------ the end
+    # ------------------------------------------------------------ close
 
     async def close(self) -> None:
         """Close all sessions and sockets and end all tasks."""
@@ -210,13 +216,13 @@ class CommandExecutor:
         results = await asyncio.gather(*closing, *(s.close(1001) for s in sockets), return_exceptions=True)
         for result in results:
             if isinstance(result, Exception):
-                _logger.error("Closing failed.", exc_info=result)
+                _logger.error("Closing a session or socket failed.", exc_info=result)
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def abort(self) -> None:
-        """Drop all sockets at once, when `close` took too long."""
+        """Drop all sockets at once; for use when `close` took too long."""
         for socket in self._sockets.values():
             socket.abort()

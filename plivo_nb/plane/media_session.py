@@ -1,13 +1,14 @@
-"""One media session: an audio stream each way over one transport, negotiated by SDP, sampled.
+"""One media session: an audio stream in each direction over one transport, negotiated by SDP, sampled.
 
-It lives on the plane's loop. Its packet path has no task, timer or queue of its own: packets come in the
-socket's callback, and the plane's one ticker calls `tick`.
+It runs on the plane's loop. Its packet path has no task, timer or queue: packets arrive in the socket's
+callback, and the plane's ticker calls `tick`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import secrets
 import time
 from dataclasses import replace
@@ -19,19 +20,19 @@ from plivo_nb.media.codecs import Codec
 from plivo_nb.media.rtp.audio_stream import AudioStream
 from plivo_nb.media.rtp.capture import Capture
 from plivo_nb.media.transport.transport import Transport, TransportConfig
-from plivo_nb.plane.sampling import SessionSampler
 from plivo_nb.plane.wire import Digit, Fault, Level, Report, Sample, SessionConfig, SessionState
+from plivo_nb.quality.sampler import Sampler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from plivo_nb.audio_types import Sink, Source
-    from plivo_nb.quality.sampler import ClockAnchor
+    from plivo_nb.quality.sampler import ClockAnchor, SampleRow
 
 _logger = logging.getLogger("plivo_nb.plane.session")
 
-#: No RTP and no RTCP for this long, where some should come, is reported as ``rtp timeout``: time enough for
-#: an outage that an ICE restart heals, and as long as ICE takes to fail. RTCP alone is a sign of life too.
+#: After this long without RTP and RTCP that are due, ``rtp timeout`` is reported. An ICE restart can end an
+#: outage within this time, and ICE takes as long to fail.
 RTP_TIMEOUT_S = 30.0
 _LEVEL_TICKS = 5
 _POLL_TICKS = 25
@@ -40,7 +41,7 @@ Stats = dict[str, dict[str, Any]]
 
 
 class SessionError(Exception):
-    """A command could not be done; `code` is one of wire.Failed's, the message a sentence for people."""
+    """A command failed; `code` as in `wire.Failed`, the message is a sentence for users."""
 
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(sentence)
@@ -51,9 +52,9 @@ class MediaSession:
     """One session of the plane.
 
     Args:
-        number: the kernel side's number for it.
-        config: the options that media needs.
-        report: gets what happens.
+        number: its number, chosen by the kernel's side.
+        config: the options that concern media.
+        report: called with each report.
         anchor: ties the plane's clock to UTC.
     """
 
@@ -95,23 +96,23 @@ class MediaSession:
     # ------------------------------------------------------------ negotiation
 
     async def create_offer(self, ice_restart: bool = False) -> str:
-        """The SDP text of an offer; with `ice_restart`, of one with new ICE credentials."""
+        """Return the SDP text of an offer; with `ice_restart`, of one with new ICE credentials."""
         async with self._negotiating:
             await self.transport.gather(controlling=True, restart=ice_restart)
             self._offered = sdp.offered_formats(self._config.codecs)
             return sdp.build_offer(self._local("actpass", "sendrecv", "0"), self._offered)
 
     async def create_answer(self) -> str:
-        """The SDP text of the answer to the offer set before; connecting starts.
+        """Return the SDP text of the answer to the offer set before, and start connecting.
 
         Raises:
             SessionError: there is no offer to answer.
-            sdp.IncompatibleSDP: there is nothing in common.
+            sdp.IncompatibleSDP: there is no common codec.
         """
         async with self._negotiating:
             offer = self._offer
             if offer is None:
-                raise SessionError("WebRTCError", "There is no offer of the other side to answer.")
+                raise SessionError("WebRTCError", "There is no offer from the other side to answer.")
             audio = offer.audio(self._config.codecs)
             events = offer.telephone_events(audio)
             restart = self.transport.restarted_by(offer)
@@ -129,10 +130,10 @@ class MediaSession:
             return text
 
     def set_remote(self, kind: sdp.Kind, text: str) -> None:
-        """Take the other side's SDP: an offer waits for `create_answer`, an answer connects.
+        """Apply the other side's SDP: an offer waits for `create_answer`; after an answer, connecting starts.
 
         Raises:
-            sdp.IncompatibleSDP: it cannot work.
+            sdp.IncompatibleSDP: no call is possible with it.
         """
         remote = sdp.parse(text, kind)
         audio = remote.audio(self._config.codecs)
@@ -170,9 +171,9 @@ class MediaSession:
         events: Sequence[sdp.Format],
         direction: sdp.Direction,
     ) -> None:
-        """Set the stream up: we send the first format of theirs, and take any of those we named."""
+        """Configure the stream: it sends the other side's first format and receives all that we offered."""
         if "recv" in direction and not self._receives and self._last_media_at is not None:
-            self._last_media_at = time.monotonic()  # what was silent on purpose is given time
+            self._last_media_at = time.monotonic()  # the time-out starts now, after an intended pause
         self._receives = "recv" in direction
         self.stream.configure(
             _codec(send[0]),
@@ -184,7 +185,7 @@ class MediaSession:
     # ------------------------------------------------------------ the tick
 
     def tick(self, now: float) -> None:
-        """One 20 ms tick: play one frame, send one; what is due each 100 ms, 500 ms and sample interval."""
+        """Do one 20 ms tick: play one frame and send one; report levels, samples and states when due."""
         self._ticks += 1
         if self._ticks % _POLL_TICKS == 0:
             self.transport.poll(now)
@@ -196,7 +197,7 @@ class MediaSession:
         for packet in self.stream.tick(now):
             if self.transport.send(packet) and not self._sending and packet[1] & 0x7F not in range(64, 96):
                 self._sending = True
-                self._tell("rtp", "first-sent", at=now)
+                self._report_state("rtp", "first-sent", at=now)
         if self._dtmf_waiting and not self.stream.dtmf_pending:
             self._dtmf_done()
         if self._ticks % _LEVEL_TICKS == 0:
@@ -207,14 +208,14 @@ class MediaSession:
             self._report(Sample(self.number, row))
 
     def skip(self, ticks: int) -> None:
-        """After a stall: RTP time goes on over so many ticks, nothing is sent for them."""
+        """Advance RTP time by so many ticks after a stall, without sending."""
         if self.transport.connected:
             self.stream.skip(ticks)
 
     def _rtp(self, data: bytes, now: float) -> None:
         if not self._receiving:
             self._receiving = True
-            self._tell("rtp", "first-received", at=now)
+            self._report_state("rtp", "first-received", at=now)
         self._heard(now)
         self._guard(self.stream.receive_rtp, data, now)
 
@@ -223,7 +224,7 @@ class MediaSession:
         self._guard(self.stream.receive_rtcp, data, now)
 
     def _guard(self, take: Callable[[bytes, float], None], data: bytes, now: float) -> None:
-        """Hand a packet on; what goes wrong in it ends this session and no other."""
+        """Pass a packet on; an exception ends this session and no other."""
         try:
             take(data, now)
         except Exception as error:
@@ -233,21 +234,23 @@ class MediaSession:
         self._last_media_at = now
         if self._media_missing:
             self._media_missing = False
-            self._tell("rtp", "resumed", at=now)
+            self._report_state("rtp", "resumed", at=now)
 
     def _watch_media(self, now: float) -> None:
         last = self._expected_since if self._last_media_at is None else self._last_media_at
         if last is None or self._media_missing or not self._receives or now - last < RTP_TIMEOUT_S:
             return
         self._media_missing = True
-        self._tell("rtp", "timeout", f"No sound has come from the other side for {now - last:.0f} s.", now)
+        self._report_state(
+            "rtp", "timeout", f"No sound has been received from the other side for {now - last:.0f} s.", now
+        )
 
     # ------------------------------------------------------------ reports
 
     def _state(self, what: str, state: str, detail: str) -> None:
-        self._tell(cast("Literal['gathering', 'ice', 'dtls', 'rtp']", what), state, detail)
+        self._report_state(cast("Literal['gathering', 'ice', 'dtls', 'rtp']", what), state, detail)
 
-    def _tell(
+    def _report_state(
         self,
         what: Literal["gathering", "ice", "dtls", "rtp"],
         state: str,
@@ -260,7 +263,7 @@ class MediaSession:
         self._report(Digit(self.number, digit, duration_ms))
 
     def fault(self, error: BaseException) -> None:
-        """End this session because of an unexpected error; said once."""
+        """End this session because of an unexpected error, and report it once."""
         if self.failed:
             return
         self.failed = True
@@ -268,37 +271,35 @@ class MediaSession:
         sentence = f"The call's media failed unexpectedly ({type(error).__name__}: {error}); the call ends."
         self._report(Fault(self.number, "WebRTCError", sentence))
 
-    # ------------------------------------------------------------ the rest
+    # ------------------------------------------------------------ the other commands
 
     def stats(self) -> Stats:
-        """W3C webrtc-stats of the stream and the transport, by stats id."""
+        """Return W3C webrtc-stats of the stream and the transport, by stats id."""
         now = time.monotonic()
         timestamp_ms = self._sampler.utc_ms(now)
         both = {**self.stream.stats(now), **self.transport.stats()}
         return {key: {"id": key, "timestamp": timestamp_ms, **values} for key, values in both.items()}
 
     def set_muted(self, muted: bool) -> None:
-        """True: silence is sent instead of the source."""
+        """True: send silence instead of the source."""
         self.stream.muted = muted
 
     def set_source(self, source: Source) -> None:
-        """What is sent from now on."""
+        """Send this source from now on."""
         self.stream.source = source
 
     def set_sink(self, sink: Sink) -> None:
-        """Where what is heard goes from now on."""
+        """Write the received sound to this sink from now on."""
         self.stream.sink = sink
 
     async def send_dtmf(self, digits: str, duration_ms: int, gap_ms: int) -> None:
-        """Send digits as telephone-events (RFC 4733); returns when the last is out.
+        """Send digits as telephone-events (RFC 4733); return when the last is sent.
 
         Raises:
-            SessionError: telephone-event was not negotiated, or a digit is none.
+            SessionError: telephone-event was not negotiated, or a character is not a DTMF digit.
         """
         if not self.stream.can_send_dtmf:
-            raise SessionError(
-                "NotNegotiated", "The other side has not agreed to telephone-event (RFC 4733)."
-            )
+            raise SessionError("NotNegotiated", "Telephone-event (RFC 4733) was not negotiated.")
         try:
             self.stream.send_dtmf(digits, duration_ms, gap_ms)
         except ValueError as error:
@@ -314,7 +315,7 @@ class MediaSession:
         self._dtmf_waiting.clear()
 
     async def start_capture(self, path: str) -> None:
-        """Write all packets, before protection, to a pcapng file; one that is being written is finished.
+        """Write all packets, unprotected, to a pcapng file; finish a capture that is in progress.
 
         Raises:
             SessionError: the file cannot be written.
@@ -327,7 +328,7 @@ class MediaSession:
         self.transport.capture = capture
 
     async def stop_capture(self) -> int:
-        """Finish the capture, if there is one; the number of packets in it."""
+        """Finish the capture, if there is one, and return its number of packets."""
         capture, self.transport.capture = self.transport.capture, None
         if capture is None:
             return 0
@@ -335,7 +336,7 @@ class MediaSession:
         return capture.packets
 
     async def close(self) -> Stats:
-        """Say goodbye (RTCP BYE, DTLS close_notify), close all sockets; the final statistics."""
+        """Send RTCP BYE and DTLS close_notify, close all sockets, and return the final statistics."""
         final: Stats = {}
         if not self.failed:
             final = self.stats()
@@ -346,8 +347,38 @@ class MediaSession:
         return final
 
 
+class SessionSampler:
+    """Samples a stream's counters at each interval, from the first tick of a connected transport on.
+
+    Args:
+        anchor: relates the plane's clock to UTC; shared by all sessions.
+        interval_s: seconds between samples.
+    """
+
+    def __init__(self, anchor: ClockAnchor, interval_s: float) -> None:
+        self._anchor = anchor
+        self._interval_s = max(interval_s, 0.02)
+        self._sampler: Sampler | None = None
+        self._due_at = math.inf
+
+    def due(self, stream: AudioStream, now: float) -> SampleRow | None:
+        """Return the sample due at `now` (monotonic seconds), if any; after a stall, one late sample."""
+        if self._sampler is None:
+            self._sampler = Sampler(now, anchor=self._anchor)
+            self._due_at = now + self._interval_s
+        if now < self._due_at:
+            return None
+        missed = int((now - self._due_at) / self._interval_s)
+        self._due_at += (missed + 1) * self._interval_s
+        return self._sampler.sample(stream.counters(), now)
+
+    def utc_ms(self, now: float) -> float:
+        """Return a monotonic time as milliseconds since 1970, for W3C timestamps."""
+        return self._anchor.utc_ns_at(now) / 1e6
+
+
 def _codec(f: sdp.Format) -> Codec:
-    """The codec of a format; an Opus encoder minds the peer's limit and wishes (RFC 7587 section 6.1)."""
+    """Return the codec of a format, with the peer's limits for an Opus encoder (RFC 7587 section 6.1)."""
     codec = Codec(codec_row(f.name).name, f.payload_type, f.clock_rate)
     if codec.name != "OPUS":
         return codec

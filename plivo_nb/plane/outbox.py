@@ -1,4 +1,4 @@
-"""Reports on their way up: batched, in order, and bounded without ever losing a state."""
+"""The queue of reports to the kernel's side: in batches, in order, and bounded without losing a state."""
 
 from __future__ import annotations
 
@@ -16,20 +16,23 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("plivo_nb.plane")
 
-#: So many reports may wait before new `Level`s are dropped: a display that is late wants the newest one only.
+#: How many reports may wait before new `Level`s are dropped: a late display needs only the newest one.
 LEVELS_WAIT_BELOW = 200
-#: So many `Sample`s may wait, the oldest are dropped: an hour of ten sessions, one a second.
+#: How many `Sample`s may wait before the oldest are dropped: an hour of ten sessions, one per second.
 SAMPLES_KEPT = 36_000
 
 
 class Outbox:
-    """Collects reports on the plane's loop and hands them out in batches.
+    """Collects reports on the plane's loop and delivers them in batches.
 
     Args:
         loop: the plane's loop; `put` is called on it.
-        on_report: gets the batches.
-        deliver_on: the loop on which `on_report` is called. While that loop is busy (a blocking cell) batches
-            wait here, bounded. None: `on_report` is called on the plane's loop.
+        on_report: called with each batch.
+        deliver_on: the loop on which `on_report` is called. While a cell blocks that loop, reports wait here.
+            None: `on_report` is called on the plane's loop.
+
+    Attributes:
+        dropped: number of levels and samples dropped because too many reports waited.
     """
 
     def __init__(
@@ -49,7 +52,7 @@ class Outbox:
         self.dropped = 0
 
     def put(self, report: Report) -> None:
-        """Hand this report up, soon. States are never dropped."""
+        """Queue a report. States are never dropped."""
         with self._lock:
             if self._closed:
                 return
@@ -70,11 +73,11 @@ class Outbox:
             else:
                 self._deliver_on.call_soon_threadsafe(self.flush)
         except RuntimeError:
-            # The receiver's loop is closed: nobody is left to tell.
+            # The receiver's loop is closed.
             self._scheduled = False
 
     def flush(self) -> None:
-        """Hand out what waits, now."""
+        """Deliver the waiting reports now."""
         with self._lock:
             batch = list(self._waiting)
             self._waiting.clear()
@@ -85,19 +88,19 @@ class Outbox:
         try:
             self._on_report(batch)
         except Exception:
-            _logger.exception("A batch of %d reports was not taken.", len(batch))
+            _logger.exception("The receiver of a batch of %d reports failed.", len(batch))
 
     def finish(self) -> None:
-        """Hand out what waits, at the end of the plane's loop.
+        """Deliver the waiting reports at the end of the plane's loop.
 
-        A receiver on a loop of its own fetches it there: called here, on the plane's thread, it would wake
-        nobody who waits on that loop.
+        For a receiver on another loop the delivery is already scheduled there: called here, on the plane's
+        thread, the receiver could not wake tasks of that loop.
         """
         if self._deliver_on is None:
             self.flush()
 
-    def last_words(self, report: Report) -> None:
-        """Hand this report up as the last one; what comes after it is not told any more."""
+    def put_last(self, report: Report) -> None:
+        """Queue this report as the last one; later reports are ignored."""
         with self._lock:
             self._closed = True
             self._waiting.append(report)

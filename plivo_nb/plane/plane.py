@@ -1,9 +1,8 @@
-"""The I/O plane: one daemon thread with its own event loop, where all lives that has a deadline.
+"""The I/O plane: one daemon thread with its own event loop, for all work that has deadlines.
 
-Cells block the kernel's loop; that is a notebook's nature. So the sockets' pongs, RTP each 20 ms and the
-sampling run here, and the kernel's side talks to them by the messages of `plivo_nb.plane.wire` only. One
-ticker serves all sessions. No promise is made against a single C call that holds the interpreter's lock all
-along.
+Cells of a notebook block the kernel's loop. So the pongs of sockets, RTP each 20 ms and the sampling run
+here, and the kernel's side exchanges only the messages of `plivo_nb.plane.wire` with them. One ticker serves
+all sessions. A single C call that holds the interpreter's lock still delays the plane.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ import sys
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from plivo_nb.errors import PlaneDied
 from plivo_nb.plane.command_executor import CommandExecutor
-from plivo_nb.plane.daemon_executor import DaemonExecutor
 from plivo_nb.plane.outbox import Outbox
 from plivo_nb.plane.wire import Command, PlaneDead, Report
 from plivo_nb.quality.sampler import ClockAnchor
@@ -31,20 +30,29 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("plivo_nb.plane")
 
 TICK_S = 0.02
-#: So many late ticks are made up for at once, so that never more than three packets leave within 20 ms.
+#: How many late ticks are caught up with at once, so that at most three packets leave within 20 ms.
 CATCH_UP_TICKS = 1
 SWITCH_INTERVAL_S = 0.0005
-_CLEAR_S = 0.8
+_CLOSE_S = 0.8
+
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 class Plane:
-    """The plane's lifetime, its ticker, and the way in and out. Used once: a dead or stopped one stays so.
+    """The plane's thread, its ticker, and the exchange of messages. It is used once: it does not start again.
 
     Example:
+        >>> from plivo_nb.plane import wire
+        >>> reports = []
         >>> plane = Plane()
-        >>> plane.start(print)
-        >>> plane.post(wire.OpenSocket(1, socket=1, url="ws://127.0.0.1:5066"))
+        >>> plane.start(reports.extend)
+        >>> plane.post(wire.OpenSession(1, session=1, config=wire.SessionConfig()))
+        >>> plane.post(wire.CloseSession(2, session=1))
         >>> plane.stop()
+        >>> reports[0]
+        Ok(id=1, value=None)
     """
 
     def __init__(self) -> None:
@@ -52,7 +60,7 @@ class Plane:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._outbox: Outbox | None = None
-        self._desk: CommandExecutor | None = None
+        self._executor: CommandExecutor | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
         self._started = False
@@ -60,7 +68,7 @@ class Plane:
         self._dead = False
         self._main: asyncio.Task[None] | None = None
         self._stop_requested: asyncio.Event | None = None
-        self._quick = False
+        self._switch_interval_is_short = False
         self._when_ended: Callable[[], object] | None = None
         self.skipped_ticks = 0
 
@@ -68,7 +76,7 @@ class Plane:
 
     @property
     def alive(self) -> bool:
-        """Whether commands are taken."""
+        """Whether commands are accepted."""
         return self._started and not self._stopping and not self._dead
 
     def start(
@@ -81,9 +89,9 @@ class Plane:
             deliver_on: the loop on which `on_report` is called; while it is busy, reports wait in a bounded
                 queue (levels are dropped first, states never). None: called on the plane's thread.
         """
-        self._claim()
+        self._set_started()
         self._loop = asyncio.new_event_loop()
-        self._loop.set_debug(False)  # it distorts time
+        self._loop.set_debug(False)  # debug mode slows the loop down
         self._loop.set_default_executor(DaemonExecutor())
         self._outbox = Outbox(self._loop, on_report, deliver_on)
         self._thread = threading.Thread(target=self._run, name="plivo_nb plane", daemon=True)
@@ -91,12 +99,12 @@ class Plane:
 
     def run_on(self, loop: asyncio.AbstractEventLoop, on_report: Callable[[list[Report]], None]) -> None:
         """Run on this loop instead of a thread, for teaching and comparison; called on that loop."""
-        self._claim()
+        self._set_started()
         self._loop = loop
         self._outbox = Outbox(loop, on_report)
         self._main = loop.create_task(self._serve())
 
-    def _claim(self) -> None:
+    def _set_started(self) -> None:
         if self._started:
             raise RuntimeError("A plane is started once; make another one.")
         self._started = True
@@ -104,7 +112,7 @@ class Plane:
     def stop(self, timeout_s: float = 1.0) -> None:
         """Close all sessions and sockets and end the thread, within about `timeout_s`.
 
-        From any thread but the plane's. In loop mode it only asks for the end: `aclose` waits for it.
+        Call it from any thread but the plane's. After `run_on` it only requests the end; use `aclose` then.
         """
         if not self._started or self._loop is None:
             return
@@ -114,11 +122,11 @@ class Plane:
             self._thread.join(timeout_s)
             if self._thread.is_alive():
                 _logger.warning(
-                    "The I/O plane did not end within %.1f s; its thread is left behind.", timeout_s
+                    "The I/O plane did not end within %.1f s; its thread is left running.", timeout_s
                 )
 
     async def aclose(self, timeout_s: float = 1.0) -> None:
-        """Like `stop`, without blocking the loop it is called on; in both modes."""
+        """Like `stop`, without blocking the loop it is called on; also after `run_on`."""
         if self._thread is None:
             self.stop()
             if self._main is not None:
@@ -137,10 +145,10 @@ class Plane:
         if self._stop_requested is not None:
             self._stop_requested.set()
 
-    # ------------------------------------------------------------ the way in
+    # ------------------------------------------------------------ commands
 
     def post(self, command: Command) -> None:
-        """Hand a command over, from any thread. Its answer comes as a report.
+        """Queue a command, from any thread. Its answer comes as a report.
 
         Raises:
             PlaneDied: the plane is not running.
@@ -160,8 +168,8 @@ class Plane:
             _logger.debug("The plane's loop is closed.")
 
     def _take_commands(self) -> None:
-        while self._commands and self._desk is not None:
-            self._desk.execute(self._commands.popleft())
+        while self._commands and self._executor is not None:
+            self._executor.execute(self._commands.popleft())
 
     # ------------------------------------------------------------ the thread
 
@@ -176,7 +184,7 @@ class Plane:
             self._died(error)
         finally:
             self._dead = True
-            self._set_quick_switching(False)
+            self._set_short_switch_interval(False)
             self._finish(loop)
             if self._when_ended is not None:
                 self._when_ended()
@@ -184,45 +192,45 @@ class Plane:
     async def _serve(self) -> None:
         assert self._outbox is not None
         self._stop_requested = asyncio.Event()
-        self._desk = CommandExecutor(self._outbox.put, ClockAnchor.now(), self._sessions_changed)
+        self._executor = CommandExecutor(self._outbox.put, ClockAnchor.now(), self._sessions_changed)
         self._take_commands()
         if not self._stopping:
             await self._stop_requested.wait()
-        await self._clear(self._desk)
+        await self._close(self._executor)
         self._outbox.finish()
 
-    async def _clear(self, desk: CommandExecutor) -> None:
+    async def _close(self, executor: CommandExecutor) -> None:
         try:
-            async with asyncio.timeout(_CLEAR_S):
-                await desk.close()
+            async with asyncio.timeout(_CLOSE_S):
+                await executor.close()
         except TimeoutError:
-            _logger.warning("Closing took too long; what is left is dropped.")
-            desk.abort()
+            _logger.warning("Closing took too long; the remaining sockets are dropped.")
+            executor.abort()
         self._sessions_changed()
 
     def _died(self, error: BaseException) -> None:
         _logger.error("The I/O plane died.", exc_info=error)
         self._dead = True
         assert self._outbox is not None
-        self._outbox.last_words(
+        self._outbox.put_last(
             PlaneDead(
-                f"The I/O plane ended unexpectedly ({type(error).__name__}: {error}), and all calls with it."
+                f"The I/O plane ended unexpectedly ({type(error).__name__}: {error}); all calls have ended."
             )
         )
 
     def _finish(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Leave no task, no socket: also after a death."""
+        """End all tasks and close all sockets, also after an exception."""
         try:
             tasks = asyncio.all_tasks(loop)
             for task in tasks:
                 task.cancel()
             if tasks:
                 loop.run_until_complete(asyncio.wait(tasks, timeout=0.2))
-            if self._desk is not None and not self._stopping:
-                loop.run_until_complete(self._clear(self._desk))
+            if self._executor is not None and not self._stopping:
+                loop.run_until_complete(self._close(self._executor))
             loop.run_until_complete(loop.shutdown_asyncgens())
         except BaseException:
-            _logger.exception("The I/O plane could not tidy up.")
+            _logger.exception("The I/O plane could not close everything.")
         finally:
             asyncio.set_event_loop(None)
             loop.close()
@@ -230,10 +238,10 @@ class Plane:
     # ------------------------------------------------------------ the ticker
 
     def _sessions_changed(self) -> None:
-        """Tick, and switch threads quickly, only while there are sessions."""
-        assert self._desk is not None
-        busy = bool(self._desk.sessions)
-        self._set_quick_switching(busy and self._thread is not None)
+        """Run the ticker, and shorten the switch interval, only while there are sessions."""
+        assert self._executor is not None
+        busy = bool(self._executor.sessions)
+        self._set_short_switch_interval(busy and self._thread is not None)
         if busy and self._timer is None:
             self._due = time.monotonic() + TICK_S
             self._schedule()
@@ -243,23 +251,23 @@ class Plane:
 
     def _schedule(self) -> None:
         assert self._loop is not None
-        # loop.time() is time.monotonic() on every platform's loop that we run on.
+        # loop.time() is time.monotonic() in asyncio's loops.
         self._timer = self._loop.call_at(self._due, self._tick)
 
     def _tick(self) -> None:
-        """One tick of all sessions, at absolute deadlines.
+        """Do one tick of all sessions, at absolute deadlines.
 
-        Slightly late ticks are made up for at once. After a stall nothing is sent twice as fast: the late
-        ones are skipped, and RTP time goes on.
+        A slightly late tick is caught up with at once. After a longer stall the late ticks are skipped, so
+        that packets are not sent in a burst; RTP time advances.
         """
-        assert self._desk is not None
+        assert self._executor is not None
         now = time.monotonic()
         late = int((now - self._due) / TICK_S)
         skipped = max(0, late - CATCH_UP_TICKS)
         self.skipped_ticks += skipped
         self._due += TICK_S * (skipped + 1)
         self._schedule()
-        for session in list(self._desk.sessions.values()):
+        for session in list(self._executor.sessions.values()):
             try:
                 if skipped:
                     session.skip(skipped)
@@ -267,20 +275,45 @@ class Plane:
             except Exception as error:
                 session.fault(error)
             if session.failed:
-                self._desk.drop(session)
+                self._executor.drop(session)
 
     # ------------------------------------------------------------ the interpreter
 
-    def _set_quick_switching(self, on: bool) -> None:
-        if on != self._quick:
-            self._quick = on
-            _switching.change(1 if on else -1)
+    def _set_short_switch_interval(self, on: bool) -> None:
+        if on != self._switch_interval_is_short:
+            self._switch_interval_is_short = on
+            _switch_interval.change(1 if on else -1)
 
 
-class _Switching:
-    """The interpreter's switch interval, counted over all planes, and put back by the last one.
+class DaemonExecutor(ThreadPoolExecutor):
+    """Runs each function in a new daemon thread: for name resolution, which cannot be cancelled and may hang.
 
-    A thread that wants the interpreter's lock waits for this long: 5 ms by default, several times in a tick.
+    asyncio accepts only a ThreadPoolExecutor as a loop's default, and at exit the interpreter waits for the
+    threads of that class. So `submit` starts its own thread.
+    """
+
+    def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
+        """Run `fn` in a new daemon thread."""
+        future: Future[_T] = Future()
+
+        def work() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                result = fn(*args, **kwargs)
+            except BaseException as error:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        threading.Thread(target=work, name="plivo_nb resolver", daemon=True).start()
+        return future
+
+
+class _SwitchInterval:
+    """The interpreter's switch interval, shortened while any plane needs it and restored by the last one.
+
+    A thread waits for the interpreter's lock for this long: 5 ms by default, and several times in a tick.
     """
 
     def __init__(self) -> None:
@@ -298,4 +331,4 @@ class _Switching:
                 sys.setswitchinterval(self._before)
 
 
-_switching = _Switching()
+_switch_interval = _SwitchInterval()

@@ -1,4 +1,4 @@
-"""The signalling sockets: SIP over WebSocket (RFC 7118), one message a frame, kept alive by pings."""
+"""Signalling sockets: SIP over WebSocket (RFC 7118), one message per frame, kept alive by pings."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _MAX_FRAME_BYTES = 1 << 20
 
 
 class SocketError(Exception):
-    """A socket could not be opened or used; `code` is one of wire.Failed's, the message a sentence."""
+    """A socket cannot be opened or used; `code` as in `wire.Failed`, the message is a sentence."""
 
     def __init__(self, code: str, sentence: str) -> None:
         super().__init__(sentence)
@@ -44,9 +44,9 @@ class SocketError(Exception):
 
 
 class _Connection(ClientConnection):
-    """Ends `close_timeout` after the server's Close, also where the server leaves the TCP connection open.
+    """A connection that ends `close_timeout` after the server's Close, even if the server keeps TCP open.
 
-    Kamailio 5.6 does that for seconds; `websockets` keeps the deadline only in its own `send` and `close`.
+    Kamailio 5.6 keeps it open for seconds; `websockets` obeys the deadline only in `send` and `close`.
     """
 
     _abort: asyncio.TimerHandle | None = None
@@ -63,12 +63,12 @@ class _Connection(ClientConnection):
 
 
 class WebSocket:
-    """One WebSocket. Made, used and closed on the plane's loop.
+    """One WebSocket, for use on the plane's loop only.
 
     Args:
-        number: the kernel side's number for it.
+        number: its number, chosen by the kernel's side.
         url: ``ws://`` or ``wss://``.
-        report: gets `Received` for each frame, and one `SocketState` when a socket that was open is closed.
+        report: called with `Received` for each frame, and with `SocketState` when the open socket is closed.
     """
 
     def __init__(self, number: int, url: str, report: Callable[[Report], None]) -> None:
@@ -80,10 +80,10 @@ class WebSocket:
         self._sending = asyncio.Lock()
 
     async def open(self, timeout_s: float) -> None:
-        """Connect; returns once the socket is open.
+        """Connect; return once the socket is open.
 
         Raises:
-            SocketError: it cannot be opened; the sentence says why.
+            SocketError: the socket cannot be opened; the sentence says why.
         """
         try:
             self._connection = await connect(
@@ -102,7 +102,7 @@ class WebSocket:
         except (OSError, TimeoutError, WebSocketException, ValueError) as error:
             raise _explained(self.url, error) from error
         if self._connection.subprotocol != "sip":
-            _logger.warning("%s did not agree to the subprotocol 'sip'; it is tried all the same.", self.url)
+            _logger.warning("%s did not accept the subprotocol 'sip'; it is used anyway.", self.url)
         self._reader = asyncio.get_running_loop().create_task(self._read(self._connection))
 
     async def send(self, text: str) -> None:
@@ -120,7 +120,7 @@ class WebSocket:
                 raise SocketError("ConnectionError", f"The socket to {self.url} is closed.") from error
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close with this code, waiting for the other side's agreement for half a second at most."""
+        """Close with this code, and wait for the other side's Close for 0.5 s at most."""
         if self._connection is not None:
             await self._connection.close(code, reason)
         if self._reader is not None:
@@ -138,15 +138,15 @@ class WebSocket:
                 text = frame if isinstance(frame, str) else frame.decode("utf-8", "replace")
                 self._report(Received(self.number, text, time.monotonic()))
         except ConnectionClosed as error:
-            # What the other side said; else why we closed (too big a frame, no pong); else nothing was said.
-            told = error.rcvd or error.sent
+            # The other side's Close, else ours (too big a frame, no pong), else None.
+            close = error.rcvd or error.sent
         await connection.wait_closed()
-        code, reason = (int(told.code), told.reason) if told is not None else (1006, "")
+        code, reason = (int(close.code), close.reason) if close is not None else (1006, "")
         self._report(SocketState(self.number, "closed", code, reason, time.monotonic()))
 
 
 def _explained(url: str, error: Exception) -> SocketError:
-    """What went wrong, for people."""
+    """Return the error as a sentence for users."""
     host = urlsplit(url).hostname or url
     match error:
         case TimeoutError():
@@ -157,17 +157,18 @@ def _explained(url: str, error: Exception) -> SocketError:
             )
         case ConnectionRefusedError():
             return SocketError(
-                "ConnectionError", f"Nothing listens at {url}: is the signalling server (the lab?) running?"
+                "ConnectionError",
+                f"The signalling server {url} refused the connection: is the server (the lab) running?",
             )
         case ssl.SSLError():
             return SocketError(
                 "ConnectionError", f"The TLS connection to {host} failed: {error.reason or error}."
             )
         case InvalidURI() | ValueError():
-            return SocketError("ConnectionError", f"{url!r} is no address of a WebSocket (ws:// or wss://).")
+            return SocketError("ConnectionError", f"{url!r} is not a WebSocket URL (ws:// or wss://).")
         case InvalidStatus():
             status = error.response.status_code
-            return SocketError("ConnectionError", f"{url} is no SIP WebSocket: it answered HTTP {status}.")
+            return SocketError("ConnectionError", f"{url} is not a SIP WebSocket: it answered HTTP {status}.")
         case InvalidHandshake():
-            return SocketError("ConnectionError", f"{url} is no SIP WebSocket: {error}.")
+            return SocketError("ConnectionError", f"{url} is not a SIP WebSocket: {error}.")
     return SocketError("ConnectionError", f"The signalling server {url} cannot be reached: {error}.")

@@ -1,20 +1,21 @@
-"""The crossing table: the only messages between the kernel's loop and the I/O plane.
+"""All messages between the kernel's loop and the I/O plane.
 
-Commands go down, each with an `id` of its own; the plane answers every one with `Ok` or `Failed`. Everything
-else that comes up is a report. `socket` and `session` are numbers chosen by the kernel's side, unique within
-a plane. All are frozen dataclasses of plain values, so that the plane can become a process one day; the two
-exceptions are `SetSource` and `SetSink`, which carry a ring buffer or a generator of sound.
+Commands go to the plane, each with a unique `id`; the plane answers each with `Ok` or `Failed`. All other
+messages from the plane are reports. `socket` and `session` are numbers chosen by the kernel's side, unique
+within a plane. The messages are frozen dataclasses of plain values, so that the plane could become a process;
+the exceptions are `SetSource` and `SetSink`, which carry objects.
 
-    down                                          up
+    commands                                      answers, reports
     OpenSocket, SendText, CloseSocket             Ok | Failed for each id; SocketState, Received
     OpenSession, CloseSession                     SessionState, Fault
     CreateOffer, CreateAnswer, SetRemote          Ok(value=the SDP text) | Failed(code, sentence)
     SetMuted, SetSource, SetSink, SendDtmf        Digit, Level
     StartCapture, StopCapture
     GetStats                                      Ok(value={id: {W3C name: value}}), Sample
-                                                  PlaneDead: all is over
+                                                  PlaneDead: all sockets and sessions are gone
 
-A full queue drops `Level`s, never states. Times named `at` are `time.monotonic()` seconds of this process.
+When too many reports wait, `Level`s are dropped, states never. Times named `at` are `time.monotonic()`
+seconds of this process.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class IceServer:
-    """One STUN or TURN server, as an RTCIceServer has it. The credential is kept out of the repr."""
+    """One STUN or TURN server, with the fields of W3C RTCIceServer. The credential is not in the repr."""
 
     urls: tuple[str, ...]
     username: str | None = None
@@ -40,7 +41,7 @@ class IceServer:
 
 @dataclass(frozen=True, slots=True)
 class SessionConfig:
-    """How a media session is set up; the options of spec.md section 2 that media needs."""
+    """How a media session is set up: the options of a client that concern media."""
 
     codecs: tuple[str, ...] = DEFAULT_CODECS
     ice_servers: tuple[IceServer, ...] = ()
@@ -53,146 +54,144 @@ class SessionConfig:
     max_average_bitrate_bps: int = 48_000
 
 
-# ---------------------------------------------------------------- down: commands
+# ---------------------------------------------------------------- commands
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """Base of all commands: `id` is answered by exactly one `Ok` or `Failed`."""
+    """Base class of all commands; exactly one `Ok` or `Failed` answers the `id`."""
 
     id: int
 
 
 @dataclass(frozen=True, slots=True)
-class OpenSocket(Command):
-    """Connect a WebSocket (subprotocol ``sip``, RFC 7118). Ok once it is open."""
+class SocketCommand(Command):
+    """Base class of commands to one socket."""
 
     socket: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionCommand(Command):
+    """Base class of commands to one media session."""
+
+    session: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSocket(SocketCommand):
+    """Connect a WebSocket (subprotocol ``sip``, RFC 7118). Ok once it is open."""
+
     url: str
     open_timeout_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class SendText(Command):
+class SendText(SocketCommand):
     """Send one SIP message as one text frame."""
 
-    socket: int
     text: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class CloseSocket(Command):
+class CloseSocket(SocketCommand):
     """Close the WebSocket with this close code."""
 
-    socket: int
     code: int = 1000
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class OpenSession(Command):
-    """Make a media session: one audio stream each way over ICE and DTLS-SRTP."""
+class OpenSession(SessionCommand):
+    """Create a media session: one audio stream in each direction over ICE and DTLS-SRTP."""
 
-    session: int
     config: SessionConfig
 
 
 @dataclass(frozen=True, slots=True)
-class CreateOffer(Command):
-    """Gather candidates (bounded) and give the SDP offer. `ice_restart`: with new ICE credentials."""
+class CreateOffer(SessionCommand):
+    """Gather candidates within the configured time. Ok with the SDP offer.
 
-    session: int
+    `ice_restart`: use new ICE credentials.
+    """
+
     ice_restart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class CreateAnswer(Command):
-    """Gather candidates (bounded) and give the SDP answer to the remote offer set before."""
-
-    session: int
+class CreateAnswer(SessionCommand):
+    """Gather candidates within the configured time. Ok with the SDP answer to the remote offer set before."""
 
 
 @dataclass(frozen=True, slots=True)
-class SetRemote(Command):
-    """Apply the other side's SDP. Ok at once; connecting goes on and is told by `SessionState`.
+class SetRemote(SessionCommand):
+    """Apply the other side's SDP. Ok at once; `SessionState` reports how connecting proceeds.
 
     ``pranswer`` is an answer in a provisional response (early media); a later ``answer`` may replace it.
     """
 
-    session: int
     type: Literal["offer", "answer", "pranswer"]
     sdp: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class SetMuted(Command):
-    """True: silence is sent instead of the source; the RTP flow goes on."""
+class SetMuted(SessionCommand):
+    """True: send silence instead of the source; the RTP flow continues."""
 
-    session: int
     muted: bool
 
 
 @dataclass(frozen=True, slots=True)
-class SetSource(Command):
-    """What is sent from now on."""
+class SetSource(SessionCommand):
+    """Send this source from now on."""
 
-    session: int
     source: Source
 
 
 @dataclass(frozen=True, slots=True)
-class SetSink(Command):
-    """Where what is heard goes from now on."""
+class SetSink(SessionCommand):
+    """Write the received sound to this sink from now on."""
 
-    session: int
     sink: Sink
 
 
 @dataclass(frozen=True, slots=True)
-class SendDtmf(Command):
-    """Send digits as RFC 4733 telephone-event. Ok when the last is out; fails where it was not negotiated."""
+class SendDtmf(SessionCommand):
+    """Send digits as RFC 4733 telephone-event. Ok when the last is sent; fails if it was not negotiated."""
 
-    session: int
     digits: str
     duration_ms: int = 100
     gap_ms: int = 70
 
 
 @dataclass(frozen=True, slots=True)
-class GetStats(Command):
+class GetStats(SessionCommand):
     """Ok with {stats id: {W3C webrtc-stats name: value}}."""
-
-    session: int
 
 
 @dataclass(frozen=True, slots=True)
-class StartCapture(Command):
-    """Write the session's RTP and RTCP, before protection, to a pcapng file from now on."""
+class StartCapture(SessionCommand):
+    """Write the session's unprotected RTP and RTCP packets to a pcapng file from now on."""
 
-    session: int
     path: str
 
 
 @dataclass(frozen=True, slots=True)
-class StopCapture(Command):
-    """Finish the capture. Ok with the number of packets in it; 0 when there was none."""
-
-    session: int
+class StopCapture(SessionCommand):
+    """Finish the capture. Ok with its number of packets; 0 when there was no capture."""
 
 
 @dataclass(frozen=True, slots=True)
-class CloseSession(Command):
-    """End the session: RTCP BYE, DTLS close, sockets closed. Ok with the final stats, as of GetStats."""
-
-    session: int
+class CloseSession(SessionCommand):
+    """End the session: RTCP BYE, DTLS close, sockets closed. Ok with the final stats, as for `GetStats`."""
 
 
-# ---------------------------------------------------------------- up: reports
+# ---------------------------------------------------------------- answers and reports
 
 
 @dataclass(frozen=True, slots=True)
 class Ok:
-    """The command `id` is done."""
+    """The command `id` is complete."""
 
     id: int
     value: Any = None
@@ -200,7 +199,7 @@ class Ok:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The command `id` could not be done. `code` is a short stable name, `sentence` is for people.
+    """The command `id` failed. `code` is a short stable name, `sentence` is a sentence for users.
 
     Codes: ConnectionError (socket), Timeout, IncompatibleSDP, WebRTCError, NotNegotiated, UnknownId,
     SourceError, FileError.
@@ -213,7 +212,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class SocketState:
-    """A socket that was open is ``closed``, by either side. `code`: the close code (1006: none came)."""
+    """An open socket was closed by either side. `code`: the close code (1006: none was received)."""
 
     socket: int
     state: Literal["closed"]
@@ -233,11 +232,11 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class SessionState:
-    """A change in a session.
+    """A state of a session changed.
 
-    `what` and `state`: ``gathering`` complete | timeout; ``ice`` new | checking | connected | disconnected |
-    failed | closed; ``dtls`` connecting | connected | failed | closed; ``rtp`` first-sent | first-received |
-    timeout | resumed.
+    Values of `what` and `state`: ``gathering`` complete | timeout; ``ice`` new | checking | connected |
+    disconnected | failed | closed; ``dtls`` connecting | connected | failed | closed; ``rtp`` first-sent |
+    first-received | timeout | resumed.
     """
 
     session: int
@@ -249,7 +248,7 @@ class SessionState:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The numbers of one sample interval."""
+    """The measurements of one sample interval."""
 
     session: int
     row: SampleRow
@@ -257,7 +256,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Peak levels of the last 100 ms, dBFS (-100 silence .. 0). Dropped first when the queue is full."""
+    """Peak levels of the last 100 ms in dBFS, from -100 (silence) to 0."""
 
     session: int
     in_dbfs: float
@@ -275,7 +274,7 @@ class Digit:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """The session failed and is closed; other sessions go on. `code` as in `Failed`."""
+    """The session failed and is closed; other sessions continue. `code` as in `Failed`."""
 
     session: int
     code: str

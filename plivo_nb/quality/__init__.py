@@ -1,7 +1,13 @@
 """Call quality while a call is up: scores, samples, the frames they fill, and the mediaMetrics rules.
 
-- `mos`: scores. `sampler`: the numbers of an interval. `frames`: what they are kept in.
-- `rules`: when a mediaMetrics event is due, as data. `judge`: applies them to a call.
+    counters      the numbers of an audio stream, made by the media stack (a leaf: anyone may import it)
+    limits        warning limits, and the word and colour of a MOS (a leaf)
+    mos           scores by Plivo's formula and by ITU-T G.107
+    sampler       the numbers of one interval; `SampleRow` defines the columns of `samples`
+    columns       what a column of a frame is
+    frames        the schema of all frames, and how they are built from it
+    rules         when a mediaMetrics event is due, as data
+    rule_engine   applies the rules to a call
 
-What runs live stands here and knows nothing of SIP, media or plots; it gets plain numbers.
+Nothing here knows SIP, media or plots.
 """

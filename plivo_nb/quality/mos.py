@@ -1,4 +1,4 @@
-"""Scores: what round trip, jitter and loss mean for the ear.
+"""Scores of a call's quality (MOS) from round-trip time, jitter and loss.
 
 Two models, side by side and never mixed:
 

@@ -1,4 +1,4 @@
-"""The judge: applies the rules of `rules` to one call. Sans-I/O.
+"""Applies the rules of `rules` to one call. Sans-I/O.
 
 Samples and states go in, mediaMetrics events come out as dicts with Plivo's keys: group, level, type, value,
 active, desc, stream.
@@ -41,7 +41,7 @@ class RuleEngine:
         self._last_at_s = started_at_s
 
     def sample(self, row: SampleRow, *, silent_source: bool = False) -> list[Event]:
-        """Judge one sample.
+        """Apply the rules to one sample.
 
         Args:
             row: the sample.
@@ -75,7 +75,7 @@ class RuleEngine:
         self._last_at_s = at_s
 
     def state(self, what: str, state: str) -> list[Event]:
-        """Judge a change of state.
+        """Apply the rules to a change of state.
 
         Args:
             what: ``gathering``, ``ice`` or ``microphone``.
@@ -86,8 +86,8 @@ class RuleEngine:
     @property
     def active(self) -> list[tuple[str, str]]:
         """(type, desc) of what is raised and not cleared."""
-        judged: list[_Window | _Span | _State] = [*self._windows, *self._spans, *self._states]
-        return [(item.rule.type, item.rule.desc) for item in judged if item.active]
+        items: list[_Window | _Span | _State] = [*self._windows, *self._spans, *self._states]
+        return [(item.rule.type, item.rule.desc) for item in items if item.active]
 
 
 def _event(rule: AnyRule, value: float | str, active: bool) -> Event:
@@ -125,8 +125,8 @@ class _Window:
             return []
         hits = self._hits()
         if hits >= rule.count:
-            told, self.active = self.active, True
-            return [] if told and not rule.repeat else [_event(rule, self._raised_value(), True)]
+            was_active, self.active = self.active, True
+            return [] if was_active and not rule.repeat else [_event(rule, self._raised_value(), True)]
         if self.active and hits <= rule.clear:
             self.active = False
             cleared = self._measured if rule.cleared_value is None else rule.cleared_value
@@ -201,10 +201,10 @@ class _State:
 
 
 class _Merger:
-    """Makes one sample of those of so many seconds: sums of counts, the last of the rest.
+    """Merges the samples of an interval into one: counts are summed, of the rest the last one is taken.
 
     Args:
-        interval_s: 0 hands every sample on.
+        interval_s: seconds; 0 returns every sample as it is.
     """
 
     def __init__(self, interval_s: float) -> None:

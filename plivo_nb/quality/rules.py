@@ -1,9 +1,9 @@
 """The rules of mediaMetrics events, as data. `rule_engine` applies them to a call.
 
-A rule says what is measured, when it is over, how often within how many samples it must be, and what the
-event then says.
+A rule says what is measured, when it is over its limit, how many of how many samples must be over it, and
+what the event then says.
 
-    Rule        a number of the samples against a limit, so often within a window
+    Rule        a number of the samples over a limit, in some samples of a window
     SpanRule    the sum of a number over a span of time that falls short of a limit
     EventRule   a state that was reported: gathering, the ICE connection, the microphone
 
@@ -18,7 +18,8 @@ Rules of your own, alone or beside a preset's:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+import operator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -30,41 +31,58 @@ Comparison = Literal[">", ">=", "<", "<=", "repeats"]
 ValueMode = Literal["current", "mean over"]
 Exemption = Literal["muted", "held", "silent source"]
 
-_COLUMNS = frozenset(
-    item.name for item in fields(SampleRow) if item.name not in ("time_utc_ns", "codec", "muted")
-)
+_COLUMNS = frozenset(item.name for item in fields(SampleRow) if item.type == "float")
 _ANY_CODEC = ""
 
 
+_COMPARE: dict[str, Callable[[float, float], bool]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """A number of the samples that is over its limit too often.
+class _Warning:
+    """What the event of any rule says.
 
     Args:
-        type, group, desc, stream: as the event tells them. Stream: ``local`` is what we send, ``remote`` what
-            we receive.
-        column: a column of `plivo_nb.schema("samples")`, in its unit.
-        over: how a value compares with the limit when it is over; ``repeats`` has no limit: over are the
-            samples of the window that have the value most of them share, if two do.
-        limit: in the column's unit; or by codec (``{"OPUS": 0.1, "PCMU": 0.2}``, ``""`` for all others).
-        window: how many of the last samples count.
-        count: raised when at least so many of them are over. A missing sample is not over.
-        clear: cleared, once, when at most so many are.
-        value: ``current``, or ``mean over``: of those in the window that are over.
-        cleared_value: the value when cleared; None: the last one measured.
-        every: judged at every n-th sample.
-        interval_s: samples are merged into one for each so many seconds; 0: taken as they come.
-        repeat: raised again each time it is judged, while it lasts.
-        unless: when the sample says nothing about this rule: it then counts as missing.
-
-    Raises:
-        ValueError: the numbers do not fit together, or there is no such column; the sentence tells.
+        type, group, desc: as in the event.
+        stream: as in the event: ``local`` is what is sent, ``remote`` what is received.
     """
 
     type: str
     group: str
     desc: str
     stream: Stream = "None"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule(_Warning):
+    """A number of the samples that is over its limit too often.
+
+    Args:
+        type, group, desc: as in the event.
+        stream: as in the event: ``local`` is what is sent, ``remote`` what is received.
+        column: a column of `plivo_nb.schema("samples")`, in its unit.
+        over: how a value that is over the limit compares with it. ``repeats`` has no limit: over are the
+            samples of the window with its most frequent value, if at least two have it.
+        limit: in the column's unit; or by codec (``{"OPUS": 0.1, "PCMU": 0.2}``, ``""`` for all others).
+        window: how many of the last samples count.
+        count: raised when at least this many of them are over. A missing sample is not over.
+        clear: cleared, once, when at most this many are.
+        value: ``current``, or ``mean over``: the mean of those in the window that are over.
+        cleared_value: the value when cleared; None: the last one measured.
+        every: evaluated at every n-th sample.
+        interval_s: seconds of samples that are merged into one; 0: each sample is taken by itself.
+        repeat: raised again at each evaluation, while it lasts.
+        unless: when the sample says nothing about this rule: it then counts as missing.
+
+    Raises:
+        ValueError: the numbers do not fit together, or there is no such column; the message says which.
+    """
+
     column: str
     over: Comparison
     limit: float | Mapping[str, float] = 0.0
@@ -80,7 +98,7 @@ class Rule:
 
     def __post_init__(self) -> None:
         _check_column(self.type, self.column)
-        if self.over not in (">", ">=", "<", "<=", "repeats"):
+        if self.over not in (*_COMPARE, "repeats"):
             raise ValueError(f"Rule {self.type}: over must be one of > >= < <= repeats, not {self.over!r}.")
         if self.value not in ("current", "mean over"):
             raise ValueError(f"Rule {self.type}: value must be 'current' or 'mean over', not {self.value!r}.")
@@ -97,38 +115,26 @@ class Rule:
         limit = self.limit
         if isinstance(limit, Mapping):
             limit = limit.get(codec, limit.get(_ANY_CODEC, math.nan))
-        match self.over:
-            case ">":
-                return value > limit
-            case ">=":
-                return value >= limit
-            case "<":
-                return value < limit
-            case "<=":
-                return value <= limit
-        return False  # "repeats" is a matter of the window
+        compare = _COMPARE.get(self.over)  # none for "repeats": that depends on the whole window
+        return compare is not None and compare(value, limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SpanRule:
-    """The sum of a number over any span of so many seconds that is less than a limit.
+class SpanRule(_Warning):
+    """The sum of a number over any span of `span_s` seconds is less than a limit.
 
     Args:
-        type, group, desc, stream: as the event tells them.
+        type, group, desc, stream: as in the event; see `Rule`.
         column: a column of `plivo_nb.schema("samples")`, in its unit.
         limit: raised when the sum is less, cleared when it is not.
         span_s: seconds.
-        value: what the event tells, raised and cleared.
+        value: the event's value, when raised and when cleared.
         unless: when the sample says nothing about this rule: it is cleared then, and a new span begins.
 
     Raises:
         ValueError: there is no such column, or no span.
     """
 
-    type: str
-    group: str
-    desc: str
-    stream: Stream = "None"
     column: str
     limit: float
     span_s: float
@@ -142,22 +148,18 @@ class SpanRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EventRule:
+class EventRule(_Warning):
     """A state that was reported. Raised at each change into one of `raised_by`.
 
     Args:
-        type, group, desc, stream: as the event tells them.
-        what: of whom the state is: ``gathering``, ``ice`` or ``microphone``.
+        type, group, desc, stream: as in the event; see `Rule`.
+        what: whose state it is: ``gathering``, ``ice`` or ``microphone``.
         raised_by: states that raise it.
         cleared_by: states that clear it.
-        over_by: states that end it without an event, so that it can be raised anew.
-        value: what the event tells; None: the state.
+        over_by: states that end it without an event, so that it can be raised again.
+        value: the event's value; None: the state.
     """
 
-    type: str
-    group: str
-    desc: str
-    stream: Stream = "None"
     what: str
     raised_by: frozenset[str]
     cleared_by: frozenset[str] = frozenset()
@@ -251,7 +253,7 @@ V2_1: tuple[AnyRule, ...] = (
     *_COMMON,
 )
 
-# How the published packages 2.1.29 to 2.2.21 judge, and in what their rules differ from the documented ones.
+# When the published packages 2.1.29 to 2.2.21 evaluate their rules, and what is different in these.
 _PUBLISHED: dict[str, Any] = {
     "window": 3, "count": 2, "clear": 1, "every": 2, "interval_s": 5.0, "repeat": True, "cleared_value": 0,
 }  # fmt: skip

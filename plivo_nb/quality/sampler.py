@@ -1,83 +1,33 @@
 """The sampler: from counters that only grow to the numbers of one interval.
 
-The plane takes a `CounterSnapshot` of a session each second and hands it to the session's `Sampler`, which
-remembers the one before and gives a `SampleRow`: what happened between the two. Missing is NaN, never 0.
+Each second the I/O plane reads the `Counters` of a media session and gives them to the session's `Sampler`,
+which keeps the reading before and returns a `SampleRow`: what happened between the two. Missing is NaN,
+never 0.
 
-Directions: `in` is what we receive, `out` what we send, as the far end reports it in RTCP receiver reports.
+Directions: `in` is what is received, `out` what is sent, as the far end reports it in RTCP receiver reports.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
+from plivo_nb.codec_table import CODECS
 from plivo_nb.quality import mos
+from plivo_nb.quality.columns import column, columns_of
+from plivo_nb.quality.counters import NAN, Counters
 
-NAN = math.nan
-SILENCE_DBFS = -100.0
 #: RTCP reports older than this say nothing about now: jitter_out_ms and loss_out are missing then.
 REPORT_VALID_S = 12.0
 
 
+_PEAK = "-100 (silence) .. 0"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CounterSnapshot:
-    """What the plane knows of a session at one moment. What cannot be known is NaN (codec: ``""``).
-
-    Attributes, cumulative since the session began:
-        packets_received: RTP packets that arrived, duplicates not counted.
-        packets_lost: RFC 3550 A.3, expected minus received; falls when one counted as lost comes late.
-        packets_discarded: arrived, but too late (or too early) to be played.
-        bytes_received: RTP payload bytes, without headers.
-        packets_sent: RTP packets sent.
-        bytes_sent: RTP payload bytes, without headers.
-        source_bytes: those of them that were made of what the source gave: no filler, nothing while muted.
-        concealed_samples: play-out samples that were made up because nothing was there to play.
-        remote_packets_lost: the far end's cumulative loss of what we send (RTCP report block).
-        remote_packets_expected: how many of our packets the far end expected up to its last report:
-            the report's extended highest sequence number minus our first one plus 1.
-    Attributes, momentary:
-        jitter_s: RFC 3550 A.8 interarrival jitter of what we receive, seconds.
-        remote_jitter_s: the same of what we send, from the last report block, seconds.
-        remote_fraction_lost: fraction lost of the last report block, 0..1.
-        remote_report_at_s: monotonic time of the last report block about what we send, seconds.
-        rtt_s: round-trip time by RTCP (LSR/DLSR), seconds.
-        rtt_at_s: monotonic time at which `rtt_s` was measured, seconds.
-        playout_delay_s: time a packet waits in the jitter buffer now, seconds.
-        sample_rate_hz: of the play-out (`concealed_samples` are counted in it).
-        level_in_peak: greatest magnitude of the interval in what we play, 0..1 of full scale.
-        level_out_peak: the same in what we send, before muting.
-        codec: ``'OPUS'``, ``'PCMU'``, or ``""`` before one is chosen.
-        muted: whether silence is sent instead of the source.
-    """
-
-    packets_received: float = NAN
-    packets_lost: float = NAN
-    packets_discarded: float = NAN
-    bytes_received: float = NAN
-    packets_sent: float = NAN
-    bytes_sent: float = NAN
-    source_bytes: float = NAN
-    concealed_samples: float = NAN
-    remote_packets_lost: float = NAN
-    remote_packets_expected: float = NAN
-    jitter_s: float = NAN
-    remote_jitter_s: float = NAN
-    remote_fraction_lost: float = NAN
-    remote_report_at_s: float = NAN
-    rtt_s: float = NAN
-    rtt_at_s: float = NAN
-    playout_delay_s: float = NAN
-    sample_rate_hz: float = NAN
-    level_in_peak: float = NAN
-    level_out_peak: float = NAN
-    codec: str = ""
-    muted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class SampleRow:
-    """The numbers of one interval; `frames.SAMPLES` says what each means. `values` is a row of samples.
+    """The numbers of one interval. Each field with a `column` is a column of `samples`, by the same name.
 
     Attributes:
         time_utc_ns: end of the interval, ns since 1970 UTC, by the monotonic clock from one anchor.
@@ -86,38 +36,82 @@ class SampleRow:
 
     time_utc_ns: int
     time_monotonic_s: float
-    codec: str
-    muted: bool
-    rtt_ms: float
-    rtt_age_s: float
-    jitter_in_ms: float
-    jitter_out_ms: float
-    loss_in: float
-    loss_out: float
-    mos: float
-    mos_in: float
-    mos_out: float
-    r_factor: float
-    mos_g107: float
-    level_in_dbfs: float
-    level_out_dbfs: float
-    bitrate_in_kbps: float
-    bitrate_out_kbps: float
-    packets_in: float
-    packets_out: float
-    packets_lost_in: float
-    packets_lost_out: float
-    concealed_ms: float
-    playout_delay_ms: float
-    discarded: float
-    source_bytes: float
+    codec: str = column(
+        "", f"Codec that is sent: {', '.join(CODECS)}; missing before one is chosen", "SDP", kind="category"
+    )
+    rtt_ms: float = column("ms", "Round-trip time on the media path", "RTCP LSR/DLSR, RFC 3550 6.4.1")
+    rtt_age_s: float = column("s", "Age of rtt_ms: RTCP comes every few seconds only", "monotonic clock")
+    jitter_in_ms: float = column("ms", "Interarrival jitter of what is received", "RFC 3550 A.8")
+    jitter_out_ms: float = column("ms", "Interarrival jitter of what is sent", "RTCP report of the far end")
+    loss_in: float = column("0..1", "Share of the interval's packets that did not arrive", "RFC 3550 A.3")
+    loss_out: float = column(
+        "0..1",
+        "Share of the packets sent that did not arrive, between two reports",
+        "RTCP report of the far end",
+    )
+    mos: float = column("1..4.5", "Score of the call: the smaller one of both directions", "SDK formula")
+    mos_in: float = column("1..4.5", "Score of what is received", "SDK formula")
+    mos_out: float = column("1..4.5", "Score of what is sent", "SDK formula")
+    r_factor: float = column("R", "Transmission rating behind mos", "SDK formula")
+    mos_g107: float = column("1..4.5", "Score of what is received by the E-model", "ITU-T G.107 and G.113")
+    level_in_dbfs: float = column("dBFS", f"Peak level of what is played, {_PEAK}", "play-out")
+    level_out_dbfs: float = column("dBFS", f"Peak level of the source, before muting, {_PEAK}", "source")
+    bitrate_in_kbps: float = column("kbit/s", "RTP payload received in the interval", "RTP")
+    bitrate_out_kbps: float = column("kbit/s", "RTP payload sent in the interval", "RTP")
+    packets_in: float = column(
+        "packets", "RTP packets that arrived in the interval", "RTP", growth_of="packets_received"
+    )
+    packets_out: float = column(
+        "packets", "RTP packets sent in the interval", "RTP", growth_of="packets_sent"
+    )
+    packets_lost_in: float = column(
+        "packets",
+        "Packets missed in the interval; negative when packets counted as lost came late",
+        "RFC 3550 A.3",
+        growth_of="packets_lost",
+    )
+    packets_lost_out: float = column(
+        "packets", "New losses that the far end reported in the interval", "RTCP report of the far end"
+    )
+    packets_reordered: float = column(
+        "packets",
+        "Packets that arrived in the interval after one with a higher sequence number",
+        "RFC 4737 section 3.3",
+        growth_of="packets_reordered",
+    )
+    packets_recovered: float = column(
+        "packets",
+        "Lost packets decoded in the interval from the redundancy in the next packet (Opus in-band FEC)",
+        "RFC 6716 section 2.1.7",
+        growth_of="packets_recovered",
+    )
+    concealed_ms: float = column(
+        "ms", "Sound made up in the interval because its packet was not there", "play-out"
+    )
+    playout_delay_ms: float = column("ms", "Time a packet waits in the jitter buffer", "jitter buffer")
+    discarded: float = column(
+        "packets",
+        "Packets that arrived too late to be played",
+        "jitter buffer",
+        growth_of="packets_discarded",
+    )
+    source_bytes: float = column(
+        "bytes",
+        "RTP payload sent in the interval that was encoded from the source",
+        "RTP",
+        growth_of="source_bytes",
+    )
+    muted: bool = column("", "Whether silence is sent instead of the source", "mute()", kind="bool")
 
     def values(self) -> dict[str, float | str | bool]:
-        """Column name to value, all but the two times."""
-        return {name: getattr(self, name) for name in _VALUE_NAMES}
+        """Column name to value."""
+        return {name: getattr(self, name) for name in _NAMES}
 
 
-_VALUE_NAMES = tuple(field.name for field in fields(SampleRow) if not field.name.startswith("time_"))
+#: The columns that a sample has.
+COLUMNS = columns_of(SampleRow)
+_NAMES = tuple(item.name for item in COLUMNS)
+_GROWTHS = tuple((item.name, item.growth_of) for item in COLUMNS if item.growth_of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,54 +142,44 @@ class Sampler:
     def __init__(self, started_at_s: float = NAN, *, anchor: ClockAnchor | None = None) -> None:
         self._anchor = anchor or ClockAnchor.now()
         self._last_at_s = started_at_s
-        self._last = CounterSnapshot(
-            packets_received=0,
-            packets_lost=0,
-            packets_discarded=0,
-            bytes_received=0,
-            packets_sent=0,
-            bytes_sent=0,
-            source_bytes=0,
-            concealed_samples=0,
-        )
+        self._last = Counters()
         self._reported = (0.0, 0.0)  # lost and expected by the far end's last report
         self._report_at_s = NAN
         self._loss_out = NAN
 
-    def sample(self, snapshot: CounterSnapshot, now: float) -> SampleRow:
+    def sample(self, counters: Counters, now: float) -> SampleRow:
         """The numbers from the last call of `sample` to this one.
 
         Args:
-            snapshot: the counters at this moment.
+            counters: the session's counters at this moment.
             now: monotonic seconds of this moment.
         """
         last, elapsed_s = self._last, now - self._last_at_s
-        received = snapshot.packets_received - last.packets_received
-        lost = snapshot.packets_lost - last.packets_lost
-        discarded = snapshot.packets_discarded - last.packets_discarded
-        loss_in = _share(lost, received + lost)
-        report_valid = now - snapshot.remote_report_at_s <= REPORT_VALID_S
-        lost_out = snapshot.remote_packets_lost - self._reported[0]
-        jitter_out_ms = snapshot.remote_jitter_s * 1e3 if report_valid else NAN
-        loss_out = self._remote_loss(snapshot) if report_valid else NAN
+        grown = {name: getattr(counters, source) - getattr(last, source) for name, source in _GROWTHS}
+        lost, discarded = grown["packets_lost_in"], grown["discarded"]
+        expected = grown["packets_in"] + lost
+        loss_in = _share(lost, expected)
+        report_valid = now - counters.remote_report_at_s <= REPORT_VALID_S
+        lost_out = counters.remote_packets_lost - self._reported[0]
+        jitter_out_ms = counters.jitter_out_s * 1e3 if report_valid else NAN
+        loss_out = self._remote_loss(counters) if report_valid else NAN
         rtt_ms, jitter_in_ms, delay_ms = (
-            snapshot.rtt_s * 1e3,
-            snapshot.jitter_s * 1e3,
-            snapshot.playout_delay_s * 1e3,
+            1e3 * seconds for seconds in (counters.rtt_s, counters.jitter_in_s, counters.playout_delay_s)
         )
-        rating_in = mos.r_factor(rtt_ms, jitter_in_ms, loss_in, snapshot.codec)
-        rating_out = mos.r_factor(rtt_ms, jitter_out_ms, loss_out, snapshot.codec)
+        rating_in = mos.r_factor(rtt_ms, jitter_in_ms, loss_in, counters.codec)
+        rating_out = mos.r_factor(rtt_ms, jitter_out_ms, loss_out, counters.codec)
         rating = _smaller(rating_in, rating_out)
-        not_played = _share(max(lost, 0.0) + discarded, received + lost)
-        heard_after_ms = mos.one_way_delay_ms(rtt_ms, delay_ms, snapshot.codec)
-        self._last, self._last_at_s = snapshot, now
+        not_played = _share(max(lost, 0.0) + discarded, expected)
+        heard_after_ms = mos.one_way_delay_ms(rtt_ms, delay_ms, counters.codec)
+        concealed = counters.concealed_samples - last.concealed_samples
+        self._last, self._last_at_s = counters, now
         return SampleRow(
             time_utc_ns=self._anchor.utc_ns_at(now),
             time_monotonic_s=now,
-            codec=snapshot.codec,
-            muted=snapshot.muted,
+            codec=counters.codec,
+            muted=counters.muted,
             rtt_ms=rtt_ms,
-            rtt_age_s=now - snapshot.rtt_at_s,
+            rtt_age_s=now - counters.rtt_at_s,
             jitter_in_ms=jitter_in_ms,
             jitter_out_ms=jitter_out_ms,
             loss_in=loss_in,
@@ -204,44 +188,31 @@ class Sampler:
             mos_in=_score(rating_in),
             mos_out=_score(rating_out),
             r_factor=rating,
-            mos_g107=mos.g107(heard_after_ms, not_played, snapshot.codec),
-            level_in_dbfs=peak_dbfs(snapshot.level_in_peak),
-            level_out_dbfs=peak_dbfs(snapshot.level_out_peak),
-            bitrate_in_kbps=_rate_kbps(snapshot.bytes_received - last.bytes_received, elapsed_s),
-            bitrate_out_kbps=_rate_kbps(snapshot.bytes_sent - last.bytes_sent, elapsed_s),
-            packets_in=received,
-            packets_out=snapshot.packets_sent - last.packets_sent,
-            packets_lost_in=lost,
+            mos_g107=mos.g107(heard_after_ms, not_played, counters.codec),
+            level_in_dbfs=counters.level_in_dbfs,
+            level_out_dbfs=counters.level_out_dbfs,
+            bitrate_in_kbps=_rate_kbps(counters.bytes_received - last.bytes_received, elapsed_s),
+            bitrate_out_kbps=_rate_kbps(counters.bytes_sent - last.bytes_sent, elapsed_s),
             packets_lost_out=lost_out,
-            concealed_ms=1e3
-            * (snapshot.concealed_samples - last.concealed_samples)
-            / snapshot.sample_rate_hz,
+            concealed_ms=1e3 * concealed / counters.sample_rate_hz,
             playout_delay_ms=delay_ms,
-            discarded=discarded,
-            source_bytes=snapshot.source_bytes - last.source_bytes,
+            **grown,
         )
 
-    def _remote_loss(self, snapshot: CounterSnapshot) -> float:
+    def _remote_loss(self, counters: Counters) -> float:
         """Loss between the far end's last two reports; held until the next one comes.
 
         By its cumulative numbers where they are known: the report's own fraction is cut to 8 bits, which
         loses up to 0.4 points.
         """
-        if snapshot.remote_report_at_s == self._report_at_s:
+        if counters.remote_report_at_s == self._report_at_s:
             return self._loss_out
-        lost, expected = snapshot.remote_packets_lost, snapshot.remote_packets_expected
+        lost, expected = counters.remote_packets_lost, counters.remote_packets_expected
         by_counts = _share(lost - self._reported[0], expected - self._reported[1])
-        self._loss_out = snapshot.remote_fraction_lost if math.isnan(by_counts) else by_counts
-        self._report_at_s = snapshot.remote_report_at_s
+        self._loss_out = counters.remote_fraction_lost if math.isnan(by_counts) else by_counts
+        self._report_at_s = counters.remote_report_at_s
         self._reported = (lost, expected)
         return self._loss_out
-
-
-def peak_dbfs(peak: float) -> float:
-    """A peak magnitude (0..1 of full scale) in dBFS, -100 (silence) .. 0; NaN stays NaN."""
-    if math.isnan(peak):
-        return NAN
-    return max(SILENCE_DBFS, 20.0 * math.log10(max(peak, 1e-5)))
 
 
 def _share(part: float, whole: float) -> float:

@@ -1,1 +1,12 @@
-"""Sound cards of this machine: devices, streams and the thread that manages them."""
+"""Sound cards of this machine. Imports only leaves, nothing of `media`.
+
+devices          what a device is; the protocol of a sound system
+portaudio        the sound system of this machine
+pulse            PulseAudio or PipeWire: reports device changes and moves streams
+device_manager   the one thread that opens, moves, watches and closes devices
+route            the connection to a device, which outlasts the device
+microphone       sound from the sound card's clock to the call's clock
+speaker          the same in the other direction, and tones
+resampler        resampling by any ratio
+clock_drift      the control of the buffer between two clocks
+"""

@@ -1,7 +1,8 @@
-"""The sound desk: one thread that opens, moves, closes and watches all devices of this process.
+"""The device manager: one thread that opens, moves, closes and watches all sound devices of this process.
 
-PortAudio is not to be used by two threads at once, takes its time, and looks at the hardware anew only when
-all streams are closed; so everything goes through here, and nobody waits.
+PortAudio must not be used by two threads at once, its calls take up to hundreds of milliseconds, and it
+lists the hardware again only when all streams are closed. So all calls are made in this thread, and no other
+thread waits for them.
 """
 
 from __future__ import annotations
@@ -27,27 +28,27 @@ _logger = logging.getLogger("plivo_nb.sound")
 _T = TypeVar("_T")
 
 _CHECK_S = 0.1  # while a device is open
-_LOOK_S = 2.0  # while none is
-_SETTLE_S = 0.03  # one device that comes makes several events
+_IDLE_CHECK_S = 2.0  # while none is
+_SETTLE_S = 0.03  # one new device causes several events
 
 DeviceChange = tuple[str, "Device"]
 
 
 class DeviceManager:
-    """The devices of a sound system, and the lines to them.
+    """Opens the devices of a sound system for the routes to them, and reports changes.
 
     Args:
-        system: PortAudio, or a fake one.
+        system: PortAudio, or a fake sound system.
 
     Attributes:
-        error: why there is no sound at all; None while there is, or nobody has looked.
+        error: why no device can be used; None while devices can be used, or before the system was started.
     """
 
     def __init__(self, system: SoundSystem) -> None:
         self.system = system
         self.error: MediaError | None = None
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._lines: list[DeviceRoute] = []
+        self._routes: list[DeviceRoute] = []
         self._listeners: list[Callable[[DeviceChange], None]] = []
         self._devices: dict[str, Device] = {}
         self._defaults: dict[Kind, str | None] = {}
@@ -60,13 +61,13 @@ class DeviceManager:
     # ------------------------------------------------------------ from any thread
 
     def start(self) -> None:
-        """Begin to serve; devices are looked up on the desk's thread."""
+        """Start the thread, which loads the sound system and lists its devices."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="plivo_nb sound desk", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="plivo_nb device manager", daemon=True)
             self._thread.start()
 
     def stop(self) -> concurrent.futures.Future[None]:
-        """Close everything and end the thread; returns at once, the future tells when it is done."""
+        """Close all devices and end the thread. Returns at once; the future is done when the thread ends."""
         if self._thread is None:
             self._ended.set_result(None)
         elif not self._stopping:
@@ -75,7 +76,7 @@ class DeviceManager:
         return self._ended
 
     def do(self, work: Callable[[], _T]) -> concurrent.futures.Future[_T]:
-        """Run `work` on the desk's thread; the future tells what came of it."""
+        """Run `work` on the device manager's thread; the future gets its result or exception."""
         future: concurrent.futures.Future[_T] = concurrent.futures.Future()
 
         def job() -> None:
@@ -90,84 +91,84 @@ class DeviceManager:
         return future
 
     def wake(self) -> None:
-        """Tend to the lines soon."""
+        """Update the routes soon."""
         self._jobs.put(_nothing)
 
-    def add(self, line: DeviceRoute, on_change: Callable[[DeviceChange], None] | None = None) -> None:
-        """Serve this line too; `on_change` hears, on the desk's thread, of devices that come and go."""
+    def add(self, route: DeviceRoute, on_change: Callable[[DeviceChange], None] | None = None) -> None:
+        """Add a route; `on_change` is called on the manager's thread when a device was added or removed."""
 
         def job() -> None:
-            self._lines.append(line)
+            self._routes.append(route)
             if on_change is not None:
                 self._listeners.append(on_change)
 
         self._jobs.put(job)
 
     def remove(
-        self, lines: list[DeviceRoute], on_change: Callable[[DeviceChange], None]
+        self, routes: list[DeviceRoute], on_change: Callable[[DeviceChange], None]
     ) -> concurrent.futures.Future[None]:
-        """Close these lines and forget them."""
+        """Close and remove these routes."""
 
         def job() -> None:
-            for line in lines:
-                line.close()
-                if line in self._lines:
-                    self._lines.remove(line)
+            for route in routes:
+                route.close()
+                if route in self._routes:
+                    self._routes.remove(route)
             if on_change in self._listeners:
                 self._listeners.remove(on_change)
 
         return self.do(job)
 
     def has(self, kind: Kind, device_id: str | None = None) -> bool:
-        """Whether there is that device, or any of that kind, as far as is known now."""
+        """Return whether this device, or any device of that kind, was in the last list of devices."""
         devices = self._devices  # replaced as a whole, never changed
         if device_id is not None:
             return device_id in devices and devices[device_id].kind == kind
         return any(device.kind == kind for device in devices.values())
 
-    # ------------------------------------------------------------ on the desk's thread
+    # ------------------------------------------------------------ on the device manager's thread
 
     def ready(self) -> None:
-        """Make sure that there is sound.
+        """Check that devices can be used.
 
         Raises:
-            MediaError: there is none; the sentence says what to install.
+            MediaError: they cannot; the sentence says what to install.
         """
         if self.error is not None:
             raise self.error
 
     def devices(self) -> list[Device]:
-        """What there is now."""
+        """Return the devices present now."""
         self.ready()
-        self._look()
+        self._refresh()
         return list(self._devices.values())
 
-    def try_device(self, line: DeviceRoute) -> None:
-        """Open the line's device for a moment, if it is not open.
+    def try_device(self, route: DeviceRoute) -> None:
+        """Open the route's device and close it again, unless it is open.
 
         Raises:
             MediaError: it cannot be opened.
         """
         self.ready()
-        self._look()
-        device = line.chosen if line.chosen in self._devices else self._defaults[line.kind]
-        line.try_device(self.system, device)
+        self._refresh()
+        device = route.chosen if route.chosen in self._devices else self._defaults[route.kind]
+        route.try_device(self.system, device)
 
-    def choose(self, line: DeviceRoute, device_id: str | None) -> None:
-        """Lead the line to another device; None: the system's default.
+    def choose(self, route: DeviceRoute, device_id: str | None) -> None:
+        """Switch the route to another device; None: the system's default.
 
         Raises:
-            MediaError: ``NotFoundError``: there is no such device; nothing is changed.
+            MediaError: ``NotFoundError``: there is no such device; the route is not changed.
         """
         self.ready()
-        self._look()
+        self._refresh()
         device = self._devices.get(device_id) if device_id is not None else None
-        if device_id is not None and (device is None or device.kind != line.kind):
-            what = "microphone" if line.kind == "audioinput" else "speaker"
+        if device_id is not None and (device is None or device.kind != route.kind):
+            what = "microphone" if route.kind == "audioinput" else "speaker"
             raise MediaError(
                 f"There is no {what} {device_id!r}; see client.audio.available_devices().", "NotFoundError"
             )
-        line.chosen = device_id
+        route.chosen = device_id
 
     def _run(self) -> None:
         self._load()
@@ -175,20 +176,20 @@ class DeviceManager:
         while True:
             job: Callable[[], None] | None = _nothing
             with contextlib.suppress(queue.Empty):
-                in_use = any(line.stream is not None or line.wanted for line in self._lines)
-                job = self._jobs.get(timeout=_CHECK_S if in_use else _LOOK_S)
+                in_use = any(route.stream is not None or route.wanted for route in self._routes)
+                job = self._jobs.get(timeout=_CHECK_S if in_use else _IDLE_CHECK_S)
             if job is None:
                 break
             job()
             try:
-                self._tend()
+                self._update()
                 failed = False
             except Exception:
                 if not failed:  # it is tried again many times a second
-                    _logger.exception("The sound desk failed at something; it goes on.")
+                    _logger.exception("The device manager failed in one update; it continues.")
                 failed = True
-        for line in self._lines:
-            line.close()
+        for route in self._routes:
+            route.close()
         if self._started:
             self.system.stop()
         self._ended.set_result(None)
@@ -197,7 +198,7 @@ class DeviceManager:
         try:
             self.system.start(self._changed)
             self._started = True
-            self._look()
+            self._refresh()
         except MediaError as error:
             self.error = error
         except Exception as error:
@@ -205,36 +206,39 @@ class DeviceManager:
             self.error = MediaError(f"Sound does not start ({error}).", "NotFoundError")
 
     def _changed(self) -> None:
-        """The sound system's word that devices came or went; from any thread."""
+        """Note that devices were added or removed; called by the sound system, from any thread."""
         if not self._stale.is_set():
             self._stale.set()
             self._jobs.put(_nothing)
 
-    def _tend(self) -> None:
+    def _update(self) -> None:
         if self.error is not None:
             return
         if self._stale.is_set():
             time.sleep(_SETTLE_S)
             self._stale.clear()
-            self._look()
-        if self._tend_lines():
-            if self.system.must_restart():  # it closes every stream: they come back right after
-                for line in self._lines:
-                    line.close()
-            self._look()
-            self._tend_lines()
+            self._refresh()
+        if self._update_routes():
+            if self.system.must_restart():  # this closes every stream; they are opened again below
+                for route in self._routes:
+                    route.close()
+            self._refresh()
+            self._update_routes()
 
-    def _tend_lines(self) -> bool:
-        """Give each line what is due; True when one has lost its device."""
+    def _update_routes(self) -> bool:
+        """Update each route; return whether one has lost its device."""
         present, now = set(self._devices), time.monotonic()
-        lost = [line.tend(self.system, present, self._defaults[line.kind], now) for line in list(self._lines)]
+        lost = [
+            route.update(self.system, present, self._defaults[route.kind], now)
+            for route in list(self._routes)
+        ]
         return any(lost)
 
-    def _look(self) -> None:
-        """See which devices there are, and tell what changed."""
+    def _refresh(self) -> None:
+        """List the devices, and report what changed."""
         if self.error is not None:
             return
-        if self.system.must_restart() and not any(line.stream for line in self._lines):
+        if self.system.must_restart() and not any(route.stream for route in self._routes):
             self.system.restart()
         now = {device.deviceId: device for device in self.system.devices()}
         kinds: tuple[Kind, ...] = ("audioinput", "audiooutput")
@@ -243,8 +247,8 @@ class DeviceManager:
         changes: list[DeviceChange] = [("removed", was[key]) for key in was.keys() - now.keys()]
         changes += [("added", now[key]) for key in now.keys() - was.keys()]
         if changes:
-            for line in self._lines:
-                line.retry()
+            for route in self._routes:
+                route.retry()
         for change in changes:
             for listener in list(self._listeners):
                 listener(change)
@@ -287,4 +291,4 @@ managers = SharedManagers()
 
 
 def _nothing() -> Any:
-    """No job: the lines are tended to after each."""
+    """Do nothing: the routes are updated after each job."""

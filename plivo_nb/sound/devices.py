@@ -1,7 +1,7 @@
-"""Sound devices: what one is, and what a sound system must do to be used here.
+"""Sound devices: their description, and the protocols of sound systems and open devices.
 
-PortAudio's indexes change whenever something is plugged in; a deviceId here is made of names, so that it
-stays over calls, enumerations and restarts.
+PortAudio's indexes change whenever a device is plugged in. A deviceId here is made of names, so it is the
+same in all lists and after restarts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Device(Mapping[str, Any]):
     """A microphone (``audioinput``) or speaker (``audiooutput``), with the browser's keys.
 
     Read it by attribute (``device.label``) or like a dict (``device["label"]``). `groupId` is the same for
-    the microphone and the speaker of one piece of hardware, where that can be told.
+    the microphone and the speaker of one piece of hardware, where that is known.
     """
 
     deviceId: str
@@ -49,67 +49,67 @@ _KEYS = tuple(item.name for item in fields(Device))
 
 
 def stable_id(*names: object) -> str:
-    """Make an id that is the same wherever and whenever the names are."""
+    """Return an id that depends on the names only."""
     return hashlib.sha256("\0".join(map(str, names)).encode()).hexdigest()[:32]
 
 
 class DeviceStream(Protocol):
-    """An open microphone or speaker. Its methods are called on one thread, the sound desk's."""
+    """An open microphone or speaker. Its methods are called on the device manager's thread."""
 
     rate: int  # Hz
     latency_s: float  # of the system and the device
-    callbacks: int  # grows while the device is there
-    device_id: str | None  # where it is; None where that cannot be told
+    callbacks: int  # number of callbacks so far; constant when the device is gone
+    device_id: str | None  # the device it is open on; None where that is not known
 
     def lost(self) -> bool:
-        """Whether it is known to be dead; one whose callbacks just cease is found by the desk."""
+        """Return whether the device is known to be gone; missing callbacks are noticed by the route."""
 
     def move(self, device_id: str | None) -> bool:
-        """Go on on another device (None: the default one), without a gap. False: open a new one instead."""
+        """Continue on another device (None: the default) without a gap. False: open a new stream instead."""
 
     def close(self) -> None:
-        """Stop and release it. After it, no callback runs."""
+        """Stop and release the device. No callback runs after that."""
 
 
 class SoundSystem(Protocol):
-    """Where devices come from: PortAudio, or a fake one in tests. Used on one thread, the sound desk's."""
+    """Lists and opens devices: PortAudio, or a fake in tests. Used on the device manager's thread."""
 
     def start(self, changed: Callable[[], None]) -> None:
-        """Load it.
+        """Load the sound system.
 
         Args:
-            changed: to be called, from any thread, when devices came or went.
+            changed: to be called, from any thread, when devices were added or removed.
 
         Raises:
-            MediaError: it cannot be used; the sentence says what to install.
+            MediaError: the sound system cannot be used; the sentence says what to install.
         """
 
     def devices(self) -> list[Device]:
-        """All devices that there are now."""
+        """Return all devices present now."""
 
     def default(self, kind: Kind) -> str | None:
-        """The id of the system's default device of that kind; None where there is none."""
+        """Return the id of the system's default device of that kind; None where there is none."""
 
     def open_input(self, device_id: str | None, rate: int, take: Callable[[Pcm], None]) -> DeviceStream:
         """Open a microphone.
 
         Args:
             device_id: None: the default one.
-            rate: Hz, if it can.
-            take: gets samples, in the sound system's thread; it must not wait, and must copy what it keeps.
+            rate: preferred sample rate in Hz; the stream's attribute `rate` is the actual one.
+            take: called with samples in the sound system's thread; it must copy them, and must not wait.
 
         Raises:
             MediaError: ``NotFoundError`` or ``NotAllowedError`` (in use, refused).
         """
 
     def open_output(self, device_id: str | None, rate: int, fill: Callable[[Pcm], None]) -> DeviceStream:
-        """Open a speaker; `fill` is to fill the array that it is given. Else like `open_input`."""
+        """Open a speaker; `fill` is called to fill an array with samples. Otherwise like `open_input`."""
 
     def must_restart(self) -> bool:
-        """Whether `restart` is the only way to see which devices there are now."""
+        """Return whether `restart` is needed to list the devices present now."""
 
     def restart(self) -> None:
-        """Look at the hardware anew. All streams have been closed before."""
+        """List the hardware again. All streams must be closed before."""
 
     def stop(self) -> None:
-        """Unload it; nothing of it is used any more."""
+        """Unload the sound system, which is not used any more."""

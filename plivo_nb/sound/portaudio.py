@@ -1,8 +1,7 @@
 """PortAudio: microphones and speakers of this machine, through the package sounddevice.
 
-Separate streams for input and output: one for both through PulseAudio burns a whole core. sounddevice is
-imported late, because it fails where the PortAudio library is missing, and that is the normal case on a
-server.
+Input and output are separate streams: a duplex stream through PulseAudio uses a whole core. sounddevice is
+imported late, because the import fails where the PortAudio library is missing, as usual on servers.
 """
 
 from __future__ import annotations
@@ -32,9 +31,9 @@ _logger = logging.getLogger("plivo_nb.sound")
 _LATENCY_S = 0.06  # 'low' costs 8-17 % of a core through PulseAudio, this 2 %
 _BLOCK_S = 0.02
 _INVALID_DEVICE = -9996
-#: PortAudio's errors about channels, rate and sample format: another one may do.
+#: PortAudio's errors about channels, rate and sample format; another format may work.
 _OTHER_FORMAT = (-9998, -9997, -9994)
-#: How ALSA calls what leads to PulseAudio or PipeWire.
+#: ALSA's names of the device that leads to PulseAudio or PipeWire.
 _PULSE_NAMES = ("pulse", "pipewire", "default")
 _CARDS = "/proc/asound/cards"
 
@@ -42,41 +41,41 @@ _CARDS = "/proc/asound/cards"
 class PortAudio:
     """The sound system of this machine.
 
-    Where there is PulseAudio or PipeWire, devices are its sinks and sources: it tells when one comes or
-    goes, and moves a stream without a gap. Elsewhere they are PortAudio's.
+    With PulseAudio or PipeWire, devices are its sinks and sources: it reports when one is added or removed,
+    and moves a stream without a gap. Otherwise devices are PortAudio's.
     """
 
     def __init__(self) -> None:
         self._sd: Any = None
         self._pulse: PulseServer | None = None
-        self._gate: int | None = None  # PortAudio's index of what leads to PulseAudio
+        self._pulse_index: int | None = None  # PortAudio's index of the device that leads to PulseAudio
         self._cards = ""
 
     def start(self, changed: Callable[[], None]) -> None:
         """Load PortAudio, and connect to PulseAudio or PipeWire if there is one."""
         self._sd = load()
-        _hush_alsa()
+        _silence_alsa()
         self._cards = _cards()
         server = PulseServer.connect(changed)
         if server is None:
             return
-        self._gate = self._find_gate()
-        if self._gate is None:  # PortAudio was loaded before the sound server came up
+        self._pulse_index = self._find_pulse_index()
+        if self._pulse_index is None:  # PortAudio was loaded before the sound server came up
             self.restart()
-            self._gate = self._find_gate()
-        if self._gate is None:
+            self._pulse_index = self._find_pulse_index()
+        if self._pulse_index is None:
             _logger.info(
-                "PulseAudio runs, but ALSA has no way to it; on Debian: apt install libasound2-plugins."
+                "PulseAudio runs, but ALSA has no plugin for it; on Debian: apt install libasound2-plugins."
             )
             server.close()
             return
         self._pulse = server
 
-    def _find_gate(self) -> int | None:
+    def _find_pulse_index(self) -> int | None:
         names = {str(device["name"]): index for index, device in enumerate(self._sd.query_devices())}
         return next((names[name] for name in _PULSE_NAMES if name in names), None)
 
-    # ------------------------------------------------------------ what there is
+    # ------------------------------------------------------------ devices
 
     def devices(self) -> list[Device]:
         """PulseAudio's sinks and sources, or PortAudio's devices of the default host API."""
@@ -85,7 +84,7 @@ class PortAudio:
         return [device for device, _ in self._listed()]
 
     def _listed(self) -> list[tuple[Device, int]]:
-        """The devices with PortAudio's present index of each."""
+        """Return the devices, each with its present index in PortAudio."""
         found: list[tuple[Device, int]] = []
         seen: dict[tuple[str, str, str], int] = {}
         host_apis = self._sd.query_hostapis()
@@ -150,20 +149,20 @@ class PortAudio:
         where = device_id or server.default(kind)
         if where is None or not server.has(kind, where):
             raise not_found(kind, device_id)
-        assert self._gate is not None
+        assert self._pulse_index is not None
         before = server.own_streams(kind)
-        opened = self._first_that_opens(kind, self._gate, rate, work)
+        opened = self._first_that_opens(kind, self._pulse_index, rate, work)
         opened.server = server
         opened.number = server.new_stream(kind, before)
-        if not opened.move(where):  # PulseAudio's own choice is the best that can be had then
-            _logger.debug("PulseAudio does not let the new stream be moved.")
+        if not opened.move(where):  # then it stays where PulseAudio put it
+            _logger.debug("PulseAudio refused to move the new stream.")
         opened.placed = True
         return opened
 
     def _first_that_opens(
         self, kind: Kind, index: int, rate: int, work: Callable[[Pcm], None]
     ) -> PortAudioStream:
-        """Open with mono at the wanted rate; else stereo; else at the device's own rate."""
+        """Open in mono at the wanted rate, else in stereo, else at the device's own rate."""
         own = int(self._sd.query_devices(index)["default_samplerate"])
         problem: Exception | None = None
         for hz, channels in ((rate, 1), (rate, 2), (own, 1), (own, 2)):
@@ -178,36 +177,36 @@ class PortAudio:
             raise not_found(kind, None) from problem
         what = "microphone" if kind == "audioinput" else "speaker"
         raise MediaError(
-            f"The {what} cannot be opened ({problem}): another program has it, or may not be disturbed.",
+            f"The {what} cannot be opened ({problem}): another program uses it, or access is not allowed.",
             NOT_ALLOWED,
         ) from problem
 
     # ------------------------------------------------------------ changes
 
     def must_restart(self) -> bool:
-        """PortAudio looks at the hardware only when it starts; on Linux the cards tell when that is due."""
+        """Return whether the hardware may have changed: PortAudio lists it only when it starts."""
         if self._pulse is not None:
             return False
         return sys.platform != "linux" or _cards() != self._cards
 
     def restart(self) -> None:
-        """Start PortAudio anew, which closes every stream of this process."""
+        """Restart PortAudio, which closes every stream of this process."""
         self._sd._terminate()
         self._sd._initialize()
         self._cards = _cards()
 
     def stop(self) -> None:
-        """Leave PulseAudio. PortAudio itself stays loaded: others in this process may use it too."""
+        """Disconnect from PulseAudio. PortAudio stays loaded: other code in this process may use it."""
         if self._pulse is not None:
             self._pulse.close()
             self._pulse = None
 
 
 class PortAudioStream:
-    """One open stream of PortAudio, through PulseAudio or not. It runs from the beginning.
+    """One open and running stream of PortAudio, through PulseAudio or not.
 
     Raises:
-        sounddevice.PortAudioError: it cannot be opened like this.
+        sounddevice.PortAudioError: the device does not open with these parameters.
     """
 
     def __init__(
@@ -216,7 +215,7 @@ class PortAudioStream:
         self.rate = rate
         self.callbacks = 0
         self.device_id: str | None = None
-        self.placed = False  # until it is on the right device, nothing goes in or out
+        self.placed = False  # until it is on the right device, it carries no sound
         self.server: PulseServer | None = None
         self.number: int | None = None  # PulseAudio's
         self._kind: Kind = kind
@@ -266,7 +265,7 @@ class PortAudioStream:
         self._finished = True
 
     def lost(self) -> bool:
-        """Finished, or not known to PulseAudio any more."""
+        """Return whether the stream has finished, or PulseAudio does not list it any more."""
         if self._finished:
             return True
         if self.server is None or self.number is None:
@@ -274,7 +273,7 @@ class PortAudioStream:
         return self.number not in self.server.own_streams(self._kind)
 
     def move(self, device_id: str | None) -> bool:
-        """By PulseAudio; PortAudio itself cannot."""
+        """Move the stream through PulseAudio; PortAudio itself cannot."""
         if self.server is None or self.number is None:
             return False
         where = device_id or self.server.default(self._kind)
@@ -284,8 +283,8 @@ class PortAudioStream:
         return True
 
     def close(self) -> None:
-        """Stop at once. Safe on a stream whose device is gone."""
-        with contextlib.suppress(Exception):  # a vanished device fails in its own ways
+        """Stop at once, also when the device is gone."""
+        with contextlib.suppress(Exception):  # a removed device raises various errors
             self._stream.close(ignore_errors=True)
 
 
@@ -308,7 +307,7 @@ def load() -> Any:
 
 
 def not_found(kind: Kind, device_id: str | None) -> MediaError:
-    """The error for a device that is not there."""
+    """Return the error for a device that does not exist."""
     what = "microphone" if kind == "audioinput" else "speaker"
     if device_id is None:
         return MediaError(f"This machine has no {what}.", NOT_FOUND)
@@ -316,12 +315,12 @@ def not_found(kind: Kind, device_id: str | None) -> MediaError:
 
 
 def _code(error: Exception | None) -> int | None:
-    """PortAudio's number of an error."""
+    """Return the number of a PortAudio error."""
     return int(error.args[1]) if error is not None and len(error.args) > 1 else None
 
 
 def _cards() -> str:
-    """The sound cards that the kernel knows; '' where it does not tell."""
+    """Return the kernel's list of sound cards; '' where there is none."""
     try:
         with open(_CARDS, encoding="utf-8") as file:
             return file.read()
@@ -329,11 +328,11 @@ def _cards() -> str:
         return ""
 
 
-def _hush_alsa() -> None:
-    """Keep ALSA from writing to standard error, which Jupyter shows in whatever cell runs.
+def _silence_alsa() -> None:
+    """Keep ALSA from writing to standard error, which Jupyter shows in the cell that runs.
 
     Its error handler is replaced by a function of the C library that ignores what it is given: one in Python
-    would need the interpreter in ALSA's threads, also while the interpreter ends.
+    would need the interpreter in ALSA's threads, even while the interpreter shuts down.
     """
     if sys.platform != "linux" or "PLIVO_NB_ALSA_ERRORS" in os.environ:
         return

@@ -1,6 +1,6 @@
-"""PulseAudio, or PipeWire in its place: which devices there are, when they change, and moving streams.
+"""PulseAudio, or PipeWire in its place: the list of devices, its changes, and moving streams.
 
-POSIX only, in effect; elsewhere `connect` finds no server. Sound itself goes through PortAudio.
+On systems without such a server `connect` returns None. The sound itself goes through PortAudio.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class PulseServer:
 
     Args:
         library: the module pulsectl.
-        pulse: an open connection of it.
-        changed: called, in a thread of this object's, when devices came, went or became the default.
+        pulse: an open connection made with it.
+        changed: called in this object's thread when a device was added, removed or made the default.
     """
 
     def __init__(self, library: Any, pulse: Any, changed: Callable[[], None]) -> None:
@@ -43,18 +43,18 @@ class PulseServer:
 
     @classmethod
     def connect(cls, changed: Callable[[], None]) -> PulseServer | None:
-        """Connect to a server that runs; None where there is none."""
+        """Connect to a running server; return None where there is none."""
         try:
             import pulsectl
-        except (ImportError, OSError):  # it is for Linux only, and needs the client library
+        except (ImportError, OSError):  # not Linux, or the client library is missing
             return None
         pulse = _connected(pulsectl)
         return None if pulse is None else cls(pulsectl, pulse, changed)
 
-    # ------------------------------------------------------------ what there is
+    # ------------------------------------------------------------ devices
 
     def devices(self) -> list[Device]:
-        """Sources (but what only monitors a sink) and sinks; none while the server is away."""
+        """Return sources (without monitors of sinks) and sinks; none while the server does not answer."""
         found = []
         kinds: tuple[Kind, ...] = ("audioinput", "audiooutput")
         for kind in kinds:
@@ -74,14 +74,14 @@ class PulseServer:
         return [source for source in sources if source.proplist.get("device.class") != "monitor"]
 
     def default(self, kind: Kind) -> str | None:
-        """The id of the default device; if that is a monitor, of the first real one."""
+        """Return the id of the default device; if that is a monitor, of the first other one."""
         info = self._ask(lambda pulse: pulse.server_info(), None)
         name = info and (info.default_source_name if kind == "audioinput" else info.default_sink_name)
         ids = {raw.name: stable_id("pulse", kind, raw.name) for raw in self._raw(kind)}
         return ids.get(name) or next(iter(ids.values()), None)
 
     def has(self, kind: Kind, device_id: str) -> bool:
-        """Whether that device is there now."""
+        """Return whether the device is present now."""
         return self._index(kind, device_id) is not None
 
     def _index(self, kind: Kind, device_id: str) -> int | None:
@@ -93,7 +93,7 @@ class PulseServer:
     # ------------------------------------------------------------ our streams
 
     def own_streams(self, kind: Kind) -> dict[int, int]:
-        """This process's streams: index of the stream to index of the device."""
+        """Return this process's streams: the index of each stream to the index of its device."""
         pid = str(os.getpid())
         if kind == "audioinput":
             raw = self._ask(lambda pulse: pulse.source_output_list(), [])
@@ -102,7 +102,7 @@ class PulseServer:
         return {r.index: r.sink for r in raw if r.proplist.get("application.process.id") == pid}
 
     def new_stream(self, kind: Kind, before: dict[int, int]) -> int | None:
-        """The index of the stream that was not there before; None if it does not appear."""
+        """Return the index of the stream that was not there before; None if it does not appear in 0.4 s."""
         deadline = time.monotonic() + _APPEARS_S
         while time.monotonic() < deadline:
             new = self.own_streams(kind).keys() - before.keys()
@@ -112,7 +112,7 @@ class PulseServer:
         return None
 
     def move(self, kind: Kind, stream: int, device_id: str) -> bool:
-        """Move a stream to a device; False if that cannot be done."""
+        """Move a stream to a device; return whether that succeeded."""
         index = self._index(kind, device_id)
         if index is None:
             return False
@@ -124,7 +124,7 @@ class PulseServer:
     # ------------------------------------------------------------ the connection
 
     def _ask(self, question: Callable[[Any], Any], otherwise: Any) -> Any:
-        """Ask the server; once more over a new connection, if it was restarted meanwhile."""
+        """Query the server; again over a new connection if the first one was lost."""
         for _ in range(2):
             if self._pulse is None:
                 self._pulse = _connected(self._library)
@@ -133,16 +133,16 @@ class PulseServer:
             try:
                 return question(self._pulse)
             except self._library.PulseOperationFailed as error:
-                _logger.debug("The sound server refuses: %s", error)
+                _logger.debug("The sound server refused: %s", error)
                 break
-            except Exception as error:  # a lost connection shows in three unrelated types of pulsectl's
-                _logger.debug("The sound server is away: %s", error)
+            except Exception as error:  # pulsectl raises three unrelated types for a lost connection
+                _logger.debug("The connection to the sound server was lost: %s", error)
                 _close(self._pulse)
                 self._pulse = None
         return otherwise
 
     def _listen(self) -> None:
-        """Wait for events on a connection of its own, for ever, over restarts of the server."""
+        """Wait for events on a separate connection until `close`, also over restarts of the server."""
         while not self._closed.is_set():
             pulse = _connected(self._library)
             if pulse is None:
@@ -156,7 +156,7 @@ class PulseServer:
                 while not self._closed.is_set():
                     pulse.event_listen(timeout=60)
             except Exception as error:  # as in `_ask`
-                _logger.debug("The sound server went away: %s", error)
+                _logger.debug("The sound server ended: %s", error)
                 self._changed()
             finally:
                 self._listener = None
@@ -165,7 +165,7 @@ class PulseServer:
     def _event(self, event: Any) -> None:
         if self._closed.is_set():
             raise self._library.PulseLoopStop
-        if event.t != "change" or event.facility == "server":  # a volume is none of our business
+        if event.t != "change" or event.facility == "server":  # changes of volume are ignored
             self._changed()
 
     def close(self) -> None:
@@ -173,7 +173,7 @@ class PulseServer:
         self._closed.set()
         listener = self._listener
         if listener is not None:
-            with contextlib.suppress(Exception):  # it may be away
+            with contextlib.suppress(Exception):  # the server may have ended
                 listener.event_listen_stop()
         self._thread.join(1.0)
         if self._pulse is not None:
@@ -182,7 +182,7 @@ class PulseServer:
 
 
 def _close(pulse: Any) -> None:
-    with contextlib.suppress(Exception):  # the server may be away, or go in this moment
+    with contextlib.suppress(Exception):  # the server may have ended
         pulse.close()
 
 
@@ -190,7 +190,7 @@ def _connected(library: Any) -> Any:
     pulse = library.Pulse(_CLIENT, connect=False)
     try:
         pulse.connect(autospawn=False)
-    except Exception as error:  # PulseError, or whatever libpulse says
+    except Exception as error:  # PulseError, or an error of libpulse
         _logger.debug("No sound server: %s", error)
         _close(pulse)
         return None

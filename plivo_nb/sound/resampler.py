@@ -1,7 +1,7 @@
-"""Resampling by any ratio, which may change a little at every call: what joins two clocks.
+"""Resampling by any ratio, which may change slightly in every call, between two clocks.
 
-A windowed-sinc filter bank: one row a sub-sample position. Sound cards and the plane's clock never agree
-quite, so the ratio of rates is never a fixed one.
+The filter bank is a windowed sinc with one row per sub-sample position. The clocks of sound cards and of the
+I/O plane differ, so the ratio of the rates is not fixed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     from plivo_nb.audio_types import FloatPcm, Pcm
 
-_PHASES = 512  # sub-sample positions: their rounding stays 80 dB below a 1 kHz tone at 48 kHz
+_PHASES = 512  # sub-sample positions; rounding to them makes noise 80 dB below a 1 kHz tone at 48 kHz
 _HALF_WIDTH = 10  # zero crossings of the sinc on each side
 _KAISER_BETA = 7.0
 
@@ -30,12 +30,12 @@ def _bank(ratio: float) -> FloatPcm:
     at = taps[None, :] - rows
     window = np.i0(_KAISER_BETA * np.sqrt(np.clip(1 - (at / half) ** 2, 0, 1))) / np.i0(_KAISER_BETA)
     bank = cutoff * np.sinc(cutoff * at) * window
-    bank /= bank.sum(axis=1, keepdims=True)  # a constant stays that constant
+    bank /= bank.sum(axis=1, keepdims=True)  # unity gain at 0 Hz
     return bank.astype(np.float32)
 
 
 class Resampler:
-    """Converts a stream of samples from one rate to another. Not for two threads at once.
+    """Converts a stream of samples from one rate to another. Not thread-safe.
 
     Args:
         rate_in: Hz.
@@ -47,31 +47,31 @@ class Resampler:
         self._bank = _bank(rate_out / rate_in)
         self._taps: int = self._bank.shape[1]
         self._waiting: FloatPcm = np.zeros(self._taps // 2 - 1, np.float32)
-        self._at = 0.0  # of the next output, in input samples from the first filter's middle
+        self._at = 0.0  # the next output sample, in input samples from the middle of the first filter
 
     def _step(self, speed: float) -> float:
         return self.rate_in / self.rate_out * speed
 
     def needed(self, samples: int, speed: float = 1.0) -> int:
-        """How many more input samples are needed to give so many output samples."""
+        """Return how many more input samples are needed for so many output samples."""
         last = math.floor(self._at + (samples - 1) * self._step(speed))
         return max(0, last + self._taps - len(self._waiting))
 
     def available(self, speed: float = 1.0) -> int:
-        """How many output samples the input so far is good for."""
+        """Return how many output samples the input so far suffices for."""
         room = len(self._waiting) - self._taps - self._at
         return max(0, math.floor(room / self._step(speed)) + 1) if room >= 0 else 0
 
     def feed(self, pcm: Pcm) -> None:
-        """Take input samples in."""
+        """Add input samples."""
         self._waiting = np.concatenate([self._waiting, pcm.astype(np.float32)])
 
     def take(self, samples: int, speed: float = 1.0) -> FloatPcm:
-        """Give output samples, in the range of int16 (a little beyond is possible).
+        """Return output samples in the range of int16, which peaks may exceed slightly.
 
         Args:
-            samples: how many; `needed` must be 0 for them.
-            speed: input samples used up per output sample, relative to the nominal ratio.
+            samples: how many; `needed(samples, speed)` must be 0.
+            speed: input samples consumed per output sample, relative to the nominal ratio.
         """
         if not samples:
             return np.zeros(0, np.float32)
@@ -90,6 +90,6 @@ class Resampler:
         return out
 
     def convert(self, pcm: Pcm, speed: float = 1.0) -> FloatPcm:
-        """Take input in and give all the output that it is good for."""
+        """Add input samples and return all output samples that they suffice for."""
         self.feed(pcm)
         return self.take(self.available(speed), speed)

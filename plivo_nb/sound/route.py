@@ -1,7 +1,7 @@
-"""A line: what leads to one microphone or speaker, over every device that it is moved to.
+"""Device routes: the connection to a microphone or speaker, which outlasts the device that it is open on.
 
-A line is opened when somebody uses it and closed soon after nobody does, so that a phone that only waits
-costs nothing. All methods with an underscore, and `tend`, run on the sound desk's thread.
+A route opens its device when it is used and closes it soon after, so that a client without calls costs no
+CPU time. `update`, `retry`, `try_device` and `close` run on the device manager's thread.
 """
 
 from __future__ import annotations
@@ -27,27 +27,28 @@ _logger = logging.getLogger("plivo_nb.sound")
 
 RouteState = Literal["open", "lost", "failed", "closed"]
 
-_LINGER_S = 0.5  # a line stays open so long after its last use: tones follow upon each other
-_RETRY_S, _MOST_RETRY_S = 1.0, 8.0  # doubled from try to try, since PortAudio writes about each
-_SILENT_CHECKS = 7  # checks without a callback in between that make a device a lost one
-_CHECK_S = 0.09  # at least so long from check to check; one that is late itself says nothing
-_LATE_S = 0.3
-_BEGINNING_S = 2.5  # some devices take their time to begin
+_LINGER_S = 0.5  # how long a device stays open after its last use: often another tone follows
+_RETRY_S, _MOST_RETRY_S = 1.0, 8.0  # doubled after each try, since PortAudio prints a message for each
+_SILENT_CHECKS = 7  # a device without a callback between so many checks is lost
+_CHECK_S = 0.09  # shortest time between two checks
+_LATE_S = 0.3  # after a longer time the check itself was late, and does not count
+_BEGINNING_S = 2.5  # how long a device may take until its first callback
 _RING_S = 0.5
 
 
 class DeviceRoute:
-    """Base of the two kinds of line.
+    """Base class of `InputRoute` and `OutputRoute`.
 
     Args:
-        kind: microphone or speaker.
-        wake: makes the desk tend to this line soon.
-        on_state: called on the desk's thread: ``open``; ``lost`` (the device went away while in use);
-            ``failed`` with the error (it could not be opened; it is tried again now and then); ``closed``.
+        wake: makes the device manager update this route soon.
+        on_state: called on the device manager's thread with the new state: ``open``; ``lost`` (the device was
+            removed while in use); ``failed``, with the error (the device could not be opened; opening it is
+            tried again, after 1 s at first and each 8 s at last); ``closed``.
 
     Attributes:
-        chosen: the device that the user wants; None: the system's default.
-        rate: Hz, to ask devices for.
+        kind: ``audioinput`` or ``audiooutput``.
+        chosen: the id of the device that the user chose; None: the system's default.
+        rate: the sample rate that devices are asked for, in Hz.
     """
 
     kind: Kind
@@ -77,29 +78,29 @@ class DeviceRoute:
 
     @property
     def wanted(self) -> bool:
-        """Whether somebody uses it now."""
+        """Whether the route is in use."""
         raise NotImplementedError
 
     def _open(self, system: SoundSystem, device_id: str | None) -> DeviceStream:
         raise NotImplementedError
 
-    def _work(self, rate: int) -> None:
-        """One turn of the worker: convert what is due."""
+    def _convert(self, rate: int) -> None:
+        """Convert the samples that are due; called by the worker thread."""
         raise NotImplementedError
 
-    # ------------------------------------------------------------ the desk's part
+    # ------------------------------------------------------------ on the device manager's thread
 
-    def tend(self, system: SoundSystem, present: set[str], default: str | None, now: float) -> bool:
-        """Open, move, close or give up the stream, as is due now.
+    def update(self, system: SoundSystem, present: set[str], default: str | None, now: float) -> bool:
+        """Open, move or close the stream, as is due now.
 
         Args:
-            system: where devices are opened.
-            present: the ids of the devices that there are.
+            system: opens the devices.
+            present: the ids of the devices present.
             default: the id of the system's default device of this kind.
-            now: monotonic seconds.
+            now: monotonic time in seconds.
 
         Returns:
-            Whether the device was found lost: see what there is now, and tend again.
+            Whether the device is lost: then list the devices and update the route again.
         """
         target = self.chosen if self.chosen in present else default
         if self.wanted:
@@ -107,13 +108,13 @@ class DeviceRoute:
         elif self.stream is not None:
             if now - self._last_use_s > _LINGER_S or self.stream.device_id != target:
                 self.close()
-                self._say("closed")
+                self._set_state("closed")
             return False
         if self.stream is not None:
             if self._is_silent(now) or (self._silent_checks and self.stream.lost()):
-                _logger.warning("The %s went away in use.", self._what)
+                _logger.warning("The %s was removed while in use.", self._what)
                 self.close()
-                self._say("lost")
+                self._set_state("lost")
                 self._retry_at_s = now
                 return True
             elif self.stream.device_id != target and target is not None:
@@ -123,14 +124,14 @@ class DeviceRoute:
         return False
 
     def retry(self) -> None:
-        """Try again at once: devices have changed."""
+        """Try to open the device in the next update, since the devices have changed."""
         self._retry_at_s, self._pause_s = 0.0, _RETRY_S
 
     def try_device(self, system: SoundSystem, device_id: str | None) -> None:
-        """Open the device for a moment, to see whether it can be.
+        """Open the device and close it again, to find out whether that is possible.
 
         Raises:
-            MediaError: it cannot.
+            MediaError: the device cannot be opened.
         """
         if self.stream is None:
             self._open(system, device_id).close()
@@ -146,15 +147,15 @@ class DeviceRoute:
             self._retry_at_s = now + self._pause_s
             self._pause_s = min(_MOST_RETRY_S, 2 * self._pause_s)
             if self.error is None or self.error.code != error.code:
-                _logger.warning("%s The call goes on without it.", error)
+                _logger.warning("%s The call continues without it.", error)
                 self.error = error
-                self._say("failed", error)
+                self._set_state("failed", error)
             return
         self.error = None
         self._pause_s = _RETRY_S
         self._start(stream)
         self._opened_at_s = self._checked_at_s = now
-        self._say("open")
+        self._set_state("open")
 
     def _start(self, stream: DeviceStream) -> None:
         self.stream = stream
@@ -167,13 +168,13 @@ class DeviceRoute:
     def _move(self, system: SoundSystem, target: str) -> None:
         assert self.stream is not None
         if self.stream.move(target):
-            _logger.info("The %s is another one now.", self._what)
+            _logger.info("The %s was switched to another device.", self._what)
             return
         self.close()
         self._try(system, target, time.monotonic())
 
     def _is_silent(self, now: float) -> bool:
-        """Whether callbacks have ceased: that is all one sees of a device that is gone."""
+        """Whether callbacks have ceased, which is the only sign of a device that was removed."""
         assert self.stream is not None
         passed_s = now - self._checked_at_s
         if passed_s < _CHECK_S:
@@ -188,7 +189,7 @@ class DeviceRoute:
         return self._silent_checks >= _SILENT_CHECKS
 
     def close(self) -> None:
-        """Close the stream, if there is one."""
+        """Close the stream, if it is open."""
         stream, self.stream = self.stream, None
         worker, self._worker = self._worker, None
         self._working = False
@@ -199,11 +200,11 @@ class DeviceRoute:
             worker.join(1.0)
         self._ring.clear()
 
-    def _say(self, state: RouteState, error: MediaError | None = None) -> None:
+    def _set_state(self, state: RouteState, error: MediaError | None = None) -> None:
         if self.on_state is not None:
             self.on_state(state, error)
 
-    # ------------------------------------------------------------ the worker's part
+    # ------------------------------------------------------------ on the worker's thread
 
     def _run(self, rate: int) -> None:
         raise_priority()
@@ -211,6 +212,8 @@ class DeviceRoute:
             with contextlib.suppress(queue.Empty):
                 self._due.get(timeout=0.2)
             try:
-                self._work(rate)
+                self._convert(rate)
             except Exception:
-                _logger.exception("What serves the %s failed; it goes on with the next block.", self._what)
+                _logger.exception(
+                    "Converting the sound of the %s failed; it continues with the next block.", self._what
+                )

@@ -1,94 +1,79 @@
-"""Speakers: tones, and calls from their clock to the sound card's."""
+"""Speakers: tones, and the sound of calls from the call's clock to the sound card's clock."""
 
 from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from plivo_nb.audio_types import FRAME_S, Pcm, to_int16
-from plivo_nb.ring_buffer import RingBuffer
-from plivo_nb.sound.clock_drift import DriftControl
+from plivo_nb.sound.clock_drift import DriftControl, RateBuffer
 from plivo_nb.sound.resampler import Resampler
 from plivo_nb.sound.route import DeviceRoute
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from plivo_nb.audio_types import Source
     from plivo_nb.sound.devices import DeviceStream, Kind, SoundSystem
 
-_RING_S = 0.5
 _BLOCK_S = 0.02
-_TARGET_S = 0.06  # what waits when a frame was just brought: for threads that come late
+_TARGET_S = 0.06  # what waits just after a frame was written, for threads that run late
 _AHEAD_S = 0.04  # what waits for the card: two of its blocks
 
 
-class Voice(Protocol):
-    """What can be heard on a line: a source, read at the card's rate and pace.
-
-    It is taken off the line when it has an attribute `ended` that is True.
-    """
-
-    def open(self, rate: int) -> None:
-        """Get ready to be read at this rate in Hz."""
-
-    def read(self, samples: int) -> Pcm | None:
-        """Return that many samples without waiting; None for silence."""
-
-    def close(self) -> None:
-        """It is heard no more."""
-
-
 class OutputRoute(DeviceRoute):
-    """The way from all that sounds at once to one speaker.
+    """The route from sources, which are mixed, to a speaker device.
+
+    Sources are read at the device's rate and pace. A source whose attribute `ended` becomes True is stopped.
 
     Attributes:
-        volume: what the sum is multiplied by.
+        volume: factor for the sum of all sources.
     """
 
     kind: Kind = "audiooutput"
     volume = 1.0
-    _voices: tuple[Voice, ...] = ()
+    _sources: tuple[Source, ...] = ()
     _opened_at: int = 0
     _lock = threading.Lock()  # held for a few assignments
 
     @property
     def wanted(self) -> bool:
-        """Whether anything sounds."""
-        return bool(self._voices)
+        """Whether any source is played."""
+        return bool(self._sources)
 
     @property
-    def playing(self) -> tuple[Voice, ...]:
-        """What sounds now."""
-        return self._voices
+    def playing(self) -> tuple[Source, ...]:
+        """The sources that are played now."""
+        return self._sources
 
-    def start(self, voice: Voice) -> None:
-        """Let it be heard, from now on."""
+    def start(self, source: Source) -> None:
+        """Play this source from now on."""
         with self._lock:
-            if voice in self._voices:
+            if source in self._sources:
                 return
             if self._opened_at:
-                voice.open(self._opened_at)
-            self._voices = (*self._voices, voice)
+                source.open(self._opened_at)
+            self._sources = (*self._sources, source)
         self._wake()
 
-    def stop(self, voice: Voice) -> None:
-        """It is heard no more, and closed. Stopping what does not sound is fine."""
+    def stop(self, source: Source) -> None:
+        """Stop playing this source and close it; does nothing when it is not played."""
         with self._lock:
-            if voice not in self._voices:
+            if source not in self._sources:
                 return
-            self._voices = tuple(item for item in self._voices if item is not voice)
-        voice.close()
+            self._sources = tuple(item for item in self._sources if item is not source)
+        source.close()
 
     def _open(self, system: SoundSystem, device_id: str | None) -> DeviceStream:
         self._due.put(None)
         stream = system.open_output(device_id, self.rate, self._fill)
         with self._lock:
             self._opened_at = stream.rate
-            for voice in self._voices:
-                voice.open(stream.rate)
+            for source in self._sources:
+                source.open(stream.rate)
         return stream
 
     def close(self) -> None:
@@ -97,103 +82,94 @@ class OutputRoute(DeviceRoute):
         self._opened_at = 0
 
     def _fill(self, out: Pcm) -> None:
-        """The sound system's callback: from the ring, and no more."""
+        """Fill the device's buffer; called by the sound system, so it only copies samples."""
         pcm = self._ring.read(len(out))
         out[: len(pcm)] = pcm
         out[len(pcm) :] = 0
         self._due.put(None)
 
-    def _work(self, rate: int) -> None:
+    def _convert(self, rate: int) -> None:
         block = round(_BLOCK_S * rate)
         while self._working and len(self._ring) < _AHEAD_S * rate:
             self._ring.write(self._mix(block))
 
     def _mix(self, samples: int) -> Pcm:
-        heard: list[Pcm] = []
-        for voice in self._voices:
-            pcm = voice.read(samples)
+        parts: list[Pcm] = []
+        for source in self._sources:
+            pcm = source.read(samples)
             if pcm is not None:
-                heard.append(pcm)
-            if getattr(voice, "ended", False):
-                self.stop(voice)
-        if not heard:
+                parts.append(pcm)
+            if getattr(source, "ended", False):
+                self.stop(source)
+        if not parts:
             return np.zeros(samples, np.int16)
-        if len(heard) == 1 and self.volume == 1.0:
-            return heard[0]
+        if len(parts) == 1 and self.volume == 1.0:
+            return parts[0]
         total = np.zeros(samples, np.float32)
-        for pcm in heard:
+        for pcm in parts:
             total += pcm
         return to_int16(total * np.float32(self.volume))
 
 
-class _Play:
-    """What belongs to one rate of the call: its ring and its resampler."""
-
-    def __init__(self, rate: int) -> None:
-        self.rate = rate
-        self.ring = RingBuffer(round(_RING_S * rate))
-        self.resampler: Resampler | None = None
-
-
 class Speaker:
-    """A sink that is a voice too: what the call hears, at the card's rate and by the card's clock.
+    """A sink for a call's sound, which plays it at the card's rate and by the card's clock.
 
     Args:
-        line: the way to the speaker; it is opened by `start`.
-        clock: the call's, in seconds.
+        route: the route to the device; `start` opens it.
+        clock: returns the call's time in seconds.
 
     Attributes:
-        audible: while False, what the call hears is thrown away: early media that is not to be heard.
-        dropped: samples that were thrown away because the card did not take them.
-        dry: how many times the card wanted what the call had not brought.
+        audible: while False, frames are dropped, as for early media that is not to be played.
+        dropped: number of samples dropped because the card did not take them.
+        underruns: how many times the card needed samples that the call had not written.
     """
 
-    def __init__(self, line: OutputRoute, clock: Callable[[], float] = time.monotonic) -> None:
-        self._line = line
+    def __init__(self, route: OutputRoute, clock: Callable[[], float] = time.monotonic) -> None:
+        self._route = route
         self._clock = clock
         self._written_at_s = 0.0
-        self._voice = _SpeakerVoice(self)
-        self._play: _Play | None = None
+        self._source = _SpeakerSource(self)
+        self._buffer: RateBuffer | None = None
         self._drift = DriftControl(_TARGET_S)
         self._filling = True
         self._fresh = False
         self._device_rate = 0
         self.audible = True
         self.dropped = 0
-        self.dry = 0
+        self.underruns = 0
 
     def start(self) -> None:
         """Open the speaker."""
-        self._line.start(self._voice)
+        self._route.start(self._source)
 
     def stop(self) -> None:
-        """The call is not heard any more."""
-        self._line.stop(self._voice)
+        """Stop playing the call."""
+        self._route.stop(self._source)
 
     @property
     def waiting_s(self) -> float:
-        """How much sound waits for the card."""
-        play = self._play
-        return len(play.ring) / play.rate if play is not None else 0.0
+        """How much sound waits for the card, in seconds."""
+        buffer = self._buffer
+        return buffer.fill_s if buffer is not None else 0.0
 
     @property
     def speed(self) -> float:
-        """How fast the call's samples are used up to keep pace; 1.0001: the card is 100 ppm slow."""
+        """How fast the call's samples are consumed; 1.0001: the card's clock is 100 ppm slow."""
         return self._drift.speed
 
-    # ------------------------------------------------------------ the sink: the plane's side
+    # ------------------------------------------------------------ the sink, used by the I/O plane
 
     def open(self, rate: int) -> None:
         """Take frames of this rate (Hz) from now on."""
-        if self._play is None or self._play.rate != rate:
-            self._play = _Play(rate)
+        if self._buffer is None or self._buffer.rate != rate:
+            self._buffer = RateBuffer(rate)
             self._filling = True
 
     def write(self, frame: Pcm) -> None:
         """Take a frame."""
-        play = self._play
-        if play is not None and self.audible:
-            self.dropped += len(frame) - play.ring.write(frame)
+        buffer = self._buffer
+        if buffer is not None and self.audible:
+            self.dropped += len(frame) - buffer.ring.write(frame)
             self._written_at_s = self._clock()
             self._fresh = True
 
@@ -201,54 +177,54 @@ class Speaker:
         """Like `stop`."""
         self.stop()
 
-    # ------------------------------------------------------------ the voice: the line's side
+    # ------------------------------------------------------------ the source, used by the route
 
     def read_at(self, device_rate: int, samples: int) -> Pcm | None:
-        """Give the card's next samples; None while there are none."""
-        play, drift = self._play, self._drift
-        if play is None or not self.audible or not device_rate:
+        """Return the card's next samples; None while there are none."""
+        buffer, drift = self._buffer, self._drift
+        if buffer is None or not self.audible or not device_rate:
             return None
-        if play.resampler is None or play.resampler.rate_out != device_rate:
-            play.resampler = Resampler(play.rate, device_rate)
-        # a call brings 20 ms at once: what has passed of the next frame counts, lest the fill should seem to
-        # change when the phases of the two clocks slide past each other
+        if buffer.resampler is None or buffer.resampler.rate_out != device_rate:
+            buffer.resampler = Resampler(buffer.rate, device_rate)
+        # a call writes 20 ms at once: the part of the next frame that has passed counts; else the fill would
+        # appear to change while the phases of the two clocks shift
         coming_s = min(2 * FRAME_S, self._clock() - self._written_at_s)
-        fill_s = len(play.ring) / play.rate + coming_s
+        fill_s = buffer.fill_s + coming_s
         if self._filling:
             if fill_s < drift.target_s:
                 return None
-            play.ring.read(round((fill_s - drift.target_s) * play.rate))
+            buffer.ring.read(round((fill_s - drift.target_s) * buffer.rate))
             fill_s = drift.target_s
             self._filling = False
-        if fill_s > drift.too_much_s:
-            self.dropped += len(play.ring.read(round((fill_s - drift.target_s) * play.rate)))
+        if fill_s > drift.max_fill_s:
+            self.dropped += len(buffer.ring.read(round((fill_s - drift.target_s) * buffer.rate)))
             drift.restart()
         speed = drift.observe(fill_s, samples / device_rate)
-        needed = play.resampler.needed(samples, speed)
-        if needed > len(play.ring):
+        needed = buffer.resampler.needed(samples, speed)
+        if needed > len(buffer.ring):
             self._filling = True
             if self._fresh:
                 self._fresh = False
-                self.dry += 1
+                self.underruns += 1
                 drift.ran_dry()
             return None
-        play.resampler.feed(play.ring.read(needed))
-        return to_int16(play.resampler.take(samples, speed))
+        buffer.resampler.feed(buffer.ring.read(needed))
+        return to_int16(buffer.resampler.take(samples, speed))
 
 
-class _SpeakerVoice:
-    """The side of a `Speaker` that a line sees: both protocols have an `open`, with another meaning."""
+class _SpeakerSource:
+    """The source that a route reads; `Speaker.open` itself gets the call's rate, not the card's."""
 
     def __init__(self, speaker: Speaker) -> None:
         self._speaker = speaker
         self._rate = 0
 
     def open(self, rate: int) -> None:
-        """The card's rate."""
+        """Note the card's rate."""
         self._rate = rate
 
     def read(self, samples: int) -> Pcm | None:
-        """Give the card's next samples."""
+        """Return the card's next samples."""
         return self._speaker.read_at(self._rate, samples)
 
     def close(self) -> None:

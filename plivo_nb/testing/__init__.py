@@ -1,12 +1,12 @@
-"""For tests of your own: a server in this process, and a sound card made of numpy.
+"""A server and a sound card for users' own tests.
 
     async with FakeServer() as server:
         async with server.client() as client:
             await client.login("alice", server.password("alice"))
             call = await client.call("echo")
 
-`FakeServer` (server.py) is the lab's switch without a process of its own: it starts in milliseconds.
-`FakeSound` (sound.py) has a microphone, a speaker and plugs that are yours to pull.
+`FakeServer` (server.py) runs the lab's switch and robots in this process; it starts in milliseconds.
+`FakeSound` (sound.py) is a sound card without hardware; devices can be connected and removed.
 """
 
 from plivo_nb.testing.server import FakeServer

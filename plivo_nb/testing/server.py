@@ -1,37 +1,44 @@
-"""A server for tests of your own: the lab's switch and robots on this loop, with no process to start."""
+"""FakeServer: the lab's switch and robots on the running loop, for users' own tests."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from plivo_nb.errors import LabError
 from plivo_nb.lab.config import LabConfig, accounts_of
 from plivo_nb.lab.service import LabService
+from plivo_nb.options import OptionKeywords, shows_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Self
 
     from plivo_nb.client import Client
+    from plivo_nb.lab.network.knobs import NetworkKnobs
+    from plivo_nb.lab.robots.roles import RobotNumber
 
 
 class FakeServer:
-    """Accounts, a switch on 127.0.0.1, and numbers to call; real signalling and media, in this process.
+    """A SIP switch with accounts and robots on 127.0.0.1, in this process, with real signalling and media.
 
-    It starts in milliseconds and stands still while your code blocks the loop; what is learnt, taught and
-    measured belongs in the `plivo_nb.Lab`, a process of its own. The numbers are the lab's: ``echo``,
-    ``busy``, ``reject``, ``no-answer``, ``ring-2``, ``hangs-up-after-1``, ``tone-1000``, …
+    It starts in milliseconds. It does not run while other code blocks the loop; for measurements use
+    `plivo_nb.Lab`, which has a process of its own. The robots are those of the lab: ``echo``, ``busy``,
+    ``ring-2``, ``hangs-up-after-1`` and others (see `Lab.robots`).
 
     Args:
-        accounts: how many accounts, or their names, or names with passwords; by default alice, bob and carol.
-        robots: whether there are numbers to call.
-        seed: everything random in its network is drawn from it.
+        accounts: the number of accounts, or their names, or names with passwords; by default alice, bob and
+            carol.
+        robots: whether there are robots to call.
+        seed: the seed of everything random in the network.
 
     Example:
-        >>> async with FakeServer() as server, server.client() as client:
-        ...     await client.login("alice", server.password("alice"))
-        ...     with pytest.raises(CallFailed, match="Busy"):
-        ...         await client.call("busy")
+        >>> import asyncio
+        >>> async def register_and_count():
+        ...     async with FakeServer(["ann"], robots=False) as server, server.client() as client:
+        ...         await client.login("ann", server.password("ann"))
+        ...         return len(server.status["registrations"])
+        >>> asyncio.run(register_and_count())
+        1
     """
 
     def __init__(
@@ -46,7 +53,7 @@ class FakeServer:
         self._service: LabService | None = None
 
     async def start(self) -> Self:
-        """Serve, on a free port."""
+        """Start on a free port. Does nothing if it is running."""
         if self._service is None:
             service = LabService(self._config)
             await service.start()
@@ -54,7 +61,7 @@ class FakeServer:
         return self
 
     async def close(self) -> None:
-        """Close every socket; safe to call again."""
+        """Stop and close all sockets. It is safe to call this more than once."""
         service, self._service = self._service, None
         if service is not None:
             await service.close()
@@ -67,32 +74,32 @@ class FakeServer:
 
     @property
     def url(self) -> str:
-        """Where it listens: ``ws://127.0.0.1:PORT``."""
+        """The WebSocket URL, ``ws://127.0.0.1:PORT``."""
         return self._running.url
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """What happened, oldest first: time_utc_ns, what, who, detail, call_uuid."""
+        """The events, oldest first: dicts with time_utc_ns, what, who, detail and call_uuid."""
         return list(self._running.events)
 
     @property
     def status(self) -> dict[str, Any]:
-        """Who is registered, which calls there are, how the network is set."""
+        """The registrations, calls, robots and network settings."""
         return self._running.status()
 
     def password(self, user: str) -> str:
-        """That account's password.
+        """The password of an account.
 
         Raises:
             LabError: there is no such account.
         """
         if user not in self.accounts:
-            raise LabError(f"There is no account {user!r}; there are {', '.join(self.accounts)}.")
+            raise LabError(f"There is no account {user!r}; use one of {', '.join(self.accounts)}.")
         return self.accounts[user]
 
-    def options(self, **more: Any) -> dict[str, Any]:
-        """The options of a client of this server; `more` are added or take precedence."""
-        own = {
+    def options(self, **more: Unpack[OptionKeywords]) -> OptionKeywords:
+        """The options of a client of this server; `more` are added and override them."""
+        own: OptionKeywords = {
             "registrationDomainSocket": [self.url],
             "loopbackCandidates": True,
             "iceServers": [],
@@ -103,22 +110,25 @@ class FakeServer:
         }
         return {**own, **more}
 
-    def client(self, **more: Any) -> Client:
-        """A client of this server, to log in with."""
+    @shows_options
+    def client(self, **more: Unpack[OptionKeywords]) -> Client:
+        """Make a client of this server; `more` are options of `Client`."""
         from plivo_nb.client import Client
 
         return Client(**self.options(**more))
 
-    async def call(self, user: str, *, headers: Mapping[str, str] | None = None, role: str = "echo") -> None:
-        """Let a robot call this user. Returns once it rings there, or has failed."""
+    async def call(
+        self, user: str, *, headers: Mapping[str, str] | None = None, role: RobotNumber | str = "echo"
+    ) -> None:
+        """Make a robot call a user. Returns when the call rings or has failed."""
         await self._running.handle("call", {"user": user, "n": 1, "headers": headers, "role": role})
 
-    async def set_network(self, **knobs: Any) -> None:
-        """Make its network worse, such as ``loss=0.05, delay_ms=100``; the knobs of `Lab.network.set`."""
-        await self._running.handle("network.set", knobs)
+    async def set_network(self, **knobs: Unpack[NetworkKnobs]) -> None:
+        """Set knobs of the network, such as ``loss=0.05, delay_ms=100``, as `Lab.network.set` does."""
+        await self._running.handle("network.set", dict(knobs))
 
     def drop(self, user: str | None = None, code: int = 1012) -> int:
-        """Close the sockets of a user, or all; 1006 cuts them without a word. Gives how many."""
+        """Close the WebSockets of a user, or all; 1006 sends no close frame. Returns the number closed."""
         return self._running.server.disconnect(user, code)
 
     @property

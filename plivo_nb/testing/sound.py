@@ -1,4 +1,4 @@
-"""For tests of your own: a sound card made of numpy, so that microphone, speaker and plugs are yours to pull.
+"""FakeSound: a sound card without hardware, for users' own tests.
 
 sound = FakeSound()
 sound.says(Tone(440))
@@ -28,17 +28,22 @@ _KEPT_S = 600
 
 
 class FakeSound:
-    """A sound system with devices that exist only here. Give it to a client as the option `sound`.
+    """A sound system with simulated devices. Pass it to a client as the option `sound`.
 
-    It begins with one microphone and one speaker, which are the default ones. Its methods may be called from
-    any thread.
+    At first it has one microphone and one speaker, which are the default devices. Its methods may be called
+    from any thread.
 
     Args:
-        microphones: their labels.
-        speakers: their labels.
-        rate: of all devices, Hz.
-        skew: how fast their clock runs; 1.0003: 300 ppm fast.
-        running: False: time stands still but for `step`.
+        microphones: the labels of the microphones.
+        speakers: the labels of the speakers.
+        rate: the sample rate of all devices, in Hz.
+        skew: the speed of the devices' clock; 1.0003 = 300 ppm fast.
+        running: whether a thread drives the devices in real time; False = only `step` does.
+
+    Example:
+        >>> sound = FakeSound(running=False)
+        >>> [device.label for device in sound.devices()]
+        ['Fake microphone', 'Fake speaker']
     """
 
     def __init__(
@@ -70,7 +75,7 @@ class FakeSound:
     # ------------------------------------------------------------ for tests
 
     def plug(self, kind: Kind, label: str) -> Device:
-        """Plug a device in; the first of its kind is the default one. A label has the same id each time."""
+        """Connect a device; the first of its kind is the default. The label determines the id."""
         device = Device(stable_id("fake", kind, label), kind, label, stable_id("fake", label))
         with self._lock:
             self._devices.append(device)
@@ -78,7 +83,7 @@ class FakeSound:
         return device
 
     def unplug(self, device: Device | str) -> None:
-        """Pull a device out, also in use: its streams live on, but nothing happens in them any more."""
+        """Remove a device. Streams that use it stay open but are not called any more."""
         key = device if isinstance(device, str) else device.deviceId
         with self._lock:
             self._devices = [item for item in self._devices if item.deviceId != key]
@@ -87,28 +92,28 @@ class FakeSound:
         self._tell()
 
     def occupy(self, device: Device, busy: bool = True) -> None:
-        """Let another program have the device, so that it cannot be opened."""
+        """Simulate that another program uses the device, so that it cannot be opened."""
         (self._busy.add if busy else self._busy.discard)(device.deviceId)
 
     def says(self, source: Source, microphone: Device | None = None) -> None:
-        """What a microphone hears from now on; by default the first one."""
+        """Set the source that a microphone records; by default the first microphone."""
         device = microphone or next(d for d in self._devices if d.kind == "audioinput")
         source.open(self.rate)
         self._says[device.deviceId] = source
 
     def heard(self, speaker: Device | None = None) -> Pcm:
-        """All that a speaker has played, at `rate`; by default the first one."""
+        """Return all samples (int16) that a speaker has played; by default the first speaker."""
         device = speaker or next(d for d in self._devices if d.kind == "audiooutput")
         with self._lock:
             return np.concatenate([np.zeros(0, np.int16), *self._heard.get(device.deviceId, [])])
 
     def open_streams(self, kind: Kind | None = None) -> list[FakeStream]:
-        """The streams that are open now."""
+        """The open streams, optionally of one kind."""
         with self._lock:
             return [stream for stream in self._streams if kind in (None, stream.kind)]
 
     def step(self, samples: int = 0) -> None:
-        """Let each open stream do one block of so many samples; by default 20 ms."""
+        """Call each open stream once with a block of this many samples (0 = 20 ms)."""
         count = samples or round(_BLOCK_S * self.rate)
         with self._lock:
             for stream in list(self._streams):
@@ -140,12 +145,12 @@ class FakeSound:
             self._stopped.wait(max(0.0, due - time.monotonic()))
             self.step()
 
-    # ------------------------------------------------------------ for the sound desk
+    # ------------------------------------------------------------ for the device manager
 
     def start(self, changed: Callable[[], None]) -> None:
         """See `SoundSystem`."""
         if self.missing:
-            raise MediaError("Sound is missing, as this test wants it.", NOT_FOUND)
+            raise MediaError("Sound is missing (`FakeSound.missing` is set).", NOT_FOUND)
         self._changed = changed
         self._stopped.clear()
         if self._running:
@@ -158,7 +163,7 @@ class FakeSound:
             return list(self._devices)
 
     def default(self, kind: Kind) -> str | None:
-        """The first one."""
+        """The id of the first device of this kind; None if there is none."""
         return next((d.deviceId for d in self.devices() if d.kind == kind), None)
 
     def open_input(self, device_id: str | None, rate: int, take: Callable[[Pcm], None]) -> FakeStream:
@@ -174,21 +179,21 @@ class FakeSound:
         if key is None or not any(d.deviceId == key and d.kind == kind for d in self.devices()):
             raise MediaError(f"There is no {kind} {device_id!r}.", NOT_FOUND)
         if key in self._busy:
-            raise MediaError(f"Another program has the {kind}.", NOT_ALLOWED)
+            raise MediaError(f"Another program uses the {kind}.", NOT_ALLOWED)
         stream = FakeStream(self, kind, key, work)
         with self._lock:
             self._streams.append(stream)
         return stream
 
     def must_restart(self) -> bool:
-        """Never: it always knows."""
+        """See `SoundSystem`; changes of devices are always known."""
         return False
 
     def restart(self) -> None:
-        """Nothing to do."""
+        """See `SoundSystem`; does nothing."""
 
     def stop(self) -> None:
-        """Let time stand still."""
+        """Stop the thread that drives the devices."""
         self._changed = None
         self._stopped.set()
         if self._clock is not None:
@@ -196,7 +201,7 @@ class FakeSound:
             self._clock = None
 
     def __repr__(self) -> str:
-        return f"<FakeSound of {', '.join(device.label for device in self.devices())}>"
+        return f"<FakeSound with {', '.join(device.label for device in self.devices())}>"
 
 
 class FakeStream:
@@ -213,15 +218,15 @@ class FakeStream:
         self.dead = False
 
     def lost(self) -> bool:
-        """As with real devices, nobody tells."""
+        """See `SoundSystem`; a lost device is not reported."""
         return False
 
     def move(self, device_id: str | None) -> bool:
-        """It has to be opened anew."""
+        """See `SoundSystem`; the stream must be opened again."""
         return False
 
     def close(self) -> None:
-        """Do nothing any more."""
+        """Close the stream."""
         with self._system._lock:
             if self in self._system._streams:
                 self._system._streams.remove(self)

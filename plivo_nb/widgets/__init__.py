@@ -1,22 +1,23 @@
-"""What is shown in a notebook: views on what the engine already keeps.
+"""Widgets for notebooks. They use the public methods and events of the client only.
 
-    phone.py          Phone: dial, answer, mute, tones; whatever a click does a line of code does too
-    dashboard.py      Dashboard: four live panels and the key figures, once a second
-    knobs.py          Knobs: sliders of a lab's network
-    app.py            app(): lab, client, phone and dashboard in one line
-    layout.py         SideBySide: phone and dashboard next to each other
-    render_worker.py  the kernel's end of the drawing process
-    figure.py         the drawing process itself: stands alone, never imported by the package
-    chores.py         how a click on any thread becomes work on the client's loop
-    theme.py          colours, words and CSS
+    phone.py           Phone: buttons to call, answer, mute and send tones
+    phone_view.py      its ipywidgets and texts
+    dashboard.py       Dashboard: live panels and the latest values, once a second
+    dashboard_view.py  its ipywidgets, and the values that they display
+    knobs.py           Knobs: sliders for a lab's network
+    app.py             app(): lab, client, phone and dashboard in one call; SideBySide
+    render_worker.py   RenderWorker: the drawing process as seen from the kernel
+    figure.py          the drawing process; run as a script, imports nothing from the package
+    loop_tasks.py      LoopTasks: tasks of a widget on the client's event loop
+    theme.py           colours and CSS
 
-Nobody imports this room but a notebook. It reaches the engine through the client's public surface only.
+No other package imports this one.
 """
 
 from plivo_nb.quality.limits import verdict
+from plivo_nb.widgets.app import SideBySide
 from plivo_nb.widgets.dashboard import Dashboard
 from plivo_nb.widgets.knobs import Knobs
-from plivo_nb.widgets.layout import SideBySide
 from plivo_nb.widgets.phone import Phone
 
 __all__ = ["Dashboard", "Knobs", "Phone", "SideBySide", "verdict"]

@@ -1,49 +1,92 @@
-"""app(): a lab, a client, a phone and a dashboard in one line."""
+"""app(): starts a lab and a client, and displays a phone and a dashboard side by side."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
+import ipywidgets as W
 from IPython import get_ipython
 
 from plivo_nb.operation import Operation
+from plivo_nb.options import OptionKeywords, shows_options
 from plivo_nb.widgets.dashboard import Dashboard
-from plivo_nb.widgets.layout import SideBySide
 from plivo_nb.widgets.phone import Phone
 
 if TYPE_CHECKING:
     from plivo_nb.client import Client
     from plivo_nb.lab import Lab
 
+
+class SideBySide:
+    """A phone and a dashboard side by side; one below the other if the page is narrow.
+
+    A cell whose last expression is a `SideBySide` displays it.
+
+    Example:
+        >>> import asyncio
+        >>> from plivo_nb.testing import FakeServer
+        >>> async def main():
+        ...     async with FakeServer() as server, server.client() as client:
+        ...         return SideBySide(Phone(client), Dashboard(client))
+        >>> asyncio.run(main())
+        <Phone and Dashboard>
+    """
+
+    def __init__(self, phone: Phone, dashboard: Dashboard) -> None:
+        layout = W.Layout(display="flex", flex_flow="row wrap", align_items="flex-start", grid_gap="10px")
+        self._dashboard = dashboard
+        self.widget: Any = W.Box([phone.widget, dashboard.widget], layout=layout)
+
+    def close(self) -> None:
+        """Close the box. It does not close phone and dashboard."""
+        self.widget.layout.close()
+        self.widget.close()
+
+    def __repr__(self) -> str:
+        return "<Phone and Dashboard>"
+
+    def _ipython_display_(self) -> None:
+        self._dashboard.show_in(self.widget, repr(self))
+
+
 _apps: dict[str, App] = {}
 
 
-def app(username: str = "alice", *, lab: Lab | None = None, **options: Any) -> Operation[App]:
-    """Start a lab, log in, and show a phone and a dashboard in this cell.
+@shows_options
+def app(
+    username: str = "alice", *, lab: Lab | None = None, **options: Unpack[OptionKeywords]
+) -> Operation[App]:
+    """Start a lab, log in, and display a phone and a dashboard in this cell.
 
-    Run again for the same user, it closes what it made before.
+    Calling it again for the same user closes the earlier app first.
 
     Args:
-        username: which of the lab's accounts to be.
-        lab: a lab that runs already, for a second user in the same lab; closing the app leaves it alone.
-        options: of the client, such as ``sound="device"`` to speak by this machine's microphone.
+        username: account of the lab to log in with.
+        lab: a running lab, for example for a second user; closing the app does not stop it. By default the
+            app starts its own.
+        options: options of the client, for example ``sound="device"`` to use this machine's microphone.
 
     Returns:
-        An operation; awaiting it gives the `App` once all is ready. Ignored, it still shows itself here.
+        An operation; awaiting it returns the `App` when it is ready. It need not be awaited.
 
     Raises (when awaited):
         LabError: the lab did not start, or has no such account.
         LoginFailed: the lab refused the login.
 
     Example:
-        >>> softphone = await plivo_nb.app()
-        >>> await softphone.phone.call("echo")
-        >>> await softphone.close()
+        >>> import asyncio, plivo_nb
+        >>> async def main():
+        ...     softphone = await plivo_nb.app()     # in a cell: displays phone and dashboard
+        ...     await softphone.phone.call("echo")
+        ...     await softphone.close()
+        ...     return softphone
+        >>> asyncio.run(main())
+        <App of alice, closed>
     """
     return Operation(f"app of {username}", _start(username, lab, options))
 
 
-async def _start(username: str, lab: Lab | None, options: dict[str, Any]) -> App:
+async def _start(username: str, lab: Lab | None, options: OptionKeywords) -> App:
     older = _apps.pop(username, None)
     if older is not None:
         await older.close()
@@ -57,15 +100,21 @@ async def _start(username: str, lab: Lab | None, options: dict[str, Any]) -> App
 
 
 class App:
-    """What `app` made: `.lab`, `.client`, `.phone`, `.dashboard`, and `close`. Made by `app`, not by hand."""
+    """The result of `app`. It is not meant to be constructed directly.
+
+    Attributes:
+        lab: the lab.
+        client: the logged-in client.
+        phone, dashboard: the widgets.
+    """
 
     lab: Lab
     client: Client
     phone: Phone
     dashboard: Dashboard
 
-    def __init__(self, username: str, lab: Lab | None, options: dict[str, Any]) -> None:
-        from plivo_nb.lab import Lab  # late: nothing else of the widgets needs a lab
+    def __init__(self, username: str, lab: Lab | None, options: OptionKeywords) -> None:
+        from plivo_nb.lab import Lab  # late: the other widgets do not need a lab
 
         self.username = username
         self._options = options
@@ -86,14 +135,14 @@ class App:
         self._show()
 
     async def close(self) -> None:
-        """Hang up, log out, take phone and dashboard away and stop the lab. Closing twice does nothing."""
+        """Hang up, log out, close phone and dashboard, and stop the lab. Closing twice does nothing."""
         if self._closed:
             return
         self._closed = True
         if _apps.get(self.username) is self:
             del _apps[self.username]
         if hasattr(self, "client"):
-            await self.client.close()  # phone and dashboard close with it
+            await self.client.close()  # closes phone and dashboard as well
         if hasattr(self, "_frame"):
             self._frame.close()
         if self._own_lab:
@@ -103,16 +152,18 @@ class App:
         return f"<App of {self.username}{', closed' if self._closed else ''}>"
 
     def _ipython_display_(self) -> None:
-        # `await plivo_nb.app()` as a cell's last line: it has shown itself in this cell already.
-        if _cell() is None or _cell() != self._shown_in:
+        # After `await plivo_nb.app()` as the last line of a cell: this cell displays the app already.
+        if _cell() != self._shown_in:
             self._show()
 
     def _show(self) -> None:
         self._shown_in = _cell()
+        if self._shown_in is None:
+            return  # a script has no cells, and IPython would print
         self.dashboard.show_in(self._frame.widget, repr(self))
 
 
 def _cell() -> int | None:
-    """The number of the cell that runs, or None outside IPython."""
+    """Number of the running cell, or None outside IPython."""
     shell: Any = get_ipython()
     return None if shell is None else shell.execution_count

@@ -1,4 +1,4 @@
-"""The dashboard: how good the call is, once a second, drawn beside the kernel and never on its loop."""
+"""The dashboard: the quality of the current call, drawn once a second by a separate process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from IPython import get_ipython
 
 from plivo_nb.operation import Operation
 from plivo_nb.quality.limits import loss_limit
-from plivo_nb.widgets import dashboard_view as faces
+from plivo_nb.widgets import dashboard_view
 from plivo_nb.widgets.loop_tasks import LoopTasks, sentence_of
 from plivo_nb.widgets.phone_view import peer_of
 from plivo_nb.widgets.render_worker import RenderError, RenderWorker
@@ -31,24 +31,34 @@ if TYPE_CHECKING:
 display: Any = IPython.display.display
 update_display: Any = IPython.display.update_display
 _PICTURE_TEXT = "<the last call: jitter, round trip, packet loss and MOS>"
-_PATIENCE_S = 3.0  # for a last picture at the close
+_LAST_PICTURE_TIMEOUT_S = 3.0  # how long `close` waits for the picture of a call that just ended
 _dashboards: WeakKeyDictionary[Client, Dashboard] = WeakKeyDictionary()
 
 
 class Dashboard:
-    """Live quality of a client's calls: jitter, round trip, loss and MOS, and the key figures in large type.
+    """Live quality of a client's calls: jitter, round-trip time, packet loss and MOS, and the latest values.
 
-    The last expression of a cell shows it. When a call ends, its whole course is drawn once more and stays:
-    in the page, and as a picture in the cell's output, so that it is in the saved notebook too (pages cannot
-    show a widget whose kernel is gone). A client has one dashboard: making another closes the first.
+    A cell whose last expression is a dashboard displays it. When a call ends, the dashboard draws the whole
+    call once more and also stores this picture in the cell's output. The saved notebook therefore shows the
+    picture; it cannot show a widget without a kernel. A client has one dashboard: making another closes the
+    first one.
 
     Args:
-        client: whose calls to watch.
-        interval_s: seconds between pictures.
+        client: the client whose calls are shown.
+        interval_s: seconds between two pictures.
 
     Example:
-        >>> dashboard = Dashboard(client)
-        >>> dashboard
+        >>> import asyncio
+        >>> from plivo_nb.testing import FakeServer
+        >>> async def main():
+        ...     async with FakeServer() as server, server.client() as client:
+        ...         dashboard = Dashboard(client)    # as a cell's last expression it is displayed
+        ...         await client.login("alice", server.password("alice"))
+        ...         call = await client.call("echo")
+        ...         await dashboard.close()
+        ...         return dashboard.picture[:4]     # pathlib.Path("call.png").write_bytes(dashboard.picture)
+        >>> asyncio.run(main())
+        b'\\x89PNG'
     """
 
     def __init__(self, client: Client, *, interval_s: float = 1.0) -> None:
@@ -57,16 +67,16 @@ class Dashboard:
             older.close()
         self._client = client
         self._interval_s = interval_s
-        self._face = faces.DashboardView()
+        self._view = dashboard_view.DashboardView()
         self._worker = RenderWorker()
-        self._chores = LoopTasks(client.loop, self._face.note, "dashboard")
+        self._loop_tasks = LoopTasks(client.loop, self._view.show_note, "dashboard")
         self._call: Call | None = client.current_call
-        self._ended = False  # the last picture of `_call` is due
+        self._ended = False  # the last picture of `_call` has not been drawn yet
         self._drawn_rows = -1
         self._wake = asyncio.Event()
         self._closing: Operation[None] | None = None
         self._stopping = False
-        self._kept: dict[str, str] | None = None
+        self._last_picture: dict[str, str] | None = None
         self._display_id = f"plivo_nb-{uuid.uuid4().hex}"
         self._subscriptions: list[tuple[EventName, Callable[..., None]]] = [
             ("onCalling", self._call_began),
@@ -77,69 +87,73 @@ class Dashboard:
         for name, callback in self._subscriptions:
             client.on(name, callback)
         _dashboards[client] = self
-        self._forget_closing = client.at_close(self.close)
-        self._running = self._chores.own(self._run())
+        self._remove_close_callback = client.at_close(self.close)
+        self._running = self._loop_tasks.create_task(self._run())
 
     @property
     def widget(self) -> Any:
-        """The ipywidgets box, for layouts of your own."""
-        return self._face.box
+        """The ipywidgets box, to be placed in another layout."""
+        return self._view.box
 
     @property
     def picture(self) -> bytes:
-        """The picture shown now, as PNG: `pathlib.Path("call.png").write_bytes(dashboard.picture)`."""
-        return self._face.picture
+        """The picture shown now, as PNG bytes."""
+        return self._view.picture
 
     @property
     def note(self) -> str:
-        """The sentence below the picture: what is wrong with the drawing, or nothing."""
-        return self._face.noted
+        """The message below the picture: why drawing failed, or an empty string."""
+        return self._view.note_text
 
     @property
     def worker_pid(self) -> int | None:
-        """The drawing process's id while it runs."""
+        """Process id of the drawing process, or None while it is not running."""
         return self._worker.pid
 
     def close(self) -> Operation[None]:
-        """Take the dashboard away: its widgets, its task, its listeners and the drawing process.
+        """Close the widgets, remove the event callbacks, and end the task and the drawing process.
 
-        A picture that is due, because a call just ended, is drawn and kept before.
+        If a call has just ended, its picture is drawn and stored first. Closing twice does nothing.
 
         Returns:
-            An operation: ignore it, or await it to know that the process is gone.
+            An operation; awaiting it waits until the drawing process has ended.
         """
         if self._closing is None:
-            self._forget_closing()
+            self._remove_close_callback()
             for name, callback in self._subscriptions:
                 self._client.off(name, callback)
             if _dashboards.get(self._client) is self:
                 del _dashboards[self._client]
             self._stopping = True
             self._wake.set()
-            self._closing = Operation("close the dashboard", self._wind_up())
+            self._closing = Operation("close the dashboard", self._finish())
         return self._closing
 
-    async def _wind_up(self) -> None:
-        await asyncio.wait([self._running], timeout=_PATIENCE_S)
-        if self._kept is not None:
-            # Once more, as an output of the cell that closes: nbconvert and nbval hear only the present cell.
-            self._put_into_cell(self._kept)
-        self._chores.close()
-        self._face.close()
+    async def _finish(self) -> None:
+        await asyncio.wait([self._running], timeout=_LAST_PICTURE_TIMEOUT_S)
+        if self._last_picture is not None:
+            # Repeated in the cell that closes: nbconvert and nbval receive output of the running cell only.
+            self._put_into_cell(self._last_picture)
+        self._loop_tasks.close()
+        self._view.close()
         await self._worker.close()
 
     def __repr__(self) -> str:
         return "<Dashboard>" if self._closing is None else "<Dashboard, closed>"
 
     def _ipython_display_(self) -> None:
-        self.show_in(self._face.box, repr(self))
+        self.show_in(self._view.box, repr(self))
 
     def show_in(self, box: Any, text: str) -> None:
-        """Show `box`, which holds this dashboard's widget, in the present cell, with room for a picture.
+        """Display `box`, which contains this dashboard's widget, in the running cell.
 
-        A cell's output keeps what was displayed, not what a widget shows. So a second output is made here:
-        the last picture is put there when a call ends; the page hides it as long as the live dashboard
-        stands above it (see theme.css). Its text is the same all the time, for tools that compare outputs.
+        The saved output of a cell does not contain the state of a widget. A second output is therefore made
+        here, and filled with the last picture when a call ends. The page hides the second output while the
+        live dashboard is above it (see theme.css). Its text never changes, for tools that compare outputs.
+
+        Args:
+            box: the widget to display.
+            text: the output's plain text.
         """
         if self._closing is not None:
             display({"text/plain": text}, raw=True)
@@ -148,7 +162,7 @@ class Dashboard:
         display({**bundle, "text/plain": text}, raw=True)
         display({"text/plain": _PICTURE_TEXT}, raw=True, display_id=self._display_id)
 
-    # ------------------------------------------------------------------ inside, all on the client's loop
+    # ------------------------------------------------------------------ private; runs on the client's loop
 
     def _call_began(self, *_arguments: Any) -> None:
         current = self._client.current_call
@@ -163,27 +177,27 @@ class Dashboard:
             self._wake.set()
 
     async def _run(self) -> None:
-        await self._draw(faces.no_columns(), "No call yet")
+        await self._draw(dashboard_view.no_columns(), "No call yet")
         while True:
             started = time.monotonic()
             self._wake.clear()
             try:
-                await self._turn()
+                await self._update()
             except Exception as error:
-                self._face.note(sentence_of(error))
+                self._view.show_note(sentence_of(error))
             if self._stopping:
                 break
             if self._client.current_call is None and not self._ended:
-                await self._wake.wait()  # nothing happens without a call: no work, no copy of the samples
+                await self._wake.wait()  # without a call there is nothing to draw
                 continue
-            # Half the interval at least is left to the loop, however slow the machine draws.
+            # At least half of the interval is left to other tasks, even if drawing is slow.
             pause_s = max(self._interval_s - (time.monotonic() - started), self._interval_s / 2)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), pause_s)
         if self._ended:
-            await self._turn()
+            await self._update()
 
-    async def _turn(self) -> None:
+    async def _update(self) -> None:
         call, ended = self._call, self._ended
         if call is None:
             return
@@ -191,42 +205,43 @@ class Dashboard:
         if not ended and len(samples) == self._drawn_rows:
             return
         self._drawn_rows = len(samples)
-        await asyncio.sleep(0)  # a turn in small steps: between them the loop does what is due
-        reading = faces.read(samples)
+        await asyncio.sleep(0)  # several short steps: other tasks of the loop run between them
+        arrays = dashboard_view.to_arrays(samples)
         await asyncio.sleep(0)
-        if len(reading):
-            self._face.show_figures(faces.key_figures(reading))
+        if len(arrays):
+            self._view.show_figures(dashboard_view.key_figures(arrays))
         await asyncio.sleep(0)
-        window_s = max(faces.WINDOWS_S[0], reading.seconds) if ended else faces.window_s(reading.seconds)
-        title = faces.title(peer_of(call.info), reading, ended=ended)
-        drawn = await self._draw(faces.panel_columns(reading), title, window_s, reading.codec or "OPUS")
+        window_s = dashboard_view.window_s(arrays.seconds, whole=ended)
+        title = dashboard_view.title(peer_of(call.info), arrays, ended=ended)
+        columns = dashboard_view.panel_columns(arrays)
+        drawn = await self._draw(columns, title, window_s, arrays.codec or "OPUS")
         if ended:
             self._ended = False
-            if drawn and len(reading):
-                self._keep()
+            if drawn and len(arrays):
+                self._keep_picture()
 
     async def _draw(
-        self, columns: Any, title: str, window_s: float = faces.WINDOWS_S[0], codec: str = "OPUS"
+        self, columns: Any, title: str, window_s: float = dashboard_view.WINDOWS_S[0], codec: str = "OPUS"
     ) -> bool:
         limit = 100 * loss_limit(codec)
         try:
             png = await self._worker.render(columns, title=title, window_s=window_s, loss_limit=limit)
         except RenderError as error:
-            self._face.note(str(error))
+            self._view.show_note(str(error))
             return False
-        self._face.note("")
-        self._face.show_picture(png)
+        self._view.show_note("")
+        self._view.show_picture(png)
         return True
 
-    def _keep(self) -> None:
-        self._kept = {
-            "image/png": base64.b64encode(self._face.picture).decode(),
+    def _keep_picture(self) -> None:
+        self._last_picture = {
+            "image/png": base64.b64encode(self._view.picture).decode(),
             "text/plain": _PICTURE_TEXT,
         }
-        self._put_into_cell(self._kept)
+        self._put_into_cell(self._last_picture)
 
     def _put_into_cell(self, picture: dict[str, str]) -> None:
         if get_ipython() is None:
-            return  # a script has no cells, and IPython would print
+            return  # without IPython there is no cell, and `update_display` would print
         size = {"image/png": {"width": 760}}
         update_display(picture, raw=True, display_id=self._display_id, metadata=size)

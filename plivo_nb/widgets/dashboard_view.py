@@ -1,4 +1,7 @@
-"""The face of the dashboard: key figures in large type, the picture, a line for notes. No engine here."""
+"""The widgets of the dashboard: tiles with the latest values, the picture, and a line for messages.
+
+This module has no access to the client: it displays the values that it is given.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +25,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-WINDOWS_S = (30.0, 60.0, 120.0, 300.0)  # while a call lasts the time axis grows in these steps, then slides
+WINDOWS_S = (30.0, 60.0, 120.0, 300.0)  # lengths of the time axis as a call gets longer; then it scrolls
 
-# panel's column: the frame's column, factor
+# column of a panel: (column of `samples`, factor)
 _COLUMNS = {
     "jitter_in": ("jitter_in_ms", 1.0),
     "jitter_out": ("jitter_out_ms", 1.0),
@@ -34,18 +37,21 @@ _COLUMNS = {
     "mos_in": ("mos_in", 1.0),
     "mos_out": ("mos_out", 1.0),
 }
-_SELDOM = frozenset({"rtt_ms", "jitter_out_ms", "loss_out", "mos", "mos_in", "mos_out"})
-_READ = (
+_FROM_REPORTS = frozenset({"rtt_ms", "jitter_out_ms", "loss_out", "mos", "mos_in", "mos_out"})
+_USED_COLUMNS = (
     "rtt_ms", "jitter_in_ms", "jitter_out_ms", "loss_in", "loss_out", "mos", "mos_in", "mos_out",
     "bitrate_in_kbps", "loop_lag_ms",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """The samples of one call as plain arrays, by the frame's names; `t` is seconds, 1 at the first sample.
+class SampleArrays:
+    """The samples of one call as NumPy arrays, because access is faster than through the frame.
 
-    Taking the few columns out once costs the loop a third of asking the frame for each number.
+    Attributes:
+        t: seconds into the call; 1 at the first sample.
+        codec: codec of the last sample, or None.
+        columns: the columns of `samples` that the dashboard uses, by name.
     """
 
     t: NDArray[np.float64]
@@ -57,58 +63,69 @@ class Reading:
 
     @property
     def seconds(self) -> float:
-        """How long the call has been measured."""
+        """Time of the last sample in seconds into the call; 0 without samples."""
         return float(self.t[-1]) if len(self.t) else 0.0
 
 
-def read(samples: pd.DataFrame) -> Reading:
-    """What the dashboard needs of the samples of one call."""
+def to_arrays(samples: pd.DataFrame) -> SampleArrays:
+    """Copy the columns that the dashboard uses from the samples of one call."""
     times = samples.index.to_numpy()
     codec = samples["codec"].iloc[-1] if len(times) else None
-    return Reading(
+    return SampleArrays(
         t=(times - times[:1]) / np.timedelta64(1, "s") + 1.0,
         codec=codec if isinstance(codec, str) else None,
-        columns={name: samples[name].to_numpy(float) for name in _READ},
+        columns={name: samples[name].to_numpy(float) for name in _USED_COLUMNS},
     )
 
 
-def panel_columns(reading: Reading) -> dict[str, NDArray[np.float64]]:
-    """The numbers of the four panels, loss in percent."""
+def panel_columns(arrays: SampleArrays) -> dict[str, NDArray[np.float64]]:
+    """The values of the four panels, loss in percent."""
     return {
-        "t": reading.t,
-        **{name: reading.columns[source] * factor for name, (source, factor) in _COLUMNS.items()},
+        "t": arrays.t,
+        **{name: arrays.columns[source] * factor for name, (source, factor) in _COLUMNS.items()},
     }
 
 
 def no_columns() -> dict[str, NDArray[np.float64]]:
-    """The numbers of a figure with nothing in it yet."""
+    """The values of an empty figure."""
     return {name: np.empty(0) for name in ("t", *_COLUMNS)}
 
 
-def window_s(seconds: float) -> float:
-    """How many seconds the time axis shows when a call has lasted `seconds`."""
+def window_s(seconds: float, *, whole: bool = False) -> float:
+    """Length of the time axis in seconds.
+
+    Args:
+        seconds: duration of the call so far.
+        whole: show the whole call instead of its last part.
+
+    Example:
+        >>> window_s(45.0), window_s(4000.0), window_s(4000.0, whole=True)
+        (60.0, 300.0, 4000.0)
+    """
+    if whole:
+        return max(WINDOWS_S[0], seconds)
     return next((step for step in WINDOWS_S if seconds <= step), WINDOWS_S[-1])
 
 
-def key_figures(reading: Reading) -> dict[str, Any]:
-    """The last value of each column; for what is reported seldom, the last one known within 6 s."""
-    if not len(reading):
+def key_figures(arrays: SampleArrays) -> dict[str, Any]:
+    """The last value of each column; for values from RTCP reports, the last known value of the last 6 s."""
+    if not len(arrays):
         return {}
-    figures: dict[str, Any] = {"codec": reading.codec}
-    for name, values in reading.columns.items():
-        recent = values[-6:] if name in _SELDOM else values[-1:]
+    figures: dict[str, Any] = {"codec": arrays.codec}
+    for name, values in arrays.columns.items():
+        recent = values[-6:] if name in _FROM_REPORTS else values[-1:]
         known = recent[~np.isnan(recent)]
         figures[name] = float(known[-1]) if len(known) else math.nan
     return figures
 
 
-def title(peer: str, reading: Reading, *, ended: bool) -> str:
-    """What stands over the figure: who, codec, how long; after the end also the score."""
-    if not len(reading):
+def title(peer: str, arrays: SampleArrays, *, ended: bool) -> str:
+    """The title of the figure: other party, codec and duration; for a call that has ended, also the MOS."""
+    if not len(arrays):
         return peer or "No call yet"
     shown = peer if len(peer) <= 14 else peer[:13] + "…"
-    parts = [shown, *([reading.codec] if reading.codec else []), clock(reading.seconds)]
-    scores = reading.columns["mos"]
+    parts = [shown, *([arrays.codec] if arrays.codec else []), clock(arrays.seconds)]
+    scores = arrays.columns["mos"]
     scores = scores[~np.isnan(scores)]
     if ended and len(scores):
         parts.append(f"mean MOS {scores.mean():.2f}, least {scores.min():.2f}")
@@ -116,13 +133,13 @@ def title(peer: str, reading: Reading, *, ended: bool) -> str:
 
 
 class DashboardView:
-    """The widgets of a dashboard, and one method for each thing they show. All sizes are fixed."""
+    """The widgets of a dashboard, with one method for each value displayed. All sizes are fixed."""
 
     def __init__(self) -> None:
         self._figures = W.HTML(figures_html({}))
         self._picture = W.Image(value=_blank_png(), format="png", layout=W.Layout(margin="0"))
         self._note = W.HTML()
-        self.note("")
+        self.show_note("")
         rows = [W.HTML(style(), layout=W.Layout(display="none")), self._figures, self._picture, self._note]
         self.box = W.VBox(rows, layout=W.Layout(grid_gap="6px", flex="1 1 480px"))
         self.box.add_class("plivo")
@@ -130,32 +147,32 @@ class DashboardView:
 
     @property
     def picture(self) -> bytes:
-        """The PNG that is shown."""
+        """The PNG that is displayed."""
         return bytes(self._picture.value)
 
     def show_figures(self, figures: Mapping[str, Any]) -> None:
-        """Show key figures as `key_figures` gives them; {} shows dashes."""
+        """Display the result of `key_figures`; an empty mapping displays dashes."""
         self._figures.value = figures_html(figures)
 
     def show_picture(self, png: bytes) -> None:
-        """Show a picture."""
+        """Display a picture (PNG bytes)."""
         self._picture.value = png
 
-    def note(self, sentence: str) -> None:
-        """Show a sentence below the picture; the room for it is kept."""
-        self.noted = sentence
+    def show_note(self, sentence: str) -> None:
+        """Display a message below the picture; an empty one clears it. The height does not change."""
+        self.note_text = sentence
         text = html.escape(sentence)
         self._note.value = (
             f'<div class="plivo-note plivo-dim plivo-cut" role="status" title="{text}">{text}</div>'
         )
 
     def close(self) -> None:
-        """Close every widget, in the page and in the kernel."""
+        """Close every widget in the page and in the kernel."""
         close_tree(self.box)
 
 
 def figures_html(figures: Mapping[str, Any]) -> str:
-    """The tiles of the key figures."""
+    """The tiles with the latest values, as HTML."""
 
     def number(name: str, digits: int = 0, factor: float = 1.0) -> str:
         value = figures.get(name)
@@ -165,12 +182,12 @@ def figures_html(figures: Mapping[str, Any]) -> str:
         values = [figures.get(name, math.nan) for name in (one, other)]
         return one if values[1] != values[1] or values[0] >= values[1] else other
 
-    judged = verdict(figures.get("mos", math.nan))
+    rating = verdict(figures.get("mos", math.nan))
     loss, jitter = worse("loss_in", "loss_out"), worse("jitter_in_ms", "jitter_out_ms")
     codec = figures.get("codec")
     tiles = [
-        f'<div class="plivo-tile plivo-mos" style="background:{judged.colour}"><span>MOS</span>'
-        f'<b>{number("mos", 2)}</b><span class="plivo-word">{judged.word}</span></div>',
+        f'<div class="plivo-tile plivo-mos" style="background:{rating.colour}"><span>MOS</span>'
+        f'<b>{number("mos", 2)}</b><span class="plivo-word">{rating.word}</span></div>',
         _tile("round trip", number("rtt_ms"), "ms", ""),
         _tile("packet loss", number(loss, 1, 100), "%",
               f"in {number('loss_in', 1, 100)} · out {number('loss_out', 1, 100)}"),
@@ -188,7 +205,7 @@ def _tile(name: str, value: str, unit: str, detail: str) -> str:
 
 
 def _blank_png() -> bytes:
-    """One white pixel, for the time before the first picture."""
+    """One white pixel as PNG, displayed before the first picture."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -1,13 +1,13 @@
-"""The drawing process: four panels of one call, drawn by matplotlib, as PNG.
+"""The drawing process: draws four panels for one call with matplotlib and returns a PNG.
 
-This file is run by path (`render_worker.py` starts it) and stands alone: it imports nothing of the package,
-so that the process starts fast and holds no engine. It reads requests from standard input and writes pictures
-to standard output until its input ends; numbers come as plain bytes, nothing is unpickled.
+`render_worker.py` runs this file by its path. The file imports nothing from the package, so that the process
+starts quickly. It reads requests from standard input and writes answers to standard output until its input
+ends. Values are transferred as raw bytes; nothing is unpickled.
 
-    request   header <II: length of the JSON, length of the numbers
+    request   header <II: length of the JSON, length of the values
               JSON {"columns": [names], "rows": n, "title": str, "loss_limit": percent, "window_s": seconds}
-              numbers: float64, little endian, one column after the other; NaN is a gap
-    answer    header <cI: kind, length; kind b"P": PNG bytes, b"E": a sentence in UTF-8
+              values: float64, little endian, one column after the other; NaN is a missing value
+    answer    header <cI: kind, length; kind b"P": PNG bytes, b"E": an error message in UTF-8
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ ANSWER = struct.Struct("<cI")
 LARGEST_REQUEST = 16 * 2**20
 INCHES = (10.0, 6.0)
 DPI = 100
-CROWD = 100  # points; above it the lines are thinner
+MANY_POINTS = 100  # with more points than this the lines are thinner
 
-# panel: title, ((column, whose colour), ...), the scale's least top, the limit's name (in the limits given to
-# the process, or in the request), its label
+# panel: title, ((column, name of its colour), ...), smallest upper end of the scale, name of the limit
+# (one of the limits given to the process, or a key of the request), label of the limit
 PANELS: tuple[tuple[str, tuple[tuple[str, str], ...], float, str, str], ...] = (
     ("Jitter, ms", (("jitter_in", "received"), ("jitter_out", "sent")), 40.0, "jitter", "limit {:g} ms"),
     ("Round trip, ms", (("rtt", "neutral"),), 500.0, "rtt", "limit {:g} ms"),
@@ -45,8 +45,13 @@ PANELS: tuple[tuple[str, tuple[tuple[str, str], ...], float, str, str], ...] = (
 )
 
 
-def nice_top(value: float, least: float) -> float:
-    """The top of a scale: `least`, or the next of 1, 2, 3, 5 times a power of ten: it seldom moves."""
+def axis_top(value: float, least: float) -> float:
+    """Upper end of a scale: `least`, or the next of 1, 2, 3, 5 times a power of ten, to change rarely.
+
+    Example:
+        >>> axis_top(12.0, 40.0), axis_top(41.0, 40.0), axis_top(900.0, 40.0)
+        (40.0, 50.0, 1000.0)
+    """
     if not value > least:
         return least
     power = 10.0 ** np.floor(np.log10(value))
@@ -54,12 +59,12 @@ def nice_top(value: float, least: float) -> float:
 
 
 def clock(seconds: float, _position: int = 0) -> str:
-    """Seconds of a call as m:ss."""
+    """Seconds into a call as m:ss, for the time axis."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
 def tick_step(window_s: float) -> float:
-    """Seconds between the ticks of the time axis: at most seven of them."""
+    """Seconds between two ticks of the time axis, such that there are at most seven intervals."""
     return next((step for step in (5, 10, 15, 30, 60, 120, 300, 600) if window_s / step <= 7), window_s / 6)
 
 
@@ -76,10 +81,10 @@ class _Panel:
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=12)
         self.lines: dict[str, Line2D] = {}
-        for column, whose in columns:
-            dashes = (0, (4, 1.6)) if whose == "sent" else "-"
-            # Small marks, because a value between two missing ones makes no line.
-            (line,) = axes.plot([], [], color=colours[whose], linestyle=dashes, marker=".")
+        for column, colour in columns:
+            dashes = (0, (4, 1.6)) if colour == "sent" else "-"
+            # With markers, because a value between two missing values would otherwise be invisible.
+            (line,) = axes.plot([], [], color=colours[colour], linestyle=dashes, marker=".")
             self.lines[column] = line
         self.limit_line = axes.axhline(0, color=colours["limit"], linestyle=(0, (1, 2)), linewidth=1.6)
         self.limit_label = axes.text(
@@ -92,24 +97,24 @@ class _Panel:
         for column, line in self.lines.items():
             values = data[column]
             line.set_data(data["t"], values)
-            crowded = len(values) > CROWD
-            line.set(linewidth=1.4 if crowded else 2.2, markersize=2.5 if crowded else 4.5)
+            many = len(values) > MANY_POINTS
+            line.set(linewidth=1.4 if many else 2.2, markersize=2.5 if many else 4.5)
             if np.isfinite(values).any():
                 highest = max(highest, float(np.nanmax(values)))
         limit = float(self.limits[self.limit] if self.limit in self.limits else request[self.limit])
         self.limit_line.set_ydata([limit, limit])
         self.limit_label.set_text(self.limit_text.format(limit))
         self.limit_label.set_y(limit)
-        top = self.least_top if self.floor else nice_top(highest, max(self.least_top, limit * 1.25))
+        top = self.least_top if self.floor else axis_top(highest, max(self.least_top, limit * 1.25))
         self.axes.set_ylim(self.floor, top)
 
 
 class LiveFigure:
-    """One figure that lasts: only its data, scales and title change from picture to picture.
+    """A figure that is reused: only data, scales and title change from one picture to the next.
 
     Args:
-        colours: of ``received``, ``sent``, ``neutral`` and ``limit``.
-        limits: warning limits of ``jitter`` (ms), ``rtt`` (ms) and ``mos``.
+        colours: colours with the keys ``received``, ``sent``, ``neutral`` and ``limit``.
+        limits: warning limits with the keys ``jitter`` (ms), ``rtt`` (ms) and ``mos``.
     """
 
     def __init__(self, colours: Mapping[str, str], limits: Mapping[str, float]) -> None:
@@ -120,7 +125,7 @@ class LiveFigure:
         self._canvas: Any = FigureCanvasAgg(self._figure)
         axes = self._figure.subplots(2, 2).ravel()
         self._panels = [_Panel(axes[index], index, colours, limits) for index in range(4)]
-        # Fixed margins instead of a layout engine: nothing moves when a label gets wider.
+        # Fixed margins instead of a layout engine: the panels do not move when a label gets wider.
         self._figure.subplots_adjust(left=0.06, right=0.97, top=0.835, bottom=0.06, hspace=0.36, wspace=0.15)
         self._title = self._figure.text(0.06, 0.972, "", fontsize=14, va="center")
         legend_lines = [self._panels[0].lines["jitter_in"], self._panels[0].lines["jitter_out"]]
@@ -130,7 +135,7 @@ class LiveFigure:
         )  # fmt: skip
 
     def draw(self, request: Mapping[str, Any], data: Mapping[str, NDArray[np.float64]]) -> bytes:
-        """The picture of this data as PNG with a palette (a third of the bytes of a full-colour one)."""
+        """Draw the data; returns a PNG with a palette (a third of the size of a full-colour one)."""
         from matplotlib.ticker import FuncFormatter, MultipleLocator
         from PIL import Image
 
@@ -154,38 +159,38 @@ def unpack(request: Mapping[str, Any], numbers: bytes) -> dict[str, NDArray[np.f
     """The columns of a request by name.
 
     Raises:
-        ValueError: the numbers are not as many as the request says.
+        ValueError: the number of values differs from what the request says.
     """
     names, rows = request["columns"], int(request["rows"])
     flat = np.frombuffer(numbers, dtype="<f8")
     if flat.size != len(names) * rows:
-        raise ValueError(f"{flat.size} numbers came for {len(names)} columns of {rows} rows.")
+        raise ValueError(f"Got {flat.size} values for {len(names)} columns of {rows} rows.")
     return {name: flat[index * rows : (index + 1) * rows] for index, name in enumerate(names)}
 
 
-def serve(inlet: BinaryIO, outlet: BinaryIO, figure: LiveFigure) -> None:
-    """Answer requests until the inlet ends; a request that cannot be drawn is answered with a sentence."""
-    while len(header := inlet.read(REQUEST.size)) == REQUEST.size:
+def serve(requests: BinaryIO, answers: BinaryIO, figure: LiveFigure) -> None:
+    """Answer requests until the input ends; the answer is an error message if drawing fails."""
+    while len(header := requests.read(REQUEST.size)) == REQUEST.size:
         text_length, numbers_length = REQUEST.unpack(header)
         if text_length + numbers_length > LARGEST_REQUEST:
-            return  # the stream is out of step: the kernel's end starts a fresh process
-        text, numbers = inlet.read(text_length), inlet.read(numbers_length)
+            return  # the stream is out of step; RenderWorker starts a new process
+        text, numbers = requests.read(text_length), requests.read(numbers_length)
         try:
             request = json.loads(text)
             kind, answer = b"P", figure.draw(request, unpack(request, numbers))
-        except Exception as error:  # whatever it is, the kernel's end shows it, and this process goes on
+        except Exception as error:  # any error: RenderWorker displays it, and this process continues
             kind, answer = b"E", f"{type(error).__name__}: {error}".encode()
-        outlet.write(ANSWER.pack(kind, len(answer)) + answer)
-        outlet.flush()
+        answers.write(ANSWER.pack(kind, len(answer)) + answer)
+        answers.flush()
 
 
 def main() -> None:
-    """The process: pictures go out on the real standard output, stray prints to standard error."""
-    outlet = os.fdopen(os.dup(1), "wb")
+    """Run the process. Answers go to standard output; what a library prints goes to standard error."""
+    answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     if hasattr(os, "nice"):
         os.nice(10)
-    serve(sys.stdin.buffer, outlet, LiveFigure(*map(json.loads, sys.argv[1:3])))
+    serve(sys.stdin.buffer, answers, LiveFigure(*map(json.loads, sys.argv[1:3])))
 
 
 if __name__ == "__main__":

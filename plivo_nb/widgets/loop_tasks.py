@@ -1,8 +1,8 @@
-"""How a click on any thread becomes work on the client's loop, and a failure becomes a sentence.
+"""Tasks that widgets start on the client's event loop, from any thread.
 
-JupyterLab sends clicks over a subshell. On ipykernel 7.0 to 7.3 that is another thread with a loop of its
-own, where a task would be lost or wake seconds late; on other versions it is the kernel's main loop. So every
-handler of a widget enters here, and everything runs on the one loop that was captured at the start.
+JupyterLab sends clicks over a subshell. In ipykernel 7.0 to 7.3 a subshell is another thread with its own
+event loop, on which a task may be lost or resumed seconds late; in other versions it is the kernel's main
+loop. Every handler of a widget is therefore passed to the client's loop, which is stored at the start.
 """
 
 from __future__ import annotations
@@ -21,77 +21,82 @@ _logger = logging.getLogger("plivo_nb.widgets")
 
 
 def sentence_of(error: BaseException) -> str:
-    """What to show of an error: the package's own are sentences already; others get their type named."""
+    """The text to display for an error. Errors that are not of this package are shown with their type.
+
+    Example:
+        >>> sentence_of(ZeroDivisionError("division by zero"))
+        'ZeroDivisionError: division by zero'
+    """
     if isinstance(error, PlivoError):
         return str(error)
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 class LoopTasks:
-    """The work that one widget has started on the client's loop. It owns every task it makes.
+    """The tasks of one widget on the client's event loop; `close` cancels them.
 
     Args:
-        loop: the client's loop.
-        say: called on that loop with a sentence when something failed, and with "" when new work begins.
-        name: of the widget, for the tasks' names and the log.
+        loop: the client's event loop.
+        show: called on that loop with a message when a task has failed, and with "" when new work begins.
+        name: name of the widget, used in task names and in the log.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, say: Callable[[str], None], name: str) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, show: Callable[[str], None], name: str) -> None:
         self._loop = loop
-        self._say = say
+        self._show = show
         self._name = name
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    def enter(self, work: Callable[[], Any]) -> None:
-        """Run `work` on the loop soon; from any thread. What it returns is awaited if it can be."""
+    def run_soon(self, work: Callable[[], Any]) -> None:
+        """Run `work` on the loop soon, and await its result if that is awaitable. From any thread."""
         if not self._closed and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._begin, work)
 
     @property
-    def here(self) -> bool:
-        """True on the loop, False on another thread, such as in a user's own click handler."""
+    def on_loop(self) -> bool:
+        """True if called on the loop; False on another thread, for example in a click handler of the user."""
         try:
             return asyncio.get_running_loop() is self._loop
         except RuntimeError:
             return False
 
     def watch(self, awaitable: Awaitable[Any]) -> None:
-        """Wait for it in a task of our own, and say what went wrong; from any thread."""
-        if self.here:
-            self.own(awaitable)
+        """Await it in a task, and display its error if it fails. From any thread."""
+        if self.on_loop:
+            self.create_task(awaitable)
         else:
-            self._loop.call_soon_threadsafe(self.own, awaitable)
+            self._loop.call_soon_threadsafe(self.create_task, awaitable)
 
-    def own(self, awaitable: Awaitable[Any]) -> asyncio.Task[None]:
-        """Like `watch`, on the loop only; gives the task."""
+    def create_task(self, awaitable: Awaitable[Any]) -> asyncio.Task[None]:
+        """As `watch`, but only on the loop; returns the task."""
         task = self._loop.create_task(self._settle(awaitable), name=f"plivo_nb {self._name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         if inspect.iscoroutine(awaitable):
-            # One cancelled before its first step would be reported as never awaited.
+            # A coroutine whose task is cancelled before its first step would be reported as never awaited.
             task.add_done_callback(lambda _: awaitable.close())
         return task
 
     def close(self) -> None:
-        """Cancel every task; nothing begins from now on. On the loop only."""
+        """Cancel every task, and accept no more work. Only on the loop."""
         self._closed = True
         for task in list(self._tasks):
             task.cancel()
 
     @property
     def running(self) -> int:
-        """How many tasks are under way."""
+        """Number of unfinished tasks."""
         return len(self._tasks)
 
     def _begin(self, work: Callable[[], Any]) -> None:
         if self._closed:
             return
-        self._say("")
+        self._show("")
         try:
             result = work()
         except Exception as error:
-            self._tell(error)
+            self._report(error)
             return
         if inspect.isawaitable(result):
             self.watch(result)
@@ -100,9 +105,9 @@ class LoopTasks:
         try:
             await awaitable
         except Exception as error:
-            self._tell(error)
+            self._report(error)
 
-    def _tell(self, error: Exception) -> None:
+    def _report(self, error: Exception) -> None:
         if not isinstance(error, PlivoError):
             _logger.error("A handler of the %s failed.", self._name, exc_info=error)
-        self._say(sentence_of(error))
+        self._show(sentence_of(error))

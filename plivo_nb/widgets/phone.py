@@ -1,4 +1,4 @@
-"""The phone: dial, talk, answer. Whatever a click does, a line of code does too."""
+"""The phone: buttons to call, answer and hang up. Each button has a method with the same effect."""
 
 from __future__ import annotations
 
@@ -31,19 +31,27 @@ _SHOWN_EVENTS = 5
 
 
 class Phone:
-    """A softphone for one client: the last expression of a cell shows it.
+    """A softphone for one client. A cell whose last expression is a phone displays it.
 
-    A client has one phone: making another closes the first, so a cell can be run again. Every method does
-    what its button does and returns what the client's method returns; what fails is also shown in the phone.
+    A client has one phone: making another closes the first one, so that a cell can be run again. Each method
+    has the effect of its button and returns what the client's method returns. Errors are also displayed in
+    the phone's status line.
 
     Args:
-        client: the client whose calls these are. Log it in before or after.
-        dial: what stands in the dial field at first.
+        client: the client whose calls are shown. It may log in before or after.
+        dial: initial content of the dial field.
 
     Example:
-        >>> phone = Phone(client)
-        >>> phone                        # shows it
-        >>> await phone.call("echo")     # the same as typing echo and clicking Call
+        >>> import asyncio
+        >>> from plivo_nb.testing import FakeServer
+        >>> async def main():
+        ...     async with FakeServer() as server, server.client() as client:
+        ...         await client.login("alice", server.password("alice"))
+        ...         phone = Phone(client)        # as a cell's last expression it is displayed
+        ...         await phone.call("echo")     # same as entering echo and clicking Call
+        ...         return phone.state
+        >>> asyncio.run(main())
+        'In call'
     """
 
     def __init__(self, client: Client, *, dial: str = "") -> None:
@@ -51,9 +59,9 @@ class Phone:
         if older is not None:
             older.close()
         self._client = client
-        self._face = phone_view.PhoneView()
-        self._face.dial.value = dial
-        self._chores = LoopTasks(client.loop, self._face.say, "phone")
+        self._view = phone_view.PhoneView()
+        self._view.dial.value = dial
+        self._loop_tasks = LoopTasks(client.loop, self._view.show_status, "phone")
         self._events: deque[tuple[str, str]] = deque(maxlen=_SHOWN_EVENTS)
         self._state = "Ready"
         self._peer = ""
@@ -62,38 +70,38 @@ class Phone:
         self._closed = False
         self._subscriptions = self._subscribe()
         self._wire_buttons()
-        self._take_up(client.current_call)
+        self._show_existing_call(client.current_call)
         self._refresh()
         _phones[client] = self
-        self._forget_closing = client.at_close(self.close)
-        self._chores.own(self._tick())
+        self._remove_close_callback = client.at_close(self.close)
+        self._loop_tasks.create_task(self._update_timer())
 
-    # ------------------------------------------------------------------ what the buttons do
+    # ------------------------------------------------------------------ methods of the buttons
 
     def call(self, target: str | None = None) -> Operation[Call]:
-        """Call `target` (a number or SIP address); without one, what stands in the dial field."""
+        """Call `target` (a number, user name or SIP address); by default the content of the dial field."""
         if target is not None:
-            self._face.dial.value = target
-        return self._started(self._client.call(self._face.dial.value.strip()))
+            self._view.dial.value = target
+        return self._watched(self._client.call(self._view.dial.value.strip()))
 
     def hangup(self) -> Operation[CallInfo]:
         """End the current call."""
-        return self._started(self._client.hangup())
+        return self._watched(self._client.hangup())
 
     def answer(self, call_uuid: str | None = None) -> Operation[Call]:
-        """Answer the ringing call with that id; without one, the call that the phone shows."""
-        return self._started(self._client.answer(call_uuid or self._shown_incoming()))
+        """Answer the ringing call with this call UUID; by default the call that the phone displays."""
+        return self._watched(self._client.answer(call_uuid or self._shown_incoming()))
 
     def reject(self, call_uuid: str | None = None) -> Operation[CallInfo]:
-        """Reject it: the caller hears that you are busy. Same choice of call as `answer`."""
-        return self._started(self._client.reject(call_uuid or self._shown_incoming()))
+        """Reject the call; the caller gets a busy signal. The call is chosen as in `answer`."""
+        return self._watched(self._client.reject(call_uuid or self._shown_incoming()))
 
     def ignore(self, call_uuid: str | None = None) -> Operation[CallInfo]:
-        """Let it ring for the caller and forget it here. Same choice of call as `answer`."""
-        return self._started(self._client.ignore(call_uuid or self._shown_incoming()))
+        """Stop ringing here; the caller still hears ringing. The call is chosen as in `answer`."""
+        return self._watched(self._client.ignore(call_uuid or self._shown_incoming()))
 
     def mute(self) -> Any:
-        """Send silence; holds for the next call when there is none."""
+        """Send silence instead of sound; without a call this applies to the next one."""
         return self._set_muted(True)
 
     def unmute(self) -> Any:
@@ -101,58 +109,58 @@ class Phone:
         return self._set_muted(False)
 
     def send_dtmf(self, digits: str) -> Operation[Any]:
-        """Send tones in the call: 0-9 * #, one or several."""
-        self._face.say("")
+        """Send DTMF tones in the call: one or more of ``0-9 * #``."""
+        self._view.show_status("")
         operation = self._client.send_dtmf(digits)
 
         async def sent() -> None:
             await operation
-            self._note(f"tones sent: {digits}")
+            self._add_event(f"tones sent: {digits}")
 
-        self._chores.watch(sent())
+        self._loop_tasks.watch(sent())
         return operation
 
     def press(self, key: str) -> Operation[Any] | None:
-        """Press a key of the pad: a tone in an answered call, else one more character in the dial field."""
+        """Press a key of the dial pad: send a tone in an answered call, else add it to the dial field."""
         if self._answered_at is not None:
             return self.send_dtmf(key)
-        self._face.dial.value += key
+        self._view.dial.value += key
         return None
 
     def close(self) -> None:
-        """Take the phone away: its widgets, its timer and its listeners. The client and its calls go on."""
+        """Close the widgets, stop the timer and remove the event callbacks. The client's calls continue."""
         if self._closed:
             return
         self._closed = True
-        self._forget_closing()
+        self._remove_close_callback()
         for name, callback in self._subscriptions:
             self._client.off(name, callback)
-        self._chores.close()
-        self._face.close()
+        self._loop_tasks.close()
+        self._view.close()
         if _phones.get(self._client) is self:
             del _phones[self._client]
 
-    # ------------------------------------------------------------------ what can be read
+    # ------------------------------------------------------------------ properties
 
     @property
     def muted(self) -> bool:
-        """True while silence is sent."""
+        """True if the client sends silence."""
         return self._client.muted
 
     @property
     def state(self) -> str:
-        """What the phone's screen says, such as ``"In call"``."""
+        """The call's state as displayed, for example ``"In call"``."""
         return self._state
 
     @property
     def status(self) -> str:
-        """The sentence in the status line; empty when the last thing done went well."""
-        return self._face.said
+        """The error message in the status line; empty if the last action succeeded."""
+        return self._view.status
 
     @property
     def widget(self) -> Any:
-        """The ipywidgets box, for layouts of your own."""
-        return self._face.box
+        """The ipywidgets box, to be placed in another layout."""
+        return self._view.box
 
     def __repr__(self) -> str:
         return "<Phone, closed>" if self._closed else "<Phone>"
@@ -160,39 +168,39 @@ class Phone:
     def _repr_mimebundle_(self, **arguments: Any) -> Any:
         if self._closed:
             return {"text/plain": repr(self)}
-        shown = self._face.box._repr_mimebundle_(**arguments)
+        shown = self._view.box._repr_mimebundle_(**arguments)
         return {**shown, "text/plain": repr(self)}
 
-    # ------------------------------------------------------------------ inside, all on the client's loop
+    # ------------------------------------------------------------------ private; runs on the client's loop
 
     def _wire_buttons(self) -> None:
-        face, enter = self._face, self._chores.enter
-        face.on_press(lambda key: enter(lambda: self.press(key)))
-        face.on_dial(lambda: enter(self.call))
-        for button, work in (
-            (face.call, self.call),
-            (face.hangup, self.hangup),
-            (face.mute, self._toggle_mute),
-            (face.answer, self.answer),
-            (face.reject, self.reject),
-            (face.ignore, self.ignore),
+        view, run_soon = self._view, self._loop_tasks.run_soon
+        view.on_press(lambda key: run_soon(lambda: self.press(key)))
+        view.on_dial(lambda: run_soon(self.call))
+        for button, action in (
+            (view.call, self.call),
+            (view.hangup, self.hangup),
+            (view.mute, self._toggle_mute),
+            (view.answer, self.answer),
+            (view.reject, self.reject),
+            (view.ignore, self.ignore),
         ):
-            button.on_click(lambda _button, work=work: enter(work))
+            button.on_click(lambda _button, action=action: run_soon(action))
 
-    def _started(self, operation: Operation[_T]) -> Operation[_T]:
-        self._face.say("")
-        self._chores.watch(operation)
+    def _watched(self, operation: Operation[_T]) -> Operation[_T]:
+        self._view.show_status("")
+        self._loop_tasks.watch(operation)
         return operation
 
     def _toggle_mute(self) -> Any:
         return self._set_muted(not self._client.muted)
 
     def _set_muted(self, muted: bool) -> Any:
-        if not self._chores.here:
-            self._chores.enter(lambda: self._set_muted(muted) and None)
+        if not self._loop_tasks.on_loop:
+            self._loop_tasks.run_soon(lambda: self._set_muted(muted) and None)
             return True
         result = self._client.mute() if muted else self._client.unmute()
-        self._note("muted" if muted else "not muted")
+        self._add_event("muted" if muted else "not muted")
         return result
 
     def _shown_incoming(self) -> str | None:
@@ -201,21 +209,21 @@ class Phone:
 
     def _subscribe(self) -> list[tuple[EventName, Any]]:
         def listener(name: EventName) -> Any:
-            return lambda *arguments: self._happened(name, *arguments)
+            return lambda *arguments: self._on_event(name, *arguments)
 
         subscriptions = [(name, listener(name)) for name in phone_view.EVENT_WORDS]
         for name, callback in subscriptions:
             self._client.on(name, callback)
         return subscriptions
 
-    def _happened(self, name: EventName, *arguments: Any) -> None:
+    def _on_event(self, name: EventName, *arguments: Any) -> None:
         info = next((value for value in arguments if isinstance(value, CallInfo)), None)
         if name in _STATE_WORDS or name == "onCallFailed":
             self._call_changed(name, info, *arguments)
-        self._note(phone_view.event_text(name, *arguments))
+        self._add_event(phone_view.event_text(name, *arguments))
 
-    def _note(self, text: str) -> None:
-        """Add a line to the list of last events."""
+    def _add_event(self, text: str) -> None:
+        """Add an entry to the list of recent events."""
         self._events.append((time.strftime("%H:%M:%S"), text))
         self._refresh()
 
@@ -224,7 +232,7 @@ class Phone:
         if name in ("onCallTerminated", "onCallFailed"):
             mine = info is None or current is None or current.info.callUUID in (None, info.callUUID)
             if not mine:
-                return  # another call, that only rang here, ended; the screen stays with the current one
+                return  # a second incoming call ended; the current call stays displayed
             if self._answered_at is not None:
                 self._talked_s = time.monotonic() - self._answered_at
             self._answered_at = None
@@ -238,8 +246,8 @@ class Phone:
         elif current is not None:
             self._peer = phone_view.peer_of(current.info)
 
-    def _take_up(self, call: Call | None) -> None:
-        """Show a call that was there before this phone was."""
+    def _show_existing_call(self, call: Call | None) -> None:
+        """Display a call that was made before this phone."""
         if call is None:
             return
         self._peer = phone_view.peer_of(call.info)
@@ -247,27 +255,27 @@ class Phone:
         self._answered_at = answered_at
         self._state = "In call" if answered_at is not None else "Calling…"
 
-    async def _tick(self) -> None:
+    async def _update_timer(self) -> None:
         while True:
             seconds = 0.0 if self._answered_at is None else time.monotonic() - self._answered_at
-            await asyncio.sleep(1.0 - seconds % 1.0 + 0.005)  # just after the second turns
+            await asyncio.sleep(1.0 - seconds % 1.0 + 0.005)  # just after a full second
             if self._answered_at is not None:
                 self._refresh()
 
     def _refresh(self) -> None:
         if self._closed:
             return
-        face, client = self._face, self._client
+        view, client = self._view, self._client
         talked_s = self._talked_s if self._answered_at is None else time.monotonic() - self._answered_at
         in_call = client.current_call is not None
-        face.show_connection(_connection(client), client.username if client.is_logged_in else None)
-        face.show_screen(self._state, self._peer, talked_s)
-        face.show_incoming([call.info for call in client.incoming_calls])
-        face.show_mute(client.muted)
-        face.show_events(list(self._events))
-        face.call.disabled = in_call
-        face.hangup.disabled = not in_call
-        face.show_keys_send_tones(self._answered_at is not None)
+        view.show_connection(_connection(client), client.username if client.is_logged_in else None)
+        view.show_screen(self._state, self._peer, talked_s)
+        view.show_incoming([call.info for call in client.incoming_calls])
+        view.show_mute(client.muted)
+        view.show_events(list(self._events))
+        view.call.disabled = in_call
+        view.hangup.disabled = not in_call
+        view.show_keys_send_tones(self._answered_at is not None)
 
 
 def _connection(client: Client) -> str:

@@ -1,4 +1,7 @@
-"""The phone's face: its ipywidgets, laid out so that nothing moves, and the words on them. No engine here."""
+"""The widgets of the phone and their texts. All sizes are fixed, so that nothing moves when a text changes.
+
+This module has no access to the client: it displays the values that it is given.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as W
 
-from plivo_nb.widgets.theme import GOOD, NOTHING, WORSE, style
+from plivo_nb.quality.limits import GOOD_COLOUR, POOR_COLOUR, UNKNOWN_COLOUR
+from plivo_nb.widgets.theme import style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,12 +25,12 @@ EVENT_WORDS: dict[EventName, str] = {
     "onLoginFailed": "login failed: {0}",
     "onLogout": "logged out",
     "onCalling": "calling",
-    "onCallRemoteRinging": "ringing at the far end",
+    "onCallRemoteRinging": "the other side is ringing",
     "onCallAnswered": "answered",
     "onCallTerminated": "call ended",
     "onCallFailed": "call failed: {0}",
     "onIncomingCall": "incoming call from {0}",
-    "onIncomingCallCanceled": "the caller gave up",
+    "onIncomingCallCanceled": "the caller hung up before the answer",
     "onIncomingCallIgnored": "incoming call ignored",
     "onMediaPermission": "microphone: {0[status]}",
     "onConnectionChange": "signalling {0[state]}",
@@ -36,14 +40,14 @@ EVENT_WORDS: dict[EventName, str] = {
 
 _DIRECTIONS = {"local": " (sent)", "remote": " (received)"}
 _CONNECTIONS = {
-    "connected": (GOOD, "connected"),
-    "connecting": (WORSE, "connecting…"),
-    "none": (NOTHING, "not connected"),
+    "connected": (GOOD_COLOUR, "connected"),
+    "connecting": (POOR_COLOUR, "connecting…"),
+    "none": (UNKNOWN_COLOUR, "not connected"),
 }
 
 
 def event_text(name: EventName, *arguments: Any) -> str:
-    """One event in a few words, for the list of last events."""
+    """A short text for one event, for the list of recent events."""
     raised = where = ""
     if name == "mediaMetrics":
         raised = "warning:" if arguments[0].get("active") else "no longer:"
@@ -52,20 +56,25 @@ def event_text(name: EventName, *arguments: Any) -> str:
 
 
 def peer_of(info: CallInfo) -> str:
-    """The other side of a call, as a person would say it."""
+    """The other party of a call: the user name or number of the address."""
     address = info.dest if info.direction == "OUTGOING" else info.src
     return address.removeprefix("sip:").split("@")[0] if info.direction == "OUTGOING" else address
 
 
 def clock(seconds: float) -> str:
-    """A call's length as m:ss, or h:mm:ss."""
+    """A duration as m:ss, or h:mm:ss from one hour.
+
+    Example:
+        >>> clock(61.9), clock(3600.0)
+        ('1:01', '1:00:00')
+    """
     minutes, second = divmod(int(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
 
 
 class PhoneView:
-    """The widgets of a phone, and one method for each thing they show."""
+    """The widgets of a phone, with one method for each value displayed."""
 
     def __init__(self) -> None:
         self._press: Callable[[str], None] = lambda key: None
@@ -76,12 +85,16 @@ class PhoneView:
             placeholder="number or name, such as echo",
             layout=W.Layout(width="100%", height="34px", margin="0"),
         )
-        self.call = _button("Call", "plivo-go", tooltip="Call what stands in the dial field")
+        self.call = _button("Call", "plivo-go", tooltip="Call the number or name in the dial field")
         self.hangup = _button("Hang up", "plivo-stop", tooltip="End the call")
-        self.mute = _button("Mute", "plivo-plain", tooltip="Send silence")
+        self.mute = _button("Mute", "plivo-plain", tooltip="Stop sending the microphone's sound")
         self.answer = _button("Answer", "plivo-go", tooltip="Answer the call shown above")
-        self.reject = _button("Reject", "plivo-stop", tooltip="The caller hears that you are busy")
-        self.ignore = _button("Ignore", "plivo-plain", tooltip="It goes on ringing for the caller only")
+        self.reject = _button(
+            "Reject", "plivo-stop", tooltip="Decline the call; the caller gets a busy signal"
+        )
+        self.ignore = _button(
+            "Ignore", "plivo-plain", tooltip="Stop ringing here; the caller still hears ringing"
+        )
         self._keys = [_button(key, "plivo-key", height="32px") for key in KEYS]
         for button in self._keys:
             button.on_click(lambda pressed: self._press(pressed.description))
@@ -94,11 +107,11 @@ class PhoneView:
         self.box = W.VBox(rows, layout=W.Layout(grid_gap="6px", flex="0 0 auto"))
         self.box.add_class("plivo")
         self.box.add_class("plivo-phone")
-        self.said = ""
-        self.say("")
+        self.status = ""
+        self.show_status("")
 
     def on_press(self, handler: Callable[[str], None]) -> None:
-        """Call `handler` with the key when a key of the pad is clicked."""
+        """Call `handler` with the key when a key of the dial pad is clicked."""
         self._press = handler
 
     def on_dial(self, handler: Callable[[], None]) -> None:
@@ -110,14 +123,14 @@ class PhoneView:
 
         self.dial.on_msg(received)
 
-    def say(self, sentence: str) -> None:
-        """Show a sentence in the status line; an empty one clears it."""
-        self.said = sentence
+    def show_status(self, sentence: str) -> None:
+        """Display a message in the status line; an empty one clears it."""
+        self.status = sentence
         text = html.escape(sentence)
         self._status.value = f'<div class="plivo-status" role="status" title="{text}">{text}</div>'
 
     def show_connection(self, connection: str, user: str | None) -> None:
-        """The first line: a dot and words for the signalling connection, and who is logged in."""
+        """Display the state of the signalling connection and the logged-in user."""
         colour, words = _CONNECTIONS[connection]
         self._top.value = (
             f'<div class="plivo-line"><span class="plivo-connection"><span class="plivo-dot" '
@@ -126,7 +139,7 @@ class PhoneView:
         )
 
     def show_screen(self, state: str, peer: str, talked_s: float | None) -> None:
-        """The screen: what the phone is doing, with whom, and how long."""
+        """Display the call's state, the other party and the duration."""
         timer = "" if talked_s is None else clock(talked_s)
         self._screen.value = (
             '<div class="plivo-screen"><div class="plivo-line">'
@@ -136,7 +149,7 @@ class PhoneView:
         )
 
     def show_incoming(self, ringing: Sequence[CallInfo]) -> None:
-        """The panel of incoming calls: the latest caller; the room is kept when nobody calls."""
+        """Display the latest incoming call, and enable its buttons while there is one."""
         for button in (self.answer, self.reject, self.ignore):
             button.disabled = not ringing
         if not ringing:
@@ -149,17 +162,17 @@ class PhoneView:
         )
 
     def show_mute(self, muted: bool) -> None:
-        """The mute button: in reverse, with another word, while muted."""
+        """Display on the mute button whether the microphone is muted."""
         self.mute.description = "Unmute" if muted else "Mute"
         (self.mute.add_class if muted else self.mute.remove_class)("plivo-on")
 
     def show_keys_send_tones(self, tones: bool) -> None:
-        """What a key of the pad does now, in its tooltip."""
+        """Set the tooltips of the dial pad: keys send tones, or dial."""
         for button in self._keys:
             button.tooltip = f"Send the tone {button.description}" if tones else f"Dial {button.description}"
 
     def show_events(self, events: Sequence[tuple[str, str]]) -> None:
-        """The last events, newest first."""
+        """Display the recent events, newest first. Each is a time and a text."""
         lines = "".join(
             f'<div class="plivo-cut"><time>{at}</time>{html.escape(text)}</div>'
             for at, text in reversed(events)
@@ -167,12 +180,12 @@ class PhoneView:
         self._log.value = f'<div class="plivo-events">{lines}</div>'
 
     def close(self) -> None:
-        """Close every widget, in the page and in the kernel."""
+        """Close every widget in the page and in the kernel."""
         close_tree(self.box)
 
 
 def close_tree(widget: Any) -> None:
-    """Close a widget and everything in it, with the layout and style models that each brings along."""
+    """Close a widget, its children, and the layout and style models of each."""
     for child in getattr(widget, "children", ()):
         close_tree(child)
     for part in (getattr(widget, "style", None), getattr(widget, "layout", None), widget):

@@ -1,8 +1,8 @@
-"""The kernel's end of the drawing process.
+"""RenderWorker: starts the drawing process (`figure.py`) and exchanges requests and pictures with it.
 
-Drawing four panels costs about 90 ms of CPU, which would hold up the kernel's loop each second; so it happens
-in a process of its own (`figure.py`). The process has its own session, so that interrupting the kernel does
-not reach it; it ends by itself when the kernel is gone, because its input ends then.
+Drawing four panels takes about 90 ms of CPU time and would block the kernel's event loop each second. It is
+therefore done in a separate process. The process has its own session, so that it does not receive the signal
+when the kernel is interrupted. It ends when the kernel ends, because its standard input is closed then.
 """
 
 from __future__ import annotations
@@ -31,17 +31,18 @@ _SCRIPT = Path(__file__).with_name("figure.py")
 
 
 class RenderError(PlivoError):
-    """A picture could not be drawn; the sentence says why and what happens next."""
+    """A picture could not be drawn. The message says why and what happens next."""
 
 
 class RenderWorker:
-    """A drawing process that is started when first needed, and again when it dies.
+    """A drawing process, started when it is first needed and again after it has ended.
 
-    Belongs to the loop it is first used on; one picture at a time, others wait their turn.
+    Use it on one event loop only. It draws one picture at a time.
 
     Args:
-        timeout_s: a picture that takes longer ends the process; the next picture starts it again.
-        restarts: how many starts are tolerated within `per_s` seconds before it stays down that long.
+        timeout_s: seconds after which a picture is given up and the process is killed.
+        restarts: number of restarts permitted within `per_s` seconds; after that, `render` fails until they
+            have passed.
         per_s: see `restarts`.
     """
 
@@ -50,13 +51,13 @@ class RenderWorker:
         self._starts: deque[float] = deque(maxlen=restarts + 1)
         self._per_s = per_s
         self._process: asyncio.subprocess.Process | None = None
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._closed = False
-        self.deaths = 0
+        self.crashes = 0
 
     @property
     def pid(self) -> int | None:
-        """The process's id while it runs, else None."""
+        """Process id, or None while the process is not running."""
         process = self._process
         return process.pid if process is not None and process.returncode is None else None
 
@@ -64,52 +65,54 @@ class RenderWorker:
         """Draw one picture.
 
         Args:
-            columns: the numbers by column name, all of one length; NaN is a gap.
-            request: plain values: `title`, `loss_limit` (percent), `window_s`.
+            columns: values by column name, all of the same length; NaN is a missing value.
+            request: the other keys of a request (see figure.py): `title`, `loss_limit` (percent), `window_s`.
 
         Returns:
             The picture as PNG.
 
         Raises:
-            RenderError: the process refused, died or took too long; the next call starts it again if need be.
+            RenderError: the process could not draw it, ended, or took too long. The next call restarts it.
         """
         arrays = [np.ascontiguousarray(values, dtype="<f8") for values in columns.values()]
-        described = {**request, "columns": list(columns), "rows": len(arrays[0])}
-        text, numbers = json.dumps(described).encode(), b"".join(array.tobytes() for array in arrays)
-        async with self._turn:
-            process = await self._running()
+        description = {**request, "columns": list(columns), "rows": len(arrays[0])}
+        text, numbers = json.dumps(description).encode(), b"".join(array.tobytes() for array in arrays)
+        async with self._lock:
+            process = await self._started_process()
             try:
                 async with asyncio.timeout(self._timeout_s):
                     return await _exchange(process, REQUEST.pack(len(text), len(numbers)) + text + numbers)
             except (TimeoutError, OSError, asyncio.IncompleteReadError) as error:
                 if self._closed:
                     raise RenderError("The drawing process is closed.") from error
-                self.deaths += 1
-                raise RenderError(await self._buried(process, error)) from error
+                self.crashes += 1
+                raise RenderError(await self._ended(process, error)) from error
             except asyncio.CancelledError:
-                # The answer to this request would be taken for the answer to the next one.
+                # Otherwise the answer to this request would be read as the answer to the next one.
                 await self._stop(process)
                 raise
 
     async def close(self) -> None:
-        """End the process; waits for it at most 2 s, then kills it. Closing twice does nothing."""
+        """End the process: wait up to 2 s for it, then kill it. Closing twice does nothing."""
         self._closed = True
         if self._process is not None:
-            await self._stop(self._process, patience_s=2.0)
+            await self._stop(self._process, timeout_s=2.0)
 
-    async def _running(self) -> asyncio.subprocess.Process:
+    async def _started_process(self) -> asyncio.subprocess.Process:
         if self._closed:
             raise RenderError("The drawing process is closed.")
         if self._process is not None:
             if self._process.returncode is None:
                 return self._process
-            # It died between two pictures: that is told too, whoever notices first.
-            self.deaths += 1
-            raise RenderError(await self._buried(self._process, EOFError()))
+            # It ended between two pictures: report that as well.
+            self.crashes += 1
+            raise RenderError(await self._ended(self._process, EOFError()))
         now = asyncio.get_running_loop().time()
         if len(self._starts) == self._starts.maxlen and now - self._starts[0] < self._per_s:
             wait_s = self._per_s - (now - self._starts[0])
-            raise RenderError(f"The drawing process keeps dying; it is tried again in {wait_s:.0f} s.")
+            raise RenderError(
+                f"The drawing process has ended too often; it is started again in {wait_s:.0f} s."
+            )
         self._starts.append(now)
         try:
             self._process = await _start()
@@ -117,32 +120,34 @@ class RenderWorker:
             raise RenderError(f"The drawing process cannot be started: {error}.") from error
         return self._process
 
-    async def _buried(self, process: asyncio.subprocess.Process, error: BaseException) -> str:
+    async def _ended(self, process: asyncio.subprocess.Process, error: BaseException) -> str:
         await self._stop(process)
         if isinstance(error, TimeoutError):
-            return f"The drawing process took over {self._timeout_s:g} s and was ended; it is started again."
-        return f"The drawing process died (exit code {process.returncode}); it is started again."
+            return f"The drawing process took over {self._timeout_s:g} s and was killed; it is started again."
+        return (
+            f"The drawing process ended unexpectedly (exit code {process.returncode}); it is started again."
+        )
 
-    async def _stop(self, process: asyncio.subprocess.Process, patience_s: float = 0.0) -> None:
+    async def _stop(self, process: asyncio.subprocess.Process, timeout_s: float = 0.0) -> None:
         if process is self._process:
             self._process = None
         if process.stdin is not None:
             process.stdin.close()
         waiting = asyncio.ensure_future(process.wait())
-        await asyncio.wait([waiting], timeout=patience_s)
+        await asyncio.wait([waiting], timeout=timeout_s)
         if not waiting.done():
-            with contextlib.suppress(ProcessLookupError):  # it ended a moment ago
+            with contextlib.suppress(ProcessLookupError):  # it has just ended
                 process.kill()
         await waiting
-        # The transport would close its pipes only when collected, which warns if the loop is gone by then.
+        # Otherwise the transport closes its pipes when collected, with a warning if the loop is closed.
         transport = getattr(process, "_transport", None)
         if transport is not None:
             transport.close()
 
 
 async def _start() -> asyncio.subprocess.Process:
-    # A BLAS's threads and a kernel's inline backend are of no use there. -P keeps this folder out of sight:
-    # its module names are everyday words.
+    # BLAS threads and the kernel's inline backend are not needed there. -P keeps this folder out of sys.path,
+    # because its module names could hide installed modules.
     environment = {**os.environ, "MPLBACKEND": "Agg", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     return await asyncio.create_subprocess_exec(
         sys.executable, "-P", str(_SCRIPT), json.dumps(FIGURE_COLOURS), json.dumps(FIGURE_LIMITS),

@@ -1,37 +1,27 @@
-"""Colours, words and CSS of the widgets.
+"""Colours and CSS of the widgets.
 
-The colours are those of Okabe and Ito's palette for the colour-blind, darkened where white text stands on
-them; nothing is told by colour alone: there is always a word, or another kind of line.
+The colours are from the palette of Okabe and Ito, which colour-blind people can distinguish; some are darker
+because white text is drawn on them. No information is given by colour alone: there is always a word or a
+different line style as well.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from plivo_nb.quality.limits import (
-    FAIR_COLOUR,
-    GOOD_COLOUR,
-    JITTER_LIMIT_MS,
-    MOS_LIMIT,
-    POOR_COLOUR,
-    RECEIVED_COLOUR,
-    RTT_LIMIT_MS,
-    SENT_COLOUR,
-    UNKNOWN_COLOUR,
-)
+from plivo_nb.quality.limits import JITTER_LIMIT_MS, MOS_LIMIT, RECEIVED_COLOUR, RTT_LIMIT_MS, SENT_COLOUR
 
-RECEIVED = RECEIVED_COLOUR  # solid line
-SENT = SENT_COLOUR  # dashed line
-NEUTRAL = "#333333"
-LIMIT = "#6B6B6B"
-GOOD, MIDDLING, WORSE, NOTHING = GOOD_COLOUR, FAIR_COLOUR, POOR_COLOUR, UNKNOWN_COLOUR
-
-FIGURE_COLOURS = {"received": RECEIVED, "sent": SENT, "neutral": NEUTRAL, "limit": LIMIT}
+FIGURE_COLOURS = {
+    "received": RECEIVED_COLOUR,
+    "sent": SENT_COLOUR,
+    "neutral": "#333333",
+    "limit": "#6B6B6B",
+}
 FIGURE_LIMITS = {"jitter": JITTER_LIMIT_MS, "rtt": RTT_LIMIT_MS, "mos": MOS_LIMIT}
 
 CSS = Path(__file__).with_name("theme.css").read_text("utf-8")
 
 
 def style() -> str:
-    """The CSS as an element, for an HTML widget."""
+    """The CSS as a ``<style>`` element, for an HTML widget."""
     return f"<style>{CSS}</style>"

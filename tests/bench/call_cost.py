@@ -1,6 +1,6 @@
 """CPU that calls cost, sockets, ICE, DTLS-SRTP and all: our plane beside stock aiortc and headless Chromium.
 
-    python tests/bench/call_cost.py [--seconds 20] [--calls 1 10] [--no-capacity]
+    cd tests && python -m bench.call_cost [--seconds 20] [--calls 1 10] [--no-capacity]
 
 Both ends of each call live in the measured process (Chromium: in one page), a tone goes both ways. It prints
 CPU seconds per endpoint-minute, and for the plane how late its ticks were; then how many Opus endpoints one

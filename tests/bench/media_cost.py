@@ -1,6 +1,6 @@
 """CPU seconds that one endpoint-minute of AudioStream alone costs: no sockets, ICE or SRTP.
 
-    python tests/bench/media_cost.py [--seconds 30] [--calls 10]
+    cd tests && python -m bench.media_cost [--seconds 30] [--calls 10]
 
 Both ends of each call run in this process and exchange packets directly; time is simulated, CPU time is real.
 """

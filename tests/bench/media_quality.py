@@ -1,6 +1,6 @@
 """PESQ (ITU-T P.862) of speech after loss: this package's receiver and aiortc's on the same packets.
 
-    pip install plivo-nb[bench] && python tests/bench/media_quality.py
+    pip install plivo-nb[bench]; cd tests && python -m bench.media_quality
 
 The shipped speech goes through the encoder, a simulated network and each receiver. Time is simulated, so the
 figures are the same in every run. aiortc's receiver is its jitter buffer and decoder on a 20 ms clock.
@@ -16,15 +16,11 @@ import numpy as np
 from aiortc.codecs.opus import OpusDecoder
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.rtp import RtpPacket
-from numpy.typing import NDArray
+from simulation.media_network import OPUS, PCMU, Given, Pair
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "simulation"))
-
-from media_network import OPUS, PCMU, Given, Pair
-
+from plivo_nb.audio_types import Pcm
 from plivo_nb.media.codecs import Codec
 
-Pcm = NDArray[np.int16]
 SPEECH = Path(__file__).parents[2] / "plivo_nb" / "data" / "speech.opus"
 
 

@@ -1,4 +1,6 @@
-"""Calls a minute through the SIP core on one core, without I/O: `python tests/bench/sip_calls.py [calls]`.
+"""Calls a minute through the SIP core on one core, without I/O.
+
+    cd tests && python -m bench.sip_calls [calls]
 
 A call is all that both phones do: INVITE, 407, INVITE, 100, 180, 200, ACK, an INFO and its 200, BYE and its
 200. The proxy between them is not counted.
@@ -9,11 +11,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "simulation"))
-
-from sip_world import ANSWER, OFFER, World
+from simulation.sip_world import ANSWER, OFFER, World
 
 from plivo_nb.sip.message import parse
 

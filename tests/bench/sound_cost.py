@@ -1,6 +1,6 @@
 """What sound costs: CPU of a phone with microphone and speaker, idle and in a call, beside one without.
 
-    python tests/bench/sound_cost.py [--seconds 10] [--rounds 3]
+    cd tests && python -m bench.sound_cost [--seconds 10] [--rounds 3]
 
 Needs PulseAudio, which it starts for itself (null sinks). Figures are shares of one core of this process; the
 promise is below 1 % idle, and below 5 % more in a call than without sound.
@@ -17,9 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "simulation"))
-
-from sound_server import SoundServer, sine, sound_server
+from simulation.sound_server import SoundServer, sine, sound_server
 
 from plivo_nb import Client, Lab, Tone
 

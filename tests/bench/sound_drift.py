@@ -1,10 +1,10 @@
 """Whether delay builds up in a long call by microphone and speaker.
 
-    python tests/bench/sound_drift.py [--minutes 10]
+    cd tests && python -m bench.sound_drift [--minutes 10]
 
 Starts a PulseAudio with null sinks, calls the lab's echo robot, and looks once a second at what waits between
 the sound card's clock and the call's. That clocks of sound cards which differ by 400 ppm do no harm either is
-proven in simulated time: tests/unit/test_media_sound_lines.py.
+proven in simulated time: tests/unit/sound/test_microphone.py, test_speaker.py.
 """
 
 from __future__ import annotations
@@ -18,10 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "simulation"))
-
-from sound_server import SoundServer, level_dbfs, peaks_hz, sine, sound_server
+from simulation.sound_server import SoundServer, level_dbfs, peaks_hz, sine, sound_server
 
 from plivo_nb import Lab
 
@@ -42,11 +39,11 @@ async def measure(server: SoundServer, seconds: int) -> bool:
                 waits.append((microphone.waiting_s * 1000, speaker.waiting_s * 1000))
                 if second % 60 == 59:
                     mean = np.mean(waits[-50:], axis=0)
-                    speeds = [round((line.speed - 1) * 1e6) for line in (microphone, speaker)]
+                    speeds = [round((side.speed - 1) * 1e6) for side in (microphone, speaker)]
                     print(
                         f"minute {second // 60 + 1:2d}: waiting {mean[0]:5.1f} ms in, {mean[1]:5.1f} ms out; "
                         f"corrected by {speeds[0]:+d} and {speeds[1]:+d} ppm; dropped {microphone.dropped} "
-                        f"and {speaker.dropped} samples, ran dry {speaker.dry} times"
+                        f"and {speaker.dropped} samples, {speaker.underruns} underruns"
                     )
             heard = speaker_sound.last(2.0)
             await call.hangup()

@@ -1,6 +1,6 @@
 """How much the widgets hold up the kernel's loop: lag of a 20 ms ticker in a real kernel.
 
-    python tests/bench/widgets_lag.py [seconds]
+    cd tests && python -m bench.widgets_lag [seconds]
 
 Three times the same ticker: with nothing, in a call, and in a call with phone and dashboard open. Target for
 the last: p99 under 10 ms. Exit code 1 when it is missed.

@@ -22,6 +22,7 @@ import nbformat
 import psutil
 import pytest
 from playwright.sync_api import Browser, FloatRect, Locator, Page, expect, sync_playwright
+from waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -381,10 +382,12 @@ def _shut_down_kernels(server: Server) -> None:
         request = urllib.request.Request(f"{server.url}/api/sessions/{session['id']}", method="DELETE")
         with urllib.request.urlopen(request, timeout=20):
             pass
-    deadline = time.monotonic() + 8
-    while server.children() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert [_command(child) for child in server.children()] == []
+    wait_until(
+        lambda: not server.children(),
+        timeout_s=8,
+        describe=lambda: [_command(child) for child in server.children()],
+        interval_s=0.1,
+    )
 
 
 @pytest.fixture

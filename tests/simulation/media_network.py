@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from plivo_nb.media.codecs import Codec
 from plivo_nb.media.rtp.audio_stream import AudioStream
+from plivo_nb.media.rtp.rtp import RtpPacket
 
 OPUS = Codec("OPUS", 111, 48_000)
 PCMU = Codec("PCMU", 0, 8_000)
@@ -158,3 +159,21 @@ def aligned_correlation(sent: NDArray[np.int16], heard: NDArray[np.int16], step:
     part = y[shift : shift + len(x)]
     x = x[: len(part)]
     return float(np.dot(x, part) / np.sqrt(np.dot(x, x) * np.dot(part, part) + 1e-9))
+
+
+def is_rtcp(packet: bytes) -> bool:
+    return 192 <= packet[1] <= 223
+
+
+def stream(codec: Codec = PCMU, events: dict[int, int] | None = None, seed: int = 1) -> AudioStream:
+    made = AudioStream(random=random.Random(seed), utc_offset_s=1.7e9)
+    made.configure(codec, [codec], events or {})
+    return made
+
+
+def rtp_of(packets: list[bytes]) -> list[RtpPacket]:
+    return [RtpPacket.parse(packet) for packet in packets if not is_rtcp(packet)]
+
+
+def ticks(one: AudioStream, count: int, start_s: float = 0.0) -> list[RtpPacket]:
+    return [p for i in range(count) for p in rtp_of(one.tick(start_s + 0.02 * i))]

@@ -12,11 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pulsectl
-from numpy.typing import NDArray
+
+from plivo_nb.audio_types import Pcm
 
 RATE = 48_000
-Pcm = NDArray[np.int16]
-
 _SOON = ["nice", "-n", "-10"]  # as sound servers run; where that is not allowed it has no effect
 
 # norewinds: a null sink else swallows two seconds at once when it begins, as no sound card does.
@@ -30,7 +29,7 @@ _SCRIPT = [
     _SINK.format(name="speaker", label="Loudspeaker"),
     _SINK.format(name="headset", label="Headset"),
     "load-module module-remap-source source_name=mic master=cable.monitor "
-    "source_properties=device.description=CommandExecutor-microphone",
+    "source_properties=device.description=Desk-microphone",
     "set-default-sink speaker",
     "set-default-source mic",
 ]

@@ -1,73 +1,89 @@
-"""Callbacks have types: mypy tells a wrong one, and nothing of a right one."""
+"""Client: names in both spellings, help, and options as keywords; over no server."""
 
-import pathlib
+import ast
+import inspect
+import logging
 import re
-import subprocess
-import sys
+from typing import get_args
 
-from plivo_nb.events import EVENT_NAMES, Emitter, EventStream
+import pytest
 
-RIGHT = """
-from plivo_nb import CallInfo, Client
-from plivo_nb.events import EVENT_NAMES, MediaMetric
+from plivo_nb import Client, NoRunningLoop, Plivo
+from plivo_nb.events import EVENT_NAMES
+from plivo_nb.lab import Lab
+from plivo_nb.options import OPTION_NAMES, DebugLevel, Options
+from plivo_nb.testing import FakeServer
+from plivo_nb.widgets.app import app
+
+ALIASES = {
+    "send_dtmf": "sendDtmf",
+    "get_peer_connection": "getPeerConnection",
+    "get_call_uuid": "getCallUUID",
+    "get_last_call_uuid": "getLastCallUUID",
+    "send_quality_feedback": "sendQualityFeedback",
+    "set_ring_tone": "setRingTone",
+    "set_ring_tone_back": "setRingToneBack",
+    "set_connect_tone": "setConnectTone",
+    "set_debug": "setDebug",
+    "is_logged_in": "isLoggedIn",
+    "webrtc": "webRTC",
+}
 
 
-def use(client: Client) -> None:
-    client.on("onLogin", lambda: None)
+@pytest.mark.parametrize(("name", "alias"), ALIASES.items())
+def test_plivos_name_is_the_next_statement_after_the_pep8_name(name: str, alias: str) -> None:
+    assert inspect.getattr_static(Client, name) is inspect.getattr_static(Client, alias)
+    body = ast.parse(inspect.getsource(Client)).body[0].body  # type: ignore[attr-defined]
+    place = next(n for n, item in enumerate(body) if getattr(item, "name", None) == name)
+    assert ast.unparse(body[place + 1]) == f"{alias} = {name}"
 
-    @client.on("onCallFailed")
-    def failed(cause: str, info: CallInfo) -> None: ...
 
-    @client.once("mediaMetrics")
-    def metric(metric: MediaMetric) -> None: ...
+def test_client_is_one_class_without_mixins() -> None:
+    assert Client.__bases__ == (object,)
 
-    async def answered(info: CallInfo) -> None: ...
 
-    client.on("onCallAnswered", answered)
+def test_help_lists_every_event_with_its_arguments_and_the_corrections_of_plivos_page() -> None:
+    text = inspect.getdoc(Client) or ""
     for name in EVENT_NAMES:
-        client.on(name, print)
-    client.sendDtmf("1")
-    client.send_dtmf("1")
-    client.getCallUUID()
-"""
-WRONG = """
-from plivo_nb import CallInfo, Client
+        assert re.search(rf"^ +{name} +\S", text, re.MULTILINE), name
+    assert re.search(r"onCallFailed +cause, callInfo\n", text)
+    assert re.search(r"onIncomingCall +callerID, extraHeaders, callInfo\n", text)
+    for slip in ("no_microphone_acesss", "`dec`", "`Type`"):
+        assert slip in text
 
 
-def use(client: Client) -> None:
-    async def answered(info: CallInfo) -> None: ...
-
-    def number(one: int) -> None: ...
-
-    client.on("onLogin", answered)
-    client.on("onCallAnswered", number)
-    client.on("onCallAnswerd", answered)
-    client.sendDtmf(1)
-"""
+@pytest.mark.parametrize("function", [Client, Plivo, Lab.client, Lab.options, FakeServer.client, app])
+def test_the_signature_names_every_option_with_its_default(function) -> None:
+    parameters = inspect.signature(function).parameters
+    pep8 = set(OPTION_NAMES.values())
+    assert pep8 <= set(parameters)
+    assert {name: parameters[name].default for name in pep8} == {
+        name: getattr(Options(), name) for name in pep8
+    }
 
 
-def test_a_wrong_callback_is_told_by_the_type_checker(tmp_path: pathlib.Path) -> None:
-    (tmp_path / "right.py").write_text(RIGHT)
-    (tmp_path / "wrong.py").write_text(WRONG)
-    done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", str(tmp_path)], capture_output=True, text=True, timeout=140
-    )
-    errors = re.findall(r"(\w+)\.py:(\d+): error", done.stdout)
-    assert errors == [("wrong", str(line)) for line in (10, 11, 12, 13)], done.stdout
+def test_completion_offers_the_options_of_a_client() -> None:
+    from IPython.core.completer import IPCompleter
+
+    completer = IPCompleter(namespace={"Client": Client})
+    completer.text_until_cursor = completer.line_buffer = "Client(perm"
+    assert "perm_on_click=" in completer.python_func_kw_matches("perm")
 
 
-async def test_a_slow_reader_of_events_loses_the_oldest_and_is_told() -> None:
-    emitter = Emitter()
-    stream = EventStream(emitter, limit=3)
-    for number in range(5):
-        emitter.emit("onLoginFailed", str(number))
-    assert [(await anext(stream)).value for _ in range(3)] == ["2", "3", "4"]
-    assert stream.missed == 2
-    emitter.emit("onLogin")
-    emitter.emit("onIncomingCall", "a@b", {}, None)
-    assert (await anext(stream)).value is None
-    assert (await anext(stream)).value == ("a@b", {}, None)
-    await stream.aclose()
-    emitter.emit("onLogin")
-    assert [event async for event in stream] == []
-    assert len(EVENT_NAMES) == 17
+def test_a_client_needs_a_running_loop() -> None:
+    with pytest.raises(NoRunningLoop):
+        Client(sound="none")
+
+
+@pytest.mark.parametrize("level", get_args(DebugLevel))
+def test_set_debug_sets_the_level_and_refuses_another(
+    level: DebugLevel, caplog: pytest.LogCaptureFixture
+) -> None:
+    logger = logging.getLogger("plivo_nb")
+    Client.set_debug(level)
+    order = ("ALL", "DEBUG", "INFO", "WARN", "ERROR", "OFF")
+    assert logger.level == (5, 10, 20, 30, 40, 60)[order.index(level)]
+    logger.setLevel(logging.INFO)
+    Client.setDebug("LOUD")  # type: ignore[arg-type]
+    assert logger.level == logging.INFO
+    assert "'LOUD' is not a level" in caplog.text

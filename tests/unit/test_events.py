@@ -1,12 +1,15 @@
-"""The emitter and the snapshot that events carry."""
+"""The emitter, the stream of events, and CallInfo."""
 
 import asyncio
 import dataclasses
 import logging
+from typing import get_args
 
 import pytest
+from waiting import until
 
-from plivo_nb.events import CallInfo, Emitter
+from plivo_nb.dtmf_table import DTMF_DIGITS
+from plivo_nb.events import EVENT_NAMES, CallInfo, DtmfDigit, Emitter, EventStream
 
 
 def test_callbacks_run_in_the_order_of_registration() -> None:
@@ -57,9 +60,8 @@ async def test_a_coroutine_callback_runs_and_its_failure_is_logged(caplog: pytes
     emitter.on("onLoginFailed", slow)
     with caplog.at_level(logging.ERROR, logger="plivo_nb"):
         emitter.emit("onLoginFailed", "why")
-        await asyncio.sleep(0.01)
+        await until(lambda: "onLoginFailed" in caplog.text)
     assert heard == ["why"]
-    assert "onLoginFailed" in caplog.text
     await emitter.close()
 
 
@@ -96,3 +98,34 @@ def test_call_info_reads_by_attribute_and_by_plivos_key_and_stays_as_it_is() -> 
         info["uuid"]
     with pytest.raises(dataclasses.FrozenInstanceError):
         info.state = "ended"  # type: ignore[misc]
+
+
+async def test_a_slow_reader_of_events_loses_the_oldest_and_can_see_how_many() -> None:
+    emitter = Emitter()
+    stream = EventStream(emitter, limit=3)
+    for number in range(5):
+        emitter.emit("onLoginFailed", str(number))
+    assert [(await anext(stream)).value for _ in range(3)] == ["2", "3", "4"]
+    assert stream.missed == 2
+    emitter.emit("onLogin")
+    emitter.emit("onIncomingCall", "a@b", {}, None)
+    assert (await anext(stream)).value is None
+    assert (await anext(stream)).value == ("a@b", {}, None)
+    await stream.aclose()
+    emitter.emit("onLogin")
+    assert [event async for event in stream] == []
+    assert len(EVENT_NAMES) == 17
+
+
+async def test_the_next_event_can_be_awaited_and_is_cancelled_by_close() -> None:
+    emitter = Emitter()
+    first, second = emitter.next("onLoginFailed"), emitter.next("onLogout")
+    emitter.emit("onLogin")
+    emitter.emit("onLoginFailed", "why")
+    assert await first == "why"
+    await emitter.close()
+    assert second.cancelled()
+
+
+def test_the_type_of_a_digit_has_every_digit_of_the_table() -> None:
+    assert get_args(DtmfDigit) == tuple(DTMF_DIGITS)

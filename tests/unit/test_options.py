@@ -1,11 +1,23 @@
 """Options: defaults, both spellings, and what happens to wrong ones."""
 
+import dataclasses
 import logging
+from typing import get_args
 
 import pytest
 
 from plivo_nb.errors import InvalidOption
-from plivo_nb.options import PLIVO_SERVERS, Options, plivo_key, read_options
+from plivo_nb.options import (
+    OPTION_NAMES,
+    PLIVO_SERVERS,
+    OptionKeywords,
+    Options,
+    PlivoOptions,
+    RulePreset,
+    plivo_key,
+    read_options,
+)
+from plivo_nb.quality.rules import PRESETS
 
 
 def test_the_defaults_are_those_of_the_documentation() -> None:
@@ -64,7 +76,7 @@ def test_an_unknown_option_is_named(caplog: pytest.LogCaptureFixture) -> None:
     assert "permOnClick" in caplog.text  # what there is
 
 
-def test_a_slip_of_the_pen_is_put_right(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_misspelt_option_is_named_with_the_nearest(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, logger="plivo_nb"):
         read_options({"audioConstraint": {}}, {})
     assert "did you mean 'audioConstraints'?" in caplog.text
@@ -90,3 +102,17 @@ def test_every_option_has_both_spellings() -> None:
     assert plivo_key("allow_multiple_incoming_calls") == "allowMultipleIncomingCalls"
     assert plivo_key("dscp") == "dscp"
     assert plivo_key("ice_gathering_timeout") == "iceGatheringTimeout"
+
+
+def test_the_types_for_users_scripts_have_every_option_in_both_spellings_and_no_other() -> None:
+    pep8 = {item.name for item in dataclasses.fields(Options)}
+    assert set(OPTION_NAMES.values()) == pep8
+    assert set(PlivoOptions.__annotations__) == {plivo_key(name) for name in pep8}
+    assert set(OptionKeywords.__annotations__) == set(OPTION_NAMES)
+    assert get_args(RulePreset) == tuple(PRESETS)
+
+
+def test_each_option_means_the_same_in_both_spellings() -> None:
+    for name in OPTION_NAMES.values():
+        value = getattr(Options(), name)
+        assert read_options({plivo_key(name): value}, {}) == read_options(None, {name: value}) == Options()

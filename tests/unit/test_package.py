@@ -1,4 +1,4 @@
-"""The house as it is drawn: public names, who imports whom, no printing."""
+"""The package: public names, its map in the docstring, what is imported when, no printing."""
 
 import ast
 import importlib
@@ -56,13 +56,13 @@ def test_a_name_that_is_not_public_is_no_attribute() -> None:
         plivo_nb.softphone  # noqa: B018  (the access is what is tested)
 
 
-def test_every_room_is_named_in_the_drawing() -> None:
-    rooms = {path.stem for path in PACKAGE.glob("*.py")} | {
+def test_the_package_docstring_names_every_package_and_module() -> None:
+    names = {path.stem for path in PACKAGE.glob("*.py")} | {
         path.parent.stem for path in PACKAGE.glob("*/__init__.py")
     }
-    rooms -= {"__init__", "_version"}
+    names -= {"__init__", "_version"}
     assert plivo_nb.__doc__ is not None
-    assert {room for room in rooms if room not in plivo_nb.__doc__} == set()
+    assert {name for name in names if name not in plivo_nb.__doc__} == set()
 
 
 def loaded(statement: str, *modules: str) -> list[str]:
@@ -72,7 +72,7 @@ def loaded(statement: str, *modules: str) -> list[str]:
     return shown.split()
 
 
-def test_importing_the_package_opens_no_heavy_room() -> None:
+def test_importing_the_package_imports_no_large_library() -> None:
     assert loaded("import plivo_nb", "pandas", "aiortc", "matplotlib", "ipywidgets") == []
 
 

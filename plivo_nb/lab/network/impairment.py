@@ -1,31 +1,37 @@
-"""What one direction of a call's media path does to packets. Pure: time and randomness come from the caller.
+"""Impairment of packets in one direction of a call's media path. No I/O: the time is an argument.
 
-Loss, bursts and duplication touch RTP and RTCP only, so that a bad network is heard and measured but does not
-keep a call from being set up. Delay, jitter, rate and the black hole touch every packet, STUN and DTLS
-included, so that the round trips of ICE and DTLS are as long as those of the media.
+Loss, bursts and duplication apply to RTP and RTCP only, so that a bad network does not prevent call setup.
+Delay, jitter, rate and the black hole apply to every packet, STUN and DTLS included, so that the round trips
+of ICE and DTLS are as long as those of the media.
 
-Every packet draws the same four random numbers whatever is set, from a stream of its own kind. So the n-th
-RTP packet of a direction has the same fate in every run with the same seed and the same settings.
+Every packet draws four random numbers from the stream of its kind, whatever the settings are. So the n-th RTP
+packet of a direction has the same fate in every run with the same seed and the same settings.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from random import Random
 from statistics import NormalDist
 from typing import Any, Literal
+
+from plivo_nb.lab.network.knobs import KNOBS, JitterShape
 
 Kind = Literal["rtp", "rtcp", "other"]
 Fate = Literal["forwarded", "lost", "queue-full", "black-hole", "no-address"]
 
 IP_UDP_OVERHEAD_BYTES = 28
 _NORMAL = NormalDist()
-_MAX_DELAY_MS = 60_000.0
 
 
 def kind_of(data: bytes) -> Kind:
-    """Tell RTP from RTCP from the rest (STUN, DTLS) by the first bytes: RFC 7983, RFC 5761 section 4."""
+    """Classify a packet by its first bytes (RFC 7983, RFC 5761 section 4); STUN and DTLS are ``other``.
+
+    Example:
+        >>> kind_of(bytes([0x80, 0])), kind_of(bytes([0x80, 200])), kind_of(bytes([22]))
+        ('rtp', 'rtcp', 'other')
+    """
     if len(data) < 2 or not 128 <= data[0] <= 191:
         return "other"
     return "rtcp" if 192 <= data[1] <= 223 else "rtp"
@@ -33,74 +39,42 @@ def kind_of(data: bytes) -> Kind:
 
 @dataclass(frozen=True, slots=True)
 class Impairment:
-    """The knobs of one direction.
+    """The knobs of one direction: see `KNOBS` for units, ranges and meanings.
 
-    Args:
-        loss: fraction of the RTP and RTCP packets that is dropped, 0..1.
-        burst_packets: mean length of a bad period in packets; above 1 the loss comes in bursts
-            (Gilbert-Elliott).
-        burst_loss: fraction dropped within a bad period, 0..1; at least `loss`.
-        delay_ms: added one-way delay.
-        jitter_ms: half width (uniform) or standard deviation (normal) of the delay's variation. What would be
-            less than no delay is no delay.
-        jitter_shape: ``uniform`` or ``normal``.
-        reorder: False keeps the order, as one queue does; True lets jitter overtake.
-        duplicate: fraction of the RTP and RTCP packets that is sent twice, 0..1.
-        rate_kbps: the bottleneck's rate with IP and UDP headers; None: no bottleneck.
-        queue_ms: what the bottleneck's queue holds; what does not fit is dropped.
-        black_hole: True drops everything, as a dead network does.
+    A delay that jitter would make negative is zero.
 
     Raises:
-        ValueError: a value is out of its range; the sentence names it.
+        ValueError: a value is out of its range; the message names the knob.
     """
 
-    loss: float = 0.0
-    burst_packets: float = 1.0
-    burst_loss: float = 1.0
-    delay_ms: float = 0.0
-    jitter_ms: float = 0.0
-    jitter_shape: Literal["uniform", "normal"] = "uniform"
-    reorder: bool = True
-    duplicate: float = 0.0
-    rate_kbps: float | None = None
-    queue_ms: float = 500.0
-    black_hole: bool = False
+    loss: float = KNOBS["loss"].default
+    burst_packets: float = KNOBS["burst_packets"].default
+    burst_loss: float = KNOBS["burst_loss"].default
+    delay_ms: float = KNOBS["delay_ms"].default
+    jitter_ms: float = KNOBS["jitter_ms"].default
+    jitter_shape: JitterShape = KNOBS["jitter_shape"].default
+    reorder: bool = KNOBS["reorder"].default
+    duplicate: float = KNOBS["duplicate"].default
+    rate_kbps: float | None = KNOBS["rate_kbps"].default
+    queue_ms: float = KNOBS["queue_ms"].default
+    black_hole: bool = KNOBS["black_hole"].default
 
     def __post_init__(self) -> None:
-        for name in ("loss", "burst_loss", "duplicate"):
-            _check_number(name, getattr(self, name), 0.0, 1.0)
-        for name in ("delay_ms", "jitter_ms", "queue_ms"):
-            _check_number(name, getattr(self, name), 0.0, _MAX_DELAY_MS)
-        _check_number("burst_packets", self.burst_packets, 1.0, 1e6)
-        if self.rate_kbps is not None:
-            _check_number("rate_kbps", self.rate_kbps, 0.1, 1e9)
+        for name, knob in KNOBS.items():
+            knob.check(name, getattr(self, name))
         if self.burst_packets > 1 and self.loss > self.burst_loss:
             raise ValueError(f"burst_loss ({self.burst_loss}) must be at least loss ({self.loss}).")
-        if self.jitter_shape not in ("uniform", "normal"):
-            raise ValueError(f"jitter_shape must be 'uniform' or 'normal', not {self.jitter_shape!r}.")
-        for name in ("reorder", "black_hole"):
-            if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"{name} must be True or False, not {getattr(self, name)!r}.")
 
     def to_dict(self) -> dict[str, Any]:
         """The knobs by name."""
         return asdict(self)
 
 
-KNOBS: tuple[str, ...] = tuple(field.name for field in fields(Impairment))
-
-
-def _check_number(name: str, value: Any, low: float, high: float) -> None:
-    wrong = isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value)
-    if wrong or not low <= value <= high:
-        raise ValueError(f"{name} must be a number from {low:g} to {high:g}, not {value!r}.")
-
-
 @dataclass(slots=True)
 class PathCounters:
-    """What one direction did, in packets, since its call began.
+    """Packets of one direction since the start of its call.
 
-    Seen + duplicated = forwarded + dropped + still under way.
+    Seen + duplicated = forwarded + dropped + in transit.
     """
 
     rtp_seen: int = 0
@@ -128,8 +102,13 @@ class Path:
     """One direction of one call: decides the fate of each packet and counts it.
 
     Args:
-        impairment: the knobs to begin with; `impairment` may be set anew at any time.
+        impairment: the knobs; the attribute may be set at any time.
         seed: any text or number; the same seed gives the same fates.
+
+    Example:
+        >>> path = Path(Impairment(delay_ms=100), seed=1)
+        >>> path.schedule("rtp", 172, now=5.0)
+        ([5.1], 'forwarded')
     """
 
     def __init__(self, impairment: Impairment, seed: str | int) -> None:
@@ -140,7 +119,7 @@ class Path:
         self._bottleneck_free_at = -math.inf
 
     def reseed(self, seed: str | int) -> None:
-        """Begin the random streams anew."""
+        """Restart the random number streams."""
         self._random: dict[Kind, Random] = {
             "rtp": Random(f"{seed}/rtp"),
             "rtcp": Random(f"{seed}/rtcp"),
@@ -152,7 +131,7 @@ class Path:
         """Decide what happens to a packet of `size` bytes that arrives at `now` (seconds).
 
         Returns:
-            The times at which it is to be forwarded, none when it is dropped, and its fate.
+            The times at which to forward it (two for a duplicate, none if it is dropped), and its fate.
         """
         counters = self.counters
         setattr(counters, f"{kind}_seen", getattr(counters, f"{kind}_seen") + 1)
@@ -177,13 +156,13 @@ class Path:
         return [due], "forwarded"
 
     def forwarded(self, kind: Kind, size: int) -> None:
-        """Count a packet that has left."""
+        """Count a packet that was forwarded."""
         counters = self.counters
         setattr(counters, f"{kind}_forwarded", getattr(counters, f"{kind}_forwarded") + 1)
         counters.bytes_forwarded += size
 
     def undeliverable(self, kind: Kind) -> None:
-        """Count a packet for which no address of the other side is known."""
+        """Count a packet that was dropped because the address of the receiver is unknown."""
         self._drop(kind, "no-address")
 
     def _drop(self, kind: Kind, fate: Fate) -> Fate:
@@ -194,7 +173,7 @@ class Path:
         return fate
 
     def _is_lost(self, first: float, second: float, *, advance: bool) -> bool:
-        """Random loss, or the two-state model of Gilbert and Elliott. RTCP sees the state that RTP is in."""
+        """Random loss, or the two-state Gilbert-Elliott model. Only RTP packets change the state."""
         knobs = self.impairment
         if knobs.burst_packets <= 1 or knobs.loss <= 0:
             return first < knobs.loss
@@ -203,7 +182,7 @@ class Path:
             return second < knobs.burst_loss
         leave_bad = 1 / knobs.burst_packets
         enter_bad = leave_bad * share_bad / (1 - share_bad)
-        if enter_bad > 1:  # so much loss needs longer bad periods than were asked for
+        if enter_bad > 1:  # this much loss needs longer bad periods than set
             enter_bad, leave_bad = 1.0, (1 - share_bad) / share_bad
         if advance:
             self._in_bad_period = first >= leave_bad if self._in_bad_period else first < enter_bad
@@ -219,7 +198,7 @@ class Path:
         return (knobs.delay_ms + variation) / 1000
 
     def _wait_at_bottleneck(self, size: int, now: float) -> float | None:
-        """Seconds until the packet has passed the bottleneck; None when its queue is full."""
+        """Seconds until the packet has passed the bottleneck; None if the queue is full."""
         if self.impairment.rate_kbps is None:
             return 0.0
         start = max(now, self._bottleneck_free_at)

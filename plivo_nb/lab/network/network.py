@@ -1,6 +1,6 @@
 """The network between the parties of all calls: a relay for each call, knobs, counters, history and log.
 
-One heap and one timer hold every packet that is under way, so a delay is as exact as the loop's clock.
+One heap and one timer hold all packets in transit, so a delay is as exact as the loop's clock.
 """
 
 from __future__ import annotations
@@ -12,17 +12,19 @@ import logging
 import time
 from collections import OrderedDict, deque
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
-from plivo_nb.lab.network.impairment import KNOBS, Fate, Impairment, Kind, PathCounters
-from plivo_nb.lab.network.relay import Address, Direction, Relay, Side
+from plivo_nb.lab.network.impairment import Fate, Impairment, Kind, PathCounters
+from plivo_nb.lab.network.knobs import DIRECTIONS, KNOBS, Direction, DirectionOrBoth, NetworkKnobs
+from plivo_nb.lab.network.relay import Address, Relay
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from plivo_nb.lab.sip.records import Side
+
 _logger = logging.getLogger("plivo_nb.lab.network.network")
 
-DIRECTIONS: tuple[Direction, Direction] = ("to_callee", "to_caller")
 _LOG_PACKETS = 200_000
 _HISTORY_ENTRIES = 10_000
 _KEPT_CALLS = 1_000
@@ -31,7 +33,7 @@ _SEND_NOW_S = 0.0005
 
 @dataclass(slots=True)
 class RelayedCall:
-    """What is known of one call's media, also after its end."""
+    """The media of one call; kept after its end for the counters."""
 
     key: str
     call_uuid: str
@@ -43,10 +45,10 @@ class RelayedCall:
 
 
 class Network:
-    """All media of the lab. Lives on the loop that is running when it is made.
+    """The media path of all calls of the lab, on the running event loop.
 
     Args:
-        seed: everything random is drawn from it; the same seed gives the same fates, call by call.
+        seed: the seed of everything random; the same seed drops the same packets of the n-th call.
     """
 
     def __init__(self, seed: int = 1) -> None:
@@ -65,7 +67,7 @@ class Network:
     # ------------------------------------------------------------------ calls
 
     def open_call(self, key: str, call_uuid: str, caller: str, callee: str) -> None:
-        """Make the relay of a call. Its addresses are there at once."""
+        """Make the relay of a call. Its addresses are known when this returns."""
         if key in self._calls:
             return
         seed = f"{self.seed}/{next(self._ordinal)}"
@@ -78,18 +80,21 @@ class Network:
             note=self._note,
         )
         self._calls[key] = RelayedCall(key, call_uuid, caller, callee, relay, time.time_ns())
-        task = self._loop.create_task(relay.open(), name=f"lab relay of {call_uuid}")
+        task = self._loop.create_task(relay.open(), name=f"lab relay {call_uuid}")
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
         self._forget_old_calls()
 
     def describe(self, key: str, side: Side, candidate: Address | None) -> Address | None:
-        """`side` describes its media; gives the address that the other side is to be told instead.
+        """Take the address from a session description of `side`.
 
         Args:
-            key: the call's.
-            side: who has sent the description.
-            candidate: where it says that it can be reached; None if no address in it can be used.
+            key: the key of the call.
+            side: the sender of the description.
+            candidate: the address in the description; None if it has no usable address.
+
+        Returns:
+            The relay's address, which replaces it for the other side; None if there is no relay.
         """
         call = self._calls.get(key)
         if call is None or call.relay.closed:
@@ -99,14 +104,14 @@ class Network:
         return call.relay.ports[other].address
 
     def close_call(self, key: str) -> None:
-        """The call is over. Its counters stay."""
+        """Close the relay of a call that has ended. Its counters are kept."""
         call = self._calls.get(key)
         if call is not None and call.ended_utc_ns is None:
             call.relay.close()
             call.ended_utc_ns = time.time_ns()
 
     def close_idle(self, known: set[str], idle_s: float) -> None:
-        """Close the relays of calls that are not known any more and have been silent for so many seconds."""
+        """Close the relays of calls that are not in `known` and received nothing for `idle_s` seconds."""
         horizon = self._loop.time() - idle_s
         for key, call in self._calls.items():
             if call.call_uuid not in known and call.relay.last_heard < horizon:
@@ -125,21 +130,26 @@ class Network:
     # ------------------------------------------------------------------ knobs
 
     def set(
-        self, *, direction: str = "both", call_uuid: str | None = None, seed: int | None = None, **knobs: Any
+        self,
+        *,
+        direction: DirectionOrBoth = "both",
+        call_uuid: str | None = None,
+        seed: int | None = None,
+        **knobs: Unpack[NetworkKnobs],
     ) -> dict[str, Any]:
-        """Change the knobs that are named, now, for the calls there are and those to come.
+        """Set knobs for the calls in progress and for later calls. Knobs that are not given do not change.
 
         Args:
             direction: ``to_callee`` (what the caller sends), ``to_caller``, or ``both``.
-            call_uuid: only this call; by default all.
-            seed: begin the random streams anew from it.
-            knobs: see `Impairment`.
+            call_uuid: change this call only; by default all calls.
+            seed: restart the random number streams from this seed.
+            knobs: see `KNOBS`.
 
         Returns:
-            The entry of the history: the time and everything that holds now.
+            The new entry of the history: the time and all settings now in force.
 
         Raises:
-            ValueError: an unknown knob or call, or a value out of range; nothing is changed then.
+            ValueError: there is no such knob or call, or a value is out of range. Nothing is changed.
         """
         directions = _directions(direction)
         unknown = sorted(set(knobs) - set(KNOBS))
@@ -158,7 +168,7 @@ class Network:
         return self._record("set", call_uuid)
 
     def clear(self) -> dict[str, Any]:
-        """Put every knob of every call back to a clean network."""
+        """Reset every knob of every call to its default."""
         clean = Impairment()
         self._impairments = dict.fromkeys(DIRECTIONS, clean)
         for call in self._calls.values():
@@ -168,13 +178,13 @@ class Network:
 
     @property
     def settings(self) -> dict[str, dict[str, Any]]:
-        """What a new call gets, by direction."""
+        """The knobs of new calls, by direction."""
         return {name: impairment.to_dict() for name, impairment in self._impairments.items()}
 
-    # ------------------------------------------------------------------ what was done
+    # ------------------------------------------------------------------ counters and log
 
     def counters(self) -> dict[str, Any]:
-        """What was done to packets: sums at the top (media: RTP), by direction, and call by call."""
+        """Count packets: sums of RTP packets, all counters by direction, and the same for each call."""
         calls = [self._counters_of(call) for call in self._calls.values()]
         totals = {name: _sum(call[name] for call in calls) for name in DIRECTIONS}
         both = _sum(totals.values())
@@ -189,7 +199,7 @@ class Network:
         }
 
     def log(self, last: int | None = None) -> list[tuple[int, str, Direction, Kind, int, Fate, float]]:
-        """(UTC ns, call UUID, direction, kind, bytes, fate, delay in ms) of the last packets."""
+        """The last packets: (UTC time in ns, call UUID, direction, kind, bytes, fate, delay in ms)."""
         entries = list(self._log)
         return entries if last is None else entries[-last:]
 
@@ -217,7 +227,7 @@ class Network:
         self._ordinal = itertools.count(1)
         for call in calls:
             if call.ended_utc_ns is not None:
-                continue  # so that the next call has the same number, and fates, as the first of a new lab
+                continue  # the next call gets the ordinal, and so the losses, of the first call of a new lab
             ordinal = next(self._ordinal)
             for name, path in call.relay.paths.items():
                 path.reseed(f"{seed}/{ordinal}/{name}")
@@ -241,7 +251,7 @@ class Network:
         for key in ended[: max(0, len(self._calls) - _KEPT_CALLS)]:
             del self._calls[key]
 
-    # ------------------------------------------------------------------ packets under way
+    # ------------------------------------------------------------------ packets in transit
 
     def _note(
         self, relay: Relay, direction: Direction, kind: Kind, size: int, fate: Fate, delay_s: float

@@ -1,37 +1,38 @@
 """One call's media relay: two UDP sockets on 127.0.0.1, one facing the caller, one facing the callee.
 
-Each party is given the address of the socket that faces it as the other's only ICE candidate, so all of its
-STUN, DTLS and RTP passes here. Where a party sends from is learned (symmetric): the first source heard is
-kept. Packets from other sources of the same party are not passed on, because an ICE check that comes back
-to another socket than it left is no success. A new description (ICE restart) opens the relay for a new
-source.
+Each party gets the address of the socket that faces it as the other's only ICE candidate, so all its STUN,
+DTLS and RTP packets pass the relay. The relay learns the source address of a party from its first packet
+(symmetric). Packets from other sources of the same party are dropped, because an ICE check that is answered
+from another socket than it was sent to does not succeed. After a new description (ICE restart) the relay
+learns a new source.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from plivo_nb.lab.config import HOST
 from plivo_nb.lab.network.impairment import Kind, Path, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from plivo_nb.lab.network.impairment import Fate, Impairment
+    from plivo_nb.lab.network.knobs import Direction
+    from plivo_nb.lab.sip.records import Side
 
-Side = Literal["caller", "callee"]
-Direction = Literal["to_callee", "to_caller"]
 Address = tuple[str, int]
 
-HOST = "127.0.0.1"
 OTHER: dict[Side, Side] = {"caller": "callee", "callee": "caller"}
 _DIRECTION_FROM: dict[Side, Direction] = {"caller": "to_callee", "callee": "to_caller"}
 _RECEIVE_BUFFER_BYTES = 1 << 20
 
 
 class Port(asyncio.DatagramProtocol):
-    """The socket that faces one party. Its address is known at once, receiving begins with `open`."""
+    """The socket that faces one party. It is bound when it is made; `open` starts receiving."""
 
     def __init__(self, received: Callable[[bytes, Address], None]) -> None:
         self._received = received
@@ -44,7 +45,7 @@ class Port(asyncio.DatagramProtocol):
         self._closed = False
 
     async def open(self) -> None:
-        """Begin to receive. What came before waits in the socket's buffer."""
+        """Start receiving. Earlier packets are in the socket's buffer."""
         if self._closed:
             return
         loop = asyncio.get_running_loop()
@@ -57,19 +58,24 @@ class Port(asyncio.DatagramProtocol):
             self._transport.close()
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
-        """Part of asyncio's protocol."""
+        """See `asyncio.DatagramProtocol`."""
         self._received(data, (addr[0], addr[1]))
 
     def error_received(self, exc: Exception) -> None:
-        """A party's closed port (ICMP) is not our concern: its side of the call tells."""
+        """Ignore ICMP errors from a closed port of a party."""
 
     def send(self, data: bytes, to: Address) -> None:
-        """Send at once; a full socket buffer loses the packet, as a full network card does."""
-        if self._transport is not None and not self._closed:
+        """Send now; if the socket's buffer is full, the packet is lost."""
+        if self._closed:
+            return
+        if self._transport is not None:
             self._transport.sendto(data, to)
+        else:  # the other port has received a packet before this one is open
+            with contextlib.suppress(OSError):
+                self._socket.sendto(data, to)
 
     def close(self) -> None:
-        """Stop and free the port number."""
+        """Stop, and free the port number."""
         self._closed = True
         if self._transport is not None:
             self._transport.close()
@@ -81,12 +87,12 @@ class Relay:
     """The media of one call.
 
     Args:
-        key: the call's key, for whoever keeps the relays.
+        key: the key of the call.
         impairments: the knobs of each direction.
-        seed: each direction's random streams begin with it.
-        later: called as ``later(due, relay, side, kind, data)`` to have `deliver` called when it is due.
-        clock: the time in seconds that `due` is on.
-        note: called with each packet's fate, for the log.
+        seed: the seed of each direction's random number streams.
+        later: called as ``later(due, relay, side, kind, data)``; calls `deliver` at the time `due`.
+        clock: returns the time in seconds; `due` is on this clock.
+        note: called with the fate of each packet, for the log.
     """
 
     def __init__(
@@ -119,12 +125,12 @@ class Relay:
         self._former: dict[Side, Address] = {}
 
     async def open(self) -> None:
-        """Begin to relay."""
+        """Start relaying."""
         for port in self.ports.values():
             await port.open()
 
     def describe(self, side: Side, candidate: Address | None) -> None:
-        """`side` has sent a session description; `candidate` is where its first packets may go to."""
+        """Take a session description of `side`; `candidate` is where packets to it go until it sends."""
         if candidate is not None and candidate == self._described[side]:
             return
         self._described[side] = candidate
@@ -132,7 +138,7 @@ class Relay:
             self._relearning.add(side)
 
     def deliver(self, to: Side, kind: Kind, data: bytes) -> None:
-        """Send a packet whose time has come."""
+        """Send a packet that is due."""
         if self.closed:
             return
         path = self.paths[_DIRECTION_FROM[OTHER[to]]]
@@ -144,7 +150,7 @@ class Relay:
         self.ports[to].send(data, address)
 
     def close(self) -> None:
-        """Stop relaying and free both ports; packets under way are gone."""
+        """Stop relaying and free both ports; packets in transit are discarded."""
         self.closed = True
         for port in self.ports.values():
             port.close()

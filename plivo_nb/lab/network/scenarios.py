@@ -1,10 +1,10 @@
-"""Scenarios: tables of times and settings that a network goes through by itself.
+"""Scenarios: tables of times and knobs that change the network while it runs.
 
-    at_s | direction  | any knobs of `Impairment`; an empty cell leaves the knob as it was
+    at_s | direction  | any knobs of `KNOBS`; an empty cell does not change the knob
     0    | both       | delay_ms=25, jitter_ms=5
     12   | to_callee  | loss=0.03
 
-A scenario begins from a clean network, and after its last row things stay as they are.
+A scenario starts from a clean network. The settings of its last row stay in force after it ends.
 """
 
 from __future__ import annotations
@@ -14,55 +14,66 @@ import csv
 import math
 import os
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Required, cast, get_args
 
-from plivo_nb.lab.network.impairment import KNOBS, Impairment
+from plivo_nb.lab.network.impairment import Impairment
+from plivo_nb.lab.network.knobs import DIRECTIONS, KNOBS, DirectionOrBoth, NetworkKnobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-_DIRECTIONS = ("both", "to_callee", "to_caller")
-_TEXT_KNOBS = ("jitter_shape",)
+ScenarioName = Literal["commute", "coffee-shop-wifi", "vpn", "satellite", "3g", "failing-router"]
+_CHOICES: tuple[DirectionOrBoth, ...] = get_args(DirectionOrBoth)
 _SWITCHES = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-_BOOLEAN_KNOBS = ("reorder", "black_hole")
 MAX_STEPS = 10_000
+
+
+class ScenarioRow(NetworkKnobs, total=False):
+    """A row of a scenario: the time in seconds from its start, the direction (default both), and knobs."""
+
+    at_s: Required[float]
+    direction: DirectionOrBoth
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What is set at a time, seconds from the scenario's begin."""
+    """Knobs to set at a time, in seconds from the start of the scenario."""
 
     at_s: float
-    direction: str
-    knobs: Mapping[str, Any]
+    direction: DirectionOrBoth
+    knobs: NetworkKnobs
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A name, the steps in order of time, and when the last one comes."""
+    """A named sequence of steps, in the order of time."""
 
     name: str
     steps: tuple[Step, ...]
 
     @property
     def seconds(self) -> float:
-        """When the last step comes."""
+        """The time of the last step."""
         return self.steps[-1].at_s
 
     def rows(self) -> list[dict[str, Any]]:
-        """As plain rows, for the control channel and for frames."""
+        """The steps as dicts with ``at_s``, ``direction`` and knobs."""
         return [{"at_s": step.at_s, "direction": step.direction, **step.knobs} for step in self.steps]
 
 
 def read_scenario(source: Any) -> Scenario:
-    """Make a scenario of what a user has.
+    """Read a scenario.
 
     Args:
-        source: the name of a shipped one; the path of a CSV file; a DataFrame; or rows as dicts. Columns:
-            ``at_s``, perhaps ``direction``, and knobs.
+        source: the name of a shipped scenario, the path of a CSV file, a DataFrame, or rows as dicts.
+            Columns: ``at_s``, optionally ``direction``, and knobs.
 
     Raises:
-        ValueError: no such scenario, or a row that cannot be; the sentence names the row and what is wrong.
+        ValueError: there is no such scenario, or a row is invalid; the message names the row and the reason.
+
+    Example:
+        >>> read_scenario([{"at_s": 0, "loss": 0.02}, {"at_s": 5, "loss": 0}]).seconds
+        5.0
     """
     if isinstance(source, Scenario):
         return source
@@ -72,7 +83,7 @@ def read_scenario(source: Any) -> Scenario:
             return SCENARIOS[name]
         if not os.path.isfile(name):
             raise ValueError(
-                f"There is no scenario or CSV file {name!r}; shipped are {', '.join(SCENARIOS)}."
+                f"There is no scenario or CSV file {name!r}; use a CSV file or one of {', '.join(SCENARIOS)}."
             )
         with open(name, newline="", encoding="utf-8") as file:
             return _scenario(os.path.basename(name), csv.DictReader(file))
@@ -85,8 +96,8 @@ def _scenario(name: str, rows: Iterable[Mapping[Any, Any]]) -> Scenario:
     steps = sorted((_step(number, row) for number, row in enumerate(rows, 1)), key=lambda step: step.at_s)
     if not 1 <= len(steps) <= MAX_STEPS:
         raise ValueError(f"A scenario has 1 to {MAX_STEPS} rows, not {len(steps)}.")
-    now = {direction: Impairment() for direction in _DIRECTIONS[1:]}
-    for step in steps:  # a later row that fits no state it comes upon shall fail now, not in mid-lesson
+    now = {direction: Impairment() for direction in DIRECTIONS}
+    for step in steps:  # a row that is invalid after the rows before it fails now, not during playback
         for direction in now:
             if step.direction in ("both", direction):
                 now[direction] = replace(now[direction], **step.knobs)
@@ -100,10 +111,8 @@ def _step(number: int, row: Mapping[Any, Any]) -> Step:
     except (KeyError, ValueError, TypeError):
         raise ValueError(f"Row {number} of the scenario needs a number of seconds in at_s.") from None
     direction = str(cells.pop("direction", "both"))
-    if direction not in _DIRECTIONS:
-        raise ValueError(
-            f"Row {number}: direction must be one of {', '.join(_DIRECTIONS)}, not {direction!r}."
-        )
+    if direction not in _CHOICES:
+        raise ValueError(f"Row {number}: direction must be one of {', '.join(_CHOICES)}, not {direction!r}.")
     if not 0 <= at_s <= 1e6:
         raise ValueError(f"Row {number}: at_s must be 0 or more, not {at_s}.")
     unknown = sorted(set(cells) - set(KNOBS))
@@ -114,7 +123,7 @@ def _step(number: int, row: Mapping[Any, Any]) -> Step:
         Impairment(**{**knobs, "burst_loss": 1.0})
     except ValueError as error:
         raise ValueError(f"Row {number}: {error}") from None
-    return Step(at_s, direction, knobs)
+    return Step(at_s, direction, cast("NetworkKnobs", knobs))
 
 
 def _is_empty(cell: Any) -> bool:
@@ -122,9 +131,9 @@ def _is_empty(cell: Any) -> bool:
 
 
 def _value(name: str, cell: Any) -> Any:
-    if name in _TEXT_KNOBS:
+    if KNOBS[name].kind == "text":
         return str(cell).strip()
-    if name in _BOOLEAN_KNOBS:
+    if KNOBS[name].kind == "switch":
         text = str(cell).strip().lower().removesuffix(".0")
         if text not in _SWITCHES:
             raise ValueError(f"{name} must be true or false, not {cell!r}.")
@@ -136,11 +145,11 @@ def _value(name: str, cell: Any) -> Any:
 
 
 class Player:
-    """Plays one scenario at a time on a network.
+    """Plays one scenario at a time.
 
     Args:
-        clear: puts the network back, as `Network.clear`.
-        set_knobs: as `Network.set`.
+        clear: resets the network, as `Network.clear` does.
+        set_knobs: sets knobs, as `Network.set` does.
     """
 
     def __init__(self, clear: Callable[[], Any], set_knobs: Callable[..., Any]) -> None:
@@ -150,15 +159,15 @@ class Player:
         self.playing: str | None = None
 
     def start(self, scenario: Scenario, speed: float = 1.0, loop: bool = False) -> None:
-        """Begin at once, in the place of what is being played.
+        """Start a scenario now; the one that is playing is stopped.
 
         Args:
-            scenario: what.
-            speed: 2 runs through it in half the time.
-            loop: begin again a second after the last step.
+            scenario: the scenario to play.
+            speed: playback speed; 2 takes half the time.
+            loop: start again one second after the last step.
 
         Raises:
-            ValueError: the speed makes no sense.
+            ValueError: the speed is not from 0.01 to 1000.
         """
         if not 0.01 <= speed <= 1000:
             raise ValueError(f"speed must be from 0.01 to 1000, not {speed!r}.")
@@ -169,7 +178,7 @@ class Player:
         )
 
     def stop(self) -> None:
-        """Play no more; what is set stays."""
+        """Stop the scenario; the knobs keep their values."""
         self.playing = None
         if self._task is not None:
             self._task.cancel()
@@ -190,12 +199,12 @@ class Player:
 
 
 def _shipped(name: str, *rows: Any) -> Scenario:
-    """Of (at_s, knobs) or (at_s, direction, knobs)."""
+    """Make a scenario from rows of (at_s, knobs) or (at_s, direction, knobs)."""
     both = [(row[0], "both" if len(row) == 2 else row[1], row[-1]) for row in rows]
     return _scenario(name, [{"at_s": at_s, "direction": way, **knobs} for at_s, way, knobs in both])
 
 
-# Figures as one meets them: handovers, a full cell, a neighbour's download, a shaken router.
+# Typical values of handovers, a congested cell, competing downloads and a failing router.
 SCENARIOS: dict[str, Scenario] = {
     scenario.name: scenario
     for scenario in (

@@ -1,8 +1,8 @@
-"""The lab's robots: clients of ours that live in the lab's process and register like anybody.
+"""The lab's robots: clients in the lab's process that register with the switch like any other client.
 
-A robot is nobody in particular until a call comes for a number such as ``echo``. Then one that is idle takes
-the number's role (roles.py) for that call; when all are busy another is made. So any number of calls to one
-number can go on at once.
+A robot has no number of its own. For each call to a number such as ``echo``, an idle robot takes the role of
+that number (roles.py); if all robots are busy, another one is made. So several calls to one number can be
+active at the same time.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _READY_AHEAD = 2
 
 @dataclass(slots=True)
 class Robot:
-    """One client and what it does at the moment."""
+    """A client and its current task."""
 
     name: str
     client: Client
@@ -48,19 +48,19 @@ class Robot:
 
     @property
     def idle(self) -> bool:
-        """Whether it can take a call."""
+        """Whether the robot can take a call."""
         busy = self.reserved or self.retired or (self.task is not None and not self.task.done())
         return not busy and self.client.is_logged_in
 
     def begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Do this now."""
+        """Start a task."""
         self.reserved = False
         self.task = asyncio.get_running_loop().create_task(work, name=f"lab robot {self.name} {name}")
 
 
 @dataclass(slots=True)
 class Claim:
-    """Who takes a call: the users to ring, or a refusal."""
+    """The users that a call is forwarded to, or a rejection; with what the switch does for them."""
 
     users: list[str] = field(default_factory=list)
     refusal: Refusal | None = None
@@ -71,13 +71,13 @@ class Claim:
 
 
 class Robots:
-    """The pool.
+    """The pool of robots.
 
     Args:
-        urls: the switch's WebSockets.
-        accounts: the switch's accounts: robots add their own, with passwords that nobody else knows.
-        happened: takes what a robot says has happened: (what, who, detail, call_uuid).
-        set_network: sets knobs for one call, as `Network.set`.
+        urls: the URLs of the switch.
+        accounts: the switch's accounts; robots add their own, with random passwords.
+        happened: adds to the lab's events: (what, who, detail, call_uuid).
+        set_network: sets knobs, as `Network.set` does.
         cut: cuts the sockets of a user.
     """
 
@@ -104,18 +104,18 @@ class Robots:
 
     @staticmethod
     def has(number: str) -> bool:
-        """Whether there is a robot of that number."""
+        """Whether the number is a robot's."""
         return role_of(number) is not None
 
     async def warm_up(self) -> None:
-        """Make the first robots ahead, so that the first call need not wait for the media stack to load."""
+        """Make the first robots, so that the first call does not wait for the import of the media stack."""
         try:
             await asyncio.gather(*(self._make() for _ in range(_READY_AHEAD)))
         except PlivoError as error:
             _logger.warning("The first robots could not be made: %s", error)
 
     async def claim(self, number: str, caller: str, call_uuid: str, headers: Mapping[str, str]) -> Claim:
-        """Find who takes a call to `number`, and give them its role."""
+        """Choose the robots that take a call to `number`, and start them in its role."""
         role = role_of(number)
         if role is None:
             return Claim(refusal=Refusal(404))
@@ -124,7 +124,7 @@ class Robots:
         robots = await self._take(role.forks)
         for index, robot in enumerate(robots):
             visit = Visit(
-                number, caller, call_uuid, headers, index, self._happened, self._set_network, self._ring_back
+                number, caller, call_uuid, headers, index, self._happened, self._set_network, self._call_back
             )
             robot.begin(self._serve(robot, role, visit), f"as {number}")
         users = [robot.name for robot in robots]
@@ -139,13 +139,14 @@ class Robots:
     async def call(
         self, user: str, n: int = 1, headers: Mapping[str, str] | None = None, role: str = "echo"
     ) -> list[dict[str, Any]]:
-        """Ring a user with `n` calls at once; each goes on as `role` would when it is answered.
+        """Call a user with `n` calls at the same time; after the answer each robot acts in `role`.
 
         Returns:
-            Once each rings or has failed: ``robot``, ``call_uuid``, ``state`` (ringing or failed), ``cause``.
+            A dict for each call, when all ring or have failed: ``robot``, ``call_uuid``, ``state`` (ringing
+            or failed) and ``cause``.
 
         Raises:
-            LabError: no such role, or too many calls.
+            LabError: there is no such role, or there are too many calls.
         """
         chosen = role_of(role)
         if chosen is None or isinstance(chosen, Refusal) or not chosen.can_call:
@@ -158,7 +159,7 @@ class Robots:
         )
 
     async def close(self) -> None:
-        """Log every robot out."""
+        """Close all robots."""
         self._closed = True
         for robot in self._robots:
             if robot.task is not None:
@@ -173,19 +174,19 @@ class Robots:
             await asyncio.gather(*closing, return_exceptions=True)
 
     def snapshot(self) -> list[dict[str, Any]]:
-        """The robots for the status: name and whether idle."""
+        """The name of each robot and whether it is idle."""
         return [{"robot": robot.name, "idle": robot.idle} for robot in self._robots]
 
     def kill_one(self) -> str:
-        """Make a robot that is in a call vanish without a word, as a crashed softphone does.
+        """Make a robot that is in a call disappear, as a crashed softphone does.
 
-        Its account is gone, so that it cannot come back; what it still sends is dropped on the way.
+        Its account is removed, so that it cannot register again; the network drops what it still sends.
 
         Returns:
-            Its name.
+            The name of the robot.
 
         Raises:
-            LabError: none is in a call.
+            LabError: no robot is in a call.
         """
         for robot in self._robots:
             call = robot.client.current_call
@@ -195,15 +196,15 @@ class Robots:
                 self._set_network(call_uuid=call.call_uuid, black_hole=True)
                 self._cut(robot.name)
                 return robot.name
-        raise LabError("No robot is in a call that it could be killed in.")
+        raise LabError("No robot is in a call; call one first, such as echo.")
 
     # ------------------------------------------------------------------ one robot
 
     async def _take(self, count: int) -> list[Robot]:
-        """Idle robots, reserved; made anew where there are too few.
+        """Reserve idle robots; make more if there are too few.
 
         Raises:
-            LabError: no more can be made.
+            LabError: no more robots can be made.
         """
         robots = [robot for robot in self._robots if robot.idle][:count]
         for robot in robots:
@@ -258,7 +259,7 @@ class Robots:
         return robot
 
     async def _load_client(self) -> Callable[..., Client]:
-        """Import the media stack in a thread: the switch answers meanwhile."""
+        """Import the media stack in a thread, so that the loop is not blocked."""
         async with self._import_lock:
             if self._client_class is None:
                 module = await _import_in_a_thread("plivo_nb.client")
@@ -266,7 +267,7 @@ class Robots:
             return self._client_class
 
     async def _serve(self, robot: Robot, role: Role, visit: Visit) -> None:
-        """Wait for the call, be what it came for, and be idle again when it is over."""
+        """Wait for the call, handle it in its role, and return when it has ended."""
         arrived = asyncio.Event()
         client = robot.client
 
@@ -277,11 +278,11 @@ class Robots:
         try:
             async with asyncio.timeout(_ARRIVAL_S):
                 await arrived.wait()
-            for call in client.incoming_calls[-1:]:  # none, if the caller has given up meanwhile
+            for call in client.incoming_calls[-1:]:  # none, if the caller has canceled
                 await role.behave(client, call, visit)
                 await call.ended
         except TimeoutError:
-            _logger.debug("%s waited in vain for the call to %s.", robot.name, visit.number)
+            _logger.debug("%s: the call to %s did not arrive.", robot.name, visit.number)
         except PlivoError as error:
             _logger.debug("%s as %s: %s", robot.name, visit.number, error)
         except Exception:
@@ -317,7 +318,7 @@ class Robots:
     async def _go_on(
         self, robot: Robot, operation: Any, role: Role, visit: Visit, rings: asyncio.Future[None]
     ) -> None:
-        """An outgoing call of a robot: from dialling to its end."""
+        """Handle an outgoing call of a robot until it ends."""
         try:
             call = await operation
             if not rings.done():
@@ -334,13 +335,13 @@ class Robots:
         except Exception:
             _logger.exception("A robot's call failed.")
 
-    async def _ring_back(self, user: str, headers: Mapping[str, str]) -> None:
-        """Call somebody back with these headers."""
+    async def _call_back(self, user: str, headers: Mapping[str, str]) -> None:
+        """Call a user with these headers."""
         await self.call(user, 1, headers, "silence")
 
 
 async def _import_in_a_thread(name: str) -> Any:
-    """Import a module in a daemon thread: unlike an executor's, it never holds up the end of the process."""
+    """Import a module in a daemon thread, which does not delay the exit as an executor's thread would."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Any] = loop.create_future()
 

@@ -1,19 +1,6 @@
-"""What a robot does with a call, by the number that was called.
+"""What a robot does with a call, by the number that was called: see the table `ROBOTS`.
 
-    echo, echo-delay        send back what is heard, at once or a second later
-    tone-1000, speech, music-on-hold, silence
-    busy, reject            486; 603 by the switch, as a network does
-    no-answer, ring-N       never answers (408 after 60 s); answers after N seconds
-    early-media             is heard before it answers (183), then answers after 2 s
-    dtmf                    gives digits back: as tones to be heard, and as DTMF
-    dtmf-rfc4733            the same; offers telephone-event, so that digits come in the RTP
-    holds                   echo that puts the caller on hold after 1 s, and goes on after 3 s
-    hangs-up-after-N        answers, hangs up after N seconds
-    one-way                 answers; nothing of its media arrives
-    forked                  rings at two places, the second answers
-    headers                 answers with the X-PH headers that came, and calls back with them
-
-A role says what the robot does itself, and what the switch does for it.
+A role says what the robot does itself, and what the switch does on its behalf.
 """
 
 from __future__ import annotations
@@ -22,13 +9,34 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from plivo_nb.lab.robots.sounds import DtmfTones, MusicOnHold, Sine
 
 if TYPE_CHECKING:
     from plivo_nb.call import Call
     from plivo_nb.client import Client
+
+RobotNumber = Literal[
+    "echo",
+    "echo-delay",
+    "tone-1000",
+    "speech",
+    "music-on-hold",
+    "silence",
+    "busy",
+    "reject",
+    "no-answer",
+    "ring-10",
+    "early-media",
+    "dtmf",
+    "dtmf-rfc4733",
+    "hangs-up-after-5",
+    "one-way",
+    "forked",
+    "headers",
+    "holds",
+]
 
 MAX_SECONDS = 3600
 ECHO_DELAY_S = 1.0
@@ -40,7 +48,7 @@ _FORK_ANSWERS_AFTER_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A call that the switch itself turns down."""
+    """A rejection by the switch itself."""
 
     status: int
     reason: str | None = None
@@ -51,14 +59,14 @@ class Visit:
     """One call to a robot.
 
     Args:
-        number: what was called.
-        caller: who calls, the user name.
-        call_uuid: the call's.
-        headers: the X-PH headers that came with it.
-        place: which of several robots this is, when the call was forked.
-        happened: tells the lab's log: (what, who, detail, call_uuid).
-        set_network: sets knobs for one call.
-        ring_back: calls a user back with headers.
+        number: the number that was called.
+        caller: the user name of the caller.
+        call_uuid: the call UUID.
+        headers: the X-PH headers of the INVITE.
+        place: the index of this robot, if the call was forked to several.
+        happened: adds to the lab's events: (what, who, detail, call_uuid).
+        set_network: sets knobs, as `Network.set` does.
+        ring_back: calls a user with headers.
     """
 
     number: str
@@ -76,19 +84,19 @@ Talk = Callable[["Client", "Call", Visit], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """What is done with a call.
+    """What a robot does with a call.
 
     Args:
-        go_on: what is done once it is answered (from then on it only waits for the end).
-        answer_after_s: how long it rings; None: for ever.
-        rejects: it is turned down at once.
-        hang_up_after_s: when it ends the call itself.
-        forks: at how many places it rings.
-        early_media_s: how long it is heard before the switch passes its answer on.
-        return_headers: the switch gives the caller's X-PH headers back with the ringing and the answer.
-        plan: what the switch offers anew in its name: (seconds after the answer, what).
-        telephone_event: it has telephone-event from the first offer on.
-        only_answers: it makes no sense in a call that the robot makes itself.
+        go_on: what it does when it answers; afterwards it waits for the end of the call.
+        answer_after_s: how long it rings, in seconds; None = it never answers.
+        rejects: it rejects the call.
+        hang_up_after_s: how long after the answer it hangs up, in seconds; None = never.
+        forks: the number of robots that ring.
+        early_media_s: how long the switch holds the answer back and sends early media, in seconds.
+        return_headers: the switch adds the caller's X-PH headers to the ringing and the answer.
+        plan: re-INVITEs that the switch sends on its behalf: (seconds after the answer, what).
+        telephone_event: the switch adds telephone-event to the first offer.
+        only_answers: the role cannot be used in a call that the robot makes itself.
     """
 
     go_on: Talk
@@ -104,12 +112,12 @@ class Role:
 
     @property
     def can_call(self) -> bool:
-        """Whether a robot can also make a call in this role."""
+        """Whether a robot can make a call in this role."""
         answers_plainly = self.answer_after_s == 0 and not self.rejects and self.forks == 1
         return answers_plainly and not (self.plan or self.early_media_s or self.only_answers)
 
     async def behave(self, client: Client, call: Call, visit: Visit) -> None:
-        """Play the role with a call that rings at `client`."""
+        """Handle a call that rings at `client`."""
         if self.rejects:
             await client.reject()
             return
@@ -129,7 +137,7 @@ class Role:
             await call.hangup()
 
 
-# ---------------------------------------------------------------- what is done in a call
+# ---------------------------------------------------------------- actions in a call
 
 
 async def _echo(client: Client, call: Call, visit: Visit) -> None:
@@ -168,25 +176,25 @@ async def _repeat_digits(client: Client, call: Call, visit: Visit) -> None:
     call.play(tones)
     tasks: set[asyncio.Task[None]] = set()
 
-    async def give_back(digit: str) -> None:
+    async def send_back(digit: str) -> None:
         await call.send_dtmf(digit)
 
     def heard(event: Mapping[str, Any]) -> None:
         digit = str(event["tone"])
         visit.happened("dtmf", visit.caller, digit, visit.call_uuid)
         tones.add(digit)
-        task = asyncio.get_running_loop().create_task(give_back(digit), name="lab robot gives a digit back")
+        task = asyncio.get_running_loop().create_task(send_back(digit), name="lab robot sends a digit back")
         tasks.add(task)
         task.add_done_callback(tasks.discard)
         task.add_done_callback(lambda done: None if done.cancelled() else done.exception() and None)
 
     client.on("onDtmfReceived", heard)
 
-    async def forget() -> None:
+    async def unsubscribe() -> None:
         await call.ended
         client.off("onDtmfReceived", heard)
 
-    task = asyncio.get_running_loop().create_task(forget(), name="lab robot forgets digits")
+    task = asyncio.get_running_loop().create_task(unsubscribe(), name="lab robot ignores digits")
     tasks.add(task)
     task.add_done_callback(tasks.discard)
 
@@ -204,50 +212,53 @@ async def _call_back(client: Client, call: Call, visit: Visit) -> None:
 
 _background: set[asyncio.Task[None]] = set()
 
-_ROLES: dict[str, Role | Refusal] = {
-    "echo": Role(_echo),
-    "echo-delay": Role(_echo_later),
-    "tone-1000": Role(_tone),
-    "speech": Role(_speak),
-    "music-on-hold": Role(_music),
-    "silence": Role(_be_silent),
-    "busy": Role(_be_silent, rejects=True),
-    "reject": Refusal(603, "Decline"),
-    "no-answer": Role(_be_silent, answer_after_s=None),
-    "early-media": Role(_tone, early_media_s=EARLY_MEDIA_S),
-    "dtmf": Role(_repeat_digits),
-    "dtmf-rfc4733": Role(_repeat_digits, plan=((0.3, "telephone-event"),), telephone_event=True),
-    "holds": Role(_echo, plan=((HOLDS_AFTER_S, "hold"), (RESUMES_AFTER_S, "resume"))),
-    "one-way": Role(_lose_media, only_answers=True),
-    "forked": Role(_tone, forks=2),
-    "headers": Role(_call_back, return_headers=True, only_answers=True),
+# The robots: number, description, role. `ring-N` and `hangs-up-after-N` stand for any number of seconds.
+ROBOTS: dict[RobotNumber, tuple[str, Role | Refusal]] = {
+    "echo": ("sends back the audio that it receives", Role(_echo)),
+    "echo-delay": (f"sends the audio back {ECHO_DELAY_S:g} s later", Role(_echo_later)),
+    "tone-1000": ("plays a sine of 1000 Hz", Role(_tone)),
+    "speech": ("plays the speech sample in a loop", Role(_speak)),
+    "music-on-hold": ("plays music in a loop", Role(_music)),
+    "silence": ("answers and sends silence", Role(_be_silent)),
+    "busy": ("rejects the call: 486 Busy Here", Role(_be_silent, rejects=True)),
+    "reject": ("the switch rejects the call: 603 Decline", Refusal(603, "Decline")),
+    "no-answer": ("rings and never answers; 408 after 60 s", Role(_be_silent, answer_after_s=None)),
+    "ring-10": ("answers after 10 s; works with any number of seconds", Role(_tone, answer_after_s=10)),
+    "early-media": (
+        f"sends early media (183), answers after {EARLY_MEDIA_S:g} s",
+        Role(_tone, early_media_s=EARLY_MEDIA_S),
+    ),
+    "dtmf": ("repeats each digit, as a tone and as DTMF", Role(_repeat_digits)),
+    "dtmf-rfc4733": (
+        "the same, and offers telephone-event: digits in RTP",
+        Role(_repeat_digits, plan=((0.3, "telephone-event"),), telephone_event=True),
+    ),
+    "hangs-up-after-5": (
+        "hangs up after 5 s; works with any number of seconds",
+        Role(_tone, hang_up_after_s=5),
+    ),
+    "one-way": ("answers; its media do not arrive", Role(_lose_media, only_answers=True)),
+    "forked": ("rings at two places, the second answers", Role(_tone, forks=2)),
+    "headers": (
+        "returns the X-PH headers with the answer and in a call back",
+        Role(_call_back, return_headers=True, only_answers=True),
+    ),
+    "holds": (
+        f"echo; puts the caller on hold after {HOLDS_AFTER_S:g} s, resumes after {RESUMES_AFTER_S:g} s",
+        Role(_echo, plan=((HOLDS_AFTER_S, "hold"), (RESUMES_AFTER_S, "resume"))),
+    ),
 }
-DESCRIPTIONS: dict[str, str] = {
-    "echo": "sends back what it hears",
-    "echo-delay": "sends it back a second later",
-    "tone-1000": "a sine of 1000 Hz",
-    "speech": "the spoken sample, over and over",
-    "music-on-hold": "four broken chords, over and over",
-    "silence": "answers and sends silence",
-    "busy": "486 Busy Here",
-    "reject": "603 Decline",
-    "no-answer": "rings until it is given up; 408 after 60 s",
-    "ring-10": "answers after 10 s; any number of seconds",
-    "early-media": "is heard before it answers (183), answers after 2 s",
-    "dtmf": "gives digits back, as tones and as DTMF",
-    "dtmf-rfc4733": "the same, with digits in the RTP (telephone-event)",
-    "hangs-up-after-5": "hangs up after 5 s; any number of seconds",
-    "one-way": "answers; nothing of its media arrives",
-    "forked": "rings at two places, the second answers",
-    "headers": "gives X-PH headers back: with the answer, and in a call of its own",
-    "holds": "echo that puts the caller on hold after 1 s and goes on after 3 s",
-}
+_ROLES: dict[str, Role | Refusal] = {number: role for number, (_, role) in ROBOTS.items()}
 _COUNTED = re.compile(r"(ring|hangs-up-after)-(\d{1,4})")
-NUMBERS: tuple[str, ...] = tuple(DESCRIPTIONS)
 
 
 def role_of(number: str) -> Role | Refusal | None:
-    """The role of a number, None when no robot has it. ``ring-N`` and ``hangs-up-after-N`` take any N."""
+    """Return the role of a number; None if there is no such robot.
+
+    Example:
+        >>> role_of("ring-7").answer_after_s
+        7
+    """
     counted = _COUNTED.fullmatch(number)
     if counted is None:
         return _ROLES.get(number)

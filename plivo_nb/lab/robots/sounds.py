@@ -1,6 +1,6 @@
-"""What robots let be heard: sources of sound of their own (the `Source` protocol of `plivo_nb.media`).
+"""The sounds that robots play: audio sources (the `Source` protocol of `plivo_nb.media.audio.sources`).
 
-They are read by the I/O plane's thread: no waiting, only arithmetic.
+The thread of the I/O plane reads them, so they only compute and never wait.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ PAUSE_S = 0.08
 
 
 class Synthesis:
-    """Base: makes sound as a function of time."""
+    """Base class: audio as a function of time."""
 
     def __init__(self) -> None:
         self._rate = FULLBAND_RATE
         self._position = 0
 
     def open(self, rate: int) -> None:
-        """Go on at this rate in Hz from the same time."""
+        """Continue at this sample rate in Hz, at the same position in time."""
         self._position = round(self._position * rate / self._rate)
         self._rate = rate
 
     def read(self, samples: int) -> Pcm | None:
-        """The next stretch."""
+        """The next samples."""
         seconds = (self._position + np.arange(samples)) / self._rate
         self._position += samples
         wave = np.clip(self.wave(seconds) * _AMPLITUDE, -32767, 32767)
@@ -44,12 +44,12 @@ class Synthesis:
         """Nothing to release."""
 
     def wave(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The sound at these times; 1 is the usual amplitude."""
+        """The signal at these times in seconds; 1 is the usual amplitude."""
         raise NotImplementedError
 
 
 class Sine(Synthesis):
-    """A sine of that frequency in Hz."""
+    """A sine of the given frequency in Hz."""
 
     def __init__(self, frequency_hz: float) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class Sine(Synthesis):
 
 
 class MusicOnHold(Synthesis):
-    """Four broken chords, two seconds each, over and over; of our own making, so nobody's rights."""
+    """Four broken chords of two seconds each, in a loop; made by this project, so free of others' rights."""
 
     _CHORDS_HZ = (
         (261.63, 329.63, 392.0),
@@ -72,7 +72,7 @@ class MusicOnHold(Synthesis):
     _NOTE_S = 0.25
 
     def wave(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Plucked notes, each dying away."""
+        """Notes that decay like those of a plucked string."""
         note = np.floor(seconds / self._NOTE_S).astype(np.int64)
         chord = np.array(self._CHORDS_HZ)[(note // 8) % len(self._CHORDS_HZ)]
         frequency = np.take_along_axis(chord, (note % 3)[:, None], axis=1)[:, 0]
@@ -82,7 +82,7 @@ class MusicOnHold(Synthesis):
 
 
 class DtmfTones:
-    """Plays the digits that are added, one after the other, as DTMF tones (ITU-T Q.23); silence between."""
+    """Plays added digits one after the other as DTMF tones (ITU-T Q.23), with pauses between them."""
 
     def __init__(self) -> None:
         self._rate = FULLBAND_RATE
@@ -91,22 +91,23 @@ class DtmfTones:
         self._position = 0
 
     def add(self, digit: str) -> None:
-        """Play this one of 0-9 * # too. May be called from any thread."""
-        self._pending.append(digit)
+        """Append a digit; text that is no DTMF digit is ignored. May be called from any thread."""
+        if digit in DTMF_HZ:
+            self._pending.append(digit)
 
     def open(self, rate: int) -> None:
-        """Go on at this rate in Hz."""
+        """Continue at this sample rate in Hz."""
         self._position = round(self._position * rate / self._rate)
         self._rate = rate
 
     def read(self, samples: int) -> Pcm | None:
-        """The next stretch of the digit that is being played; None while there is none."""
+        """The next samples of the current digit; None if there is no digit."""
         if self._current is None:
             if not self._pending:
                 return None
             self._current, self._position = self._pending.popleft(), 0
         seconds = (self._position + np.arange(samples)) / self._rate
-        low, high = dtmf_frequencies(self._current)
+        low, high = DTMF_HZ[self._current]
         wave = np.sin(2 * np.pi * low * seconds) + np.sin(2 * np.pi * high * seconds)
         self._position += samples
         if self._position >= (TONE_S + PAUSE_S) * self._rate:
@@ -116,8 +117,3 @@ class DtmfTones:
 
     def close(self) -> None:
         """Nothing to release."""
-
-
-def dtmf_frequencies(digit: str) -> tuple[float, float]:
-    """The two frequencies of a digit in Hz; of ``0`` for what is none."""
-    return DTMF_HZ.get(digit, DTMF_HZ["0"])

@@ -1,1 +1,1 @@
-"""The SIP side of the lab: switch, proxy, registrar and the sockets that serve them."""
+"""The SIP side of the lab: switch, proxy, registrar and their WebSocket server."""

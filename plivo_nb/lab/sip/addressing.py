@@ -1,23 +1,22 @@
-"""Which addresses are the switch's own (RFC 3261 sections 16.4 and 16.5)."""
+"""The switch's own addresses: URIs of its domain and Route entries (RFC 3261 sections 16.4 and 16.5)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from plivo_nb.lab.config import HOST
 from plivo_nb.sip.values import parse_uri
 
 if TYPE_CHECKING:
     from plivo_nb.sip.message import Request
 
-HOST = "127.0.0.1"
-
 
 class Addressing:
-    """Knows the domain and the places where the switch listens.
+    """The domain and the addresses where the switch listens.
 
     Args:
         domain: the SIP domain.
-        port: where it listens; `ports` may get more.
+        port: the port where the switch listens; more may be added to `ports`.
     """
 
     def __init__(self, domain: str, port: int) -> None:
@@ -25,18 +24,18 @@ class Addressing:
         self._hosts = {domain, HOST, "localhost"}
 
     def is_ours(self, uri: str) -> bool:
-        """Whether a URI is of this domain."""
+        """Whether a URI belongs to this domain."""
         try:
             return parse_uri(uri).host in self._hosts
         except ValueError:
             return False
 
     def local_user(self, uri: str) -> str | None:
-        """The user that a URI of this domain names; None for others."""
+        """The user part of a URI of this domain; None for other URIs."""
         return user_of(uri) if self.is_ours(uri) else None
 
     def take_own_route(self, request: Request) -> bool:
-        """Take our own entry off the Route set; False if it is not on top."""
+        """Remove the switch's entry from the Route set; returns False if it is not the first."""
         routes = request.addresses("Route")
         if not routes:
             return False
@@ -50,7 +49,12 @@ class Addressing:
 
 
 def user_of(uri: str) -> str | None:
-    """The user part of a SIP or TEL URI; None where there is none, or the URI cannot be read."""
+    """The user part of a SIP or TEL URI; None if there is none or the URI is malformed.
+
+    Example:
+        >>> user_of("sip:alice@phone.plivo.com"), user_of("nonsense")
+        ('alice', None)
+    """
     try:
         parsed = parse_uri(uri)
     except ValueError:

@@ -1,8 +1,8 @@
-"""Sockets come and go under calls: what waits for a party that may come back, and for how long. Sans-I/O.
+"""Lost sockets: what waits for a party that may reconnect, and for how long. Sans-I/O.
 
-A softphone that loses its socket opens another and registers again with the same Contact (spec.md section 7).
-Its calls, and the requests that wait for it, go on there. A party that stays away is given up: what rings
-there fails, what it rings is canceled, and the other side of its call gets a BYE.
+A softphone that loses its socket opens another one and registers again with the same Contact. Its calls, and
+the requests that wait for it, then continue on the new socket. If a party does not come back in time, a call
+that rings there fails, a call that it makes is canceled, and the other side of an answered call gets a BYE.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ CALL_GRACE_S = 35.0
 
 
 class Flows:
-    """Keeps the proxy's records in step with the sockets.
+    """Updates the calls and transactions of a proxy when sockets are lost and replaced.
 
     Args:
-        proxy: whose calls and transactions they are.
+        proxy: the proxy.
     """
 
     def __init__(self, proxy: Proxy) -> None:
         self._proxy = proxy
 
     def lost(self, socket: int, now: float) -> None:
-        """A socket is gone."""
+        """Mark what used a socket that was closed."""
         for call in self._proxy.all_calls():
             for leg in call.legs():
                 if leg.socket == socket:
@@ -42,7 +42,7 @@ class Flows:
                     branch.gone_at = now
 
     def moved(self, binding: Binding) -> None:
-        """Somebody has registered: what waited for this contact goes on at its new socket."""
+        """Move what waited for a contact to the socket of its new registration."""
         for call in self._proxy.all_calls():
             for leg in call.legs():
                 if leg.gone_at is not None and _same_place(leg.contact, binding.contact):
@@ -56,7 +56,7 @@ class Flows:
                     branch.socket, branch.gone_at = binding.socket, None
 
     def next_deadline(self) -> float | None:
-        """When `advance` has something to do."""
+        """The time of the next timer, in seconds; None if there is none."""
         times = []
         for transaction in self._proxy.transactions.values():
             if not transaction.done:
@@ -67,7 +67,7 @@ class Flows:
         return min(times, default=None)
 
     def advance(self, now: float) -> None:
-        """Give up who has stayed away for too long."""
+        """Give up the parties that did not come back in time."""
         for transaction in list(self._proxy.transactions.values()):
             if transaction.done:
                 continue
@@ -92,5 +92,5 @@ class Flows:
 
 
 def _same_place(first: str | None, second: str | None) -> bool:
-    """Whether two contacts are the same place; parameters such as ``;ob`` do not count."""
+    """Whether two contacts are equal, without parameters such as ``;ob``."""
     return first is not None and second is not None and first.partition(";")[0] == second.partition(";")[0]

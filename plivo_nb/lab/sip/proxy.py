@@ -1,9 +1,9 @@
-"""The switch's transaction-stateful proxy (RFC 3261 section 16), over reliable sockets only. Sans-I/O.
+"""The switch's transaction-stateful proxy (RFC 3261 section 16), for WebSockets only. Sans-I/O.
 
-    received request --> Transaction --> one Branch for each place it is forwarded to
-    response of a branch --> the transaction decides: pass on at once (1xx, 2xx), or keep the best (the rest)
+    received request --> Transaction --> one Branch for each target it is forwarded to
+    response of a branch --> forwarded at once (1xx, 2xx), or kept until the best failure is known
 
-As every peer has a socket that it opened itself, a request goes to a socket, never to an address.
+Every peer has opened a WebSocket itself, so a request is sent to a socket, never to an address.
 """
 
 from __future__ import annotations
@@ -11,7 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from plivo_nb.lab.sip.messages import Maker, failure_ack, hop_by_hop, next_hop, shift_cseq, transaction_key
+from plivo_nb.lab.sip.messages import (
+    RequestFactory,
+    failure_ack,
+    hop_by_hop,
+    next_hop,
+    shift_cseq,
+    transaction_key,
+)
 from plivo_nb.lab.sip.records import (
     Branch,
     Call,
@@ -31,7 +38,7 @@ from plivo_nb.sip.message import Request, Response
 if TYPE_CHECKING:
     from plivo_nb.lab.sip.registrar import Binding, Random
 
-# The callee's own timer (spec.md section 3: 60 s, then 408) comes first; ours is for a callee that has none.
+# The SDK's callee answers 408 after 60 s by itself; this timer is for callees that do not.
 RING_TIMEOUT_S = 61.0
 REQUEST_TIMEOUT_S = 32.0
 CANCEL_TIMEOUT_S = 5.0
@@ -42,15 +49,15 @@ Emit = Callable[[SwitchEvent], None]
 
 
 class Proxy:
-    """Forwards requests to sockets and brings the responses back.
+    """Forwards requests to sockets and returns the responses.
 
     Args:
-        host: where the switch listens, for Via and Record-Route.
-        port: its port.
-        media: the network between the parties; None leaves session descriptions as they are.
-        random: for branches and tags.
-        send: takes a message for a socket.
-        emit: takes what the log and the status want to know.
+        host: the host of the switch, for Via and Record-Route.
+        port: the port of the switch.
+        media: the network between the parties; None = session descriptions are not changed.
+        random: the source of branches and tags.
+        send: sends a message to a socket.
+        emit: takes events for the log and the status.
     """
 
     def __init__(
@@ -62,7 +69,7 @@ class Proxy:
         self.transactions: dict[TransactionKey, Transaction] = {}
         self.strays = 0
         self._branches: dict[str, tuple[Transaction, Branch]] = {}
-        self.maker = Maker(host, port, random)
+        self.requests = RequestFactory(host, port, random)
         self._media = media
         self._reoffers = Reoffers(self)
         self._random = random
@@ -72,14 +79,14 @@ class Proxy:
     # ------------------------------------------------------------------ requests
 
     def begin(self, request: Request, socket: int, now: float, timeout_s: float) -> Transaction:
-        """Make the transaction of a received request."""
+        """Make the transaction of a received request; `timeout_s` is the time until it must be answered."""
         key = transaction_key(request)
         transaction = Transaction(key, request, socket, now + timeout_s)
         self.transactions[key] = transaction
         return transaction
 
     def repeated(self, request: Request) -> bool:
-        """Whether the request was received before; if so its last response is sent again."""
+        """Whether the request is a retransmission; its last response is then sent again."""
         transaction = self.transactions.get(transaction_key(request))
         if transaction is None:
             return False
@@ -95,7 +102,7 @@ class Proxy:
         reason: str | None = None,
         headers: Iterable[tuple[str, str]] = (),
     ) -> None:
-        """Answer the request itself."""
+        """Answer a request with a response of the switch."""
         tag = None if status == 100 else f"{self._random.getrandbits(64):016x}"
         response = Response.to_request(transaction.request, status, reason, to_tag=tag)
         response.headers.add("Server", "plivo-nb-lab")
@@ -106,7 +113,7 @@ class Proxy:
         self._respond(transaction, response, now)
 
     def fork(self, transaction: Transaction, bindings: Iterable[Binding], now: float) -> None:
-        """Forward a call's INVITE to all of these places at once; answers 480 when there is none."""
+        """Forward an INVITE to all bindings at the same time; without any, answer 480."""
         transaction.waiting_for_route = False
         call = transaction.call
         assert call is not None
@@ -122,7 +129,7 @@ class Proxy:
             self.reply(transaction, 480, now)
 
     def forward(self, transaction: Transaction, socket: int, now: float, uri: str | None = None) -> None:
-        """Forward a request that needs no more than that: in a dialog, or a MESSAGE to a user."""
+        """Forward a request within a dialog, or a MESSAGE to a user."""
         copy = next_hop(transaction.request)
         copy.uri = uri or copy.uri
         copy.headers.remove("Proxy-Authorization")
@@ -134,22 +141,22 @@ class Proxy:
         self._forward(transaction, copy, socket)
 
     def pass_ack(self, request: Request, call: Call, sender: Leg, target: Leg) -> None:
-        """Forward the ACK of a 2xx: no transaction, no answer (RFC 3261 section 16.11)."""
+        """Forward the ACK of a 2xx, without a transaction (RFC 3261 section 16.11)."""
         if target.socket is None:
             return
         copy = next_hop(request)
-        copy.push_via(self.maker.new_via()[0])
+        copy.push_via(self.requests.new_via()[0])
         shift_cseq(copy, sender.cseq_offset)
         self._rewrite(call, sender.side, copy)
         self.send(target.socket, copy)
 
     def cancel(self, transaction: Transaction, now: float) -> None:
-        """The caller has given up: cancel what has been forwarded; 487 follows from there, or from here."""
+        """Cancel the branches of a transaction. The callee answers 487; without branches, the switch does."""
         if transaction.done or transaction.canceled:
             return
         transaction.canceled = True
         if transaction.held is not None and transaction.call is not None:
-            self._drop_held(transaction, transaction.call)
+            self._cancel_held(transaction, transaction.call)
         if not any(branch.final is None for branch in transaction.branches):
             self.reply(transaction, 487, now)
             return
@@ -159,7 +166,7 @@ class Proxy:
     # ------------------------------------------------------------------ responses
 
     def receive_response(self, response: Response, now: float) -> None:
-        """A response from downstream: to one of the branches, or it is a stray."""
+        """Handle a response: of one of the branches, or a stray one, which is counted."""
         branch_id = response.via.branch or ""
         if self._reoffers.receive(response, now):
             return
@@ -169,7 +176,7 @@ class Proxy:
             return
         transaction, branch = found
         if response.cseq.method != branch.request.method:
-            return  # the answer to our CANCEL: the INVITE's own answer tells
+            return  # the response to our CANCEL; the response to the INVITE follows
         if response.status < 200:
             self._provisional(transaction, branch, response, now)
         else:
@@ -218,7 +225,7 @@ class Proxy:
             self.end(call, f"BYE from the {self._side_of(transaction, call)}")
 
     def _hold(self, transaction: Transaction, branch: Branch, response: Response, now: float) -> None:
-        """Early media: the answer goes on as a 183 now, and as itself when the time for that is over."""
+        """Early media: forward the answer as a 183 now, and unchanged when the early media period is over."""
         early = response.copy()
         early.status, early.reason = 183, "Session Progress"
         self._pass_back(transaction, branch, early, now)
@@ -226,18 +233,18 @@ class Proxy:
         assert transaction.call is not None
         transaction.deadline = now + transaction.call.early_media_s
 
-    def _drop_held(self, transaction: Transaction, call: Call) -> None:
-        """The caller has given up during early media: acknowledge the answer and end the call for it."""
+    def _cancel_held(self, transaction: Transaction, call: Call) -> None:
+        """The caller canceled during early media: send ACK and BYE to the callee on its behalf."""
         assert transaction.held is not None
         _, response = transaction.held
         callee = call.leg(response.to.tag)
         if callee is not None and callee.socket is not None and callee.contact is not None:
-            ack = self.maker.along_dialog("ACK", call, call.caller, callee, call.caller.cseq)
+            ack = self.requests.along_dialog("ACK", call, call.caller, callee, call.caller.cseq)
             self.send(callee.socket, ack)
             self.send_bye(call, call.caller, callee)
 
     def _give_best(self, transaction: Transaction, now: float) -> None:
-        """Pass on the best of the failures: a 6xx, else the lowest (RFC 3261 section 16.7 step 6)."""
+        """Forward the best failure: a 6xx, else the lowest status (RFC 3261 section 16.7 step 6)."""
         failed = [(branch, branch.final) for branch in transaction.branches if branch.final is not None]
         branch, response = min(failed, key=lambda pair: (pair[1].status < 600, pair[1].status))
         if transaction.canceled and response.status != 487:
@@ -289,29 +296,29 @@ class Proxy:
                 self.reply(transaction, 408, now)
 
     def next_deadline(self) -> float | None:
-        """When `advance` has something to do."""
+        """The time of the next timer, in seconds; None if there is none."""
         times = [transaction.deadline for transaction in self.transactions.values()]
         reoffer_at = self._reoffers.next_deadline()
         return min([*times, *([] if reoffer_at is None else [reoffer_at])], default=None)
 
-    # ------------------------------------------------------------------ sockets come and go
+    # ------------------------------------------------------------------ lost parties
 
     def branch_failed(self, transaction: Transaction, branch: Branch, now: float) -> None:
-        """A place that was forwarded to is gone for good: as if it had answered 480."""
+        """Treat a branch whose target did not come back as if it had answered 480."""
         if branch.final is None:
             self._final(transaction, branch, Response.to_request(branch.request, 480, to_tag="gone"), now)
 
     def send_bye(self, call: Call, gone: Leg, to: Leg) -> None:
-        """End a call in the name of a party that has vanished, as Plivo does when its media stop."""
+        """Send a BYE on behalf of a party that has disappeared, as Plivo does when its media stop."""
         if to.socket is None or to.contact is None:
             return
         gone.cseq += 1
-        bye = self.maker.along_dialog("BYE", call, gone, to, gone.cseq + gone.cseq_offset)
+        bye = self.requests.along_dialog("BYE", call, gone, to, gone.cseq + gone.cseq_offset)
         bye.headers.add("Reason", 'SIP;cause=408;text="The other side is gone"')
         self.send(to.socket, bye)
 
     def end(self, call: Call, why: str) -> None:
-        """The call is over: nothing of it is kept but what transactions still need."""
+        """End a call: close its relay and forget its dialog."""
         if call.state == "ended":
             return
         call.state = "ended"
@@ -322,7 +329,7 @@ class Proxy:
         self.emit(Happened("call-ended", call.callee_name, why, call.call_uuid))
 
     def all_calls(self) -> list[Call]:
-        """Every call there is, answered or not yet."""
+        """All calls, answered or not."""
         calls = {id(call): call for call in self.calls.values()}
         for transaction in self.transactions.values():
             call = transaction.call
@@ -333,7 +340,7 @@ class Proxy:
     # ------------------------------------------------------------------ sending
 
     def _forward(self, transaction: Transaction, copy: Request, socket: int) -> None:
-        via, branch_id = self.maker.new_via()
+        via, branch_id = self.requests.new_via()
         copy.push_via(via)
         branch = Branch(branch_id, socket, copy)
         transaction.branches.append(branch)
@@ -352,7 +359,7 @@ class Proxy:
                 self._send_cancel(branch)
 
     def _send_cancel(self, branch: Branch) -> None:
-        """CANCEL goes out only after a provisional response (RFC 3261 section 9.1)."""
+        """Send a CANCEL; the caller has checked that a provisional response came (RFC 3261 section 9.1)."""
         if branch.cancel_sent or branch.request.method != "INVITE":
             return
         branch.cancel_sent = True
@@ -361,7 +368,7 @@ class Proxy:
     # ------------------------------------------------------------------ dialogs and media
 
     def _learn(self, transaction: Transaction, branch: Branch, response: Response) -> None:
-        """Keep what a response says of the leg that sent it."""
+        """Store the tag and the Contact of the leg that sent a response."""
         call = transaction.call
         tag = response.to.tag
         if call is None or not transaction.initial or tag is None or response.status >= 300:
@@ -376,19 +383,21 @@ class Proxy:
         leg.answered = leg.answered or response.status >= 200
 
     def _side_of(self, transaction: Transaction, call: Call) -> Side:
-        """Which side sent the transaction's request."""
+        """The side that sent the request of a transaction."""
         leg = call.leg(transaction.request.from_.tag)
         return leg.side if leg is not None else "caller"
 
     def _rewrite(self, call: Call, sender: Side, message: Request | Response) -> None:
-        """Put the call's relay into the session description that `sender` has sent."""
+        """Replace the ICE candidates in a session description of `sender` by the relay's address."""
         if self._media is None or not message.body or message.content_type != "application/sdp":
             return
         try:
             text = message.body.decode("utf-8")
         except UnicodeDecodeError:
             return
-        if call.telephone_event:  # to the robot as if the caller had offered it; back as if it had not
+        if (
+            call.telephone_event
+        ):  # the robot sees telephone-event in the offer, the caller does not see it in the answer
             text = with_telephone_event(text) if sender == "caller" else without_telephone_event(text)
         address = self._media.describe(call.call_uuid, sender, best_candidate(text))
         if address is not None:

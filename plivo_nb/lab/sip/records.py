@@ -1,4 +1,4 @@
-"""What the switch keeps of calls and transactions while they last: plain records."""
+"""Calls, transactions and events of the switch: plain records."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ TransactionKey = tuple[str, str, str]
 
 
 class Media(Protocol):
-    """What the switch needs of the network between the parties."""
+    """The network between the parties, as the switch uses it."""
 
     def open_call(self, key: str, call_uuid: str, caller: str, callee: str) -> None:
-        """Put a relay into the call's media path."""
+        """Open the relay of a call."""
         ...
 
     def describe(self, key: str, side: Side, candidate: tuple[str, int] | None) -> tuple[str, int] | None:
-        """`side` can be reached at `candidate`; gives the address to tell the other side."""
+        """Take the address of `side`; returns the relay's address for the other side."""
         ...
 
     def close_call(self, key: str) -> None:
-        """The call is over."""
+        """Close the relay of a call."""
         ...
 
 
 @dataclass(slots=True)
 class Leg:
-    """One party of a call: its tag, where it is, and its last CSeq in the dialog.
+    """One party of a call: its tag, socket, Contact, From or To value (`address`) and last CSeq.
 
-    `cseq_offset` is added to what it sends, once the switch has made requests in its name.
+    `cseq_offset` is the number of requests that the switch has sent on its behalf; it is added to the CSeq of
+    its own requests.
     """
 
     side: Side
@@ -48,10 +49,7 @@ class Leg:
 
 @dataclass(slots=True)
 class Call:
-    """One call through the switch, from the authenticated INVITE to the BYE's answer.
-
-    `address` of a leg is its From or To value as it is in the dialog.
-    """
+    """One call through the switch, from the authenticated INVITE to the answer of the BYE."""
 
     call_id: str
     call_uuid: str
@@ -70,18 +68,18 @@ class Call:
     telephone_event: bool = False
 
     def leg(self, tag: str | None) -> Leg | None:
-        """The leg of that tag."""
+        """The leg with this tag; None if there is none."""
         if tag is None:
             return None
         return self.caller if tag == self.caller.tag else self.callees.get(tag)
 
     def parties(self, request: Request) -> tuple[Leg | None, Leg | None]:
-        """Who has sent a request of this dialog, and to whom; None where a tag is not known."""
+        """The sender and the target of a request in this dialog; None for an unknown tag."""
         sender, target = self.leg(request.from_.tag), self.leg(request.to.tag)
         return (None, None) if sender is target else (sender, target)
 
     def legs(self) -> list[Leg]:
-        """All of them."""
+        """The caller and all callees."""
         return [self.caller, *self.callees.values()]
 
 
@@ -101,7 +99,7 @@ class Branch:
 
 @dataclass(slots=True)
 class Transaction:
-    """One request that the switch has received and has to answer, with the copies made of it."""
+    """One request that the switch has received and must answer, with its branches."""
 
     key: TransactionKey
     request: Request
@@ -118,12 +116,12 @@ class Transaction:
     gone_at: float | None = None
 
 
-# ---------------------------------------------------------------- what the switch tells its shell
+# ---------------------------------------------------------------- events of the switch
 
 
 @dataclass(frozen=True, slots=True)
 class RouteWanted:
-    """A call to a robot waits for `Switch.route` or `Switch.refuse`."""
+    """A call to a robot's number needs `Switch.route` or `Switch.refuse`."""
 
     key: TransactionKey
     number: str
@@ -134,7 +132,7 @@ class RouteWanted:
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """Something for the log and the status: registered, unregistered, call-started, call-ended, ..."""
+    """An event for the log: registered, unregistered, call-started, -ringing, -answered or -ended."""
 
     what: str
     who: str

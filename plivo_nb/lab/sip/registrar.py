@@ -1,7 +1,7 @@
-"""Who may use the switch and where they are: authentication and bindings (RFC 3261 sections 10.3 and 22).
+"""Authentication and bindings (RFC 3261 sections 22 and 10.3). Sans-I/O: the time is an argument.
 
-Sans-I/O: `now` is given, nothing here sends. As at Plivo, every REGISTER and every INVITE gets a challenge of
-its own: a nonce proves one request and is gone. A second challenge in a row therefore means a wrong password.
+As at Plivo, every REGISTER and every INVITE is challenged, and a nonce is valid for one request. So a second
+challenge in a row means that the password is wrong.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ MAX_EXPIRES_S = 3600
 _MAX_NONCES = 10_000
 _MAX_BINDINGS_PER_USER = 50
 
-Verdict = Literal["ok", "challenge", "stale", "forbidden"]
+CheckResult = Literal["ok", "challenge", "stale", "forbidden"]
 Algorithm = Literal["MD5", "SHA-256"]
 
 
 class Random(Protocol):
-    """What is needed of a random generator."""
+    """A random number generator, as the switch uses it."""
 
     def getrandbits(self, k: int, /) -> int:
-        """An integer of k random bits."""
+        """An integer with k random bits."""
         ...
 
 
 @dataclass(slots=True)
 class Binding:
-    """One place where a user can be reached. Its socket is where requests for it go."""
+    """A Contact of a user, and the socket that requests for it are sent to."""
 
     user: str
     contact: str
@@ -51,7 +51,7 @@ class Binding:
 
     @property
     def key(self) -> str:
-        """What a renewed registration is recognised by: the instance (RFC 5626), else the contact."""
+        """The key that a renewed registration has in common: the instance (RFC 5626), else the Contact."""
         return self.instance or self.contact
 
 
@@ -59,11 +59,11 @@ class Registrar:
     """Accounts, nonces and bindings.
 
     Args:
-        accounts: user names and their passwords; the very dict is kept, so that it may grow.
+        accounts: user names and their passwords; not copied, so that accounts may be added.
         domain: the realm.
-        random: where nonces come from.
-        algorithms: what challenges offer, in order of preference (RFC 8760 section 2.4).
-        faults: what is wrong on purpose.
+        random: the source of nonces.
+        algorithms: the digest algorithms that are offered, in order of preference (RFC 8760 section 2.4).
+        faults: the state of the faults.
     """
 
     def __init__(
@@ -85,24 +85,24 @@ class Registrar:
     # ------------------------------------------------------------------ authentication
 
     def challenges(self, now: float, *, stale: bool = False) -> list[str]:
-        """Fresh values for WWW-Authenticate or Proxy-Authenticate, one for each algorithm."""
+        """Make values of WWW-Authenticate or Proxy-Authenticate with a new nonce, one for each algorithm."""
         nonce = f"{self._random.getrandbits(128):032x}"
         self._nonces[nonce] = now + NONCE_LIFETIME_S
         while len(self._nonces) > _MAX_NONCES:
             self._nonces.popitem(last=False)
         return [make_challenge(self._domain, nonce, name, "auth", stale=stale) for name in self.algorithms]
 
-    def check(self, request: Request, header: str, now: float) -> tuple[Verdict, str | None]:
-        """Judge a request's credentials; its nonce is used up.
+    def check(self, request: Request, header: str, now: float) -> tuple[CheckResult, str | None]:
+        """Check the credentials of a request; its nonce becomes invalid.
 
         Args:
             request: the request.
             header: ``Authorization`` or ``Proxy-Authorization``.
-            now: seconds.
+            now: the time in seconds.
 
         Returns:
-            The verdict and the user. ``challenge``: none, or wrong ones; ``stale``: right, but for an old
-            nonce; ``forbidden``: right, but for another user than From (or To, of a REGISTER) says.
+            The result and the user. ``challenge``: no or wrong credentials; ``stale``: valid credentials with
+            an old nonce; ``forbidden``: valid credentials of another user than From (for REGISTER: To) names.
         """
         for value in request.headers.get_all(header):
             try:
@@ -125,19 +125,19 @@ class Registrar:
     # ------------------------------------------------------------------ bindings
 
     def register(self, user: str, request: Request, socket: int, now: float) -> list[Binding]:
-        """Carry out an authenticated REGISTER (RFC 3261 section 10.3 steps 6-8).
+        """Update the bindings by an authenticated REGISTER (RFC 3261 section 10.3 steps 6-8).
 
         Returns:
-            The bindings that it made or renewed.
+            The new and renewed bindings.
 
         Raises:
-            ValueError: its Contact or Expires makes no sense; nothing is changed then.
+            ValueError: Contact or Expires is invalid. Nothing is changed.
         """
         contacts = request.contacts
         default = _expires(request.headers.get("Expires"), DEFAULT_EXPIRES_S)
         if any(contact.uri == "*" for contact in contacts):
             if len(contacts) > 1 or default != 0:
-                raise ValueError("Contact * needs to be alone and Expires to be 0.")
+                raise ValueError("Contact * must be the only Contact, with Expires 0.")
             self._bindings.pop(user, None)
             return []
         changes = [(contact, _expires(contact.parameters.get("expires"), default)) for contact in contacts]
@@ -155,33 +155,33 @@ class Registrar:
         return made
 
     def bindings(self, user: str, now: float) -> list[Binding]:
-        """Where the user is, oldest first."""
+        """The bindings of a user, oldest first."""
         return [binding for binding in self._bindings.get(user, {}).values() if binding.expires_at > now]
 
     def all_bindings(self, now: float) -> list[Binding]:
-        """Every binding there is."""
+        """All bindings."""
         return [binding for user in self._bindings for binding in self.bindings(user, now)]
 
     def is_registered(self, socket: int, user: str | None, now: float) -> bool:
-        """Whether this socket carries a binding of that user, or of anybody when `user` is None."""
+        """Whether a socket has a binding of this user, or of any user if `user` is None."""
         return any(
             binding.socket == socket and user in (None, binding.user) for binding in self.all_bindings(now)
         )
 
     def dropped(self, socket: int) -> list[Binding]:
-        """A socket is gone, and with it what could be reached through it."""
+        """Remove the bindings of a closed socket and return them."""
         gone = [b for mine in self._bindings.values() for b in mine.values() if b.socket == socket]
         self._remove(gone)
         return gone
 
     def expire(self, now: float) -> list[Binding]:
-        """Forget the bindings that have run out."""
+        """Remove the expired bindings and return them."""
         gone = [b for mine in self._bindings.values() for b in mine.values() if b.expires_at <= now]
         self._remove(gone)
         return gone
 
     def next_expiry(self) -> float | None:
-        """When the next binding runs out."""
+        """The time when the next binding expires; None if there is none."""
         times = [b.expires_at for mine in self._bindings.values() for b in mine.values()]
         return min(times, default=None)
 

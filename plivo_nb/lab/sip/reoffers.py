@@ -1,8 +1,7 @@
-"""Changes of a session in mid-call that the switch makes in a robot's name: hold and resume, telephone-event.
+"""Re-INVITEs that the switch sends on behalf of a robot: hold and resume, telephone-event.
 
-Plivo's own servers do the same: they stand between the parties and offer again when a call is put on hold.
-The robot knows nothing of it. Its requests get higher CSeq numbers on the way, so that the dialog stays in
-order.
+Plivo's servers do the same: they are between the parties and send a new offer when a call is put on hold. The
+robot does not take part. The CSeq numbers of its own requests are increased, so that they stay in order.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _TRIES = 10
 
 @dataclass(slots=True)
 class _Pending:
-    """A re-INVITE that is due, or under way."""
+    """A planned or sent re-INVITE."""
 
     call: Call
     what: str
@@ -35,10 +34,10 @@ class _Pending:
 
 
 class Reoffers:
-    """Sends the re-INVITEs that calls have planned.
+    """Sends the planned re-INVITEs of calls.
 
     Args:
-        proxy: makes the requests, and hands over the responses that are for them.
+        proxy: the proxy; it makes the requests and passes the responses to `receive`.
     """
 
     def __init__(self, proxy: Proxy) -> None:
@@ -47,15 +46,15 @@ class Reoffers:
         self._sent: dict[str, _Pending] = {}
 
     def answered(self, call: Call, now: float) -> None:
-        """A call has been answered: its plan begins."""
+        """Start the plan of a call that was answered."""
         self._due += [_Pending(call, what, now + after_s) for after_s, what in call.plan]
 
     def next_deadline(self) -> float | None:
-        """When `advance` has something to do."""
+        """The time of the next re-INVITE, in seconds; None if there is none."""
         return min((pending.at for pending in self._due), default=None)
 
     def advance(self, now: float) -> None:
-        """Send what is due."""
+        """Send the re-INVITEs that are due."""
         due = [pending for pending in self._due if pending.at <= now]
         self._due = [pending for pending in self._due if pending.at > now]
         for pending in due:
@@ -64,7 +63,7 @@ class Reoffers:
         self._sent = {key: one for key, one in self._sent.items() if one.call.state == "answered"}
 
     def receive(self, response: Response, now: float) -> bool:
-        """Take a response if it is for one of ours."""
+        """Handle a response to a re-INVITE; returns False for other responses."""
         pending = self._sent.get(response.via.branch or "")
         if pending is None or pending.request is None:
             return False
@@ -76,12 +75,14 @@ class Reoffers:
             return True
         if response.status < 300:
             number = pending.request.cseq.sequence
-            ack = self._proxy.maker.along_dialog("ACK", pending.call, callee, caller, number)
+            ack = self._proxy.requests.along_dialog("ACK", pending.call, callee, caller, number)
             self._proxy.send(caller.socket, ack)
             self._proxy.emit(Happened(pending.what, pending.call.callee_name, "", pending.call.call_uuid))
             return True
         self._proxy.send(caller.socket, failure_ack(pending.request, response))
-        if response.status == 491 and pending.tries < _TRIES:  # both offered at once: RFC 3261 section 14.1
+        if (
+            response.status == 491 and pending.tries < _TRIES
+        ):  # both sides sent an offer: RFC 3261 section 14.1
             self._due.append(_Pending(pending.call, pending.what, now + RETRY_S, tries=pending.tries + 1))
         return True
 
@@ -92,7 +93,7 @@ class Reoffers:
             return
         call.callee_sdp = next_version(self._edited(pending.what, call.callee_sdp))
         callee.cseq_offset += 1
-        request = self._proxy.maker.along_dialog(
+        request = self._proxy.requests.along_dialog(
             "INVITE", call, callee, caller, callee.cseq + callee.cseq_offset
         )
         request.headers.add("Contact", f"<{callee.contact}>")
@@ -110,6 +111,6 @@ class Reoffers:
 
     @staticmethod
     def _legs(call: Call) -> tuple[Leg | None, Leg]:
-        """The callee that has answered, and the caller."""
+        """The callee that has answered (or None), and the caller."""
         answered = [leg for leg in call.callees.values() if leg.contact is not None and leg.answered]
         return (answered[0] if answered else None), call.caller

@@ -1,4 +1,4 @@
-"""What the switch reads and changes in session descriptions that pass it. Text in, text out."""
+"""Reading and changing session descriptions that the switch forwards. Text in, text out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from plivo_nb.addresses import is_loopback
 from plivo_nb.media.sdp import Candidate, is_address
 
-# As browsers number them; any free numbers would do (RFC 4733 section 3).
+# The payload types that browsers use; any free numbers are allowed (RFC 4733 section 3).
 TELEPHONE_EVENTS = ((110, 48000), (101, 8000))
 _DIRECTION = re.compile(r"a=(?:sendrecv|sendonly|recvonly|inactive)(?=\r*\n|$)")
 _ORIGIN = re.compile(r"^(o=\S+ \S+ )(\d+)", re.MULTILINE)
@@ -16,7 +16,7 @@ _TELEPHONE_RTPMAP = re.compile(r"^a=rtpmap:(\d+) telephone-event/.*$", re.MULTIL
 
 
 def best_candidate(text: str) -> tuple[str, int] | None:
-    """Where the sender of a description can be reached from here: a UDP address, loopback preferred."""
+    """The best IPv4 UDP candidate of a description, loopback preferred; None if there is none."""
     found: list[tuple[tuple[bool, bool, int], tuple[str, int]]] = []
     for line in text.splitlines():
         if not line.startswith("a=candidate:"):
@@ -34,26 +34,31 @@ def best_candidate(text: str) -> tuple[str, int] | None:
 
 
 def with_direction(text: str, direction: str) -> str:
-    """The same with this direction (RFC 3264 section 8.4: ``sendonly`` holds, ``sendrecv`` goes on)."""
+    """Set the direction (RFC 3264 section 8.4: ``sendonly`` = hold, ``sendrecv`` = resume).
+
+    Example:
+        >>> with_direction("a=sendrecv", "sendonly")
+        'a=sendonly'
+    """
     if _DIRECTION.search(text):
         return _DIRECTION.sub(f"a={direction}", text)
     return text + f"a={direction}\r\n"
 
 
 def next_version(text: str) -> str:
-    """The same with the origin's version one higher, as a change needs it (RFC 3264 section 8)."""
+    """Increase the version of the origin by one, as a changed description must (RFC 3264 section 8)."""
     return _ORIGIN.sub(lambda match: f"{match[1]}{int(match[2]) + 1}", text, count=1)
 
 
 def has_telephone_event(text: str) -> bool:
-    """Whether the audio's m= line has a payload type of RFC 4733's telephone-event."""
+    """Whether the audio m= line has a payload type of telephone-event (RFC 4733)."""
     audio = _AUDIO.search(text)
     formats = audio[0].split()[3:] if audio else []
     return any(match[1] in formats for match in _TELEPHONE_RTPMAP.finditer(text))
 
 
 def with_telephone_event(text: str) -> str:
-    """The same with telephone-event offered too."""
+    """Add telephone-event; a description that has it is not changed."""
     audio = _AUDIO.search(text)
     if audio is None or has_telephone_event(text):
         return text
@@ -65,7 +70,7 @@ def with_telephone_event(text: str) -> str:
 
 
 def without_telephone_event(text: str) -> str:
-    """The same without any telephone-event."""
+    """Remove telephone-event."""
     numbers = {match[1] for match in _TELEPHONE_RTPMAP.finditer(text)}
     audio = _AUDIO.search(text)
     if not numbers or audio is None:

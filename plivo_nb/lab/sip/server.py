@@ -1,7 +1,7 @@
-"""The switch's sockets: SIP over WebSocket (RFC 7118) on 127.0.0.1, and a page that says what this is.
+"""The switch's server: SIP over WebSocket (RFC 7118) on 127.0.0.1, and an HTML page at /.
 
-A thin shell: it feeds frames and time to `Switch` and sends what comes out. One writer task a socket keeps
-the order; who does not read is disconnected, so that nobody holds up the others.
+It passes frames and the time to `Switch` and sends what the switch returns. One writer task per socket keeps
+the order. A client that does not read is disconnected, so that it does not block the others.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from websockets.http11 import Request as HttpRequest
 from websockets.http11 import Response as HttpResponse
 from websockets.typing import Subprotocol
 
-from plivo_nb.lab.sip.addressing import HOST
-from plivo_nb.lab.sip.page import PAGE
+from plivo_nb.lab.config import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,12 +46,12 @@ class _Socket:
 
 
 class SipServer:
-    """Serves one switch.
+    """The WebSocket server of a switch.
 
     Args:
-        make_switch: makes the switch when the port is known.
-        on_event: takes what the switch says has happened.
-        faults: what is wrong on purpose.
+        make_switch: makes the switch for a port.
+        on_event: called with each event of the switch.
+        faults: the state of the faults.
     """
 
     def __init__(
@@ -75,7 +74,7 @@ class SipServer:
 
     @property
     def switch(self) -> Switch:
-        """The switch that is served, once `start` has been awaited."""
+        """The switch; it exists after `start`."""
         assert self._switch is not None
         return self._switch
 
@@ -83,29 +82,29 @@ class SipServer:
         """Listen.
 
         Args:
-            port: 0 for a free one.
+            port: the port (0 = any free port).
 
         Returns:
             The port.
 
         Raises:
-            OSError: the port is taken.
+            OSError: the port cannot be used.
         """
         number = await self._add_server(port)
         self._switch = self._make_switch(number)
         return number
 
     async def listen_also(self, port: int = 0) -> int:
-        """Listen on another port for the same switch: a second server to fail over to."""
+        """Listen on one more port for the same switch, for failover; returns the port."""
         number = await self._add_server(port)
         self.switch.also_at(number)
         return number
 
     async def stop_server(self, index: int) -> None:
-        """Stop one of the servers and cut its sockets.
+        """Stop one of the servers and close its sockets.
 
         Raises:
-            ValueError: there is no server of that number.
+            ValueError: there is no server with this index.
         """
         self._check_index(index)
         server, self._servers[index] = self._servers[index], None
@@ -114,23 +113,23 @@ class SipServer:
             await server.wait_closed()
 
     async def start_server(self, index: int) -> None:
-        """Listen again where that server did.
+        """Start a stopped server again, at its old address.
 
         Raises:
-            ValueError: there is no server of that number.
+            ValueError: there is no server with this index.
         """
         self._check_index(index)
         if self._servers[index] is None:
             self._servers[index] = await self._listen(self.ports[index])
 
     async def restart(self, away_s: float = 0.0) -> None:
-        """Cut all sockets and forget registrations and dialogs, as a restarted server does.
+        """Close all sockets and discard registrations and dialogs, as a restarted server does.
 
         Args:
-            away_s: how long nobody listens meanwhile.
+            away_s: how long the server does not listen, in seconds (0 to 600).
 
         Raises:
-            ValueError: no sensible time.
+            ValueError: the time is out of range.
         """
         if not 0 <= away_s <= _MAX_AWAY_S:
             raise ValueError(f"restart needs away_s from 0 to {_MAX_AWAY_S:g} seconds, not {away_s!r}.")
@@ -144,7 +143,7 @@ class SipServer:
             await self.start_server(index)
 
     async def close(self) -> None:
-        """Close all sockets and stop listening."""
+        """Stop listening and close all sockets."""
         if self._timer is not None:
             self._timer.cancel()
         for index in range(len(self._servers)):
@@ -152,7 +151,7 @@ class SipServer:
         await asyncio.gather(*self._closing, return_exceptions=True)
 
     def pump(self) -> None:
-        """Send what the switch has to send, hand out its events, and set the timer anew."""
+        """Send the switch's messages, report its events, and restart the timer."""
         for number, text in self.switch.outgoing():
             if self._faults.silent:
                 continue
@@ -173,12 +172,12 @@ class SipServer:
         """Close the sockets of a user, or all of them.
 
         Args:
-            user: whose; None: everybody's.
-            code: the close code; 1006 cuts the connection without a word.
-            reason: goes with the code.
+            user: the user; None = all users.
+            code: the close code; 1006 = cut the connection without a close frame.
+            reason: the text that is sent with the code.
 
         Returns:
-            How many.
+            The number of sockets.
         """
         sockets = self._sockets_of(user)
         for socket in sockets:
@@ -194,7 +193,7 @@ class SipServer:
         """Send any text to the sockets of a user.
 
         Returns:
-            To how many.
+            The number of sockets.
         """
         sockets = self._sockets_of(user)
         for socket in sockets:
@@ -210,7 +209,9 @@ class SipServer:
 
     def _check_index(self, index: int) -> None:
         if not 0 <= index < len(self._servers):
-            raise ValueError(f"There is no server {index!r}; there are {len(self._servers)}, from 0 on.")
+            raise ValueError(
+                f"There is no server {index!r}; the lab has {len(self._servers)}, numbered from 0."
+            )
 
     async def _add_server(self, port: int) -> int:
         server = await self._listen(port)
@@ -237,8 +238,8 @@ class SipServer:
         if "Upgrade" in request.headers:
             return None
         if request.path.partition("?")[0] != "/":
-            return connection.respond(http.HTTPStatus.NOT_FOUND, "There is only / here.\n")
-        body = PAGE.format(url=f"ws://{HOST}:{self.ports[0]}").encode("utf-8")
+            return connection.respond(http.HTTPStatus.NOT_FOUND, "Not found; the only page is /.\n")
+        body = _PAGE.format(url=f"ws://{HOST}:{self.ports[0]}").encode("utf-8")
         headers = Headers(
             [
                 ("Content-Type", "text/html; charset=utf-8"),
@@ -282,10 +283,33 @@ class SipServer:
         try:
             socket.waiting.put_nowait(text)
         except asyncio.QueueFull:
-            _logger.warning("Socket %d does not read what it is sent and is closed.", number)
+            _logger.warning("Socket %d was closed because it does not read.", number)
             socket.connection.transport.abort()
 
     def _tick(self) -> None:
         self._timer = None
         self.switch.advance(self._loop.time())
         self.pump()
+
+
+# The page at /.
+_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>plivo-nb lab</title>
+<style>body {{ font: 16px/1.5 sans-serif; max-width: 40em; margin: 3em auto; padding: 0 1em }}
+pre {{ background: #f2f2f2; padding: 1em; overflow: auto }}</style>
+<h1>An embedded Plivo, for learning</h1>
+<p>This is the lab of <code>plivo-nb</code>: a SIP switch with robots to call.
+It is reachable from this machine only.</p>
+<p>From a notebook:</p>
+<pre>client = Client(registrationDomainSocket=["{url}"], loopbackCandidates=True)
+await client.login("alice", "alice-secret")
+call = await client.call("echo")</pre>
+<p>From Plivo's Browser SDK, in a page on this machine:</p>
+<pre>const plivo = new Plivo({{ registrationDomainSocket: ["{url}"] }});
+plivo.client.login("bob", "bob-secret");</pre>
+<p>By default the accounts are alice, bob and carol, each with the password NAME-secret.
+The robots and the network's knobs are described in <code>help(plivo_nb.lab.Lab)</code>.</p>
+</html>
+"""

@@ -1,12 +1,12 @@
-"""The lab's switch: what Plivo's edge does for a browser's softphone. Sans-I/O: `now` is given.
+"""The lab's switch: it does what Plivo's edge does for a browser's softphone. Sans-I/O.
 
     receive --> REGISTER             registrar.py
-            --> INVITE without tag   challenge, find the callee, fork; or ask the shell for a robot
+            --> INVITE without tag   challenge, find the callee, fork; for a robot's number, emit RouteWanted
             --> CANCEL, ACK          the transaction, or the dialog
             --> with a To tag        along the dialog, by the Route that Record-Route made
             --> OPTIONS, MESSAGE to admin    the pings of Plivo's browser SDK
 
-Sockets are numbers that the shell gives. `outgoing` drains what is to be sent, `events` what has happened.
+Sockets are numbers that the caller chooses. `outgoing` returns the messages to send, `events` what happened.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from random import Random, SystemRandom
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from plivo_nb.lab.config import DOMAIN
+from plivo_nb.lab.config import DOMAIN, HOST
 from plivo_nb.lab.faults import Faults
-from plivo_nb.lab.sip.addressing import HOST, Addressing, user_of
+from plivo_nb.lab.sip.addressing import Addressing, user_of
 from plivo_nb.lab.sip.flows import Flows
 from plivo_nb.lab.sip.proxy import REQUEST_TIMEOUT_S, RING_TIMEOUT_S, Proxy
 from plivo_nb.lab.sip.records import (
@@ -46,7 +46,7 @@ _EVENTS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """The other end of a socket."""
+    """The address of the other end of a socket."""
 
     host: str
     port: int
@@ -56,13 +56,13 @@ class Switch:
     """Registrar and proxy of one lab.
 
     Args:
-        accounts: user names and passwords; the very dict is kept, so that it may grow.
-        port: where the shell listens; it goes into Via and Record-Route.
+        accounts: user names and passwords; not copied, so that accounts may be added.
+        port: the port of the server, for Via and Record-Route.
         media: the network between the parties.
-        is_robot: whether a number is a robot's. The shell is then asked by `RouteWanted`.
-        random: for nonces, branches, tags and call UUIDs.
+        is_robot: whether a number is a robot's; a call to it emits `RouteWanted`.
+        random: the source of nonces, branches, tags and call UUIDs.
         domain: the SIP domain.
-        faults: what is wrong on purpose.
+        faults: the state of the faults.
     """
 
     def __init__(
@@ -91,25 +91,25 @@ class Switch:
         self._outgoing: deque[tuple[int, str]] = deque()
         self._events: deque[SwitchEvent] = deque(maxlen=_EVENTS)
 
-    # ------------------------------------------------------------------ the pump
+    # ------------------------------------------------------------------ input and output
 
     def also_at(self, port: int) -> None:
-        """Another port of the same switch: requests routed there are its own."""
+        """Add a port where the switch listens too."""
         self._addressing.ports.add(port)
 
     def connected(self, socket: int, host: str, port: int) -> None:
-        """A socket has been opened by a peer at this address."""
+        """Add a socket that was opened by a peer at this address."""
         self._peers[socket] = Peer(host, port)
 
     def disconnected(self, socket: int, now: float) -> None:
-        """A socket is gone: nobody can be reached through it. Calls wait a while for its owner."""
+        """Remove a socket and its bindings. Its calls wait for a new registration (flows.py)."""
         self._peers.pop(socket, None)
         for binding in self.registrar.dropped(socket):
             self._emit(Happened("unregistered", binding.user, "socket lost"))
         self._flows.lost(socket, now)
 
     def receive(self, socket: int, text: str | bytes, now: float) -> None:
-        """One frame from a socket: one SIP message, or a keep-alive."""
+        """Handle a frame from a socket: a SIP message or a keep-alive."""
         if socket not in self._peers:
             return
         if not text.strip():
@@ -132,22 +132,22 @@ class Switch:
         except ValueError as error:
             self.malformed += 1
             if isinstance(message, Request):
-                self._refuse(message, socket, 400, f"Bad Request ({str(error)[:60]})")
+                self._answer(message, socket, 400, f"Bad Request ({str(error)[:60]})")
 
     def outgoing(self) -> list[tuple[int, str]]:
-        """Drain the messages to send: (socket, text)."""
+        """Return the messages to send, as (socket, text), and forget them."""
         messages = list(self._outgoing)
         self._outgoing.clear()
         return messages
 
     def events(self) -> list[SwitchEvent]:
-        """Drain what has happened."""
+        """Return the events and forget them."""
         events = list(self._events)
         self._events.clear()
         return events
 
     def next_deadline(self) -> float | None:
-        """When `advance` has something to do."""
+        """The time of the next timer, in seconds; None if there is none."""
         times = [self.proxy.next_deadline(), self.registrar.next_expiry(), self._flows.next_deadline()]
         return min((at for at in times if at is not None), default=None)
 
@@ -171,17 +171,17 @@ class Switch:
         plan: tuple[tuple[float, str], ...] = (),
         telephone_event: bool = False,
     ) -> None:
-        """The answer to `RouteWanted`: ring these registered users, all at once.
+        """Answer `RouteWanted`: forward the call to these registered users, all at the same time.
 
         Args:
-            key: the one of `RouteWanted`.
-            users: who.
-            now: seconds.
-            early_media_s: for so long the answer goes to the caller as a 183 with its session description.
-            return_headers: the caller's X-PH headers go back with the ringing and the answer.
-            plan: what is offered anew in the robot's name, (seconds after the answer, ``hold``, ``resume`` or
+            key: the key of `RouteWanted`.
+            users: the user names.
+            now: the time in seconds.
+            early_media_s: how long the answer is held back and sent to the caller as a 183, in seconds.
+            return_headers: whether the caller's X-PH headers are added to the ringing and the answer.
+            plan: re-INVITEs on behalf of the robot: (seconds after the answer, ``hold``, ``resume`` or
                 ``telephone-event``).
-            telephone_event: the robot is told that the caller offers telephone-event.
+            telephone_event: whether telephone-event is added to the offer that the robot receives.
         """
         transaction = self.proxy.transactions.get(key)
         if transaction is None or transaction.done or not transaction.waiting_for_route:
@@ -195,16 +195,16 @@ class Switch:
         self.proxy.fork(transaction, bindings, now)
 
     def refuse(self, key: TransactionKey, status: int, now: float, reason: str | None = None) -> None:
-        """The answer to `RouteWanted`: no robot, this status."""
+        """Answer `RouteWanted`: reject the call with this status."""
         transaction = self.proxy.transactions.get(key)
         if transaction is not None and not transaction.done and transaction.waiting_for_route:
             transaction.waiting_for_route = False
             self.proxy.reply(transaction, status, now, reason)
 
-    # ------------------------------------------------------------------ what is there
+    # ------------------------------------------------------------------ status
 
     def snapshot(self, now: float) -> dict[str, Any]:
-        """Registrations and calls, for the status and the live table."""
+        """The registrations, calls and counters, for the status and the live table."""
         return {
             "registrations": [
                 {
@@ -242,7 +242,7 @@ class Switch:
         elif self.proxy.repeated(request):
             return
         elif int(request.headers.get("Max-Forwards") or "70") <= 0:
-            self._refuse(request, socket, 483)
+            self._answer(request, socket, 483)
         elif request.method == "REGISTER":
             self._register(request, socket, now)
         elif request.to.tag is not None:
@@ -256,15 +256,15 @@ class Switch:
         refusal = self.faults.refusal_for(user_of(request.to.uri))
         if refusal is not None:
             after = [] if refusal.retry_after_s is None else [("Retry-After", str(refusal.retry_after_s))]
-            self._refuse(request, socket, refusal.status, headers=after)
+            self._answer(request, socket, refusal.status, headers=after)
             return
-        verdict, user = self.registrar.check(request, "Authorization", now)
-        if verdict in ("challenge", "stale"):
-            values = self.registrar.challenges(now, stale=verdict == "stale")
-            self._refuse(request, socket, 401, headers=[("WWW-Authenticate", value) for value in values])
+        result, user = self.registrar.check(request, "Authorization", now)
+        if result in ("challenge", "stale"):
+            values = self.registrar.challenges(now, stale=result == "stale")
+            self._answer(request, socket, 401, headers=[("WWW-Authenticate", value) for value in values])
             return
-        if verdict == "forbidden" or user is None:
-            self._refuse(request, socket, 403)
+        if result == "forbidden" or user is None:
+            self._answer(request, socket, 403)
             return
         before = {binding.key for binding in self.registrar.bindings(user, now)}
         made = self.registrar.register(user, request, socket, now)
@@ -280,16 +280,16 @@ class Switch:
             contacts.append(
                 ("Contact", f"<{binding.contact}>;expires={int(binding.expires_at - now)}{instance}")
             )
-        self._refuse(request, socket, 200, headers=contacts)
+        self._answer(request, socket, 200, headers=contacts)
 
     def _invite(self, request: Request, socket: int, now: float) -> None:
-        verdict, user = self.registrar.check(request, "Proxy-Authorization", now)
-        if verdict in ("challenge", "stale"):
-            values = self.registrar.challenges(now, stale=verdict == "stale")
-            self._refuse(request, socket, 407, headers=[("Proxy-Authenticate", value) for value in values])
+        result, user = self.registrar.check(request, "Proxy-Authorization", now)
+        if result in ("challenge", "stale"):
+            values = self.registrar.challenges(now, stale=result == "stale")
+            self._answer(request, socket, 407, headers=[("Proxy-Authenticate", value) for value in values])
             return
         transaction = self.proxy.begin(request, socket, now, RING_TIMEOUT_S)
-        if verdict == "forbidden" or user is None:
+        if result == "forbidden" or user is None:
             self.proxy.reply(transaction, 403, now)
             return
         number = self._addressing.local_user(request.uri)
@@ -328,13 +328,13 @@ class Switch:
     def _cancel(self, request: Request, socket: int, now: float) -> None:
         transaction = self.proxy.transactions.get((request.via.branch or "", request.via.sent_by, "INVITE"))
         if transaction is None:
-            self._refuse(request, socket, 481)
+            self._answer(request, socket, 481)
             return
-        self._refuse(request, socket, 200)
+        self._answer(request, socket, 200)
         self.proxy.cancel(transaction, now)
 
     def _ack(self, request: Request, socket: int, now: float) -> None:
-        """The ACK of a failure ends here; that of a 2xx goes along the dialog. Neither is ever answered."""
+        """Absorb the ACK of a failure; forward that of a 2xx along the dialog. An ACK is never answered."""
         if not self._addressing.take_own_route(request):
             return
         transaction = self.proxy.transactions.get((request.via.branch or "", request.via.sent_by, "INVITE"))
@@ -349,11 +349,11 @@ class Switch:
         call = self.proxy.calls.get(request.call_id)
         sender, target = call.parties(request) if call is not None else (None, None)
         if call is None or sender is None or target is None:
-            self._refuse(request, socket, 481)
+            self._answer(request, socket, 481)
             return
         if not self._addressing.take_own_route(request):
-            # A softphone that loses the route set would be lost at any real proxy; it shall learn it here.
-            self._refuse(request, socket, 404, "Route Missing")
+            # A softphone that omits the route set would fail at a real proxy; so it fails here.
+            self._answer(request, socket, 404, "Route Missing")
             return
         sender.socket, sender.gone_at = socket, None
         sender.cseq = max(sender.cseq, request.cseq.sequence)
@@ -373,11 +373,11 @@ class Switch:
         if user == _ADMIN and request.method == "MESSAGE":
             self._admin_message(request, socket)
         elif user is None and request.method == "OPTIONS" and self._addressing.is_ours(request.uri):
-            self._refuse(request, socket, 200, headers=[("Allow", _METHODS)])
+            self._answer(request, socket, 200, headers=[("Allow", _METHODS)])
         elif user is None or user == _ADMIN or user not in self.registrar.accounts:
-            self._refuse(request, socket, 404)
+            self._answer(request, socket, 404)
         elif not self.registrar.is_registered(socket, None, now):
-            self._refuse(request, socket, 403)
+            self._answer(request, socket, 403)
         else:
             bindings = self.registrar.bindings(user, now)
             transaction = self.proxy.begin(request, socket, now, REQUEST_TIMEOUT_S)
@@ -387,9 +387,9 @@ class Switch:
                 self.proxy.reply(transaction, 480, now)
 
     def _admin_message(self, request: Request, socket: int) -> None:
-        """Plivo's SDK asks for the address that it is seen from."""
+        """Answer the MESSAGE by which Plivo's SDK asks for its public address."""
         if request.body.strip() != b"ipAddress":
-            self._refuse(request, socket, 404)
+            self._answer(request, socket, 404)
             return
         response = Response.to_request(request, 200, to_tag=f"{self._random.getrandbits(64):016x}")
         response.headers.add("Content-Type", "text/plain")
@@ -399,7 +399,7 @@ class Switch:
     # ------------------------------------------------------------------ sending
 
     def _note_source(self, request: Request, socket: int) -> None:
-        """Write into the topmost Via where the request came from (RFC 3261 section 18.2.1, RFC 3581)."""
+        """Add the source address to the topmost Via (RFC 3261 section 18.2.1, RFC 3581)."""
         peer = self._peers[socket]
         host = self.faults.address or peer.host
         top = request.pop_via()
@@ -408,7 +408,7 @@ class Switch:
             parameters = {**via.parameters, "rport": str(peer.port), "received": host}
             request.push_via(str(Via(via.transport, via.host, via.port, parameters)))
 
-    def _refuse(
+    def _answer(
         self,
         request: Request,
         socket: int,
@@ -416,7 +416,7 @@ class Switch:
         reason: str | None = None,
         headers: Iterable[tuple[str, str]] = (),
     ) -> None:
-        """Answer without a transaction: nothing is kept."""
+        """Answer statelessly, without a transaction."""
         if request.method == "ACK":
             return
         response = Response.to_request(request, status, reason, to_tag=f"{self._random.getrandbits(64):016x}")
@@ -430,7 +430,7 @@ class Switch:
             return
         try:
             text = str(message)
-        except UnicodeDecodeError:  # a body that is no text does not fit a SIP text frame
+        except UnicodeDecodeError:  # a binary body cannot be sent in a text frame
             self.malformed += 1
             return
         self._outgoing.append((socket, text))

@@ -1,4 +1,4 @@
-"""Users' own code as sources and sinks: generators and functions, run in worker threads."""
+"""Sources and sinks made of users' generators and functions, which run in worker threads."""
 
 from __future__ import annotations
 
@@ -26,18 +26,22 @@ _WAITING_FRAMES = 250  # 5 s
 
 
 def to_pcm(samples: ArrayLike) -> Pcm:
-    """Convert what users have to mono int16.
+    """Convert samples to mono int16.
 
     Args:
         samples: integers of 16 bits, or floats from -1 to 1 (NaN is silence); of one channel, or of shape
             (samples, channels), of which the mean is taken.
 
     Raises:
-        ValueError: it has more than two dimensions, or holds neither integers nor floats.
+        ValueError: the array has more than two dimensions, or contains neither integers nor floats.
+
+    Example:
+        >>> to_pcm([0.0, 0.5, -1.0]).tolist()
+        [0, 16384, -32767]
     """
     array = np.asarray(samples)
     if array.ndim > 2 or array.dtype.kind not in "iuf":
-        raise ValueError(f"these are no samples: shape {array.shape}, type {array.dtype}")
+        raise ValueError(f"not an array of samples: shape {array.shape}, type {array.dtype}")
     if array.dtype.kind == "f":
         scaled = np.clip(np.nan_to_num(array.astype(np.float64)), -1, 1) * 32767
     else:
@@ -48,12 +52,12 @@ def to_pcm(samples: ArrayLike) -> Pcm:
 
 
 class FrameSource:
-    """Sends what a generator (or any iterable) of sample arrays gives, in pieces of any length.
+    """A source of a generator (or any iterable) of sample arrays of any length.
 
     Args:
-        frames: gives arrays as `to_pcm` takes them; it is drawn upon in a worker thread, a fifth of a second
-            ahead. It is used up once: opening the source again goes on where it was.
-        rate: of these samples in Hz; they are resampled to the call's.
+        frames: yields arrays as `to_pcm` takes them. It is iterated in a worker thread, 0.2 s ahead. It is
+            iterated once: after `close` and `open` the source continues where it was.
+        rate: sample rate of the arrays in Hz; they are resampled to the call's rate.
         on_end: called in the worker thread when all has been sent.
     """
 
@@ -67,7 +71,7 @@ class FrameSource:
         self._old: Pump | None = None
 
     def open(self, rate: int) -> None:
-        """Start drawing, for a call of this rate."""
+        """Start the worker for a call of this rate."""
         old = self._pump
         if old is not None:
             if old.rate == rate:
@@ -77,7 +81,7 @@ class FrameSource:
         self._pump = Pump("frames", self._resampled(rate), rate, _AHEAD_S, self._on_end)
 
     def _resampled(self, rate: int) -> Iterator[Pcm]:
-        if self._old is not None:  # two threads must not draw on one generator
+        if self._old is not None:  # two threads must not iterate one generator
             self._old.join()
         if rate == self._rate:
             yield from map(to_pcm, self._frames)
@@ -93,12 +97,12 @@ class FrameSource:
         yield from _arrays(resampler.resample(None))
 
     def read(self, samples: int) -> Pcm | None:
-        """Give a frame, if there is one."""
+        """Return a frame, or None while there is none."""
         pcm = self._pump.read(samples) if self._pump is not None else None
         return None if pcm is None else padded(pcm, samples)
 
     def close(self) -> None:
-        """Stop drawing."""
+        """Stop the worker."""
         if self._pump is not None:
             self._pump.stop()
             self._pump = None
@@ -110,11 +114,11 @@ def _arrays(frames: Iterable[av.AudioFrame]) -> Iterator[Pcm]:
 
 
 class CallableSource(FrameSource):
-    """Sends what a function gives.
+    """A source of a function.
 
     Args:
-        function: called in a worker thread with (number of samples, rate in Hz), for about 20 ms at a time,
-            a fifth of a second ahead; gives an array as `to_pcm` takes it, or None at the end.
+        function: called in a worker thread with (number of samples, rate in Hz), for 20 ms at a
+            time, 0.2 s ahead. It returns an array as `to_pcm` takes it, or None at the end.
         on_end: called in the worker thread when all has been sent.
     """
 
@@ -136,11 +140,12 @@ class CallableSource(FrameSource):
 
 
 class CallableSink:
-    """Gives what is heard to a function.
+    """A sink that calls a function.
 
     Args:
-        function: called in a worker thread with (20 ms of int16 samples, rate in Hz). What it falls behind by
-            more than 5 s is dropped, and counted in `dropped`; an exception is logged once and ends it.
+        function: called in a worker thread with (20 ms of int16 samples, rate in Hz). Frames that wait
+            longer than 5 s are dropped and counted in `dropped`. After an exception, which is logged, the
+            function is not called again.
     """
 
     def __init__(self, function: Callable[[Pcm, int], object]) -> None:
@@ -153,14 +158,14 @@ class CallableSink:
         self._closed = False
 
     def open(self, rate: int) -> None:
-        """Start the worker, or note another rate."""
+        """Start the worker, or note a new rate."""
         self._rate = rate
         if self._thread is None and not self._closed:
             self._thread = threading.Thread(target=self._run, name="plivo_nb sink", daemon=True)
             self._thread.start()
 
     def write(self, frame: Pcm) -> None:
-        """Pass a frame on."""
+        """Queue a frame for the function."""
         if self._closed:
             return
         if len(self._frames) >= _WAITING_FRAMES:
@@ -170,7 +175,7 @@ class CallableSink:
         self._ready.set()
 
     def close(self) -> None:
-        """Let the function have what waits, for a second at most."""
+        """Wait until the function has taken the queued frames, 1 s at most."""
         if self._closed:
             return
         self._closed = True
@@ -190,7 +195,7 @@ class CallableSink:
                 try:
                     self._function(*item)
                 except Exception:
-                    _log.exception("a sink's function failed; it hears no more")
+                    _log.exception("The function of a sink failed; it is not called again.")
                     self._closed = True
                     self._frames.clear()
                     return
@@ -199,23 +204,23 @@ class CallableSink:
 def as_source(
     thing: object, *, rate: int = FULLBAND_RATE, loop: bool = False, on_end: Callable[[], None] | None = None
 ) -> Source:
-    """Make a source of what a user has.
+    """Return a source for what a user passes to `Call.play`.
 
     Args:
-        thing: a source; the path of an audio file; a function as `CallableSource` takes; an array of samples,
-            or a generator or list of arrays.
-        rate: of arrays, in Hz.
-        loop: of a file.
-        on_end: called in a worker thread when all has been sent; not of a source that is one already.
+        thing: a source; the path of an audio file; a function as `CallableSource` takes it; an array of
+            samples; or a generator or list of arrays.
+        rate: sample rate of arrays in Hz.
+        loop: repeat a file.
+        on_end: called in a worker thread when all has been sent; unused if `thing` is a source.
 
     Raises:
-        SourceError: a file that cannot be played.
-        TypeError: nothing of these.
+        SourceError: the file cannot be played.
+        TypeError: `thing` is none of these.
     """
     if isinstance(thing, str | os.PathLike):
         return AudioFile(os.fspath(thing), loop=loop, on_end=on_end)
     if isinstance(thing, type):
-        raise TypeError(f"{thing.__name__} is a class: make one of it, {thing.__name__}(...)")
+        raise TypeError(f"{thing.__name__} is a class: pass an instance, {thing.__name__}(...)")
     if isinstance(thing, Source):
         return thing
     if callable(thing):
@@ -228,9 +233,9 @@ def as_source(
 
 
 def as_sink(thing: object) -> Sink:
-    """Make a sink of what a user has: a sink, or a function as `CallableSink` takes. Raises TypeError."""
+    """Return a sink for a sink, or for a function as `CallableSink` takes it. Raises TypeError otherwise."""
     if isinstance(thing, Sink) and not isinstance(thing, type):
         return thing
     if callable(thing):
         return CallableSink(thing)
-    raise TypeError(f"{thing!r} cannot hear: give a sink or a function of (samples, rate)")
+    raise TypeError(f"{thing!r} is not a sink: give a sink or a function of (samples, rate)")

@@ -1,4 +1,4 @@
-"""A thread that fills a ring: how whatever takes time becomes a source that never makes anybody wait."""
+"""A thread that fills a ring buffer from an iterator, for sources whose samples take time to make."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _CHECK_S = 0.5
 
 
 class Pump:
-    """Draws samples out of an iterator, in a thread of its own, as fast as they are read.
+    """Reads samples from an iterator in a thread, as fast as they are read from the ring buffer.
 
-    The thread ends with the iterator or soon after `stop`; an exception in it is logged and ends it.
+    The thread ends with the iterator, after an exception (which is logged), or soon after `stop`.
 
     Args:
-        name: of the thread, and in the log.
-        samples: gives stretches of samples; it runs in the thread.
-        rate: of the samples in Hz.
-        ahead_s: how much may wait in the ring.
+        name: name of the thread, also used in the log.
+        samples: yields arrays of samples; it runs in the thread.
+        rate: sample rate in Hz.
+        ahead_s: capacity of the ring buffer in seconds.
         on_end: called in the thread when the last sample has been read; not after `stop`.
     """
 
@@ -46,12 +46,12 @@ class Pump:
         self._low = rate // FRAMES_PER_S
         self._room = threading.Event()
         self._stopped = False
-        self._complete = False  # all is in the ring
+        self._complete = False  # all samples are in the ring buffer
         self._thread = threading.Thread(target=self._run, name=f"plivo_nb {name}", daemon=True)
         self._thread.start()
 
     def read(self, samples: int) -> Pcm | None:
-        """Take samples without waiting: whole frames, but for the last one; None while there is none."""
+        """Return samples without waiting: whole frames except for the last; None while there is none."""
         ring = self._ring
         if len(ring) < samples and not self._complete:
             return None
@@ -61,12 +61,12 @@ class Pump:
         return pcm if len(pcm) else None
 
     def stop(self) -> None:
-        """Let the thread end; returns at once."""
+        """Ask the thread to end; return at once."""
         self._stopped = True
         self._room.set()
 
     def join(self) -> None:
-        """Wait for the thread to end, a second at most; only for other workers."""
+        """Wait until the thread ends, 1 s at most; for worker threads only."""
         self._thread.join(1.0)
 
     def _run(self) -> None:
@@ -75,9 +75,9 @@ class Pump:
                 if not self._write(pcm):
                     break
         except Exception:
-            _log.exception("%s cannot go on: what gives its sound raised; silence follows", self._name)
+            _log.exception("The source %s failed; silence follows.", self._name)
         finally:
-            close = getattr(self._samples, "close", None)  # a generator's: it may hold a file open
+            close = getattr(self._samples, "close", None)  # of a generator, which may hold a file open
             if close is not None:
                 close()
         self._complete = True
@@ -90,10 +90,10 @@ class Pump:
             try:
                 self._on_end()
             except Exception:
-                _log.exception("on_end of %s failed", self._name)
+                _log.exception("The callback on_end of the source %s failed.", self._name)
 
     def _write(self, pcm: Pcm) -> bool:
-        """Put samples into the ring as room comes; False when stopped."""
+        """Write samples to the ring buffer as it empties; return False when stopped."""
         while len(pcm) and not self._stopped:
             pcm = pcm[self._ring.write(pcm) :]
             if len(pcm):

@@ -1,4 +1,4 @@
-"""The recorder: what is heard, or both directions, into a file, written by a thread of its own."""
+"""The recorder: writes received sound, or both directions, to a file in its own thread."""
 
 from __future__ import annotations
 
@@ -36,16 +36,20 @@ _Item = tuple[tuple[int, Pcm], ...]  # (rate, samples) of each channel
 
 
 class Recorder:
-    """Records what is heard, at the rate of the call's codec, in a thread of its own.
+    """A sink that records a call to a file, at the rate of the call's codec.
 
     Args:
-        path: of the file, which is replaced; its extension says the format: .wav (16 bit), .flac, .mp3, .ogg,
-            .opus, .m4a.
-        both: record in stereo: what is heard left, what is sent right.
+        path: path of the file, which is replaced if it exists. The extension selects the format: .wav (16
+            bit), .flac, .mp3, .ogg, .opus or .m4a.
+        both: record in stereo, received sound left and sent sound right.
 
     Raises:
-        MediaError: the folder does not exist or may not be written, the path is one, or the extension is
-            another.
+        MediaError: the folder does not exist or is not writable, the path is a folder, or the extension is
+            not supported.
+
+    Attributes:
+        dropped: number of frames dropped because the disk was more than a minute behind.
+        error: why recording stopped; None if it did not.
     """
 
     def __init__(self, path: str | Path, both: bool = False) -> None:
@@ -65,7 +69,9 @@ class Recorder:
         self.error: str | None = None
         self._seconds = 0.0
         self._items: deque[_Item | None] = deque()
-        self._heard: tuple[int, Pcm] | None = None  # waits for what is sent in the same tick
+        self._received: tuple[int, Pcm] | None = (
+            None  # a received frame that waits for the one sent in the same tick
+        )
         self._rate = 0
         self._ready = threading.Event()
         self._thread: threading.Thread | None = None
@@ -76,11 +82,11 @@ class Recorder:
 
     @property
     def seconds(self) -> float:
-        """How much has been recorded."""
+        """How much has been recorded, in seconds."""
         return self._seconds
 
     def open(self, rate: int) -> None:
-        """Start the writer, or note another rate: it is resampled to the first one."""
+        """Start the writer, or note a new rate: its frames are resampled to the first rate."""
         self._rate = rate
         if self._thread is None and not self._closed:
             name = f"plivo_nb {self.path.name}"
@@ -88,23 +94,23 @@ class Recorder:
             self._thread.start()
 
     def write(self, frame: Pcm) -> None:
-        """Take a frame of what is heard; drop it when the disk is a minute behind."""
+        """Take a received frame; drop it when the disk is a minute behind."""
         if self._closed or not self._rate:
             return
-        heard = (self._rate, frame)
+        received = (self._rate, frame)
         if not self.both:
-            self._put((heard,))
+            self._put((received,))
             return
-        if self._heard is not None:  # nothing was sent in the tick before
-            self._put((self._heard, (self._heard[0], np.zeros_like(self._heard[1]))))
-        self._heard = heard
+        if self._received is not None:  # nothing was sent in the tick before
+            self._put((self._received, (self._received[0], np.zeros_like(self._received[1]))))
+        self._received = received
 
     def write_sent(self, rate: int, frame: Pcm) -> None:
-        """Take a frame of what is sent, after the one that is heard in the same tick."""
-        if self._closed or self._heard is None:
+        """Take a sent frame, after the frame received in the same tick."""
+        if self._closed or self._received is None:
             return
-        heard, self._heard = self._heard, None
-        self._put((heard, (rate, frame)))
+        received, self._received = self._received, None
+        self._put((received, (rate, frame)))
 
     def _put(self, item: _Item) -> None:
         if len(self._items) >= _WAITING_FRAMES:
@@ -116,15 +122,15 @@ class Recorder:
             self._ready.set()
 
     def close(self) -> None:
-        """Write what waits and finish the file; waits for that up to a second. A second call does nothing."""
+        """Finish the file; wait for that up to 1 s. A second call does nothing."""
         if self._closed:
             return
         self._closed = True
-        if self._heard is not None:
-            self._put((self._heard, (self._heard[0], np.zeros_like(self._heard[1]))))
+        if self._received is not None:
+            self._put((self._received, (self._received[0], np.zeros_like(self._received[1]))))
         self._items.append(None)
         self._ready.set()
-        if self._thread is None:  # nothing was heard: an empty recording
+        if self._thread is None:  # nothing was received: an empty recording
             self._run(FULLBAND_RATE)
         else:
             self._thread.join(_CLOSE_S)
@@ -138,7 +144,7 @@ class Recorder:
                 self._copy(writer, rate, channels)
         except (OSError, wave.Error, av.FFmpegError) as error:
             self.error = str(error)
-            _log.warning("recording to %s stopped: %s", self.path, error)
+            _log.warning("Recording to %s stopped: %s", self.path, error)
 
     def _copy(self, writer: _Writer, rate: int, channels: int) -> None:
         sides = [_Side(rate) for _ in range(channels)]
@@ -156,26 +162,26 @@ class Recorder:
 
 
 class SentSide:
-    """The side of a recorder that hears what is sent."""
+    """The sink of a recorder for sent sound."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._rate = 0
 
     def open(self, rate: int) -> None:
-        """Note the rate of what is sent."""
+        """Note the rate of sent sound."""
         self._rate = rate
 
     def write(self, frame: Pcm) -> None:
-        """Pass a frame on."""
+        """Pass a frame on to the recorder."""
         self._recorder.write_sent(self._rate, frame)
 
     def close(self) -> None:
-        """The recorder itself is what is closed."""
+        """Do nothing: the recorder itself is closed."""
 
 
 class _Side:
-    """One channel: resampled to the recording's rate, and kept until the other has as much."""
+    """One channel: its samples at the recording's rate, until the other channel has as many."""
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
@@ -254,7 +260,7 @@ def _writer(path: Path, rate: int, channels: int) -> Iterator[_Writer]:
 
 
 def _check_writable(path: Path) -> None:
-    """Find out now, in the user's cell, and not later in a thread. Leaves nothing behind."""
+    """Raise in the user's cell, not later in a thread. Leave no file behind."""
     existed = path.exists()
     try:
         with path.open("ab"):

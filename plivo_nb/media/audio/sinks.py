@@ -1,8 +1,7 @@
-"""Where the sound that is heard goes.
+"""Sinks: none, several, and the recorder.
 
-A sink is written by the plane's thread each 20 ms and must never make it wait; the recorder writes its file
-in a thread of its own. A sink that has an attribute `sent`, a sink itself, hears what is sent there too: in
-each tick after what is heard.
+A sink is written by the I/O plane's thread each 20 ms and must not make it wait; the recorder writes its file
+in its own thread.
 """
 
 from __future__ import annotations
@@ -18,20 +17,20 @@ __all__ = ["Null", "Recorder", "Tee"]
 
 
 class Null:
-    """Hears nothing."""
+    """A sink that drops all sound."""
 
     def open(self, rate: int) -> None:
-        """Nothing to prepare."""
+        """Do nothing."""
 
     def write(self, frame: Pcm) -> None:
-        """Drop it."""
+        """Do nothing."""
 
     def close(self) -> None:
-        """Nothing to release."""
+        """Do nothing."""
 
 
 class Tee:
-    """Passes what is heard on to several sinks."""
+    """A sink that writes to several sinks."""
 
     def __init__(self, *sinks: Sink) -> None:
         self.sinks = sinks
@@ -39,17 +38,17 @@ class Tee:
         self.sent: Sink | None = Tee(*sent) if sent else None
 
     def open(self, rate: int) -> None:
-        """Open all."""
+        """Open all sinks."""
         for sink in self.sinks:
             sink.open(rate)
 
     def write(self, frame: Pcm) -> None:
-        """Give all of them the frame."""
+        """Write the frame to all sinks."""
         for sink in self.sinks:
             sink.write(frame)
 
     def close(self) -> None:
-        """Close all, also where one of them fails."""
+        """Close all sinks, even if one fails; raise the first exception."""
         errors = []
         for sink in self.sinks:
             try:

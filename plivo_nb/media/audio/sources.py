@@ -1,7 +1,7 @@
-"""Where the sound that is sent comes from.
+"""Sources: silence, tones, files, and the received sound itself.
 
-A source is read by the plane's thread each 20 ms and must never make it wait: what takes time (files, users'
-own code) happens in a thread of the source's own, and passes through a ring.
+A source is read by the I/O plane's thread each 20 ms and must not make it wait. Work that takes time (reading
+files, users' code) is done in a thread of the source, which fills a ring buffer.
 """
 
 from __future__ import annotations
@@ -21,29 +21,38 @@ from plivo_nb.media.audio.pump import Pump
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_AHEAD_S = 1.0  # how much a file's worker decodes ahead
+_AHEAD_S = 1.0  # how far ahead a file's worker decodes
 
 
 class Silence:
-    """Sends silence, on purpose."""
+    """A source that sends silence."""
 
     def open(self, rate: int) -> None:
-        """Nothing to prepare."""
+        """Do nothing."""
 
     def read(self, samples: int) -> Pcm | None:
-        """Give nothing."""
+        """Return None."""
         return None
 
     def close(self) -> None:
-        """Nothing to release."""
+        """Do nothing."""
 
 
 class Tone:
-    """A sine.
+    """A source of a sine tone.
 
     Args:
-        frequency_hz: its frequency.
-        level_dbfs: RMS level; a full-scale sine has -3.01 dBFS.
+        frequency_hz: frequency, above 0 and below 24000 Hz.
+        level_dbfs: RMS level in dBFS; a full-scale sine has -3.01 dBFS.
+
+    Raises:
+        ValueError: the frequency is out of range.
+
+    Example:
+        >>> tone = Tone(1000)
+        >>> tone.open(8_000)
+        >>> len(tone.read(160))
+        160
     """
 
     def __init__(self, frequency_hz: float, level_dbfs: float = -20) -> None:
@@ -56,11 +65,11 @@ class Tone:
         self._phase = 0.0  # in cycles
 
     def open(self, rate: int) -> None:
-        """Go on at this rate; the phase goes on too."""
+        """Continue at this rate without a jump of the phase."""
         self._rate = rate
 
     def read(self, samples: int) -> Pcm | None:
-        """Give the next stretch of the sine."""
+        """Return the next samples of the sine."""
         step = self.frequency_hz / self._rate
         cycles = self._phase + step * np.arange(samples)
         self._phase = (self._phase + step * samples) % 1.0
@@ -68,19 +77,21 @@ class Tone:
         return wave
 
     def close(self) -> None:
-        """Nothing to release."""
+        """Do nothing."""
 
 
 class AudioFile:
-    """Any audio file that PyAV can decode; a worker thread decodes and resamples about a second ahead.
+    """A source of an audio file, in any format that PyAV decodes.
+
+    A worker thread decodes and resamples about a second ahead.
 
     Args:
-        path: the file.
-        loop: begin again at the end, without a gap.
-        on_end: called once in the worker's thread, when the last sample has been read.
+        path: path of the file.
+        loop: start again at the end, without a gap.
+        on_end: called once in the worker's thread when the last sample has been read.
 
     Raises:
-        SourceError: there is no such file, or no audio in it.
+        SourceError: the file does not exist or contains no audio.
     """
 
     def __init__(
@@ -98,16 +109,16 @@ class AudioFile:
 
     @property
     def ended(self) -> bool:
-        """Whether all of it has been read."""
+        """Whether the whole file has been read."""
         return self._worker is not None and self._worker.ended
 
     @property
     def position_s(self) -> float:
-        """How much has been read, in seconds."""
+        """How much of the sound has been read, in seconds."""
         return self._played_s
 
     def open(self, rate: int) -> None:
-        """Start decoding at this rate, or go on at another one from the present position."""
+        """Start decoding at this rate; continue at the present position after a change of rate."""
         worker = self._worker
         if worker is not None:
             if worker.rate == rate or worker.ended:
@@ -117,7 +128,7 @@ class AudioFile:
         self._worker = Pump(f"file {self.path.name}", samples, rate, _AHEAD_S, self._on_end)
 
     def read(self, samples: int) -> Pcm | None:
-        """Give the next samples; the last ones are followed by silence."""
+        """Return the next samples; the last samples are followed by silence."""
         worker = self._worker
         if worker is None:
             return None
@@ -128,28 +139,28 @@ class AudioFile:
         return None
 
     def close(self) -> None:
-        """Stop the worker; its thread ends on its own within milliseconds."""
+        """Stop the worker; its thread ends within milliseconds."""
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
 
 
 def _probe(path: Path) -> float | None:
-    """Open a file once to see whether it can be played; return its length in seconds if it tells."""
+    """Check that a file can be played; return its length in seconds, None if unknown."""
     if not path.is_file():
         raise SourceError(f"There is no audio file {str(path)!r}; check the path.")
     try:
         with av.open(str(path)) as container:
             if not container.streams.audio:
-                raise SourceError(f"{str(path)!r} holds no audio; use a WAV, MP3, Ogg or similar file.")
+                raise SourceError(f"{str(path)!r} contains no audio; use a WAV, MP3, Ogg or similar file.")
             return container.duration / 1_000_000 if container.duration else None
     except (av.FFmpegError, OSError) as error:
-        why = error.strerror or error  # without FFmpeg's number, and the path once more
+        why = error.strerror or error  # without FFmpeg's number and a second copy of the path
         raise SourceError(f"{str(path)!r} cannot be played ({why}); is it an audio file?") from None
 
 
 def _decode(path: Path, rate: int, loop: bool, start_s: float) -> Iterator[Pcm]:
-    """Decode a file from a position on; with `loop`, again and again."""
+    """Decode a file from a position on; with `loop`, repeatedly."""
     skip = round(start_s * rate)
     for _ in itertools.count() if loop else range(1):
         length = 0
@@ -168,36 +179,36 @@ def _decode(path: Path, rate: int, loop: bool, start_s: float) -> Iterator[Pcm]:
 
 
 class Loopback:
-    """What is heard is sent back: a sink and a source in one.
+    """A sink and a source in one, which sends back what is received.
 
     Args:
-        delay_s: how much later.
+        delay_s: delay in seconds.
     """
 
     def __init__(self, delay_s: float = 0.0) -> None:
         self.delay_s = delay_s
         self._frames: deque[Pcm] = deque()
-        self._waiting = round(delay_s * FRAMES_PER_S)  # frames until the echo begins
+        self._waiting = round(delay_s * FRAMES_PER_S)  # frames to wait before the first one is sent back
 
     def open(self, rate: int) -> None:
-        """Nothing to prepare: frames are passed on as they come."""
+        """Do nothing: frames are sent back as they are."""
 
     def write(self, frame: Pcm) -> None:
-        """Hear a frame."""
+        """Take a frame."""
         self._frames.append(frame)
         while len(self._frames) > self._waiting + 3:
             self._frames.popleft()
 
     def read(self, samples: int) -> Pcm | None:
-        """Give the frame heard `delay_s` ago."""
+        """Return the frame received `delay_s` ago, or None."""
         if len(self._frames) <= self._waiting:
             return None
         frame = self._frames.popleft()
-        if len(frame) != samples:  # what is sent has another rate than what is heard
+        if len(frame) != samples:  # the rates of the two directions differ
             at = np.linspace(0, len(frame) - 1, samples)
             return np.interp(at, np.arange(len(frame)), frame).astype(np.int16)
         return frame
 
     def close(self) -> None:
-        """Forget what was heard."""
+        """Drop the waiting frames."""
         self._frames.clear()

@@ -1,4 +1,4 @@
-"""Call-progress and DTMF tones, made by formula (ITU-T E.180, Q.23; the North American precise tone plan)."""
+"""Call-progress tones (ITU-T E.180, North American precise tone plan) and DTMF tones (ITU-T Q.23)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def tone(
     level_dbfs: float = -20.0,
     fade_s: float = _FADE_S,
 ) -> Pcm:
-    """Make a sum of sines with soft edges.
+    """Return a sum of sines with faded edges.
 
     Args:
-        frequencies_hz: of each sine.
-        seconds: length.
-        rate: Hz.
-        level_dbfs: RMS of the sum.
-        fade_s: length of each soft edge.
+        frequencies_hz: frequency of each sine.
+        seconds: length of the tone.
+        rate: sample rate in Hz.
+        level_dbfs: RMS level of the sum in dBFS.
+        fade_s: length of the fade at each end.
     """
     count = round(seconds * rate)
     time = np.arange(count) / rate
@@ -40,7 +40,7 @@ def tone(
 
 
 def dtmf(digit: str, rate: int, seconds: float = 0.1, level_dbfs: float = -20.0) -> Pcm:
-    """Make the tone of a DTMF digit (ITU-T Q.23). Raises KeyError for another character."""
+    """Return the tone of a DTMF digit (ITU-T Q.23). Raises KeyError for any other character."""
     return tone(DTMF_HZ[digit.upper()], seconds, rate, level_dbfs)
 
 
@@ -48,10 +48,10 @@ class CadenceTone:
     """A source that repeats a tone with pauses.
 
     Args:
-        frequencies_hz: of the tone.
-        on_s: length of the tone.
-        off_s: length of the pause; 0: no pause.
-        level_dbfs: RMS of the tone.
+        frequencies_hz: frequencies of the tone.
+        on_s: length of the tone in seconds.
+        off_s: length of the pause in seconds; 0: no pause.
+        level_dbfs: RMS level of the tone in dBFS.
     """
 
     def __init__(
@@ -62,30 +62,30 @@ class CadenceTone:
         self._at = 0
 
     def open(self, rate: int) -> None:
-        """Make one cycle at this rate."""
+        """Compute one cycle at this rate."""
         fade_s = _FADE_S if self.off_s else 0.0  # without a pause the cycles join
         on = tone(self.frequencies_hz, self.on_s, rate, self.level_dbfs, fade_s)
         self._cycle = np.concatenate([on, np.zeros(round(self.off_s * rate), np.int16)])
         self._at = 0
 
     def read(self, samples: int) -> Pcm | None:
-        """Give the next samples of the cycle."""
+        """Return the next samples of the cycle."""
         at = (self._at + np.arange(samples)) % len(self._cycle)
         self._at = (self._at + samples) % len(self._cycle)
         return self._cycle[at]
 
     def close(self) -> None:
-        """Nothing to release."""
+        """Do nothing."""
 
 
 class DtmfTones:
-    """A voice that plays digits once, as they are sent.
+    """A source that plays DTMF digits once.
 
     Args:
         digits: of ``0123456789*#ABCD``.
-        on_s: length of each.
-        off_s: pause after each.
-        level_dbfs: RMS of each.
+        on_s: length of each tone in seconds.
+        off_s: length of the pause after each tone in seconds.
+        level_dbfs: RMS level of each tone in dBFS.
     """
 
     def __init__(
@@ -97,33 +97,33 @@ class DtmfTones:
         self._at = 0
 
     def open(self, rate: int) -> None:
-        """Make the tones at this rate."""
+        """Compute the tones at this rate."""
         pause = np.zeros(round(self.off_s * rate), np.int16)
         parts = [part for d in self.digits for part in (dtmf(d, rate, self.on_s, self.level_dbfs), pause)]
         self._pcm = np.concatenate([np.zeros(0, np.int16), *parts])
         self._at = 0
 
     def read(self, samples: int) -> Pcm | None:
-        """Give the next samples; silence at the end."""
+        """Return the next samples; silence after the end."""
         part = self._pcm[self._at : self._at + samples]
         self._at += len(part)
         self.ended = self._at >= len(self._pcm)
         return padded(part, samples)
 
     def close(self) -> None:
-        """Nothing to release."""
+        """Do nothing."""
 
 
 def dial_tone() -> CadenceTone:
-    """350 + 440 Hz; whole cycles of both fit into the repeated second."""
+    """Return the dial tone: 350 + 440 Hz, without a pause."""
     return CadenceTone((350.0, 440.0), 1.0)
 
 
 def ringback_tone() -> CadenceTone:
-    """440 + 480 Hz, 2 s on, 4 s off."""
+    """Return the ring-back tone: 440 + 480 Hz, 2 s on, 4 s off."""
     return CadenceTone((440.0, 480.0), 2.0, 4.0)
 
 
 def ring_tone() -> CadenceTone:
-    """The bell of an incoming call: 1 s on, 2 s off."""
+    """Return the ring tone of an incoming call: 1000 + 1250 Hz, 1 s on, 2 s off."""
     return CadenceTone((1000.0, 1250.0), 1.0, 2.0, -15.0)

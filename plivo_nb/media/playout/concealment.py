@@ -1,8 +1,9 @@
-"""What is heard where a packet is missing: redundancy, extrapolation, then comfort noise.
+"""Packet loss concealment: redundancy, extrapolation, then comfort noise.
 
-First the codec's own means (Opus: in-band FEC, then its concealment); for codecs without any, the last pitch
-period is repeated and faded in the manner of ITU-T G.711 Appendix I. After 60 ms nobody can guess speech any
-more: comfort noise at the level of the background follows until packets come back. All seams are cross-faded.
+The codec's own methods are used first (Opus: in-band FEC, then its concealment). For other codecs the last
+pitch period is repeated and faded, similar to ITU-T G.711 Appendix I. After 60 ms speech cannot be
+extrapolated: comfort noise at the level of the background follows until packets arrive. All transitions are
+cross-faded.
 """
 
 from __future__ import annotations
@@ -23,19 +24,19 @@ if TYPE_CHECKING:
 
 Samples = NDArray[np.float32] | NDArray[np.int16]
 
-_SPEECH_S = 0.060  # concealed for longer: comfort noise
+_SPEECH_S = 0.060  # a longer gap is filled with comfort noise
 _BLEND_S = 0.005
 _HISTORY_FRAMES = 4
-_COARSE_RATE = 8_000  # pitch is searched at this rate
+_COARSE_RATE = 8_000  # the rate at which the pitch is searched
 _PITCH_MIN_S, _PITCH_MAX_S = 0.0025, 0.015
 _COMPARED_S = 0.020
 _NOISE_LIMIT = 0.01  # background noise is never played louder than -40 dBFS
-_NOISE_RISE = 1.02  # a frame: the floor follows louder background slowly, quieter at once
+_NOISE_RISE = 1.02  # per frame: the level follows a louder background slowly, a quieter one at once
 
 
 @functools.cache
 def _noise(rate: int) -> NDArray[np.float32]:
-    """Return two seconds of low-passed noise of unit RMS: softer to the ear than white."""
+    """Return two seconds of low-pass filtered noise with an RMS of 1."""
     white = np.random.default_rng(1).standard_normal(2 * rate + 16)
     width = max(2, rate // 4000)
     soft = np.convolve(white, np.hanning(width + 2)[1:-1], "valid")[: 2 * rate]
@@ -49,18 +50,18 @@ def _ramp(samples: int) -> NDArray[np.float32]:
 
 
 def crossfade(old: Samples, new: Samples) -> NDArray[np.float32]:
-    """Fade linearly from one stretch of samples to another of the same length."""
+    """Fade linearly from one array of samples to another of the same length."""
     rise = _ramp(len(new))
     faded: NDArray[np.float32] = (old * (1 - rise) + new * rise).astype(np.float32)
     return faded
 
 
 def find_period(history: NDArray[np.float32], rate: int) -> int:
-    """Find the lag by which the end of a signal resembles what was before it best, 2.5 to 15 ms.
+    """Find the lag, from 2.5 to 15 ms, at which the end of a signal is most similar to the signal before it.
 
     Args:
-        history: at least 35 ms.
-        rate: Hz.
+        history: at least 35 ms of samples.
+        rate: sample rate in Hz.
 
     Returns:
         The lag in samples.
@@ -91,7 +92,7 @@ def _best_lag(signal: NDArray[np.float32], compared: int, lags: range) -> int:
 
 
 class PitchRepeater:
-    """G.711 Appendix I in spirit: one pitch period repeated, a second and a third later on, and faded.
+    """Repeats and fades the last pitch period, later the last two and three (as ITU-T G.711 Appendix I).
 
     Args:
         rate: Hz.
@@ -104,19 +105,19 @@ class PitchRepeater:
         self._done = 0
 
     def start(self, history: NDArray[np.float32]) -> None:
-        """Begin a gap after these samples (at least 48 ms)."""
+        """Start a gap after these samples (at least 48 ms)."""
         self._buffer = history
         self._period = find_period(history, self._rate)
         self._done = 0
 
     def take(self, samples: int, ahead: int) -> NDArray[np.float32]:
-        """Give the next samples of the gap, and `ahead` more that are only looked at.
+        """Return the next samples of the gap, and `ahead` more that the next call returns again.
 
         The gain is 1 for 10 ms, then falls by 20 % each 10 ms.
         """
         positions = self._done + np.arange(samples + ahead)
         ten_ms = self._rate // 100
-        periods = min(3, 1 + self._done // (2 * ten_ms))  # a longer stretch repeated sounds less like a buzz
+        periods = min(3, 1 + self._done // (2 * ten_ms))  # repeating a longer part sounds less tonal
         length = min(self._period * periods, len(self._buffer) - self._period // 4)
         cycle = self._cycle(length)
         gain = np.clip(1 - 0.2 * (positions / ten_ms - 1), 0, 1)
@@ -124,7 +125,7 @@ class PitchRepeater:
         return (cycle[positions % length] * gain).astype(np.float32)
 
     def _cycle(self, length: int) -> NDArray[np.float32]:
-        """Return the last `length` samples, made to join their own beginning."""
+        """Return the last `length` samples, with the end cross-faded into the beginning."""
         cycle = self._buffer[-length:].copy()
         seam = min(self._period // 4, len(self._buffer) - length)
         if seam > 0:
@@ -134,7 +135,7 @@ class PitchRepeater:
 
 
 class Concealer:
-    """Fills what is missing in one decoded stream.
+    """Fills the gaps in one decoded stream.
 
     Args:
         decoder: the stream's decoder; its own concealment is used where it has one.
@@ -147,18 +148,16 @@ class Concealer:
         self._repeater = None if decoder.conceals else PitchRepeater(rate)
         self._history: deque[Pcm] = deque(maxlen=_HISTORY_FRAMES)
         self._missing = 0  # samples concealed since the last good one
-        self._tail: NDArray[np.float32] | None = (
-            None  # what would have come next; the next frame grows out of it
-        )
+        self._tail: NDArray[np.float32] | None = None  # the continuation, to cross-fade into the next frame
         self._noise_at = 0
         self.floor = 0.0  # level of the background, 0..1
 
     def good(self, pcm: Pcm, level: float | None = None) -> Pcm:
-        """Take a decoded packet; return it, blended with what was made up before it.
+        """Return a decoded packet, cross-faded with the concealment before it.
 
         Args:
             pcm: decoded samples.
-            level: their RMS, 0..1, where it is known; it teaches the background's level.
+            level: their RMS, 0..1, if known; used to estimate the background's level.
         """
         if self._tail is not None:
             pcm = self._join(pcm)
@@ -169,7 +168,7 @@ class Concealer:
         return pcm
 
     def learn(self, level: float) -> None:
-        """Follow the level of the background: a played frame's RMS, 0..1."""
+        """Update the background's level with a played frame's RMS, 0..1."""
         self.floor = min(level, max(self.floor, 1e-5) * _NOISE_RISE)
 
     def _join(self, pcm: Pcm) -> Pcm:
@@ -181,11 +180,11 @@ class Concealer:
         return joined
 
     def lost(self, samples: int, following: bytes | None = None) -> tuple[Pcm, bool]:
-        """Fill a missing packet.
+        """Return the replacement of a missing packet.
 
         Args:
             samples: its length.
-            following: the payload of the very next packet, if it is here: it may hold redundancy.
+            following: the payload of the next packet, if it has arrived: it may contain redundancy.
 
         Returns:
             The samples, and whether they are comfort noise (W3C: silent concealment).
@@ -193,7 +192,7 @@ class Concealer:
         start = self._missing
         self._missing += samples
         if following is not None and self._decoder.conceals:
-            # redundancy is the real speech of that packet, however long the gap before it was
+            # redundancy is the packet's own speech, however long the gap before it was
             return self.good(self._decoder.decode_fec(following, samples)), False
         if start >= _SPEECH_S * self._rate:
             return self.comfort(samples), True
@@ -213,7 +212,7 @@ class Concealer:
         return past[-wanted:].astype(np.float32)
 
     def comfort(self, samples: int) -> Pcm:
-        """Give comfort noise at the level of the background."""
+        """Return comfort noise at the level of the background."""
         noise = _noise(self._rate)
         blend = int(_BLEND_S * self._rate)
         if self._noise_at + samples + blend > len(noise):

@@ -1,7 +1,7 @@
-"""How late packets come: the delay that play-out needs on this network.
+"""Estimates the play-out delay that a network's jitter needs.
 
-Every packet has a transit time (arrival minus RTP time) on a clock with unknown zero. The fastest one of the
-last seconds stands for an undisturbed network; how much later the others come is the jitter to be bridged.
+Each packet has a transit time (arrival minus RTP time) with an unknown offset. The shortest one of the last
+seconds represents an undisturbed network; the others exceed it by the jitter that the delay has to cover.
 """
 
 from __future__ import annotations
@@ -14,24 +14,28 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_LONG = 256  # packets: about 5 s; what happened longer ago is forgotten
-_SHORT = 50  # packets: about 1 s; sees the onset of jitter
+_LONG = 256  # packets, about 5 s; older ones are not used
+_SHORT = 50  # packets, about 1 s; reacts to the onset of jitter
 _LONG_QUANTILE = 0.97
 _SHORT_QUANTILE = 0.95
-_STEP_S = 0.020  # targets are whole frames: small changes of jitter must not move play-out
+_STEP_S = 0.020  # targets are whole frames, so that small changes of jitter do not change the delay
 _MARGIN_S = 0.010
 _EVERY = 10
 
 
 class DelayEstimator:
-    """The play-out delay that covers about the 95th percentile of the jitter: of the last second's, and the
-    97th of the last five seconds'.
+    """The play-out delay that covers the 95th percentile of the jitter of the last second and the 97th of the
+    last five seconds.
 
-    It grows with the packet that shows the need; it falls when the last 5 s have been calm.
+    It grows at once with a late packet; it shrinks when no packet of the last 5 s needed it.
 
     Args:
-        minimum_s: never less.
-        maximum_s: never more.
+        minimum_s: shortest delay.
+        maximum_s: longest delay.
+
+    Attributes:
+        base_s: the shortest transit time in the window.
+        target_s: the delay.
     """
 
     def __init__(self, minimum_s: float, maximum_s: float) -> None:
@@ -40,7 +44,7 @@ class DelayEstimator:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all: another source, or another clock."""
+        """Drop all measurements, for another source or another clock."""
         self._count = 0
         self._countdown = 0
         self.base_s = math.inf
@@ -52,7 +56,7 @@ class DelayEstimator:
         return self._count > 0
 
     def add(self, transit_s: float) -> None:
-        """Take in a packet.
+        """Add a packet.
 
         Args:
             transit_s: arrival minus RTP time, both in seconds.

@@ -1,17 +1,17 @@
-"""The jitter buffer: packets in any order in, what to play next out. It has a clock and no codec.
+"""The jitter buffer: takes packets in any order, and returns what to play next. It has a clock and no codec.
 
-Play-out stands at an RTP time. Each step asks what is there for that time; whatever the answer, time goes on,
-so that one lost packet costs its own length and nothing else. The play-out delay is what a packet of an
-undisturbed network would wait here, at a tick in time. It is corrected only when it leaves the room between
-the target (`delay_estimator`) and two frames above it: a calm call is played as it was sent.
+Play-out is at an RTP time. Each step looks up that time; then the time advances, whether or not a packet was
+there, so that a lost packet costs its own length only. The play-out delay is the time that a packet of an
+undisturbed network waits here, at a punctual tick. It is corrected only when it is below the target
+(`delay_estimator`) or more than two frames above it: without jitter, sound is played as it was sent.
 
-    step     when                                             what play-out does
-    IDLE     nothing came yet, or it is not time to start     silence; RTP time stands
-    PACKET   the packet for this time is there                decode
-    LOST     a later one is there, this one is missing        conceal; RTP time goes on
-    GAP      the sender sent nothing here (DTX, DTMF)         comfort noise; RTP time goes on
-    EMPTY    nothing is there at all                          conceal; RTP time goes on
-    WAIT     nothing is there, and the delay is too short     conceal; RTP time stands: the delay grows
+    step     condition                                        what play-out does
+    IDLE     no packet yet, or not yet time to start          silence; RTP time stops
+    PACKET   the packet for this time is there                decode it
+    LOST     this packet is missing, a later one is there     conceal; RTP time advances
+    GAP      the sender sent no audio here (DTX, DTMF)        comfort noise; RTP time advances
+    EMPTY    no packet is there                               conceal; RTP time advances
+    WAIT     no packet is there, and the delay is too short   conceal; RTP time stops: the delay grows
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from typing import NamedTuple
 from plivo_nb.audio_types import FRAMES_PER_S
 from plivo_nb.media.playout.delay_estimator import DelayEstimator
 
-_ROOM_S = 0.037  # how far above its target the delay may stay
-_START_ROOM_S = 0.016  # how far above its target it starts at least; a tick later at most
-_AIM_S = 0.010  # where corrections bring it, above the target
-_GROW_S = 0.005  # shortages below this are not corrected
-_JUMP_S = 0.300  # an excess above this is cut off, not played faster
-_DISCONTINUITY_S = 2.0  # RTP time that far ahead of its clock: another clock
-_LATE_RUN = 15  # so many late packets in a row, with nothing to play: another clock
-_AGEING = 0.01  # a tick; clocks drift apart by less than that
+_ROOM_S = 0.037  # how far the delay may exceed its target
+_START_ROOM_S = 0.016  # how far it exceeds the target at the start at least, and a tick more at most
+_AIM_S = 0.010  # by how much it exceeds the target after a correction
+_GROW_S = 0.005  # smaller shortages are not corrected
+_JUMP_S = 0.300  # a larger excess is dropped, not played faster
+_DISCONTINUITY_S = 2.0  # RTP time so far ahead of its clock means another clock
+_LATE_RUN = 15  # so many late packets in a row with an empty buffer mean another clock
+_AGEING = 0.01  # per tick; clocks drift by less
 _CAPACITY = 512  # packets
 
 
 class Step(Enum):
-    """What play-out does next; see the table above."""
+    """What play-out does next; see the table in the module's docstring."""
 
     IDLE = "idle"
     PACKET = "packet"
@@ -48,7 +48,7 @@ class Step(Enum):
 
 @dataclass(slots=True)
 class Entry:
-    """A packet that waits: extended sequence number and RTP time, length in samples, monotonic arrival."""
+    """A waiting packet: extended sequence number and RTP time, length in samples, monotonic arrival."""
 
     sequence: int
     timestamp: int
@@ -59,7 +59,7 @@ class Entry:
 
 
 class Next(NamedTuple):
-    """The answer to `JitterBuffer.next`: for LOST, `entry` is the packet right after it, if that is here."""
+    """The result of `JitterBuffer.next`; for LOST, `entry` is the next packet if it has arrived."""
 
     step: Step
     samples: int
@@ -67,12 +67,12 @@ class Next(NamedTuple):
 
 
 class JitterBuffer:
-    """Orders the packets of one source and clocks them out.
+    """Sorts the packets of one source and plays them out by a clock.
 
     Args:
-        rate: RTP clock in Hz.
-        minimum_s: shortest play-out delay target.
-        maximum_s: longest.
+        rate: RTP clock rate in Hz.
+        minimum_s: shortest target of the play-out delay.
+        maximum_s: longest target.
     """
 
     def __init__(self, rate: int, minimum_s: float, maximum_s: float) -> None:
@@ -93,7 +93,7 @@ class JitterBuffer:
 
     @property
     def target_s(self) -> float:
-        """The play-out delay aimed at."""
+        """The target of the play-out delay in seconds."""
         return self._delay.target_s
 
     @property
@@ -105,7 +105,7 @@ class JitterBuffer:
         return len(self._entries)
 
     def reset(self) -> None:
-        """Forget all packets and the clock: another source."""
+        """Drop all packets and the clock, for another source."""
         self.dropped += len(self._entries)
         self._restart()
         self._delay.reset()
@@ -126,7 +126,7 @@ class JitterBuffer:
         return self._offset_s - self._delay.base_s
 
     def tick(self, now: float, queued: int = 0) -> None:
-        """Begin a tick: the calls of `next` and `correction` that follow belong to it.
+        """Start a tick, to which the following calls of `next` and `correction` belong.
 
         Args:
             now: monotonic seconds.
@@ -137,22 +137,22 @@ class JitterBuffer:
             return
         offset_s = now - (self._next - queued) / self.rate
         behind_s = offset_s - self._offset_s
-        # a tick that comes late looks like a longer delay, and is none: the shortest counts, and ages slowly
+        # a late tick looks like a longer delay: the shortest value is kept, and grows slowly
         self._offset_s = offset_s if not 0 < behind_s < _JUMP_S else self._offset_s + behind_s * _AGEING
 
     def moved(self, samples: int) -> None:
-        """Note that the delay has become longer by so many samples (shorter: less than 0)."""
+        """Note that the delay grew by so many samples, or shrank if negative."""
         self._offset_s += samples / self.rate
 
     def insert(self, entry: Entry, timed: bool = True) -> bool:
-        """Take a packet in; duplicates have been dropped before.
+        """Add a packet. The caller drops duplicates.
 
         Args:
             entry: the packet.
-            timed: whether its arrival says something about the network.
+            timed: whether its arrival time is used to measure the jitter.
 
         Returns:
-            False when it came too late, and was dropped.
+            False if it was too late and was dropped.
         """
         transit = entry.arrival_s - entry.timestamp / self.rate
         if self._delay.measured and transit < self._delay.base_s - _DISCONTINUITY_S:
@@ -173,7 +173,7 @@ class JitterBuffer:
         return True
 
     def skip_sequence(self, sequence: int) -> None:
-        """Note that this packet came and holds no audio (DTMF): what it stands for is not lost."""
+        """Note that this packet arrived without audio (DTMF), so its time is not lost."""
         if self._next is None:
             return
         self._silent.add(sequence)
@@ -182,7 +182,7 @@ class JitterBuffer:
             self._silent.clear()
 
     def next(self) -> Next:
-        """Say what comes next, and go on by it."""
+        """Return the next step, and advance the play-out by it."""
         if self._next is None and not self._start():
             return Next(Step.IDLE, self._frame)
         assert self._next is not None
@@ -192,7 +192,7 @@ class JitterBuffer:
         if not self._entries:
             return self._underrun()
         entry = self._entries[min(self._entries)]
-        if entry.timestamp < self._next:  # play-out stands in the middle of a packet
+        if entry.timestamp < self._next:  # play-out is in the middle of a packet
             del self._entries[entry.timestamp]
             if entry.timestamp + entry.samples <= self._next:
                 self.dropped += 1
@@ -200,7 +200,7 @@ class JitterBuffer:
             return self._play(entry, self._next - entry.timestamp)
         gap = entry.timestamp - self._next
         lost = self._missing(entry) > 0
-        # the lost packet was as long as the one after it: redundancy is good for a whole packet only
+        # the lost packet is assumed as long as the next one: redundancy covers whole packets only
         samples = min(gap, max(self._frame, entry.samples) if lost else self._frame)
         self._next += samples
         if not lost:
@@ -246,7 +246,7 @@ class JitterBuffer:
     def correction(self) -> int:
         """Return by how many samples the delay should change now: more than 0 to grow, less to shrink.
 
-        An excess beyond what can be played faster is cut off here, by dropping packets.
+        An excess of more than 300 ms is removed here, by dropping packets.
         """
         if self._next is None or not self._delay.measured:
             return 0

@@ -1,4 +1,4 @@
-"""Play-out: 20 ms a tick, out of the jitter buffer, through the decoder, with what is missing filled."""
+"""Play-out: 20 ms per tick from the jitter buffer through the decoder, with gaps concealed."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from plivo_nb.media.codecs import Codec, Decoder, make_decoder, opus_has_fec
 from plivo_nb.media.playout.concealment import Concealer
 from plivo_nb.media.playout.jitter_buffer import Entry, JitterBuffer, Step
 from plivo_nb.media.playout.time_stretch import lengthen, shorten
+from plivo_nb.quality.counters import Counters
 
 if TYPE_CHECKING:
     from plivo_nb.media.rtp.rtp import Placed
 
-_FORCE_S = 0.060  # an excess of delay above this is cut also where the seam could be heard
-_DTX_BYTES = 2  # an Opus packet of so few bytes says: nothing more until the sound changes
+_FORCE_S = 0.060  # a larger excess of delay is cut even where the cut may be audible
+_DTX_BYTES = 2  # Opus packets of so few bytes start a pause (DTX)
 
 
 class PlayOut:
-    """The receiving half of a stream, for one codec.
+    """Plays out a received stream of one codec.
 
-    The counts are cumulative, in samples at the codec's rate.
+    The counters are cumulative, in samples at the codec's rate.
 
     Args:
-        codec: what is received.
-        minimum_s: shortest play-out delay target.
-        maximum_s: longest.
+        codec: the codec received.
+        minimum_s: shortest target of the play-out delay.
+        maximum_s: longest target.
     """
 
     def __init__(self, codec: Codec, minimum_s: float, maximum_s: float) -> None:
@@ -43,7 +44,7 @@ class PlayOut:
         self._queue: list[Pcm] = []
         self._queued = 0
         self._concealing = False
-        self.silent = False  # the last frame was filled up with comfort noise
+        self.silent = False  # the last frame contained comfort noise
         self.malformed = 0
         self.total = 0
         self.concealed = 0
@@ -52,8 +53,8 @@ class PlayOut:
         self.inserted = 0
         self.removed = 0
         self.fec_received = 0
-        self.fec_used = 0
-        self.delay_s = math.nan  # how long packets wait here, smoothed
+        self.recovered = 0
+        self.delay_s = math.nan  # smoothed waiting time of packets
         self.delay_sum_s = 0.0
         self.target_sum_s = 0.0
         self.emitted = 0
@@ -63,8 +64,26 @@ class PlayOut:
         """Decoded samples that wait for the next tick."""
         return self._queued
 
+    def counters(self) -> Counters:
+        """The counts of this play-out."""
+        return Counters(
+            packets_late=self.buffer.late,
+            packets_discarded=self.buffer.late + self.buffer.dropped,
+            packets_recovered=self.recovered,
+            fec_packets_received=self.fec_received,
+            total_samples=self.total,
+            concealed_samples=self.concealed,
+            silent_concealed_samples=self.silent_concealed,
+            concealment_events=self.concealment_events,
+            inserted_samples=self.inserted,
+            removed_samples=self.removed,
+            jitter_buffer_delay_s=self.delay_sum_s,
+            jitter_buffer_target_delay_s=self.target_sum_s,
+            jitter_buffer_emitted_samples=self.emitted,
+        )
+
     def insert(self, payload: bytes, place: Placed, arrival_s: float, timed: bool) -> bool:
-        """Take a packet's payload in. False when it is late, or no packet of this codec."""
+        """Add a packet's payload. Return False if it is late or malformed."""
         try:
             samples = self._decoder.samples(payload)
         except ValueError:
@@ -78,7 +97,7 @@ class PlayOut:
         return self.buffer.insert(entry, timed)
 
     def restart(self) -> None:
-        """Another source: forget what waits; the decoder starts anew."""
+        """Drop the waiting packets and reset the decoder, for another source."""
         self.buffer.reset()
         self._decoder = make_decoder(self.codec)
         floor = self._concealer.floor
@@ -86,7 +105,7 @@ class PlayOut:
         self._concealer.floor = floor
 
     def learn(self, level: float) -> None:
-        """Take in the RMS of the frame that was just played, 0..1, for the comfort noise."""
+        """Update the comfort noise's level with the RMS of the frame played last, 0..1."""
         if not self._concealing:
             self._concealer.learn(level)
 
@@ -95,7 +114,7 @@ class PlayOut:
         self.buffer.tick(now, self._queued)
         if not self._queued:
             pcm = self._step(now)
-            if len(pcm) == self.frame:  # the usual case: a packet is a frame
+            if len(pcm) == self.frame:  # usually a packet is a frame
                 return pcm
             self._put(pcm)
         while self._queued < self.frame:
@@ -123,7 +142,7 @@ class PlayOut:
         self.total += step.samples
         if step.step is Step.GAP:
             self.silent = True
-            self._concealing = True  # what is played now teaches nothing about the background
+            self._concealing = True  # the comfort noise must not set the background's level
             return self._concealer.comfort(step.samples)
         return self._conceal(step.samples, step.entry)
 
@@ -154,9 +173,9 @@ class PlayOut:
             payload = None
         try:
             pcm, silent = self._concealer.lost(samples, payload)
+            self.recovered += payload is not None
         except ValueError:
             pcm, silent = np.zeros(samples, np.int16), True
-        self.fec_used += payload is not None
         self.concealed += samples
         self.silent = silent
         if silent:
@@ -164,7 +183,7 @@ class PlayOut:
         return pcm
 
     def _correct(self, pcm: Pcm, correction: int) -> Pcm:
-        """Change the delay by stretching this packet, or cutting a stretch out of it."""
+        """Change the delay by lengthening or shortening this packet."""
         if correction > 0:
             longer = lengthen(pcm, self.rate, correction)
             self.inserted += len(longer) - len(pcm)

@@ -1,7 +1,7 @@
-"""Playing a little faster or slower without a change of pitch (waveform similarity overlap-add).
+"""Playing slightly faster or slower without a change of pitch (waveform similarity overlap-add).
 
-One decoded packet at a time: a stretch of one similarity lag is cut out or played twice, where the signal
-resembles itself best, with a cross-fade over the seam.
+In one decoded packet, a part is removed or repeated whose length is the lag of the highest similarity, with a
+cross-fade at the transition.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 _SEAM_S = 0.004
 _LAG_MIN_S = 0.0025
-_SIMILAR = 0.7  # a seam below this correlation could be heard in speech
-_QUIET = 0.003  # -50 dBFS: any seam will do
+_SIMILAR = 0.7  # in speech a transition with a lower correlation is audible
+_QUIET = 0.003  # -50 dBFS; below, no transition is audible
 
 
 def shorten(pcm: Pcm, rate: int, at_most: int, force: bool = False) -> Pcm:
-    """Cut a stretch out of a packet.
+    """Remove a part of a packet.
 
     Args:
-        pcm: at least 15 ms; shorter ones are returned as they are.
-        rate: Hz.
-        at_most: samples to remove at most.
-        force: also where the seam could be heard.
+        pcm: at least 15 ms; a shorter packet is returned unchanged.
+        rate: sample rate in Hz.
+        at_most: largest number of samples to remove.
+        force: remove a part even if the transition may be audible.
 
     Returns:
-        The shortened samples; all of them where there is no good place.
+        The remaining samples; all of them if no transition is inaudible.
     """
     seam = int(_SEAM_S * rate)
     lag = _lag(pcm, rate, seam, min(at_most, len(pcm) - 2 * seam), force)
@@ -45,24 +45,24 @@ def shorten(pcm: Pcm, rate: int, at_most: int, force: bool = False) -> Pcm:
 
 
 def lengthen(pcm: Pcm, rate: int, at_most: int) -> Pcm:
-    """Play a stretch of a packet twice: the one of the most similar seam, always.
+    """Repeat the part of a packet with the most similar transition.
 
     Args:
-        pcm: at least 15 ms; shorter ones are returned as they are.
-        rate: Hz.
-        at_most: samples to add at most.
+        pcm: at least 15 ms; a shorter packet is returned unchanged.
+        rate: sample rate in Hz.
+        at_most: largest number of samples to add.
     """
     seam = int(_SEAM_S * rate)
     lag = _lag(pcm, rate, seam, min(at_most, len(pcm) - 2 * seam), force=True)
     if not lag:
         return pcm
-    # play up to `lag`, fade from what follows it back to the beginning, and play on from there
+    # play up to `lag`, cross-fade from there back to the beginning, and continue from there
     joint = to_int16(crossfade(pcm[lag : lag + seam], pcm[:seam]))
     return np.concatenate([pcm[:lag], joint, pcm[seam:]])
 
 
 def _lag(pcm: Pcm, rate: int, seam: int, longest: int, force: bool) -> int:
-    """Find how far on the signal resembles its first `seam` samples best; 0 where nowhere well enough."""
+    """Return the lag at which the signal is most similar to its first `seam` samples; 0 if not enough."""
     shortest = int(_LAG_MIN_S * rate)
     if longest < shortest:
         return 0

@@ -1,13 +1,14 @@
-"""One audio stream both ways, without sockets, threads or a clock of its own.
+"""One audio stream in both directions, without sockets, threads or a clock.
 
-The plane calls `tick` each 20 ms and sends what it returns; it calls `receive_rtp` and `receive_rtcp` for
-what arrives. `now` is always `time.monotonic()` seconds (in tests: any number that grows).
+The I/O plane calls `tick` each 20 ms and sends the packets that it returns, and calls `receive_rtp` and
+`receive_rtcp` with received packets. `now` is `time.monotonic()` seconds (in tests, any growing number).
 """
 
 from __future__ import annotations
 
 import random as random_module
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from plivo_nb.media.audio.sinks import Null
@@ -16,14 +17,15 @@ from plivo_nb.media.rtp import rtcp
 from plivo_nb.media.rtp.receiving import Receiving
 from plivo_nb.media.rtp.rtp import RtpSender
 from plivo_nb.media.rtp.sending import Sending
-from plivo_nb.media.stats import NAN, RemoteView, StreamCounters, w3c_report
+from plivo_nb.media.stats import RemoteView, w3c_report
+from plivo_nb.quality.counters import NAN, Counters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from plivo_nb.audio_types import Sink, Source
 
-__all__ = ["AudioStream", "Codec", "Direction", "StreamCounters"]
+__all__ = ["AudioStream", "Codec", "Counters", "Direction"]
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
@@ -33,13 +35,13 @@ _STALL_S = 0.060
 
 
 class AudioStream:
-    """What a call sends and receives.
+    """The audio that a call sends and receives.
 
     Args:
-        jitter_min_ms: shortest play-out delay aimed at.
-        jitter_max_ms: longest.
-        random: makes SSRC, CNAME, first numbers and RTCP times; for tests.
-        utc_offset_s: what to add to `now` for Unix time; by default measured now.
+        jitter_min_ms: shortest target of the play-out delay.
+        jitter_max_ms: longest target.
+        random: generates SSRC, CNAME, first numbers and RTCP times; for tests.
+        utc_offset_s: difference between Unix time and `now`; by default measured now.
     """
 
     def __init__(
@@ -67,11 +69,11 @@ class AudioStream:
         self._stalled_until_s = 0.0
         self._rtcp_due_s: float | None = None
 
-    # ------------------------------------------------------------ what it is made of
+    # ------------------------------------------------------------ source, sink, codec
 
     @property
     def source(self) -> Source:
-        """What is sent. A new one is opened and the old one closed here."""
+        """The source that is sent. Setting it opens the new source and closes the old one."""
         return self._sending.source
 
     @source.setter
@@ -80,7 +82,7 @@ class AudioStream:
 
     @property
     def muted(self) -> bool:
-        """Whether silence is sent instead of the source; the flow goes on, and so does the source."""
+        """Whether silence is sent instead of the source; the source is read on."""
         return self._sending.muted
 
     @muted.setter
@@ -89,9 +91,9 @@ class AudioStream:
 
     @property
     def sink(self) -> Sink:
-        """Where what is heard goes, and what is sent, if it has an attribute `sent`.
+        """The sink of received sound; its attribute `sent`, if any, is the sink of sent sound.
 
-        A new one is opened here; the old one is the caller's to close.
+        Setting it opens the new sink; the caller closes the old one.
         """
         return self._sink
 
@@ -103,14 +105,14 @@ class AudioStream:
         self._sending.set_sink(getattr(sink, "sent", None))
 
     def _open_sink(self) -> None:
-        """Tell the sink the rate, where it is known and new to it."""
+        """Open the sink again when the rate has changed."""
         if self._receiving.rate != self._sink_rate:
             self._sink_rate = self._receiving.rate
             self._sink.open(self._sink_rate)
 
     @property
     def codec(self) -> Codec | None:
-        """What is sent, once negotiated."""
+        """The codec that is sent; None before the negotiation."""
         return self._sending.codec
 
     def configure(
@@ -120,12 +122,12 @@ class AudioStream:
         telephone_event: Mapping[int, int] | None = None,
         direction: Direction = "sendrecv",
     ) -> None:
-        """Apply what was negotiated; may be called again.
+        """Apply a negotiation; may be called again.
 
         Args:
             send: the codec to send with.
-            receive: the codecs that may come.
-            telephone_event: payload type to clock rate in Hz, as agreed for RFC 4733.
+            receive: the codecs that may be received.
+            telephone_event: payload types to clock rates in Hz, as negotiated for RFC 4733.
             direction: as seen from here (RFC 3264).
         """
         self.direction = direction
@@ -136,13 +138,13 @@ class AudioStream:
     # ------------------------------------------------------------ the clock
 
     def tick(self, now: float) -> list[bytes]:
-        """Play one frame, take one from the source.
+        """Play one frame, and send one of the source.
 
         Args:
             now: monotonic seconds.
 
         Returns:
-            RTP and RTCP packets to send, unprotected; tell them apart by their second byte (RFC 5761).
+            Unprotected RTP and RTCP packets to send; their second bytes differ (RFC 5761 section 4).
         """
         if self._sending.codec is None:
             return []
@@ -163,10 +165,10 @@ class AudioStream:
         return packets
 
     def skip(self, ticks: int) -> None:
-        """Let time pass without sending, after the plane stood still: nobody wants those frames any more.
+        """Let time pass without sending, after a stall of the plane: the frames of that time are too late.
 
         Args:
-            ticks: of 20 ms, that are left out.
+            ticks: number of ticks of 20 ms to skip.
         """
         if ticks > 0:
             self._sending.skip(ticks)
@@ -192,7 +194,7 @@ class AudioStream:
 
     @property
     def dtmf_pending(self) -> int:
-        """Digits queued by `send_dtmf` that are not completely out."""
+        """Number of digits queued by `send_dtmf` and not completely sent."""
         return self._sending.dtmf.pending
 
     def send_dtmf(self, digits: str, duration_ms: int = 100, gap_ms: int = 70) -> None:
@@ -204,32 +206,32 @@ class AudioStream:
             gap_ms: of audio after each.
 
         Raises:
-            ValueError: a wrong character or length, or telephone-event was not negotiated; nothing is queued.
+            ValueError: a character or length is wrong, or telephone-event was not negotiated.
         """
         if not self._sending.can_send_dtmf:
-            raise ValueError("the other side has not agreed to telephone-event; send the digits by SIP INFO")
+            raise ValueError("telephone-event was not negotiated; send the digits by SIP INFO")
         self._sending.dtmf.queue(digits, duration_ms, gap_ms)
 
-    # ------------------------------------------------------------ what arrives
+    # ------------------------------------------------------------ received packets
 
     def receive_rtp(self, data: bytes, now: float) -> None:
-        """Take an unprotected RTP packet; garbage is counted and dropped.
+        """Process an unprotected RTP packet; a malformed one is counted and dropped.
 
         Args:
             data: the packet.
-            now: when it arrived.
+            now: time of arrival.
         """
-        # what waited in the socket while our own thread stood still says nothing about the network
+        # the arrival time of packets that waited in the socket during our own stall is not the network's
         last = self._last_tick_s
         timed = last is None or (now - last < _STALL_S and now >= self._stalled_until_s)
         self._receiving.receive(data, now, timed)
 
     def receive_rtcp(self, data: bytes, now: float) -> None:
-        """Take an unprotected RTCP packet; garbage is counted and dropped. A BYE ends nothing (SIP does).
+        """Process an unprotected RTCP packet; a malformed one is counted and dropped, BYE is ignored.
 
         Args:
             data: the packet.
-            now: when it arrived.
+            now: time of arrival.
         """
         try:
             packets = rtcp.parse(data)
@@ -269,16 +271,17 @@ class AudioStream:
         """Return the last RTCP packet: a report and BYE."""
         return self._report(now, rtcp.Goodbye((self.ssrc,)))
 
-    # ------------------------------------------------------------ numbers
+    # ------------------------------------------------------------ statistics
 
     def take_levels(self) -> tuple[float, float]:
         """Return the highest peaks (in, out) since the last call, in dBFS, for a level display."""
         return self._receiving.meter.take_peak_dbfs(1), self._sending.meter.take_peak_dbfs(1)
 
-    def counters(self) -> StreamCounters:
+    def counters(self) -> Counters:
         """Return all numbers. The two levels are peaks since the last call: one reader only."""
-        remote, codec = self._remote, self._sending.codec
-        return StreamCounters(
+        remote, codec, reported = self._remote, self._sending.codec, self._remote.reports > 0
+        return replace(
+            self._receiving.counters(),
             codec=codec.name if codec else "",
             muted=self.muted,
             packets_sent=self._rtp.packets,
@@ -286,15 +289,14 @@ class AudioStream:
             header_bytes_sent=self._rtp.header_bytes,
             source_bytes=self._sending.source_bytes,
             rtt_s=remote.rtt_s,
-            rtt_at=remote.rtt_at,
-            jitter_out_s=remote.jitter / codec.clock_rate if codec and remote.reports else NAN,
-            remote_packets_lost=remote.packets_lost,
-            remote_packets_expected=remote.packets_expected,
+            rtt_at_s=remote.rtt_at,
+            jitter_out_s=remote.jitter / codec.clock_rate if codec and reported else NAN,
+            remote_packets_lost=remote.packets_lost if reported else NAN,
+            remote_packets_expected=remote.packets_expected if reported else NAN,
             remote_fraction_lost=remote.fraction_lost,
-            remote_report_at=remote.report_at,
+            remote_report_at_s=remote.report_at,
             level_out_dbfs=self._sending.meter.take_peak_dbfs(0),
             level_in_dbfs=self._receiving.meter.take_peak_dbfs(0),
-            **self._receiving.counts(),
         )
 
     def stats(self, now: float) -> dict[str, dict[str, Any]]:
@@ -312,5 +314,5 @@ class AudioStream:
             meter=self._sending.meter,
             remote=self._remote,
             receiving=self._receiving,
-            counts=self._receiving.counts(),
+            counters=self._receiving.counters(),
         )

@@ -1,8 +1,8 @@
 """Captures of a session's packets before protection, as pcapng for Wireshark (draft-ietf-opsawg-pcapng).
 
-What goes over the network is encrypted; here each RTP and RTCP packet is written in the clear, behind IP and
-UDP headers made up from the addresses in use. In Wireshark: Decode As… RTP on the UDP port, or switch RTP's
-heuristics on. The file is written by a thread of its own, a few times a second.
+Packets on the network are encrypted; here each RTP and RTCP packet is written unencrypted, with IP and UDP
+headers made from the addresses in use. In Wireshark, use Decode As… RTP on the UDP port, or enable the
+heuristic dissector of RTP. A separate thread writes the file a few times a second.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _UDP = 17
 
 
 class Capture:
-    """One pcapng file that is being written.
+    """A pcapng file that is being written.
 
     Args:
-        path: where to; an existing file is replaced.
-        dscp: the IP header's DSCP of what we send, as on the wire.
+        path: path of the file; an existing file is replaced.
+        dscp: the DSCP in the IP header of sent packets.
 
     Raises:
         OSError: the file cannot be written.
@@ -53,13 +53,13 @@ class Capture:
         self._thread.start()
 
     def add(self, at: float, source: Address, to: Address, data: bytes, sent: bool) -> None:
-        """Take in one packet, without waiting.
+        """Queue a packet, without waiting.
 
         Args:
             at: time.monotonic() seconds.
             source, to: (IP address, port).
-            data: the RTP or RTCP packet, in the clear.
-            sent: whether it is ours.
+            data: the unprotected RTP or RTCP packet.
+            sent: whether we sent it.
         """
         if len(self._waiting) >= _WAITING_MAX:
             self.dropped += 1
@@ -67,7 +67,7 @@ class Capture:
             self._waiting.append((at, source, to, data, sent))
 
     def close(self) -> None:
-        """Write what waits and close the file, within a second. Safe to call twice."""
+        """Write the queued packets and close the file, within 1 s. A second call does nothing."""
         self._ending.set()
         self._thread.join(1.0)
 
@@ -78,7 +78,7 @@ class Capture:
                     self._write()
                 self._write()
         except OSError:
-            _logger.exception("The capture %s cannot be written any further.", self.path)
+            _logger.exception("Writing the capture %s failed.", self.path)
 
     def _write(self) -> None:
         while self._waiting:
@@ -100,7 +100,7 @@ def _option(code: int, value: bytes) -> bytes:
 
 
 def _section_header() -> bytes:
-    note = b"RTP and RTCP of a plivo_nb call before protection; IP and UDP headers are made up."
+    note = b"RTP and RTCP of a plivo_nb call before protection; IP and UDP headers are synthetic."
     options = _option(1, note) + _option(4, b"plivo_nb") + _option(0, b"")
     return _block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1) + options)
 

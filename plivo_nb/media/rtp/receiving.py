@@ -1,8 +1,8 @@
-"""The receiving half of an audio stream: sources come, change and go; the counts go on."""
+"""The receiving half of an audio stream: RTP packets in, frames out, also when the source changes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,7 +10,8 @@ from plivo_nb.media.playout.play_out import PlayOut
 from plivo_nb.media.rtp import rtcp
 from plivo_nb.media.rtp.rtp import RtpPacket, RtpReceiver
 from plivo_nb.media.rtp.telephone_event import DtmfReceiver
-from plivo_nb.media.stats import NAN, LevelMeter, RemoteView
+from plivo_nb.media.stats import LevelMeter, RemoteView
+from plivo_nb.quality.counters import NAN, Counters, added
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,15 +19,15 @@ if TYPE_CHECKING:
     from plivo_nb.audio_types import Pcm
     from plivo_nb.media.codecs import Codec
 
-_OLD_SOURCE_S = 1.0  # so long, packets of the source before are stragglers, not a change back
+_OLD_SOURCE_S = 1.0  # how long packets of the former source are ignored as late ones
 
 
 class Receiving:
-    """Takes RTP packets, gives frames.
+    """Receives RTP packets and returns frames.
 
     Args:
-        minimum_s: shortest play-out delay target.
-        maximum_s: longest.
+        minimum_s: shortest target of the play-out delay.
+        maximum_s: longest target.
     """
 
     def __init__(self, minimum_s: float, maximum_s: float) -> None:
@@ -38,27 +39,28 @@ class Receiving:
         self._old_source: tuple[int, float] = (-1, 0.0)  # SSRC, until when it is ignored
         self._dtmf = DtmfReceiver()
         self._event_rate = 8000
-        self.digits: list[tuple[str, int]] = []  # received, for the owner to take: digit, duration in ms
+        self.digits: list[
+            tuple[str, int]
+        ] = []  # received digits with their durations in ms, for the owner to take
         self.meter = LevelMeter()
-        self.rate = 0  # Hz, of the frames given; 0 before the negotiation
+        self.rate = 0  # sample rate of the frames in Hz; 0 before the negotiation
         self.bytes = 0
         self.header_bytes = 0
         self.malformed = 0
         self.unknown = 0  # packets of a payload type that was not negotiated
         self.last_packet_s: float | None = None
         self.first_packet_s: float | None = None
-        # of sources and codecs before the present ones
-        self._before = {"received": 0, "expected": 0, "duplicates": 0}
-        self._played: dict[str, float] = dict.fromkeys(_PLAY_COUNTS, 0)
+        # of former sources and codecs
+        self._before = Counters()
 
     @property
     def ssrc(self) -> int | None:
-        """The source that is heard."""
+        """The SSRC of the present source."""
         return self._source.ssrc if self._source is not None else None
 
     @property
     def codec(self) -> Codec | None:
-        """The codec that is played, or expected."""
+        """The codec that is received or expected."""
         return self._play.codec if self._play is not None else None
 
     @property
@@ -67,7 +69,7 @@ class Receiving:
         return self._play
 
     def configure(self, codecs: Sequence[Codec], events: Mapping[int, int]) -> None:
-        """Apply what was negotiated: codecs, the preferred one first; rates of telephone-events by type."""
+        """Apply a negotiation: codecs by preference; clock rates of telephone-events by payload type."""
         self._codecs = {codec.payload_type: codec for codec in codecs}
         self._events = dict(events)
         current = self.codec
@@ -79,33 +81,26 @@ class Receiving:
                 self._switch(codecs[0])
 
     def _switch(self, codec: Codec) -> None:
-        """Play another codec from now on."""
-        self._fold_play()
+        """Receive another codec from now on."""
+        if self._play is not None:
+            self._before = added(self._before, self._play.counters())
         self._play = PlayOut(codec, self._minimum_s, self._maximum_s)
         if self.rate != codec.clock_rate:
             self.rate = codec.clock_rate
             self._change_source(self.ssrc)
 
-    def _fold_play(self) -> None:
-        if self._play is not None:
-            for name, value in _play_counts(self._play).items():
-                self._played[name] += value
-
     def _change_source(self, ssrc: int | None) -> None:
-        old = self._source
-        if old is not None:
-            self._before["received"] += old.received
-            self._before["expected"] += old.expected
-            self._before["duplicates"] += old.duplicates
+        if self._source is not None:
+            self._before = added(self._before, self._source.counters())
         self._source = RtpReceiver(ssrc, self.rate) if ssrc is not None else None
 
     def receive(self, data: bytes, now: float, timed: bool) -> None:
-        """Take an RTP packet.
+        """Process an RTP packet.
 
         Args:
             data: the packet, unprotected.
             now: monotonic time of its arrival.
-            timed: whether the arrival says something about the network.
+            timed: whether the arrival time is used to measure the jitter.
         """
         try:
             packet = RtpPacket.parse(data)
@@ -159,7 +154,7 @@ class Receiving:
 
         Args:
             now: monotonic seconds.
-            playing: False while the direction forbids hearing: silence, whatever comes.
+            playing: False: return silence, while the direction does not include receiving.
         """
         play = self._play
         assert play is not None, "configure comes first"
@@ -169,19 +164,19 @@ class Receiving:
             frame = np.zeros(play.frame, np.int16)
         if self.first_packet_s is not None:
             if play.silent:
-                # noise of our own must not look like sound from there
+                # comfort noise must not count as received sound
                 self.meter.silence(0.02)
             else:
                 play.learn(self.meter.measure(frame, self.rate))
         return frame
 
     def skip(self, seconds: float) -> None:
-        """Note that nothing was pulled for so long: what has come meanwhile is played that much later."""
+        """Note that no frame was pulled for so long: the play-out delay has grown by it."""
         if self._play is not None:
             self._play.buffer.moved(round(seconds * self.rate))
 
     def report_blocks(self, remote: RemoteView, now: float) -> tuple[rtcp.ReportBlock, ...]:
-        """Return what is to be told about the present source (RFC 3550 section 6.4)."""
+        """Return the report block about the present source (RFC 3550 section 6.4)."""
         source = self._source
         if source is None or not source.received:
             return ()
@@ -200,64 +195,18 @@ class Receiving:
         )
         return (block,)
 
-    def counts(self) -> dict[str, Any]:
-        """Return the received and played fields of `StreamCounters`."""
+    def counters(self) -> Counters:
+        """The counts of all sources and codecs so far, and the present values of what is received."""
         source, play = self._source, self._play
-        received = self._before["received"] + (source.received if source else 0)
-        expected = self._before["expected"] + (source.expected if source else 0)
-        sums = dict(self._played)
-        if play is not None:
-            for name, value in _play_counts(play).items():
-                sums[name] += value
-        started = play is not None and play.buffer.playing
-        return {
-            "codec_in": play.codec.name if play is not None else "",
-            "packets_received": received,
-            "packets_expected": expected,
-            "packets_lost": expected - received,
-            "packets_duplicated": self._before["duplicates"] + (source.duplicates if source else 0),
-            "bytes_received": self.bytes,
-            "header_bytes_received": self.header_bytes,
-            "jitter_in_s": source.jitter_s if source is not None and source.received else NAN,
-            "sample_rate": self.rate,
-            "playout_delay_s": play.delay_s if play is not None else NAN,
-            "target_delay_s": play.buffer.target_s if play is not None and started else NAN,
-            **sums,
-        }
-
-
-_PLAY_COUNTS = (
-    "packets_late",
-    "packets_discarded",
-    "fec_packets_received",
-    "fec_packets_used",
-    "total_samples",
-    "concealed_samples",
-    "silent_concealed_samples",
-    "concealment_events",
-    "inserted_samples",
-    "removed_samples",
-    "jitter_buffer_delay_s",
-    "jitter_buffer_target_s",
-    "jitter_buffer_emitted",
-)
-
-
-def _play_counts(play: PlayOut) -> dict[str, float]:
-    buffer = play.buffer
-    values = (
-        buffer.late,
-        buffer.late + buffer.dropped,
-        play.fec_received,
-        play.fec_used,
-        play.total,
-        play.concealed,
-        play.silent_concealed,
-        play.concealment_events,
-        play.inserted,
-        play.removed,
-        play.delay_sum_s,
-        play.target_sum_s,
-        play.emitted,
-    )
-    return dict(zip(_PLAY_COUNTS, values, strict=True))
+        headers = Counters(bytes_received=self.bytes, header_bytes_received=self.header_bytes)
+        parts = [part.counters() for part in (source, play) if part is not None]
+        return added(
+            self._before,
+            headers,
+            *parts,
+            codec_in=play.codec.name if play is not None else "",
+            sample_rate_hz=self.rate or NAN,
+            jitter_in_s=source.jitter_s if source is not None and source.received else NAN,
+            playout_delay_s=play.delay_s if play is not None else NAN,
+            target_delay_s=play.buffer.target_s if play is not None and play.buffer.playing else NAN,
+        )

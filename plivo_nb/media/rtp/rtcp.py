@@ -1,4 +1,4 @@
-"""RTCP: reports, source description, goodbye (RFC 3550 section 6); reduced-size packets too (RFC 5506).
+"""RTCP: reports, source descriptions and BYE (RFC 3550 section 6), also reduced-size packets (RFC 5506).
 
 Times in reports are NTP: seconds since 1900 in 32.32 fixed point; round trips use the middle 32 bits.
 """
@@ -20,11 +20,11 @@ _BLOCK = struct.Struct("!II4xII")
 
 @dataclass(frozen=True, slots=True)
 class ReportBlock:
-    """What a receiver says about one source (RFC 3550 section 6.4.1).
+    """A report block of a receiver about one source (RFC 3550 section 6.4.1).
 
     Args:
-        ssrc: the source it is about.
-        fraction_lost: 0..1, since the report before.
+        ssrc: the source.
+        fraction_lost: 0..1, since the last report.
         packets_lost: cumulative; may be negative.
         highest_sequence: extended highest sequence number received.
         jitter: interarrival jitter in clock units.
@@ -66,7 +66,7 @@ class ReportBlock:
 
 @dataclass(frozen=True, slots=True)
 class SenderReport:
-    """SR: `ntp_time` is 32.32 fixed point, the counts are cumulative."""
+    """Sender report (SR): `ntp_time` is 32.32 fixed point, the counts are cumulative."""
 
     ssrc: int
     ntp_time: int
@@ -90,7 +90,7 @@ class SenderReport:
 
 @dataclass(frozen=True, slots=True)
 class ReceiverReport:
-    """RR."""
+    """Receiver report (RR)."""
 
     ssrc: int
     reports: tuple[ReportBlock, ...] = ()
@@ -103,7 +103,7 @@ class ReceiverReport:
 
 @dataclass(frozen=True, slots=True)
 class SourceDescription:
-    """SDES with a CNAME a source."""
+    """Source description (SDES) with one CNAME per source."""
 
     cnames: tuple[tuple[int, str], ...]
 
@@ -119,7 +119,7 @@ class SourceDescription:
 
 @dataclass(frozen=True, slots=True)
 class Goodbye:
-    """BYE: these sources stop sending. It ends no call: SIP does that."""
+    """BYE: these sources stop sending. It does not end a call; SIP does."""
 
     ssrcs: tuple[int, ...]
     reason: str = ""
@@ -136,7 +136,7 @@ class Goodbye:
 
 @dataclass(frozen=True, slots=True)
 class OtherPacket:
-    """An RTCP packet of a type that is not read here (feedback, extended reports, APP)."""
+    """An RTCP packet of another type (feedback, extended reports, APP)."""
 
     packet_type: int
     count: int
@@ -159,7 +159,7 @@ def parse(data: bytes) -> list[RtcpPacket]:
     """Parse a compound (or reduced-size) packet.
 
     Raises:
-        ValueError: it is no RTCP, or cut off.
+        ValueError: it is not RTCP, or is truncated.
     """
     packets: list[RtcpPacket] = []
     position = 0
@@ -227,7 +227,7 @@ def _cnames(body: bytes, count: int) -> tuple[tuple[int, str], ...]:
             if body[position] == _CNAME:
                 names.append((ssrc, body[position + 2 : position + 2 + length].decode("utf-8", "replace")))
             position += 2 + length
-        position += 4 - position % 4  # the ending zero, and up to the next word
+        position += 4 - position % 4  # the final zero, and padding to the next word
     return tuple(names)
 
 
@@ -247,10 +247,10 @@ def middle(ntp: int) -> int:
 
 
 def round_trip_s(block: ReportBlock, ntp_now: int) -> float | None:
-    """Return the round trip that a report block proves (RFC 3550 section 6.4.1), in seconds.
+    """Return the round-trip time from a report block (RFC 3550 section 6.4.1), in seconds.
 
-    None where the other side has seen no sender report of ours, or the numbers cannot be true (negative, or
-    over a minute): a clock that was set back must not make a call look dead.
+    None if the other side has not received a sender report, or the result is impossible (negative, or over a
+    minute), as after a change of the clock.
     """
     if not block.last_sr:
         return None
@@ -261,7 +261,7 @@ def round_trip_s(block: ReportBlock, ntp_now: int) -> float | None:
 
 
 def blocks_about(packets: Sequence[RtcpPacket], ssrc: int) -> list[ReportBlock]:
-    """Return the report blocks that speak of a source."""
+    """Return the report blocks about a source."""
     return [
         block
         for packet in packets

@@ -1,14 +1,16 @@
-"""RTP: packets, and what senders and receivers count (RFC 3550 section 5.1 and appendices A.1, A.3, A.8)."""
+"""RTP packets, and the counters of senders and receivers (RFC 3550 section 5.1, appendices A.1, A.3, A.8)."""
 
 from __future__ import annotations
 
 import struct
 from typing import NamedTuple
 
+from plivo_nb.quality.counters import Counters
+
 _HEADER = struct.Struct("!BBHII")
 _MAX_DROPOUT = 3000
 _MAX_MISORDER = 100
-_SEEN_BITS = 256  # how far back duplicates are told from late packets, in packets
+_SEEN_BITS = 256  # how many packets back duplicates are distinguished from late packets
 _SEEN_MASK = (1 << _SEEN_BITS) - 1
 
 
@@ -30,7 +32,7 @@ class RtpPacket(NamedTuple):
         """Parse a packet.
 
         Raises:
-            ValueError: it is no RTP packet, or cut off.
+            ValueError: it is not an RTP packet, or is truncated.
         """
         if len(data) < 12:
             raise ValueError("shorter than an RTP header")
@@ -84,8 +86,8 @@ class RtpSender:
 
     Args:
         ssrc: synchronisation source, 32 bits.
-        sequence_number: the first one; RFC 3550 wants it random.
-        timestamp: RTP time of the first sample; random as well.
+        sequence_number: the first one; random, as RFC 3550 section 5.1 recommends.
+        timestamp: RTP time of the first sample; random too.
     """
 
     def __init__(self, ssrc: int, sequence_number: int, timestamp: int) -> None:
@@ -105,7 +107,7 @@ class RtpSender:
             payload_type: 0..127.
             payload: the codec's bytes.
             marker: first packet after a pause in sending (RFC 3551 section 4.1).
-            timestamp: RTP time, where it is not the present one (RFC 4733 keeps an event's first).
+            timestamp: RTP time, if not the present one (RFC 4733: an event keeps its first).
         """
         time = self.timestamp if timestamp is None else timestamp & 0xFFFFFFFF
         second = payload_type | 0x80 if marker else payload_type
@@ -117,12 +119,12 @@ class RtpSender:
         return header + payload
 
     def advance(self, samples: int) -> None:
-        """Let RTP time go on by that many clock units."""
+        """Advance RTP time by that many clock units."""
         self.timestamp = (self.timestamp + samples) & 0xFFFFFFFF
 
 
 class Placed(NamedTuple):
-    """Where a received packet stands: sequence number and RTP time without their wrap-around."""
+    """The extended sequence number and RTP time of a received packet, without wrap-around."""
 
     sequence: int
     timestamp: int
@@ -131,9 +133,9 @@ class Placed(NamedTuple):
 
 
 class RtpReceiver:
-    """Counts the packets of one source that is received.
+    """Counts the packets received from one source.
 
-    There is no probation (RFC 3550 A.1): packets come authenticated out of SRTP, and the first one is speech.
+    There is no probation (RFC 3550 A.1): packets are authenticated by SRTP, and the first contains speech.
 
     Args:
         ssrc: the source.
@@ -145,6 +147,7 @@ class RtpReceiver:
         self.clock_rate = clock_rate
         self.received = 0
         self.duplicates = 0
+        self.reordered = 0
         self._started = False
         self._base = self._max = 0  # extended sequence numbers
         self._bad = -1
@@ -157,7 +160,7 @@ class RtpReceiver:
 
     @property
     def expected(self) -> int:
-        """Packets that the source has sent as far as the numbers tell."""
+        """Number of packets that the source has sent, by its sequence numbers."""
         return self._expected_before + (self._max - self._base + 1 if self._started else 0)
 
     @property
@@ -180,10 +183,20 @@ class RtpReceiver:
         """Interarrival jitter in seconds."""
         return self._jitter / self.clock_rate
 
+    def counters(self) -> Counters:
+        """The counts of this source."""
+        return Counters(
+            packets_received=self.received,
+            packets_expected=self.expected,
+            packets_lost=self.lost,
+            packets_reordered=self.reordered,
+            packets_duplicated=self.duplicates,
+        )
+
     def receive(
         self, sequence_number: int, timestamp: int, arrival_s: float, timed: bool = True
     ) -> Placed | None:
-        """Count a packet and place it.
+        """Count a packet and return its place.
 
         Args:
             sequence_number: as in the packet, 16 bits.
@@ -226,7 +239,7 @@ class RtpReceiver:
         self._bad = -1
 
     def _mark(self, sequence: int) -> bool:
-        """Note that a packet was received; tell whether it had been before."""
+        """Note that a packet was received; return whether it is a duplicate."""
         ahead = sequence - self._max
         if ahead > 0:
             self._seen = ((self._seen << ahead) | 1) & _SEEN_MASK
@@ -236,6 +249,7 @@ class RtpReceiver:
         if self._seen & bit:
             return True
         self._seen |= bit
+        self.reordered += ahead < 0
         self._base = min(self._base, sequence)
         return False
 
@@ -243,7 +257,7 @@ class RtpReceiver:
         if self._timestamp is None:
             self._timestamp = timestamp
         elif restarted:
-            # a source that restarts its numbers may restart its clock: keep going up, the buffer starts anew
+            # a source that restarts its numbers may restart its clock: continue upwards, the buffer restarts
             self._timestamp = (((self._timestamp >> 32) + 1) << 32) + timestamp
             self._transit = None
         else:

@@ -1,4 +1,4 @@
-"""The sending half of an audio stream: a frame of the source each tick, as packets."""
+"""The sending half of an audio stream: one frame of the source per tick, as RTP packets."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from plivo_nb.audio_types import Pcm, Sink, Source
     from plivo_nb.media.rtp.rtp import RtpSender
 
-_DTX_BYTES = 2  # an Opus packet of so few bytes is a pause
+_DTX_BYTES = 2  # Opus packets of so few bytes are a pause (DTX)
 
 
 class Sending:
-    """Turns a source into RTP packets. The flow goes on with silence when the source has nothing.
+    """Sends a source as RTP packets, and silence while the source returns None.
 
     Args:
         rtp: numbers and counts the packets.
@@ -34,15 +34,15 @@ class Sending:
         self.muted = False
         self.meter = LevelMeter()
         self.dtmf = DtmfSender()
-        self.source_bytes = 0  # payload made of what the source gave
+        self.source_bytes = 0  # payload bytes made from the source's frames
         self._rtp = rtp
         self._encoder: Encoder | None = None
         self._sink: Sink | None = None
         self._events: dict[int, int] = {}
         self._event_type: int | None = None
-        self._pending: list[Pcm] = []  # frames that wait for a packet longer than a tick
+        self._pending: list[Pcm] = []  # frames waiting for a packet longer than a tick
         self._marker = True
-        self._quiet = False  # in a pause of DTX
+        self._quiet = False  # in a DTX pause
         self._silence: Pcm = np.zeros(0, np.int16)
 
     def configure(self, codec: Codec, events: Mapping[int, int]) -> None:
@@ -63,7 +63,7 @@ class Sending:
                 self._sink.open(codec.clock_rate)
 
     def set_source(self, source: Source) -> None:
-        """Send another source: it is opened, the old one closed."""
+        """Send another source: open it and close the old one."""
         old, self.source = self.source, source
         if source is old:
             return
@@ -72,7 +72,7 @@ class Sending:
         old.close()
 
     def set_sink(self, sink: Sink | None) -> None:
-        """Let this sink hear what is sent."""
+        """Write sent frames to this sink."""
         self._sink = sink
         if sink is not None and self.codec is not None:
             sink.open(self.codec.clock_rate)
@@ -81,7 +81,7 @@ class Sending:
         """Send one frame.
 
         Args:
-            packets: what is to be sent is appended here.
+            packets: the packets to send are appended to this list.
         """
         codec = self.codec
         if codec is None:
@@ -110,14 +110,14 @@ class Sending:
             self.source_bytes += self._rtp.bytes - bytes_before
 
     def skip(self, ticks: int) -> None:
-        """Let RTP time go on over so many ticks, sending nothing; the next packet is marked."""
+        """Advance RTP time by so many ticks without sending; the next packet has the marker."""
         if self.codec is not None:
             self._drop_pending()
             self._rtp.advance(ticks * (self.codec.clock_rate // FRAMES_PER_S))
             self._marker = True
 
     def expect_loss(self, fraction: float) -> None:
-        """Send as much redundancy as this loss (0..1) wants."""
+        """Set the amount of redundancy for this loss (0..1)."""
         if self._encoder is not None:
             self._encoder.set_expected_loss(fraction)
 
@@ -126,8 +126,8 @@ class Sending:
         payload = self._encoder.encode(pcm)
         quiet = codec.dtx and len(payload) <= _DTX_BYTES
         if quiet and self._quiet:
-            self._marker = True  # RFC 7587 section 3.1.3: nothing is sent; RTP time goes on
-        else:  # the first packet of a pause is sent: it tells the far end that nothing is lost
+            self._marker = True  # RFC 7587 section 3.1.3: nothing is sent; RTP time advances
+        else:  # the first packet of a pause is sent, to show that nothing is lost
             packets.append(self._rtp.send(codec.payload_type, payload, self._marker))
             self._marker = False
         self._quiet = quiet
@@ -146,7 +146,7 @@ class Sending:
             self._send_audio(codec, packets, pcm[at : at + length])
 
     def _drop_pending(self) -> None:
-        """Leave out what waits for a longer packet: its time goes by all the same."""
+        """Drop the frames that wait for a longer packet, and advance RTP time by them."""
         self._rtp.advance(sum(len(frame) for frame in self._pending))
         self._pending.clear()
 
@@ -174,7 +174,7 @@ class Sending:
 
 
 def _fit(frame: Pcm, samples: int) -> Pcm:
-    """Cut or pad what a source gave to the length asked for."""
+    """Cut or pad a source's frame to the length requested."""
     fitted = np.zeros(samples, np.int16)
     count = min(samples, len(frame))
     fitted[:count] = frame[:count]

@@ -15,7 +15,7 @@ _EVENT = struct.Struct("!BBH")
 
 @dataclass(frozen=True, slots=True)
 class EventPacket:
-    """What one telephone-event payload says (RFC 4733 section 2.3). `duration` is in RTP clock units."""
+    """One telephone-event payload (RFC 4733 section 2.3). `duration` is in RTP clock units."""
 
     event: int
     end: bool
@@ -24,7 +24,7 @@ class EventPacket:
 
     @classmethod
     def parse(cls, payload: bytes) -> EventPacket:
-        """Parse the first event of a payload. Raises ValueError when it is cut off."""
+        """Parse the first event of a payload. Raises ValueError if it is truncated."""
         if len(payload) < 4:
             raise ValueError("a telephone-event cut off")
         event, flags, duration = _EVENT.unpack_from(payload)
@@ -37,7 +37,7 @@ class EventPacket:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A telephone-event packet to send: its payload, the RTP time of its event, and whether it begins one."""
+    """A telephone-event packet to send: payload, RTP time of the event, marker of the event's first."""
 
     payload: bytes
     timestamp: int
@@ -45,7 +45,7 @@ class Outgoing:
 
 
 class DtmfSender:
-    """Queues digits and says, tick by tick, what to send instead of audio.
+    """Queues digits and returns in each tick what to send instead of audio.
 
     A digit lasts `duration_ms`, in updates of 20 ms; its end is sent three times; `gap_ms` of audio follow.
     """
@@ -59,7 +59,7 @@ class DtmfSender:
 
     @property
     def pending(self) -> int:
-        """Digits that are not completely out: their ends and the gap after them belong to them."""
+        """Number of digits not completely sent, including their end packets and the gap after them."""
         return len(self._queue) + (self._event is not None)
 
     def queue(self, digits: str, duration_ms: int = 100, gap_ms: int = 70) -> None:
@@ -71,11 +71,11 @@ class DtmfSender:
             gap_ms: between two, at least 30.
 
         Raises:
-            ValueError: one of them is none of these; nothing is queued.
+            ValueError: a character is not a digit, or a length is out of range; nothing is queued.
         """
         events = [DTMF_DIGITS.find(digit) for digit in digits.upper()]
         if not events or -1 in events:
-            raise ValueError(f"{digits!r} holds something that is no DTMF digit; use {DTMF_DIGITS}")
+            raise ValueError(f"{digits!r} contains a character that is not a DTMF digit; use {DTMF_DIGITS}")
         if not 40 <= duration_ms <= 6000 or not 30 <= gap_ms <= 6000:
             raise ValueError("a DTMF digit lasts 40 to 6000 ms, the gap after it 30 to 6000 ms")
         self._queue.extend((event, duration_ms, gap_ms) for event in events)
@@ -118,15 +118,15 @@ class DtmfSender:
 
 
 class DtmfReceiver:
-    """Turns telephone-event packets into digits, one each, whatever is repeated, lost or reordered."""
+    """Converts telephone-event packets, which may be repeated, lost or reordered, to one digit each."""
 
     def __init__(self) -> None:
         self._current: tuple[int, int, int] | None = None  # RTP time, event, longest duration
         self._updated_s = 0.0
-        self._done: deque[int] = deque(maxlen=16)  # RTP times of events already told
+        self._done: deque[int] = deque(maxlen=16)  # RTP times of events already returned
 
     def receive(self, payload: bytes, timestamp: int, rate: int, now: float) -> list[tuple[str, int]]:
-        """Take a packet.
+        """Process a packet.
 
         Args:
             payload: of the RTP packet.
@@ -143,20 +143,20 @@ class DtmfReceiver:
             return []
         if packet.event >= len(DTMF_DIGITS) or timestamp in self._done:
             return []
-        told: list[tuple[str, int]] = []
+        ended: list[tuple[str, int]] = []
         if self._current is not None and self._current[0] != timestamp:
-            told += self._finish(rate)  # the end of the event before was lost
+            ended += self._finish(rate)  # the end of the event before was lost
         longest = packet.duration
         if self._current is not None:
             longest = max(longest, self._current[2])
         self._current = (timestamp, packet.event, longest)
         self._updated_s = now
         if packet.end:
-            told += self._finish(rate)
-        return told
+            ended += self._finish(rate)
+        return ended
 
     def expire(self, rate: int, now: float, after_s: float = 0.2) -> list[tuple[str, int]]:
-        """Return the digit whose end was lost, once nothing was heard of it for that long."""
+        """Return a digit whose end was lost, `after_s` seconds after its last packet."""
         if self._current is None or now - self._updated_s < after_s:
             return []
         return self._finish(rate)

@@ -1,9 +1,8 @@
 """Session descriptions of one audio stream (RFC 8866, 3264, 8839, 8842, 5761), written as browsers do.
 
-Pure text in, values out. `parse` normalises what other peers send and refuses, with a sentence, what cannot
-work; `build_offer` and `build_answer` write ours: audio only, DTLS-SRTP, RTP and RTCP on one port, all
-candidates known (no trickle). `rewrite_candidates` is for relays, such as the lab's, that put themselves into
-the media path.
+`parse` reads and normalises the descriptions of other peers, and raises `IncompatibleSDP` if no call is
+possible. `build_offer` and `build_answer` write ours: audio only, DTLS-SRTP, RTP and RTCP on one port, all
+candidates included (no trickle). `rewrite_candidates` is for media relays, such as the lab's.
 """
 
 from plivo_nb.media.sdp.model import (

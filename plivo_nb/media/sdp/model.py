@@ -1,4 +1,4 @@
-"""What a session description says, as values (RFC 8866, 8839): the types of `plivo_nb.media.sdp`."""
+"""The values of a session description (RFC 8866, 8839): the types of `plivo_nb.media.sdp`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TELEPHONE_EVENT = "telephone-event"
 
 
 class IncompatibleSDP(ValueError):
-    """A session description that we cannot work with; the message is one sentence for people."""
+    """A session description with which no call is possible; the message is a sentence for users."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Candidate:
 
     @classmethod
     def parse(cls, value: str) -> Candidate:
-        """Read what stands after ``a=candidate:``; ValueError when it is none."""
+        """Parse the value of ``a=candidate:``. Raises ValueError if it is not a candidate."""
         words = value.split()
         if len(words) < 8 or words[6] != "typ":
             raise ValueError(f"not a candidate: {value!r}")
@@ -82,11 +82,11 @@ class Format:
     parameters: str = ""
 
     def is_called(self, name: str) -> bool:
-        """Format names compare without case (RFC 8866 section 6.6)."""
+        """Return whether the format has this name, ignoring case (RFC 8866 section 6.6)."""
         return self.name.lower() == name.lower()
 
     def parameter(self, name: str) -> str | None:
-        """One parameter of a=fmtp, such as ``useinbandfec``; None when it is not there."""
+        """Return a parameter of a=fmtp, such as ``useinbandfec``; None if it is absent."""
         for item in self.parameters.split(";"):
             key, _, value = item.strip().partition("=")
             if key.lower() == name.lower():
@@ -96,7 +96,7 @@ class Format:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One m= section as its answer needs it: a section that is not ours is answered with port 0."""
+    """An m= section, as needed for its answer: sections other than the audio are answered with port 0."""
 
     media: str
     profile: str
@@ -106,10 +106,10 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class SessionDescription:
-    """What the other side said about its audio, normalised.
+    """The other side's description of its audio, normalised.
 
-    `index` says which of `sections` is the audio described here. `setup` is what the DTLS role follows from;
-    where the peer said nothing usable it is what makes the call work.
+    `index` is the index in `sections` of the audio described here. `setup` determines the DTLS role; if the
+    peer sent no valid value, it is the one that lets the call connect.
     """
 
     ice_ufrag: str
@@ -129,10 +129,10 @@ class SessionDescription:
     index: int
 
     def audio(self, names: Sequence[str]) -> tuple[Format, ...]:
-        """The formats among `names` (such as OPUS), in the peer's order.
+        """Return the formats whose names are in `names` (such as OPUS), in the peer's order.
 
         Raises:
-            IncompatibleSDP: there is none.
+            IncompatibleSDP: there are none.
         """
         wanted = {name.lower() for name in names}
         common = tuple(f for f in self.formats if f.name.lower() in wanted and _usual_clock(f))
@@ -144,14 +144,14 @@ class SessionDescription:
         return common
 
     def telephone_events(self, audio: Sequence[Format]) -> tuple[Format, ...]:
-        """The telephone-event formats (RFC 4733) whose clock is that of one of the formats `audio`."""
+        """Return the telephone-event formats (RFC 4733) with the clock rate of one of the formats `audio`."""
         clocks = {f.clock_rate for f in audio}
         return tuple(f for f in self.formats if f.is_called(TELEPHONE_EVENT) and f.clock_rate in clocks)
 
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """Our side of a description. `version` grows by one with each description that differs from the last."""
+    """The values of our own description. `version` grows by one with each description that differs."""
 
     ice_ufrag: str
     ice_pwd: str
@@ -168,7 +168,7 @@ class Local:
 
 
 def is_address(text: str) -> bool:
-    """Whether a candidate's address is one: peers also send names (mDNS), which cannot be reached as such."""
+    """Return whether a candidate's address is an IP address; peers also send mDNS names."""
     try:
         ipaddress.ip_address(text)
     except ValueError:

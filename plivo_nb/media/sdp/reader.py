@@ -1,4 +1,4 @@
-"""Reading other sides' session descriptions: forgiving what can be forgiven, refusing what cannot work."""
+"""Parses session descriptions of other peers, tolerating common deviations."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 _PROFILES = (PROFILE, "UDP/TLS/RTP/SAVP", "RTP/SAVPF", "RTP/SAVP")
 _HASHES = ("sha-256", "sha-384", "sha-512")
 _DIRECTIONS: tuple[Direction, ...] = ("sendrecv", "sendonly", "recvonly", "inactive")
-# RFC 3551 table 4: the static payload types that a peer may use without saying what they are.
+# RFC 3551 table 4: the static payload types, which a peer may use without rtpmap.
 _STATIC = {0: ("PCMU", 8000), 3: ("GSM", 8000), 8: ("PCMA", 8000), 9: ("G722", 8000), 18: ("G729", 8000)}
 _NUMBER = re.compile(r"[0-9]+")
 
 
 def parse(text: str, kind: Kind = "offer") -> SessionDescription:
-    """Read another side's description, forgiving what can be forgiven.
+    """Parse another peer's description.
 
-    Forgiven: stray carriage returns and empty lines, rtpmap and fmtp lines of payload types that are not in
-    the m= line, static payload types without rtpmap, no a=mid, no a=setup, actpass in an answer, candidates
-    that make no sense, further m= sections.
+    Tolerated: stray carriage returns and empty lines, rtpmap and fmtp lines of payload types that are not in
+    the m= line, static payload types without rtpmap, no a=mid, no a=setup, actpass in an answer, malformed
+    candidates, further m= sections.
 
     Raises:
         IncompatibleSDP: no audio, audio refused (port 0), no rtcp-mux, no DTLS-SRTP, no ICE.
@@ -49,15 +49,15 @@ def parse(text: str, kind: Kind = "offer") -> SessionDescription:
     block, section = blocks[index], sections[index]
     if section.profile.upper() not in _PROFILES:
         raise IncompatibleSDP(
-            f"The other side wants its audio as {section.profile}; only WebRTC's encrypted audio works."
+            f"The other side offers audio as {section.profile}; only WebRTC's encrypted audio is supported."
         )
     if _attribute(block, "rtcp-mux") is None:
         raise IncompatibleSDP(
-            "The other side does not take RTP and RTCP on one port (no a=rtcp-mux); WebRTC asks for it."
+            "The other side does not support RTP and RTCP on one port (no a=rtcp-mux), which WebRTC requires."
         )
     ufrag, pwd = _inherited(session, block, "ice-ufrag"), _inherited(session, block, "ice-pwd")
     if not ufrag or not pwd:
-        raise IncompatibleSDP("The other side does not speak ICE (no a=ice-ufrag or no a=ice-pwd).")
+        raise IncompatibleSDP("The other side does not support ICE (no a=ice-ufrag or no a=ice-pwd).")
     ssrc, cname = _source(block)
     bundle = (_attribute(session, "group") or "").split()
     return SessionDescription(
@@ -80,7 +80,7 @@ def parse(text: str, kind: Kind = "offer") -> SessionDescription:
 
 
 def _attribute(block: Sequence[str], name: str) -> str | None:
-    """The value of the first attribute of that name; '' for a flag, None when it is not there."""
+    """Return the value of the first attribute of that name; '' for a flag, None if it is absent."""
     for line in block:
         key, _, value = line[2:].partition(":")
         if line.startswith("a=") and key == name:
@@ -100,7 +100,7 @@ def _inherited(session: Sequence[str], block: Sequence[str], name: str) -> str |
 def _section(block: Sequence[str]) -> Section:
     words = block[0][2:].split()
     if len(words) < 3:
-        raise IncompatibleSDP(f"The other side's description has a broken line: {block[0]!r}.")
+        raise IncompatibleSDP(f"The other side's description has a malformed line: {block[0]!r}.")
     return Section(words[0], words[2], " ".join(words[3:]), _attribute(block, "mid") or None)
 
 
@@ -122,7 +122,7 @@ def _choose_audio(blocks: Sequence[Sequence[str]], kind: Kind) -> int:
 def _setup(value: str | None, kind: Kind) -> Setup:
     if value in ("active", "passive"):
         return "active" if value == "active" else "passive"
-    # An answer must decide (RFC 8842 section 5.3); one that does not is taken as the usual browser's: active.
+    # An answer must contain a role (RFC 8842 section 5.3); without one, active is assumed, as browsers send.
     return "actpass" if kind == "offer" else "active"
 
 
@@ -140,7 +140,7 @@ def _fingerprints(session: Sequence[str], block: Sequence[str]) -> tuple[tuple[s
     usable = tuple((p[0].lower(), p[1].upper()) for p in pairs if len(p) == 2 and p[0].lower() in _HASHES)
     if not usable:
         raise IncompatibleSDP(
-            "The other side sends no DTLS fingerprint that we know (a=fingerprint with "
+            "The other side sends no supported DTLS fingerprint (a=fingerprint with "
             "sha-256, sha-384 or sha-512), so its audio cannot be encrypted."
         )
     return usable
@@ -184,7 +184,7 @@ def _candidates(block: Sequence[str]) -> tuple[Candidate, ...]:
         try:
             found.append(Candidate.parse(value))
         except ValueError:
-            continue  # RFC 8839 section 5.1: what is not understood is ignored
+            continue  # RFC 8839 section 5.1: unknown candidates are ignored
     return tuple(found)
 
 

@@ -1,4 +1,4 @@
-"""Session descriptions of ours, written as browsers write them: offers, answers, and edits for relays."""
+"""Writes session descriptions as browsers do: offers, answers, and changes for relays."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _REVERSED: dict[Direction, Direction] = {"sendonly": "recvonly", "recvonly": "se
 
 
 def offered_formats(names: Sequence[str]) -> tuple[Format, ...]:
-    """The formats of an offer for these codec names (`plivo_nb.codec_table`), in the same order."""
+    """Return the formats of an offer for these codec names (`plivo_nb.codec_table`), in the same order."""
     rows = [codec_row(name) for name in names]
     return tuple(Format(row.payload_type, row.encoding, row.clock_rate_hz, row.channels) for row in rows)
 
 
 def build_offer(local: Local, formats: Sequence[Format]) -> str:
-    """An offer of one audio stream with these formats (`offered_formats`), in order of preference."""
+    """Return an offer of one audio stream with these formats (`offered_formats`), in order of preference."""
     section = Section("audio", PROFILE, "", local.mid)
     lines = _session_lines(local, [local.mid] if local.mid is not None else [])
     lines += _audio_lines(local, section, formats)
@@ -38,7 +38,7 @@ def build_offer(local: Local, formats: Sequence[Format]) -> str:
 
 
 def build_answer(local: Local, offer: SessionDescription, formats: Sequence[Format]) -> str:
-    """The answer to `offer` with `formats` (of `SessionDescription.audio` and `telephone_events`).
+    """Return the answer to `offer` with `formats` (of `SessionDescription.audio` and `telephone_events`).
 
     Sections other than the audio are refused with port 0 (RFC 3264 section 6). `local.setup` and
     `local.direction` must fit the offer: see `answer_setup` and `answer_direction`.
@@ -55,12 +55,12 @@ def build_answer(local: Local, offer: SessionDescription, formats: Sequence[Form
 
 
 def answer_setup(offered: Setup) -> Setup:
-    """Our side of the DTLS set-up (RFC 8842 section 5.3): active where we may, a round trip faster."""
+    """Return our DTLS role (RFC 8842 section 5.3): active if allowed, since that saves a round trip."""
     return "passive" if offered == "active" else "active"
 
 
 def answer_direction(offered: Direction, wanted: Direction = "sendrecv") -> Direction:
-    """What of `wanted` the offered direction leaves us (RFC 3264 section 6.1)."""
+    """Return the part of `wanted` that the offered direction allows (RFC 3264 section 6.1)."""
     theirs = _REVERSED.get(offered, offered)
     send = "send" in theirs and "send" in wanted
     receive = "recv" in theirs and "recv" in wanted
@@ -70,10 +70,10 @@ def answer_direction(offered: Direction, wanted: Direction = "sendrecv") -> Dire
 
 
 def rewrite_candidates(text: str, address: str, port: int) -> str:
-    """Put a relay into the path: one host candidate (`address`, UDP `port`) instead of all.
+    """Replace all candidates by one host candidate of a relay (`address`, UDP `port`).
 
-    The m= line's port and the c= line follow; all else stays byte for byte. Works on the first m= section
-    that is in use; a text without one comes back unchanged.
+    The port of the m= line and the c= line are changed too; all else is kept byte for byte. This applies to
+    the first m= section in use; a text without one is returned unchanged.
     """
     family = "IP6" if ":" in address else "IP4"
     candidate = f"a=candidate:1 1 udp 2130706431 {address} {port} typ host"
@@ -143,14 +143,14 @@ def _audio_lines(local: Local, section: Section, formats: Sequence[Format]) -> l
 
 
 def _default_candidate(candidates: Sequence[Candidate]) -> Candidate | None:
-    """The one most likely to work without ICE (RFC 8839 section 4.2.1.2): relayed, reflexive, host."""
+    """Return the candidate most likely to work without ICE (RFC 8839 section 4.2.1.2)."""
     rank = {"relay": 0, "srflx": 1, "host": 2}
     usable = [c for c in candidates if c.component == 1 and c.protocol == "udp" and c.type in rank]
     return min(usable, key=lambda c: (rank[c.type], ":" in c.address, -c.priority), default=None)
 
 
 def _after_connection(lines: Sequence[str]) -> int:
-    """Where a first candidate line goes: after the active section's c= line, or its m= line."""
+    """Return the index for a first candidate line: after the active section's c= line, or its m= line."""
     place = 0
     for index, line in enumerate(lines):
         if line.startswith("m="):

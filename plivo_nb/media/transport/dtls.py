@@ -1,14 +1,14 @@
-"""DTLS-SRTP over aiortc (RFC 5763, 5764), with what it lacks; only this file touches its private side.
+"""DTLS-SRTP over aiortc (RFC 5763, 5764), the only module that uses its private parts.
 
-What is worked around here, and until when (aiortc 1.16):
+Work-arounds for aiortc 1.16, with the condition for their removal:
 
-- No ICE restart: `Switch` stands where RTCDtlsTransport wants an RTCIceTransport, and the connection beneath
-  it can be exchanged. Until https://github.com/aiortc/aiortc/issues/211.
+- No ICE restart: RTCDtlsTransport gets a `Switch` in place of an RTCIceTransport, whose connection can be
+  exchanged. Until https://github.com/aiortc/aiortc/issues/211.
 - RTP costs a task switch and a second parse for each packet: `protect` and `unprotect` are called directly.
-  As long as RTP is our own.
-- pylibsrtp allocates for each packet: `_SrtpWay` calls libsrtp with buffers of its own. Until it does not.
-- A refused certificate is only logged, and a handshake may last for ever: `DtlsSrtp` gives the reason, and a
-  limit.
+  As long as RTP is processed here.
+- pylibsrtp allocates for each packet: `_SrtpDirection` calls libsrtp with its own buffers.
+- A refused certificate is only logged, and a handshake has no time-out: `DtlsSrtp` reports the reason, and
+  has a time-out.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SRTP_TRAILER = 148  # SRTP_MAX_SRTCP_TRAILER_LEN of libsrtp
 
 
 class Switch:
-    """What DTLS records go through: the ICE connection of the moment."""
+    """Passes DTLS records to the present ICE connection."""
 
     role = "controlled"  # aiortc asks only where the DTLS role is left open; ours never is
 
@@ -43,11 +43,11 @@ class Switch:
         self._queue: asyncio.Queue[bytes | None] = asyncio.Queue()
 
     def deliver(self, data: bytes) -> None:
-        """Take in one record."""
+        """Queue a received record."""
         self._queue.put_nowait(data)
 
     def close(self) -> None:
-        """Wake whoever waits for records."""
+        """End the wait for records."""
         self._queue.put_nowait(None)
 
     async def _recv(self) -> bytes:
@@ -58,17 +58,17 @@ class Switch:
 
     async def _send(self, data: bytes) -> None:
         if self.connection is None:
-            raise ConnectionError("there is no path")
+            raise ConnectionError("there is no ICE connection")
         await self.connection.send(data)
 
 
 class DtlsSrtp(RTCDtlsTransport):
-    """A DTLS association for its keys; the records go through `switch`, the packets do not.
+    """A DTLS association that provides keys; records pass through `switch`, media packets do not.
 
     Args:
-        switch: where records go.
+        switch: sends and receives the records.
         on_state: called with (state, detail): connecting, connected, failed, closed; detail is a sentence.
-        certificate: ours.
+        certificate: our certificate.
     """
 
     def __init__(
@@ -79,15 +79,15 @@ class DtlsSrtp(RTCDtlsTransport):
         self._on_state = on_state
         self._certificate = certificate
         self._reason = ""
-        self._tx: _SrtpWay | None = None
-        self._rx: _SrtpWay | None = None
+        self._tx: _SrtpDirection | None = None
+        self._rx: _SrtpDirection | None = None
         #: Whether packets can be protected.
         self.connected = False
         first = certificate.getFingerprints()[0]
         self.fingerprint = (first.algorithm, first.value)
 
     def successor(self, switch: Switch) -> DtlsSrtp:
-        """A new association for another peer, with our certificate; this one says nothing any more."""
+        """Return a new association for another peer, with our certificate; this one is silent then."""
         made = DtlsSrtp(switch, self._on_state, self._certificate)
         self._on_state = lambda state, detail: None
         return made
@@ -100,12 +100,12 @@ class DtlsSrtp(RTCDtlsTransport):
     async def handshake(
         self, fingerprints: Sequence[tuple[str, str]], client: bool, timeout_s: float
     ) -> None:
-        """Agree on keys with a peer that holds one of these certificates; `on_state` tells how it went.
+        """Agree on keys with a peer that has these certificates; `on_state` reports the result.
 
         Args:
             fingerprints: (hash name, value) pairs of the peer's description; all must match.
-            client: whether we speak first.
-            timeout_s: when to give up.
+            client: whether we start the handshake.
+            timeout_s: time-out in seconds.
         """
         self._set_role("client" if client else "server")
         prints = [RTCDtlsFingerprint(algorithm=name, value=value) for name, value in fingerprints]
@@ -117,22 +117,22 @@ class DtlsSrtp(RTCDtlsTransport):
             self._set_state(State.FAILED)
 
     def protect(self, data: bytes) -> bytes | None:
-        """The SRTP or SRTCP packet of an RTP or RTCP packet; None when it cannot be made."""
+        """Return the SRTP or SRTCP packet of an RTP or RTCP packet; None if that is not possible."""
         way = self._tx
         return way.process(data) if way is not None else None
 
     def unprotect(self, data: bytes) -> bytes | None:
-        """The RTP or RTCP packet of an SRTP or SRTCP packet; None when it is forged, replayed, too early."""
+        """Return the RTP or RTCP packet of an SRTP or SRTCP packet; None if forged, replayed or too early."""
         way = self._rx
         if way is None:
             session = cast("pylibsrtp.Session | None", self._rx_srtp)
             if session is None:
                 return None
-            way = self._rx = _SrtpWay(session, protect=False)
+            way = self._rx = _SrtpDirection(session, protect=False)
         return way.process(data)
 
     def ciphers(self) -> dict[str, str]:
-        """W3C transport statistics: what was agreed on; empty before."""
+        """Return the protocol version and ciphers as W3C transport statistics; empty before the handshake."""
         if self._ssl is None or not self.connected:
             return {}
         profile = self._ssl.get_selected_srtp_profile()
@@ -143,7 +143,7 @@ class DtlsSrtp(RTCDtlsTransport):
         }
 
     async def close(self) -> None:
-        """Tell the other side, and end the task that reads records."""
+        """Send close_notify, and end the task that reads records."""
         pump = self._task
         with contextlib.suppress(ConnectionError):
             await self.stop()
@@ -154,7 +154,7 @@ class DtlsSrtp(RTCDtlsTransport):
     def _validate_peer_identity(self, remoteParameters: RTCDtlsParameters) -> None:
         self._reason = (
             "The other side's certificate does not match the fingerprint of its SDP: "
-            "the audio might go to somebody else, so the call is not connected."
+            "the audio might reach another party, so the call is not connected."
         )
         super()._validate_peer_identity(remoteParameters)
         if self._state is not State.FAILED:
@@ -167,7 +167,7 @@ class DtlsSrtp(RTCDtlsTransport):
             return
         self.connected = state is State.CONNECTED
         if self.connected:
-            self._tx = _SrtpWay(self._tx_srtp, protect=True)
+            self._tx = _SrtpDirection(self._tx_srtp, protect=True)
         detail = ""
         if state is State.FAILED:
             detail = self._reason or "The DTLS handshake with the other side failed."
@@ -176,12 +176,12 @@ class DtlsSrtp(RTCDtlsTransport):
         self._on_state(self.state, detail)
 
 
-class _SrtpWay:
-    """One direction of SRTP (RFC 3711): what pylibsrtp's `Session` does, without allocating for each packet.
+class _SrtpDirection:
+    """One direction of SRTP (RFC 3711), as pylibsrtp's `Session`, but without an allocation for each packet.
 
     Args:
-        session: the session that holds the keys.
-        protect: or unprotect.
+        session: the session with the keys.
+        protect: True: protect; False: unprotect.
     """
 
     __slots__ = ("_data", "_length", "_room", "_rtcp", "_rtp", "_session", "_view")
@@ -196,7 +196,7 @@ class _SrtpWay:
         self._length = ffi.new("int *")
 
     def process(self, packet: bytes) -> bytes | None:
-        """The packet, protected or unprotected; None where libsrtp refuses it, or it is too long."""
+        """Return the packet, protected or unprotected; None if libsrtp refuses it or it is too long."""
         length = len(packet)
         if length > self._room:
             return None
@@ -210,10 +210,10 @@ class _SrtpWay:
 
 
 def make_certificate() -> RTCCertificate:
-    """A self-signed certificate for one call (RFC 5763 section 5)."""
+    """Return a self-signed certificate for one call (RFC 5763 section 5)."""
     return RTCCertificate.generateCertificate()
 
 
 def is_rtcp(data: bytes) -> bool:
-    """Tell RTCP from RTP where both use one port (RFC 5761 section 4)."""
+    """Return whether a packet is RTCP, not RTP, where both use one port (RFC 5761 section 4)."""
     return 192 <= data[1] <= 223

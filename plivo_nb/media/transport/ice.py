@@ -1,17 +1,17 @@
-"""ICE over aioice (RFC 8445), with what it lacks; only this file touches its private side.
+"""ICE over aioice (RFC 8445), with what it lacks; the only module that uses its private parts.
 
-What is worked around here, and until when (aioice 0.13):
+Work-arounds for aioice 0.13, with the condition for their removal:
 
-- Loopback is never a candidate, the gathering time-out is fixed at 5 s, sockets cannot be marked (DSCP):
-  `IceConnection.get_component_candidates` replaces theirs. Until https://github.com/aiortc/aioice/issues/2
-  gives a choice of addresses, and the time-out can be set.
-- A consent check is sent once and waits 0.5 s, so that calls with a longer round trip die after 30 s:
+- Loopback is never a candidate, the gathering time-out is fixed at 5 s, DSCP cannot be set:
+  `IceConnection.get_component_candidates` replaces aioice's. Until https://github.com/aiortc/aioice/issues/2
+  lets addresses be chosen, and the time-out can be set.
+- A consent check is sent once and times out after 0.5 s, so calls with a longer round trip end after 30 s:
   `IceConnection.query_consent`. Until https://github.com/aiortc/aioice/issues/58.
 - Checks of a second peer that answered the same offer are refused, and that peer's ICE fails:
   `IceConnection._valid_username`. As long as aioice asks for more than RFC 8445 section 7.3.
-- Each datagram is tried as STUN and then waits in a queue for a task: `_MediaSocket` and `data_received` hand
-  it on at once. As long as RTP is our own.
-- Closing waits half a minute for a TURN server that is gone: `IceConnection.close` is bounded.
+- Each datagram is tried as STUN and then waits in a queue for a task: `_MediaSocket` and `data_received`
+  pass it on at once. As long as RTP is processed here.
+- Closing waits half a minute for a TURN server that does not answer: `IceConnection.close` has a time-out.
 """
 
 from __future__ import annotations
@@ -39,15 +39,17 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("plivo_nb.media.transport.ice")
 
 _EXPEDITED_FORWARDING = 46 << 2  # RFC 3246, as the byte of the IP header
-_CONSENT_INTERVAL_S = 2.5  # RFC 7675 says 5; browsers ask more often too, and an outage is to be seen in 5 s
-_CONSENT_RETRANSMISSIONS = 2  # waits 0.5 + 1 + 2 s in all: a round trip of 3.5 s is tolerated
+_CONSENT_INTERVAL_S = (
+    2.5  # RFC 7675 says 5 s; browsers ask more often too, and outages are reported after 5 s
+)
+_CONSENT_RETRANSMISSIONS = 2  # waits of 0.5, 1 and 2 s: round trips up to 3.5 s are tolerated
 _CLOSE_S = 0.4
 _CLOSE_TASK = "_TurnTransport__close_task"
 _TURN_LIFETIME_S, _TURN_CHANNEL_S = 600, 500
 
 
 class IceServer(Protocol):
-    """One STUN or TURN server, as wire.IceServer has it."""
+    """One STUN or TURN server, as `plivo_nb.plane.wire.IceServer`."""
 
     @property
     def urls(self) -> tuple[str, ...]:
@@ -64,7 +66,7 @@ class IceServer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class IceConfig:
-    """How we find our candidates."""
+    """How candidates are gathered."""
 
     ice_servers: Sequence[IceServer] = ()
     gathering_timeout_s: float = 2.0
@@ -83,9 +85,9 @@ class ConsentCounters:
 
 
 class _MediaSocket(StunProtocol):
-    """A media socket. What is not STUN by its first byte (RFC 7983) is not tried as STUN."""
+    """A media socket, which parses a datagram as STUN only if its first byte says so (RFC 7983)."""
 
-    #: The socket beneath, where there is one of our own: a relay's has none.
+    #: The socket, if it is our own; None for a relay.
     sock: socket.socket | None = None
 
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
@@ -98,8 +100,8 @@ class _MediaSocket(StunProtocol):
         try:
             super().datagram_received(packet, addr)
         except Exception as error:
-            # aioice's parser gives up in many ways; anybody can send us anything.
-            _logger.debug("A STUN message of %s is dropped: %r", addr, error)
+            # aioice's parser raises many types, and anyone can send a datagram.
+            _logger.debug("A STUN message from %s is dropped: %r", addr, error)
 
 
 class _MarkedTurnUdp(turn.TurnClientUdpProtocol):
@@ -115,13 +117,13 @@ class _MarkedTurnTcp(turn.TurnClientTcpProtocol):
 
 
 class IceConnection(Connection):
-    """aioice's connection with our gathering, our consent checks, and its data handed on without a queue.
+    """aioice's connection with other gathering and consent checks, and without a queue for received data.
 
     Args:
         config: how to gather.
-        controlling: our role (RFC 8445 section 6.1.1): the offerer's is True.
-        on_data: gets each datagram that is not STUN.
-        on_heard: called for each sign of life: a check of the other side, an answer to ours.
+        controlling: our role (RFC 8445 section 6.1.1), True for the offerer.
+        on_data: called with each datagram that is not STUN.
+        on_received: called at each check of the other side and each response to ours.
         credentials: our user fragment and password; by default random.
     """
 
@@ -130,7 +132,7 @@ class IceConnection(Connection):
         config: IceConfig,
         controlling: bool,
         on_data: Callable[[bytes], None],
-        on_heard: Callable[[IceConnection], None],
+        on_received: Callable[[IceConnection], None],
         credentials: tuple[str, str] | None = None,
     ) -> None:
         ufrag, pwd = credentials or (None, None)
@@ -141,16 +143,16 @@ class IceConnection(Connection):
         self.asked = asyncio.Event()
         self._config = config
         self._on_data = on_data
-        self._on_heard = on_heard
+        self._on_received = on_received
         self._relays: list[turn.TurnTransport] = []
 
     def successor(self) -> IceConnection:
-        """A connection for another peer that answers to the same description: our sockets go over to it."""
+        """Return a connection for another peer that answers our description; it takes over our sockets."""
         made = IceConnection(
             self._config,
             self.ice_controlling,
             self._on_data,
-            self._on_heard,
+            self._on_received,
             (self.local_username, self.local_password),
         )
         made._protocols, self._protocols = self._protocols, []
@@ -163,14 +165,14 @@ class IceConnection(Connection):
 
     @property
     def pair(self) -> CandidatePair | None:
-        """The pair in use, once there is one."""
+        """The pair in use, or None."""
         return self._nominated.get(1)
 
     async def reach(self, remote: sdp.SessionDescription) -> None:
         """Check the pairs with the other side's candidates until one works.
 
-        Names (mDNS) are not resolved: such a peer's own checks show us its address. Where nothing else came
-        we wait for them, so the end of candidates is not signalled.
+        mDNS names are not resolved: such a peer's own checks show its address. If there are only names, the
+        end of candidates is not signalled, to wait for these checks.
         """
         self.ice_controlling = self.ice_controlling or remote.ice_lite
         self.remote_is_lite = remote.ice_lite
@@ -190,9 +192,9 @@ class IceConnection(Connection):
         self._on_data(data)
 
     def send_packet(self, data: bytes, pair: CandidatePair) -> None:
-        """Send a packet of media over this pair, straight into the socket where that takes it.
+        """Send a media packet over this pair, directly to the socket if possible.
 
-        What it does not take is asyncio's, which keeps it or drops it.
+        If the socket is busy, asyncio's transport queues or drops the packet.
         """
         protocol: Any = pair.protocol
         if protocol.sock is not None:
@@ -209,16 +211,16 @@ class IceConnection(Connection):
         super().request_received(message, addr, protocol)
 
     def _valid_username(self, username: str) -> bool:
-        # Any peer that holds our description: in a forked call several do, and each is to wait, not to fail
-        # (RFC 8445 section 7.3 asks for our part of the name only).
+        # Accept any peer with our description: in a forked call several have it, and none may fail
+        # (RFC 8445 section 7.3 requires our part of the name only).
         return username.partition(":")[0] == self.local_username
 
     def check_incoming(self, message: stun.Message, addr: tuple[str, int], protocol: StunProtocol) -> None:
-        self._on_heard(self)  # here the message is known to be the other side's
+        self._on_received(self)  # here the message is authenticated
         super().check_incoming(message, addr, protocol)
 
     async def query_consent(self) -> None:
-        """Ask for consent (RFC 7675) as long as the connection lives; `Transport.poll` judges the answers."""
+        """Send consent checks (RFC 7675) until closed; `Transport.poll` detects missing responses."""
         consent = self.consent
         while True:
             await asyncio.sleep(_CONSENT_INTERVAL_S * random.uniform(0.8, 1.2))
@@ -237,7 +239,7 @@ class IceConnection(Connection):
                 consent.responses += 1
                 consent.round_trip_time_s = time.monotonic() - started
                 consent.total_round_trip_time_s += consent.round_trip_time_s
-                self._on_heard(self)
+                self._on_received(self)
 
     async def get_component_candidates(
         self, component: int, addresses: list[str], timeout: int = 5
@@ -261,7 +263,7 @@ class IceConnection(Connection):
                 if task.exception() is None:
                     found.append(task.result())
                 else:
-                    _logger.warning("An ICE server gave no candidate: %s", task.exception())
+                    _logger.warning("An ICE server returned no candidate: %s", task.exception())
         return found
 
     async def close(self) -> None:
@@ -269,8 +271,8 @@ class IceConnection(Connection):
             async with asyncio.timeout(_CLOSE_S):
                 await super().close()
         except TimeoutError:
-            # A TURN server that does not answer any more; its allocation ends by itself. A relay's private
-            # task would go on asking it; cancelled, it closes its socket (aioice's TurnTransport._close).
+            # The TURN server does not answer; its allocation expires. The relay's private task would continue
+            # to ask it; when cancelled, it closes its socket (aioice's TurnTransport._close).
             tasks = [task for relay in self._relays if (task := getattr(relay, _CLOSE_TASK)) is not None]
             for task in tasks:
                 task.cancel()
@@ -297,7 +299,7 @@ class IceConnection(Connection):
         return protocol
 
     def _ask_servers(self, hosts: Sequence[_MediaSocket]) -> list[Any]:
-        """One STUN and one TURN server at most, as aiortc takes them; the rest is named in a warning."""
+        """Return the tasks for at most one STUN and one TURN server; log a warning about the others."""
         work: list[Any] = []
         seen: set[str] = set()
         for server in self._config.ice_servers:
@@ -305,11 +307,11 @@ class IceConnection(Connection):
                 try:
                     parsed = parse_stun_turn_uri(url)
                 except ValueError:
-                    _logger.warning("%r is no STUN or TURN server's address; it is left out.", url)
+                    _logger.warning("%r is not the URL of a STUN or TURN server; it is ignored.", url)
                     continue
                 kind = str(parsed["scheme"])[:4]
                 if kind in seen or parsed["scheme"] == "stuns":
-                    _logger.warning("%s is left out: one STUN and one TURN server are used.", url)
+                    _logger.warning("%s is ignored: at most one STUN and one TURN server are used.", url)
                     continue
                 seen.add(kind)
                 if kind == "stun":
@@ -362,12 +364,12 @@ def _turn_class(tcp: bool, marked: bool) -> Callable[..., turn.TurnClientProtoco
 
 
 def _read_small(transport: Any) -> None:
-    """Read into the room of one datagram; asyncio gives each 256 KiB, new from the system: 17 us a packet."""
+    """Read into a buffer of one datagram; asyncio allocates 256 KiB for each, which takes 17 us a packet."""
     transport.max_size = 65_536
 
 
 def _mark(sock: Any) -> None:
-    """Mark all that this socket sends as Expedited Forwarding (RFC 3246, RFC 8837)."""
+    """Mark all packets of this socket as Expedited Forwarding (RFC 3246, RFC 8837)."""
     with contextlib.suppress(OSError, AttributeError):  # not every system has IPV6_TCLASS
         if sock.family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, _EXPEDITED_FORWARDING)
@@ -392,7 +394,7 @@ def _local_candidate(
 
 
 def described(c: Candidate) -> sdp.Candidate:
-    """A candidate of aioice as SDP has it."""
+    """Convert a candidate from aioice to SDP."""
     return sdp.Candidate(
         c.foundation,
         c.component,

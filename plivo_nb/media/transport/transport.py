@@ -1,8 +1,8 @@
-"""One transport: DTLS-SRTP over ICE; RTP and RTCP bytes in and out, decrypted and unparsed.
+"""One transport, DTLS-SRTP over ICE, for unprotected RTP and RTCP packets.
 
-It joins `ice` and `dtls` and adds what the libraries beneath them lack: ICE restart under a running DTLS
-association (RFC 8842 section 5.5), a new peer within the same call (early media from one, the answer from
-another), and the states 'disconnected' and 'failed' of a path that fell silent.
+It combines `ice` and `dtls` and adds what aioice and aiortc lack: ICE restart with an existing DTLS
+association (RFC 8842 section 5.5), a new peer in the same call (early media from one, the answer from
+another), and the states 'disconnected' and 'failed' of a path without packets.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("plivo_nb.media.transport.transport")
 
 _FIRST_CHECK_S = 1.0  # how long the controlling side has to check first
-_OVERLAP_S = 1.0  # how long the old path is listened to after an ICE restart
+_OVERLAP_S = 1.0  # how long the old path still receives after an ICE restart
 
 
 @dataclass(frozen=True, slots=True)
 class TransportConfig(IceConfig):
-    """How a transport finds its way.
+    """The configuration of a transport.
 
-    `disconnected_after_s` and `failed_after_s` count from the last packet heard; `connect_timeout_s` bounds
-    the ICE checks, and again the DTLS handshake.
+    `disconnected_after_s` and `failed_after_s` count from the last packet received; `connect_timeout_s`
+    limits the ICE checks and, separately, the DTLS handshake.
     """
 
     disconnected_after_s: float = 5.0
@@ -44,7 +44,7 @@ class TransportConfig(IceConfig):
 
 @dataclass(slots=True)
 class PathCounters:
-    """What went through since the start (W3C transport and candidate-pair statistics)."""
+    """Packets and bytes since the start (W3C transport and candidate-pair statistics)."""
 
     packets_sent: int = 0
     bytes_sent: int = 0
@@ -54,10 +54,10 @@ class PathCounters:
 
 
 class Transport:
-    """One ICE and DTLS-SRTP transport. Made, used and closed on one event loop.
+    """One ICE and DTLS-SRTP transport, for use on one event loop.
 
     Args:
-        config: where and how to gather.
+        config: its configuration.
         on_rtp, on_rtcp: called with (decrypted packet, time.monotonic() seconds), in the socket's callback.
         on_state: called with (what, state, detail): ``ice`` checking, connected, disconnected, failed,
             closed; ``dtls`` connecting, connected, failed, closed; ``gathering`` complete, timeout.
@@ -79,13 +79,13 @@ class Transport:
         self._dtls = DtlsSrtp(self._switch, self._dtls_changed, make_certificate())
         self._current: IceConnection | None = None
         self._next: IceConnection | None = None  # gathered, not yet connecting
-        self._wanted: IceConnection | None = None  # the last one that was told to connect
-        self._latest: IceConnection | None = None  # the one our description speaks of
+        self._wanted: IceConnection | None = None  # the last one that was asked to connect
+        self._latest: IceConnection | None = None  # the one that our description contains
         self._tasks: set[asyncio.Task[None]] = set()
         self._remote: sdp.SessionDescription | None = None
-        self._heard_at = 0.0
+        self._received_at = 0.0
         self._closed = False
-        #: Gets every RTP and RTCP packet in the clear, while it is there.
+        #: Records every unprotected RTP and RTCP packet; None: no capture.
         self.capture: Capture | None = None
 
     # ------------------------------------------------------------ our side
@@ -97,7 +97,7 @@ class Transport:
 
     @property
     def connected(self) -> bool:
-        """Whether packets can go out: the DTLS association stands."""
+        """Whether packets can be sent: the DTLS association is established."""
         return self._dtls.connected
 
     @property
@@ -107,17 +107,17 @@ class Transport:
 
     @property
     def ice_ufrag(self) -> str:
-        """Our user fragment; of the restart, once that is gathered."""
+        """Our user fragment, after `gather(restart=True)` that of the restart."""
         return self._gathered.local_username
 
     @property
     def ice_pwd(self) -> str:
-        """Our password; of the restart, once that is gathered."""
+        """Our password, after `gather(restart=True)` that of the restart."""
         return self._gathered.local_password
 
     @property
     def candidates(self) -> tuple[sdp.Candidate, ...]:
-        """What was gathered, best first."""
+        """The candidates gathered, by priority."""
         found = [described(c) for c in self._gathered.local_candidates]
         return tuple(sorted(found, key=lambda c: -c.priority))
 
@@ -128,11 +128,13 @@ class Transport:
         return self._latest
 
     async def gather(self, *, controlling: bool, restart: bool = False) -> None:
-        """Find our candidates, within the configured time; what was found until then is used.
+        """Gather candidates until the configured time-out; those found by then are used.
 
-        `restart` makes new ICE credentials and sockets for the next `connect`, while the present path goes on
-        (RFC 8445 section 9). Without it, a second call does nothing. `controlling`: our ICE role, True for
-        the offerer; it is needed now, for the other side's checks may come before its answer.
+        Args:
+            controlling: our ICE role, True for the offerer. It is needed here because the other side's checks
+                may arrive before its answer.
+            restart: create new ICE credentials and sockets for the next `connect`, while the present path
+                stays in use (RFC 8445 section 9). Without it a second call does nothing.
         """
         if self._next is not None and restart:
             await self._next.close()
@@ -140,7 +142,7 @@ class Transport:
         if self._latest is not None and not restart:
             return
         connection = self._next = self._latest = IceConnection(
-            self.config, controlling, self._datagram, self._heard
+            self.config, controlling, self._datagram, self._on_received
         )
         await connection.gather_candidates()
         if connection.timed_out:
@@ -151,49 +153,46 @@ class Transport:
         self._on_state("gathering", "complete", "")
 
     async def abandon_restart(self) -> None:
-        """Forget a restart that was gathered and came to nothing: the present path is described again."""
+        """Drop a restart that was gathered but not connected; the present path is described again."""
         if self._next is not None and self._current is not None:
             await self._next.close()
             self._next, self._latest = None, self._current
 
     def restarted_by(self, remote: sdp.SessionDescription) -> bool:
-        """Whether this description starts ICE anew (RFC 8839 section 4.4.1.1.1): ours must follow."""
+        """Return whether this description restarts ICE (RFC 8839 section 4.4.1.1.1); ours must too."""
         known = self._remote
         return known is not None and (known.ice_ufrag, known.ice_pwd) != (remote.ice_ufrag, remote.ice_pwd)
 
     def changed_by(self, remote: sdp.SessionDescription) -> bool:
-        """Whether this description is another peer's: a certificate that is not the former one's."""
+        """Return whether this description is another peer's: it has another certificate."""
         return self._remote is not None and self._remote.fingerprints != remote.fingerprints
 
     # ------------------------------------------------------------ connecting
 
     def connect(self, remote: sdp.SessionDescription, *, dtls_client: bool) -> None:
-        """Go for the other side. Returns at once; `on_state` tells the rest.
+        """Start connecting. Returns at once; `on_state` reports the progress.
 
-        Called again with a description that changes nothing of ICE it does nothing; after
-        `gather(restart=True)` it goes over to a new path as soon as that works; the DTLS association stays.
-        A description of another peer (RFC 8842 section 5.5: new fingerprints) starts all anew, with the
-        candidates that were gathered.
+        A second call with the same ICE credentials does nothing. After `gather(restart=True)` the transport
+        changes to a new path as soon as that works, and keeps the DTLS association. For another peer (new
+        fingerprints, RFC 8842 section 5.5) it connects again, with the candidates that were gathered.
 
         Args:
             remote: the other side's description.
             dtls_client: whether we send the first DTLS message (our a=setup is active).
 
         Raises:
-            IncompatibleSDP: the fingerprints are other ones than before, the ICE credentials are not.
+            IncompatibleSDP: the fingerprints have changed, but not the ICE credentials.
         """
         if self._closed:
             return
         if self.changed_by(remote):
             if not self.restarted_by(remote):
-                raise sdp.IncompatibleSDP(
-                    "The other side changed its certificate without a new start of ICE."
-                )
+                raise sdp.IncompatibleSDP("The other side changed its certificate without an ICE restart.")
             self._forget_peer()
         if self._next is None:
             return
         if self._remote is not None and not self.restarted_by(remote):
-            # The peer does not know ICE restarts (stock aiortc does not): the present path is what there is.
+            # The peer does not support ICE restarts (as stock aiortc): keep the present path.
             self._spawn(self._retire(self._next, 0.0))
             self._next, self._latest = None, self._current
             return
@@ -202,7 +201,7 @@ class Transport:
         self._spawn(self._establish(connection, remote, dtls_client))
 
     def _forget_peer(self) -> None:
-        """Make ready for another peer: a new DTLS association, and a connection that knows nobody yet."""
+        """Prepare for another peer: a new DTLS association, and a new connection on the same sockets."""
         former = self._current
         self._spawn(self._dtls.close())
         self._switch = Switch()
@@ -241,22 +240,22 @@ class Transport:
                 await connection.close()
             return
         if connection is not self._wanted:
-            await connection.close()  # a restart overtook it
+            await connection.close()  # a later restart replaced it
             return
         if self._current is not None and self._current is not connection:
             self._spawn(self._retire(self._current, _OVERLAP_S))
         self._current = self._switch.connection = connection
-        self._heard(connection)
+        self._on_received(connection)
         self._set_ice("connected", "" if first else "ICE restarted")
         if self._dtls.state == "new":
             limit_s = self.config.connect_timeout_s
             await self._dtls.handshake(remote.fingerprints, dtls_client, limit_s)
 
     async def _first_check(self, connection: IceConnection) -> None:
-        """At a restart, let the controlling side check first: it does so once it has our answer.
+        """At a restart, wait until the controlling side checks, which it does once it has our answer.
 
-        A check of ours that overtakes the answer makes a pair of low priority there, and Chromium, while its
-        former path works, drops that pair for good.
+        If our check overtook the answer, Chromium would create a pair of low priority and, while its former
+        path works, drop that pair permanently.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FIRST_CHECK_S):
@@ -273,7 +272,7 @@ class Transport:
     # ------------------------------------------------------------ packets
 
     def send(self, data: bytes) -> bool:
-        """Protect and send one RTP or RTCP packet; False where there is no path (yet, or any more)."""
+        """Protect and send one RTP or RTCP packet; return False while there is no path."""
         connection, dtls = self._current, self._dtls
         if connection is None or not dtls.connected or self.ice_state == "failed":
             return False
@@ -290,7 +289,7 @@ class Transport:
         return True
 
     def _datagram(self, data: bytes) -> None:
-        """One datagram that is not STUN (RFC 7983: 128-191 is RTP and RTCP, 20-63 DTLS)."""
+        """Process a datagram that is not STUN (RFC 7983: 128-191 is RTP or RTCP, 20-63 DTLS)."""
         counters = self.counters
         counters.packets_received += 1
         counters.bytes_received += len(data)
@@ -304,7 +303,7 @@ class Transport:
         if packet is None:
             counters.unreadable += 1
             return
-        self._heard_at = now = time.monotonic()
+        self._received_at = now = time.monotonic()
         if self.capture is not None:
             pair = self._current.pair if self._current is not None else None
             if pair is not None:
@@ -314,27 +313,27 @@ class Transport:
         else:
             self._on_rtp(packet, now)
 
-    def _heard(self, connection: IceConnection) -> None:
+    def _on_received(self, connection: IceConnection) -> None:
         if connection is self._current:
-            self._heard_at = time.monotonic()
+            self._received_at = time.monotonic()
 
     def poll(self, now: float) -> None:
-        """Notice outages and recovery; to be called a few times a second."""
-        if self.ice_state not in ("connected", "disconnected", "failed") or not self._heard_at:
+        """Detect outages and recovery; to be called a few times a second."""
+        if self.ice_state not in ("connected", "disconnected", "failed") or not self._received_at:
             return
-        silent = now - self._heard_at
+        silent = now - self._received_at
         if silent >= self.config.failed_after_s:
             self._set_ice("failed", "" if self.ice_state == "failed" else _silence(silent))
         elif silent >= self.config.disconnected_after_s:
             if self.ice_state == "connected":
                 self._set_ice("disconnected", _silence(silent))
         elif self.ice_state != "connected":
-            self._set_ice("connected", "The other side is heard again.")
+            self._set_ice("connected", "Packets are received again.")
 
-    # ------------------------------------------------------------ the end
+    # ------------------------------------------------------------ close
 
     async def close(self) -> None:
-        """Tell the other side (DTLS close_notify), close all sockets, end all tasks; in 0.5 s at most."""
+        """Send DTLS close_notify, close all sockets and end all tasks, within 0.5 s."""
         if self._closed:
             return
         self._closed = True
@@ -368,7 +367,7 @@ class Transport:
     # ------------------------------------------------------------ statistics
 
     def stats(self) -> dict[str, dict[str, Any]]:
-        """W3C webrtc-stats of the transport, its selected candidate pair and that pair's candidates."""
+        """Return W3C webrtc-stats of the transport, its candidate pair and that pair's candidates."""
         counters = self.counters
         shared = {
             "packetsSent": counters.packets_sent,
@@ -424,4 +423,4 @@ class Transport:
 
 
 def _silence(seconds: float) -> str:
-    return f"Nothing was heard from the other side for {seconds:.0f} s."
+    return f"Nothing was received from the other side for {seconds:.0f} s."

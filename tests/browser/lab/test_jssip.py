@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 import subprocess
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
+from waiting import until
 
 from plivo_nb import Lab, Tone
 
@@ -62,24 +62,21 @@ class Phone:
 
     async def expect(self, name: str, timeout_s: float = 10.0) -> Any:
         log: list[list[Any]] = []
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
-            log = await self.do("peer.log")
-            for event, detail in log:
-                if event == name:
-                    return detail
-            await asyncio.sleep(0.05)
-        raise AssertionError(f"JsSIP had no {name}, only {log}")
+
+        async def found() -> list[list[Any]]:
+            log[:] = await self.do("peer.log")
+            return [entry for entry in log if entry[0] == name]
+
+        return (await until(found, timeout_s, lambda: log, 0.05))[0][1]
 
     async def hears(self, frequency_hz: float, timeout_s: float = 10.0) -> None:
         heard: dict[str, float] = {}
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
-            heard = await self.do("peer.heard()")
-            if heard["level"] > -60 and abs(heard["frequency"] - frequency_hz) < 0.02 * frequency_hz:
-                return
-            await asyncio.sleep(0.1)
-        raise AssertionError(f"{frequency_hz} Hz was to be heard in the page, not {heard}.")
+
+        async def is_heard() -> bool:
+            heard.update(await self.do("peer.heard()"))
+            return heard["level"] > -60 and abs(heard["frequency"] - frequency_hz) < 0.02 * frequency_hz
+
+        await until(is_heard, timeout_s, lambda: heard, 0.1)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -116,11 +113,14 @@ async def test_it_hears_itself_from_the_echo_robot_over_a_bad_network(phone: Pho
     await phone.expect("confirmed")
     await phone.hears(OWN_HZ)
     await lab.network.set(loss=0.1, delay_ms=50)
-    await asyncio.sleep(2)
+
+    async def dropped() -> bool:
+        counters = (await lab.network.counters())["calls"][-1]
+        assert (counters["caller"], counters["callee"]) == ("bob", "echo")
+        return bool(counters["to_callee"]["rtp_dropped"] > 2)
+
+    await until(dropped)
     await lab.network.clear()
-    counters = (await lab.network.counters())["calls"][-1]
-    assert (counters["caller"], counters["callee"]) == ("bob", "echo")
-    assert counters["to_callee"]["rtp_dropped"] > 2
     await phone.hears(OWN_HZ)
     await phone.do("peer.session.terminate()")
     await phone.expect("ended")
@@ -143,13 +143,12 @@ async def test_its_ice_restart_goes_through_the_same_relay(phone: Phone) -> None
     await phone.hears(OWN_HZ)
     before = await phone.do(CREDENTIALS)
     assert await phone.do("peer.session.renegotiate({rtcOfferConstraints: {iceRestart: true}})")
-    for _ in range(100):
+
+    async def both_sides_have_new_credentials() -> bool:
         after = await phone.do(CREDENTIALS)
-        if after[0] != before[0] and after[1] != before[1]:
-            break
-        await asyncio.sleep(0.05)
-    assert after[0] != before[0]
-    assert after[1] != before[1]
+        return bool(after[0] != before[0] and after[1] != before[1])
+
+    await until(both_sides_have_new_credentials)
     await asyncio.sleep(1)  # what was under way in the old way has come by now
     await phone.hears(OWN_HZ)
     await phone.do("peer.session.terminate()")

@@ -120,7 +120,7 @@ def test_clicks_on_another_thread(jupyter, other_kernel, open_notebook, phone, d
     phone.expect_state("Ready", 30)
     assert notebook.evaluate("__import__('ipykernel').__version__").startswith("7.3.")
     notebook.evaluate(
-        "[threading := __import__('threading'), clicks := [], softphone.phone._face.mute.on_click("
+        "[threading := __import__('threading'), clicks := [], softphone.phone._view.mute.on_click("
         "lambda _: clicks.append(threading.current_thread() is threading.main_thread()))] and None"
     )
     notebook.client, notebook.lab = "softphone.client", "softphone.lab"

@@ -15,6 +15,7 @@ import wave
 from pathlib import Path
 
 import pytest
+from waiting import wait_until
 
 import plivo_nb
 from plivo_nb.analysis import store
@@ -58,13 +59,12 @@ class Command:
         return code
 
     def wait_for(self, text: str, timeout_s: float = 45.0) -> str:
-        until = time.monotonic() + timeout_s
-        while time.monotonic() < until:
-            for line in list(self.lines):
-                if text in line:
-                    return line
-            time.sleep(0.02)
-        raise AssertionError(f"{text!r} did not come; there is {self.lines} and {self._errors}")
+        found = wait_until(
+            lambda: [line for line in list(self.lines) if text in line],
+            timeout_s,
+            describe=lambda: (text, self.lines, self._errors),
+        )
+        return found[0]
 
     @property
     def out(self) -> str:
@@ -149,9 +149,9 @@ def test_demo_without_a_single_packet_is_a_failure(run):
         (("--password", "wrong"), "The login was refused: wrong user name or password."),
         (
             ("--number", "nobody"),
-            "The call to nobody was not answered: Not Found (there is nobody of that name).",
+            "The call to nobody was not answered: Not Found (there is no user of that name).",
         ),
-        (("--lab", "ws://127.0.0.1:9"), "Nobody answers at that address: is the lab running?"),
+        (("--lab", "ws://127.0.0.1:9"), "No server answers at that address: is the lab running?"),
     ],
 )
 def test_what_can_go_wrong_is_one_sentence(run, arguments, sentence):
@@ -172,11 +172,8 @@ def test_ctrl_c_leaves_nothing_behind(run, moment):
     assert command.wait(30) == 130, command.err
     assert time.monotonic() - interrupted < 15
     assert "Traceback" not in command.err
-    assert command.err.strip() == "Interrupted; everything is closed."
-    until = time.monotonic() + 15
-    while command.processes() and time.monotonic() < until:
-        time.sleep(0.05)
-    assert command.processes() == set()
+    assert command.err.strip() == "Interrupted; calls and processes are closed."
+    wait_until(lambda: not command.processes(), timeout_s=15, describe=command.processes)
 
 
 async def test_sender_and_receiver_are_different_processes(run):
@@ -211,13 +208,6 @@ def test_check_finds_that_calls_work(run):
     assert command.wait() == 0, command.out + command.err
     assert "The echo robot answered and was heard" in command.out
     assert command.processes() == set()
-
-
-async def test_check_as_a_frame():
-    found = await plivo_nb.check()
-    assert found["what"].tolist() == ["Python", "Packages", "Sound", "Lab", "Socket", "Call"]
-    assert set(found["result"]) <= {"ok", "note"}
-    assert found.set_index("what").loc["Call", "result"] == "ok"
 
 
 def test_demo_works_with_loopback_as_the_only_interface(tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import os
 import pty
@@ -14,6 +13,7 @@ import time
 
 import pytest
 from rich.console import Console
+from waiting import until
 
 from plivo_nb import Lab
 from plivo_nb.cli.lab import picture
@@ -34,10 +34,14 @@ async def test_the_table_shows_users_calls_and_the_network() -> None:
         await client.login("alice", lab.password("alice"))
         await lab.network.set(loss=0.25, direction="to_caller")
         call = await client.call("tone-1000")
-        await asyncio.sleep(0.5)
-        shown = text_of(picture(await lab.status(), await lab.network.counters()))
+
+        async def shows_the_call() -> str | None:
+            shown = text_of(picture(await lab.status(), await lab.network.counters()))
+            return shown if re.search(r"alice +│ tone-1000 +│ answered", shown) else None
+
+        shown = await until(shows_the_call)
+        assert shown is not None
         assert re.search(r"alice +│ plivo-nb/", shown)
-        assert re.search(r"alice +│ tone-1000 +│ answered", shown)
         assert re.search(r"to the callee +│ clean", shown)
         assert re.search(r"to the caller +│ loss 0.25", shown)
         assert "robots: " in shown

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from waiting import until
 
 from plivo_nb import CallFailed, Client, Engine, InvalidState, Lab, Plivo, Tone
 from plivo_nb.engine import call_manager
@@ -39,8 +40,9 @@ async def test_callbacks_are_functions_coroutines_or_decorated(alice: Client) ->
         heard.append("decorated")
 
     for _ in range(2):
+        answered = len(heard)
         call = await alice.call("echo")
-        await asyncio.sleep(0.01)
+        await until(lambda answered=answered: "async answered" in heard[answered:])
         await call.hangup()
         alice.off("onCalling", calling)
     assert heard == ["once", "decorated", "async answered", "async answered"]
@@ -59,10 +61,13 @@ async def test_a_callback_that_raises_breaks_nothing(alice: Client, caplog) -> N
     alice.on("onCallAnswered", broken_later)
     alice.on("onCallAnswered", lambda info: heard.append(info.state))
     call = await alice.call("echo")
-    await asyncio.sleep(0.01)
+
+    def logged() -> list[str]:
+        return [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+
+    await until(lambda: len(logged()) == 2)
     assert heard == ["answered"]
-    errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
-    assert len(errors) == 2
+    errors = logged()
     assert all("onCallAnswered" in error for error in errors)
     await call.hangup()
 
@@ -98,7 +103,7 @@ async def test_waiting_for_an_event_and_a_stream_of_them(alice: Client) -> None:
 
 
 @pytest.mark.spec("4 onCallAnswered", "4 onCallTerminated", "4 onIncomingCall", "4 callInfo", "4 callUUID")
-async def test_both_sides_of_a_call_hear_of_it(alice: Client, bob: Client, heard_events, until) -> None:
+async def test_both_sides_of_a_call_hear_of_it(alice: Client, bob: Client, heard_events) -> None:
     at_alice, at_bob = heard_events(alice), heard_events(bob)
     operation = alice.call("bob", {"X-PH-One": "1"})
     await until(lambda: bob.incoming_calls)
@@ -147,7 +152,7 @@ async def test_a_failure_has_its_word_and_its_code(
 
 @pytest.mark.spec("4 causes", "4 onConnectionChange", "4 onLoginFailed")
 async def test_a_dropped_socket_has_its_real_code_and_comes_back(
-    lab: Lab, alice: Client, heard_events, until
+    lab: Lab, alice: Client, heard_events
 ) -> None:
     events = heard_events(alice)
     await lab.faults.drop_socket("alice", 1011, "tests")
@@ -194,7 +199,7 @@ asyncio.run(main())
 
 
 @pytest.mark.spec("4 mediaMetrics")
-async def test_media_metrics_carries_plivos_keys(clients, lab: Lab, until) -> None:
+async def test_media_metrics_carries_plivos_keys(clients, lab: Lab) -> None:
     client = clients(sampleInterval=0.2)
     await client.login("alice", lab.password("alice"))
     heard: list[dict] = []
@@ -215,7 +220,7 @@ async def test_every_event_name_is_one_that_can_be_listened_to() -> None:
 
 
 @pytest.mark.spec("1 aliases", "3 call", "3 sendDtmf", "3 answer")
-async def test_the_documentations_example_in_camel_case(lab: Lab, bob: Client, until) -> None:
+async def test_the_documentations_example_in_camel_case(lab: Lab, bob: Client) -> None:
     heard: list[str] = []
     options = {
         "debug": "DEBUG",
@@ -271,7 +276,7 @@ async def test_the_documentations_example_in_camel_case(lab: Lab, bob: Client, u
 
 @pytest.mark.spec("5 one call only", "2 allowMultipleIncomingCalls")
 async def test_with_one_call_a_second_one_is_refused_in_silence(
-    alice: Client, bob: Client, clients, lab: Lab, heard_events, until
+    alice: Client, bob: Client, clients, lab: Lab, heard_events
 ) -> None:
     events = heard_events(bob)
     first = alice.call("bob")
@@ -302,9 +307,7 @@ async def test_with_one_call_a_second_one_is_refused_in_silence(
 @pytest.mark.spec(
     "5 several", "5 several, the others", "5 never two", "2 allowMultipleIncomingCalls", "3 reject"
 )
-async def test_answering_one_ends_the_active_and_rejects_the_rest(
-    lab: Lab, clients, heard_events, until
-) -> None:
+async def test_answering_one_ends_the_active_and_rejects_the_rest(lab: Lab, clients, heard_events) -> None:
     client = clients(allowMultipleIncomingCalls=True)
     await client.login("carol", lab.password("carol"))
     events = heard_events(client)
@@ -329,7 +332,7 @@ async def test_answering_one_ends_the_active_and_rejects_the_rest(
 
 
 @pytest.mark.spec("5 fifty")
-async def test_the_fifty_first_is_refused_in_silence(lab: Lab, clients, heard_events, until) -> None:
+async def test_the_fifty_first_is_refused_in_silence(lab: Lab, clients, heard_events) -> None:
     assert call_manager.MAX_RINGING == 50
     client = clients(allowMultipleIncomingCalls=True)
     await client.login("carol", lab.password("carol"))
@@ -359,8 +362,7 @@ async def test_async_with_a_call_and_all_that_it_holds(lab: Lab, tmp_path) -> No
         await call.capture(tmp_path / "call.pcapng")
         tone = (np.sin(np.arange(24_000) * 2 * np.pi * 440 / 48_000) * 8_000).astype(np.int16)
         await asyncio.wait_for(_await(call.play(piece for piece in tone.reshape(50, -1))), 10)
-        await asyncio.sleep(0.6)
-        assert np.abs(call.audio(-1).samples).max() > 2_000
+        await until(lambda: recorder.seconds > 0.9 and np.abs(call.audio(-1).samples).max() > 2_000)
         assert np.abs(call.audio(sent=True).samples).max() > 2_000
         assert "<audio" in call.audio()._repr_html_()
         call.play(lambda count, rate: np.zeros(count))
@@ -391,7 +393,7 @@ async def _await(operation) -> object:
 
 
 @pytest.mark.parametrize("plane", ["thread", "loop"])
-async def test_the_core_of_a_call_on_either_plane(lab: Lab, heard_events, plane: str, until) -> None:
+async def test_the_core_of_a_call_on_either_plane(lab: Lab, heard_events, plane: str) -> None:
     engine = Engine(plane=plane)
     one, other = Client(lab.options(), engine=engine), Client(lab.options(), engine=engine)
     try:

@@ -90,7 +90,7 @@ async def test_eight_black_seconds_are_told_and_survived(
 async def test_a_new_address_costs_less_than_three_seconds(lab: Lab, call: Call) -> None:
     ssrc = (await of(call, "outbound-rtp"))["ssrc"]
     plane = call._session.media._engine._plane
-    transport = next(iter(plane._desk.sessions.values())).transport
+    transport = next(iter(plane._executor.sessions.values())).transport
     former = transport.ice_ufrag
     since = time.time() - 0.5
     for protocol in transport._current._protocols:

@@ -8,6 +8,7 @@ import os
 from random import Random
 from urllib.parse import urlsplit
 
+from waiting import until
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
@@ -97,11 +98,13 @@ async def test_calls_one_after_the_other_leave_nothing() -> None:
         before = files()
         for _ in range(15):
             await one()
-        await asyncio.sleep(0.5)
-        status = await lab.status()
-        assert status["calls"] == []
-        assert len(status["robots"]) <= 4
-        assert files() <= before + 6
+
+        async def no_calls() -> bool:
+            return not (await lab.status())["calls"]
+
+        await until(no_calls)
+        assert len((await lab.status())["robots"]) <= 4
+        await until(lambda: files() <= before + 6, describe=files)
         counters = await lab.network.counters()
         assert len(counters["calls"]) == 18
         assert not any(call["active"] for call in counters["calls"])

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
-
-from call_cost import apart
+from bench.call_cost import apart
 
 pytestmark = pytest.mark.alone  # two processes are compared: a third one beside would blur them
 

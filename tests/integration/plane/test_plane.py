@@ -9,14 +9,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from waiting import until, wait_until
 
+from plivo_nb.audio_types import Pcm
 from plivo_nb.errors import PlaneDied
 from plivo_nb.media.audio.sources import Tone
 from plivo_nb.plane import wire
@@ -25,7 +26,6 @@ from plivo_nb.plane.plane import SWITCH_INTERVAL_S, Plane
 pytestmark = pytest.mark.alone  # packets are counted against the clock
 
 CONFIG = wire.SessionConfig(loopback_candidates=True)
-Pcm = NDArray[np.int16]
 
 
 class Kept:
@@ -104,6 +104,10 @@ class Kernel:
             assert self._news.wait_for(lambda: bool(found()), within_s), (what, state, self.reports)
         return found()[-1]
 
+    def received(self, session: int) -> int:
+        """RTP packets that the session has received."""
+        return int(self.ask(wire.GetStats, session=session).get("inbound-rtp", {}).get("packetsReceived", 0))
+
     def of(self, kind: type[Any], session: int) -> list[Any]:
         return [r for r in self.reports if isinstance(r, kind) and getattr(r, "session", None) == session]
 
@@ -144,12 +148,11 @@ def test_a_tone_goes_in_and_comes_out(kernel: Kernel, codecs: tuple[str, ...]) -
     kernel.call(1, 2, wire.SessionConfig(loopback_candidates=True, codecs=codecs))
     kernel.ask(wire.SetSink, session=2, sink=heard)
     kernel.ask(wire.SetSource, session=1, source=Tone(1000, -10))
-    time.sleep(2.2)
+    wait_until(lambda: len(heard.frames) > 30 and abs(heard.frequency() - 1000) < 10)
     assert heard.rate == (48000 if codecs[0] == "OPUS" else 8000)
-    assert heard.frequency() == pytest.approx(1000, abs=10)
+    wait_until(lambda: all(len(kernel.of(wire.Sample, number)) >= 2 for number in (1, 2)))
     kernel.ask(wire.SetMuted, session=1, muted=True)
-    time.sleep(0.8)
-    assert heard.peak() < 50
+    wait_until(lambda: heard.peak() < 50)
     for number in (1, 2):
         kernel.until(number, "rtp", "first-sent")
         kernel.until(number, "rtp", "first-received")
@@ -162,7 +165,8 @@ def test_a_tone_goes_in_and_comes_out(kernel: Kernel, codecs: tuple[str, ...]) -
     assert max(level.in_dbfs for level in levels) == pytest.approx(
         -7, abs=1.5
     )  # the peak of a tone of -10 dBFS RMS
-    assert 15 <= len(levels) <= 45
+    span_s = heard.times[-1] - heard.times[0]
+    assert 5 * span_s <= len(levels) <= 15 * span_s + 2, "about one each 100 ms"
     stats = kernel.ask(wire.GetStats, session=2)
     assert {"inbound-rtp", "outbound-rtp", "transport", "candidate-pair", "local-candidate"} <= stats.keys()
     assert all(entry["id"] == key and entry["type"] for key, entry in stats.items())
@@ -170,13 +174,6 @@ def test_a_tone_goes_in_and_comes_out(kernel: Kernel, codecs: tuple[str, ...]) -
     final = kernel.ask(wire.CloseSession, session=2)
     assert final["outbound-rtp"]["packetsSent"] > 100
     kernel.until(1, "dtls", "closed")
-
-
-def eventually(condition: Callable[[], bool], within_s: float = 5.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def busy_wait(seconds: float) -> None:
@@ -191,7 +188,7 @@ def test_a_busy_main_thread_opens_no_gap(kernel: Kernel, busy: Any) -> None:
     kernel.call(1, 2)
     kernel.ask(wire.SetSource, session=1, source=Tone(1000))
     kernel.ask(wire.SetSink, session=2, sink=heard)
-    time.sleep(0.5)
+    wait_until(lambda: len(heard.frames) > 20)
     assert sys.getswitchinterval() == pytest.approx(SWITCH_INTERVAL_S)
     before = kernel.ask(wire.GetStats, session=2)["inbound-rtp"]
     start = len(heard.times)
@@ -210,7 +207,7 @@ def test_a_busy_main_thread_opens_no_gap(kernel: Kernel, busy: Any) -> None:
 def test_ice_restart_under_a_call(kernel: Kernel) -> None:
     kernel.call(1, 2)
     kernel.ask(wire.SetSource, session=1, source=Tone(1000))
-    time.sleep(0.5)
+    wait_until(lambda: kernel.received(2) > 20)
     first = kernel.ask(wire.GetStats, session=2)
 
     def restarts() -> list[int]:
@@ -220,11 +217,11 @@ def test_ice_restart_under_a_call(kernel: Kernel) -> None:
         ]
 
     offer, answer = kernel.negotiate(1, 2, ice_restart=True)
-    eventually(lambda: restarts() == [1, 1])
+    wait_until(lambda: restarts() == [1, 1])
     time.sleep(0.5)  # else the second restart overtakes the first
     kernel.negotiate(2, 1, ice_restart=True)  # and by the other side
-    eventually(lambda: restarts() == [2, 2])
-    time.sleep(1.5)
+    wait_until(lambda: restarts() == [2, 2])
+    wait_until(lambda: kernel.received(2) > first["inbound-rtp"]["packetsReceived"] + 65)
     for number in (1, 2):
         assert [s.state for s in kernel.of(wire.SessionState, number) if s.what == "dtls"] == [
             "connecting",
@@ -233,7 +230,6 @@ def test_ice_restart_under_a_call(kernel: Kernel) -> None:
     second = kernel.ask(wire.GetStats, session=2)
     assert second["inbound-rtp"]["ssrc"] == first["inbound-rtp"]["ssrc"]
     assert second["inbound-rtp"]["packetsLost"] == 0
-    assert second["inbound-rtp"]["packetsReceived"] > first["inbound-rtp"]["packetsReceived"] + 65
     assert second["local-candidate"]["port"] != first["local-candidate"]["port"]
     assert "a=setup:actpass" in offer
     assert "a=setup:active" in answer
@@ -252,13 +248,12 @@ def test_early_media_of_one_and_the_answer_of_another(kernel: Kernel) -> None:
         kernel.ask(wire.SetRemote, session=number, type="offer", sdp=offer)
         answers[number] = kernel.ask(wire.CreateAnswer, session=number)
     kernel.ask(wire.SetRemote, session=1, type="pranswer", sdp=answers[2])
-    eventually(lambda: len(heard.frames) > 40 and abs(heard.frequency() - 600) < 10)
+    wait_until(lambda: len(heard.frames) > 40 and abs(heard.frequency() - 600) < 10)
     kernel.ask(wire.SetRemote, session=1, type="answer", sdp=answers[3])
-    eventually(lambda: abs(heard.frequency() - 1500) < 10)
+    wait_until(lambda: abs(heard.frequency() - 1500) < 10)
     kernel.ask(wire.SetRemote, session=1, type="answer", sdp=answers[3])  # said twice: nothing changes
-    time.sleep(0.2)
+    wait_until(lambda: kernel.received(3) > 10)
     assert kernel.until(1, "dtls", "connected").state == "connected"
-    assert kernel.ask(wire.GetStats, session=3)["inbound-rtp"]["packetsReceived"] > 10
 
 
 def test_renegotiation_without_restart_changes_no_path(kernel: Kernel) -> None:
@@ -296,9 +291,8 @@ def test_an_error_in_a_tick_ends_that_session_and_no_other(kernel: Kernel) -> No
     assert "a user's source" in faults[0].sentence
     assert kernel.refused(wire.GetStats, session=1).code == "UnknownId"
     assert kernel.ask(wire.CloseSession, session=1) == {}
-    before = kernel.ask(wire.GetStats, session=4)["inbound-rtp"]["packetsReceived"]
-    time.sleep(0.5)
-    assert kernel.ask(wire.GetStats, session=4)["inbound-rtp"]["packetsReceived"] > before + 15
+    before = kernel.received(4)
+    wait_until(lambda: kernel.received(4) > before + 15)
 
 
 def test_wrong_sdp_and_unknown_ids_fail_with_a_code_and_a_sentence(kernel: Kernel) -> None:
@@ -328,18 +322,17 @@ def test_a_stall_of_the_plane_sends_no_burst(kernel: Kernel) -> None:
     kernel.call(1, 2)
     kernel.ask(wire.SetSource, session=1, source=Tone(1000))
     kernel.ask(wire.SetSink, session=2, sink=heard)
-    time.sleep(0.5)
+    wait_until(lambda: len(heard.frames) > 20)
     loop = kernel.plane._loop
     assert loop is not None
     skipped_before = kernel.plane.skipped_ticks
     before = kernel.ask(wire.GetStats, session=1)["outbound-rtp"]["packetsSent"]
     at = time.monotonic()
     loop.call_soon_threadsafe(time.sleep, 1.0)
-    time.sleep(1.5)
+    wait_until(lambda: kernel.plane.skipped_ticks - skipped_before >= 45)
     stats = kernel.ask(wire.GetStats, session=1)["outbound-rtp"]["packetsSent"]
     elapsed = time.monotonic() - at
     skipped = kernel.plane.skipped_ticks - skipped_before
-    assert skipped >= 45
     assert stats - before <= (elapsed - 1.0) / 0.02 + 6
     assert stats - before + skipped == pytest.approx(elapsed / 0.02, abs=6)
     assert kernel.ask(wire.GetStats, session=2)["inbound-rtp"]["packetsLost"] == 0
@@ -391,13 +384,16 @@ async def test_the_same_code_runs_on_the_kernels_loop() -> None:
     await ask(wire.SetRemote, session=2, type="offer", sdp=offer)
     answer = await ask(wire.CreateAnswer, session=2)
     await ask(wire.SetRemote, session=1, type="answer", sdp=answer)
-    await asyncio.sleep(1.0)
+
+    async def enough() -> bool:
+        stats = await ask(wire.GetStats, session=2)
+        return stats.get("inbound-rtp", {}).get("packetsReceived", 0) > 20
+
+    await until(enough)
     stats = await ask(wire.GetStats, session=2)
-    assert stats["inbound-rtp"]["packetsReceived"] > 20
     assert math.isfinite(stats["transport"]["timestamp"])
     await plane.aclose()
-    await asyncio.sleep(0.05)
-    assert asyncio.all_tasks() == tasks
+    await until(lambda: asyncio.all_tasks() == tasks)
 
 
 async def test_reports_wait_bounded_for_a_busy_loop() -> None:
@@ -414,7 +410,7 @@ async def test_reports_wait_bounded_for_a_busy_loop() -> None:
         plane._loop.call_soon_threadsafe(box.put, wire.SessionState(1, "rtp", "resumed", float(number)))
     time.sleep(0.5)  # a blocking cell
     assert reports == []
-    await asyncio.sleep(0.2)
+    await until(lambda: len([r for r in reports if isinstance(r, wire.SessionState)]) == 1000)
     states = [r.at for r in reports if isinstance(r, wire.SessionState)]
     assert states == [float(n) for n in range(1000)]
     assert len([r for r in reports if isinstance(r, wire.Level)]) <= 200
@@ -453,11 +449,11 @@ def test_a_capture_is_read_by_tshark(kernel: Kernel, tmp_path: Path) -> None:
     kernel.ask(wire.SetSource, session=1, source=Tone(1000))
     path = tmp_path / "call.pcapng"
     kernel.ask(wire.StartCapture, session=1, path=str(path))
-    time.sleep(2.5)
+    wait_until(lambda: kernel.ask(wire.GetStats, session=1)["outbound-rtp"]["packetsSent"] > 110)
     stats = kernel.ask(wire.GetStats, session=1)
     port = stats["local-candidate"]["port"]
     count = kernel.ask(wire.StopCapture, session=1)
-    assert 150 <= count <= 270  # 2.5 s, both ways, fewer on a busy machine
+    assert count > 150  # both directions
     assert kernel.ask(wire.StopCapture, session=1) == 0
     fields = ["rtp.ssrc", "rtp.seq", "rtcp.pt", "ip.dsfield.dscp", "udp.srcport", "_ws.malformed"]
     command = ["tshark", "-r", str(path), "-d", f"udp.port=={port},rtp", "-T", "fields", "-E", "separator=;"]
@@ -484,10 +480,10 @@ def test_a_capture_that_cannot_be_written_is_said_so(kernel: Kernel, tmp_path: P
 def test_a_peer_that_vanishes_is_an_rtp_timeout(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("plivo_nb.plane.media_session.RTP_TIMEOUT_S", 0.6)
     kernel.call(1, 2)
-    time.sleep(0.5)
-    desk = kernel.plane._desk
-    assert desk is not None
-    gone = desk.sessions[2]
+    kernel.until(1, "rtp", "first-received")
+    executor = kernel.plane._executor
+    assert executor is not None
+    gone = executor.sessions[2]
     tick = gone.tick
     gone.tick = lambda now: None  # type: ignore[method-assign]  # as a kernel that was killed
     assert "No sound" in kernel.until(1, "rtp", "timeout", within_s=3).detail

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from sound_server import RATE, Pcm, SoundServer, bursts, level_dbfs, peaks_hz, sine
+from sound_server import RATE, SoundServer, bursts, level_dbfs, peaks_hz, sine
 
 from plivo_nb import CallFailed, Client, Lab
+from plivo_nb.audio_types import Pcm
 from plivo_nb.dtmf_table import DTMF_HZ
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -1,11 +1,10 @@
 """The fake sound card in a real call, as users' own tests have it."""
 
-import asyncio
-import time
 from collections.abc import Callable
 
 import numpy as np
 import pytest
+from waiting import until
 
 from plivo_nb import Client, Lab, Tone
 from plivo_nb.testing import FakeSound
@@ -22,13 +21,14 @@ async def test_what_the_fake_microphone_says_comes_back_to_the_fake_speaker(
     assert client.audio.mode == "device"
     await client.login("alice", lab.password("alice"))
     call = await client.call("echo")
-    await asyncio.sleep(3.0)
-    heard = sound.heard()[-48_000:]
-    pitch = int(np.abs(np.fft.rfft(heard * np.hanning(len(heard)))).argmax())
-    assert pitch == pytest.approx(440, abs=3)
+
+    def pitch_hz() -> int:
+        heard = sound.heard()[-48_000:]
+        return (
+            int(np.abs(np.fft.rfft(heard * np.hanning(len(heard)))).argmax()) if len(heard) == 48_000 else 0
+        )
+
+    await until(lambda: pitch_hz() == pytest.approx(440, abs=3), describe=pitch_hz, interval_s=0.2)
     assert len(sound.open_streams()) == 2
     await call.hangup()
-    deadline = time.monotonic() + 5
-    while sound.open_streams():
-        assert time.monotonic() < deadline, "devices stay open after the call"
-        await asyncio.sleep(0.02)
+    await until(lambda: not sound.open_streams(), 5)

@@ -1,25 +1,15 @@
-"""cli: arguments, exit codes, sentences, tables. The demo itself runs in tests/integration."""
+"""cli: arguments, exit codes and error messages."""
 
 from __future__ import annotations
 
 import asyncio
-import io
-from pathlib import Path
 
-import pandas as pd
 import pytest
-from rich.console import Console
 from typer.testing import CliRunner
 
 import plivo_nb.cli as cli
-from plivo_nb.cli.demo import Phase, Plan, phases_of
-from plivo_nb.cli.outcome import Outcome, Score, knobs_text, score
-from plivo_nb.cli.screen import Screen, mos_text
 from plivo_nb.errors import CallFailed, LabError, LoginFailed
 from plivo_nb.events import CallInfo
-from plivo_nb.quality.frames import SAMPLES, ColumnStore
-
-NAN = float("nan")
 
 
 def invoke(*arguments):
@@ -70,7 +60,7 @@ INFO = CallInfo(
         (LoginFailed("Connection Error"), "is the lab running"),
         (LoginFailed("Request Timeout"), "is the lab running"),
         (LoginFailed("Rejected"), "Login failed: Rejected."),
-        (CallFailed("Not Found", INFO), "The call to nobody was not answered: Not Found (there is nobody"),
+        (CallFailed("Not Found", INFO), "The call to nobody was not answered: Not Found (there is no user"),
         (CallFailed("Busy"), "The call was not answered: Busy."),
         (LabError("The lab did not start."), "The lab did not start."),
     ],
@@ -105,129 +95,3 @@ def test_programming_errors_are_not_hidden():
 
     with pytest.raises(ZeroDivisionError):
         cli._run(work())
-
-
-# ---------------------------------------------------------------- the demo's arithmetic
-
-
-def test_phases_fill_the_time_and_only_the_middle_is_bad():
-    phases = phases_of(Plan(seconds=21, out=Path()), own_network=True)
-    assert [phase.name for phase in phases] == ["clean", "bad", "clean again"]
-    assert sum(phase.seconds for phase in phases) == pytest.approx(21)
-    assert phases[0].knobs == phases[2].knobs == {"loss": 0.0, "delay_ms": 0.0, "jitter_ms": 0.0}
-    assert phases[1].knobs["loss"] > 0
-
-
-def test_somebody_elses_network_is_left_alone():
-    assert phases_of(Plan(seconds=9, out=Path()), own_network=False) == (Phase("as it is", 9, {}),)
-
-
-def test_clean_loss_for_tests_holds_throughout():
-    phases = phases_of(Plan(seconds=9, out=Path(), clean_loss=1.0), own_network=True)
-    assert [phase.knobs["loss"] for phase in phases] == [1.0, 1.0, 1.0]
-
-
-def samples():
-    store = ColumnStore(SAMPLES)
-    for row, lost in enumerate([0, 10]):
-        store.append(
-            row,
-            packets_in=50 - lost,
-            packets_lost_in=lost,
-            packets_out=50,
-            packets_lost_out=5,
-            mos=4.0 - row,
-            rtt_ms=20,
-        )
-    return store.frame()
-
-
-def test_score_sums_counts_not_shares():
-    relay = {
-        "to_callee": {"rtp_seen": 100, "rtp_dropped": 11},
-        "to_caller": {"rtp_seen": 100, "rtp_dropped": 10},
-    }
-    got = score("whole call", 2, samples(), relay)
-    assert (got.loss_in, got.relay_loss_in) == (0.10, 0.10)
-    assert (got.loss_out, got.relay_loss_out) == (0.10, 0.11)
-    assert (got.mos_min, got.mos_mean, got.rtt_ms) == (3.0, 3.5, 20)
-
-
-def test_score_of_nothing_is_missing():
-    got = score("whole call", 2, samples().iloc[:0], {})
-    assert pd.isna(
-        [got.loss_in, got.loss_out, got.relay_loss_in, got.mos_min, got.mos_mean, got.rtt_ms]
-    ).all()
-
-
-# ---------------------------------------------------------------- what is shown
-
-
-def outcome(correlation):
-    whole = Score("whole call", 20, 0.034, 0.033, 0.031, 0.03, 120.0, 2.1, 3.9)
-    clean = Score("clean", 7, 0.0, NAN, 0.0, 0.0, NAN, NAN, NAN)
-    return Outcome(
-        0.05,
-        0.1,
-        0.02,
-        "OPUS",
-        1000,
-        970,
-        whole,
-        (clean, clean, clean),
-        correlation,
-        0.9,
-        (Path("call.png"),),
-    )
-
-
-def shown(correlation):
-    text = io.StringIO()
-    Screen(Console(file=text, width=120)).summary(outcome(correlation))
-    return text.getvalue()
-
-
-def test_summary_says_everything_that_was_promised():
-    text = shown(0.95)
-    for part in (
-        "Login",
-        "Post-dial delay",
-        "Answer to first RTP",
-        "Packets sent / received",
-        "by the relay",
-    ):
-        assert part in text
-    assert "1000 / 970" in text
-    assert "2.10 bad" in text
-    assert "3.90 fair" in text
-    assert "The speech came back" in text
-    assert "nan" not in text
-
-
-def test_summary_of_a_silent_call():
-    assert "did not come back" in shown(0.3)
-    assert not outcome(0.8).speech_came_back
-    assert outcome(0.81).speech_came_back
-
-
-@pytest.mark.parametrize(
-    ("mos", "word"),
-    [(4.4, "excellent"), (4.1, "good"), (3.6, "fair"), (3.0, "poor"), (1.0, "bad")],
-)
-def test_scores_have_a_word_beside_their_colour(mos, word):
-    assert word in mos_text(mos)
-
-
-def test_knobs_in_words():
-    assert knobs_text({"loss": 0.1, "delay_ms": 120, "jitter_ms": 20}) == (
-        "network: 10 % loss, 120 ms delay each way, jitter ±20 ms"
-    )
-
-
-def test_screen_shows_steps_and_numbers_while_it_runs():
-    text = io.StringIO()
-    with Screen(Console(file=text, width=120)) as screen:
-        screen.step("alice is logged in.")
-        screen.tick(Phase("bad", 7, {}), 3.0, 20.0, samples())
-        screen.tick(Phase("bad", 7, {}), 3.0, 20.0, samples().iloc[:0])
-    assert "alice is logged in." in text.getvalue()

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import functools
+import math
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from plivo_nb.analysis import store
 from plivo_nb.engine.log import Log
 from plivo_nb.engine.records import Records
-from plivo_nb.quality.frames import CALLS, LOG, MEDIA_METRICS, SAMPLES, ColumnStore, schema, schema_metadata
+from plivo_nb.engine.sip_trace import SipTrace
+from plivo_nb.quality.frames import (
+    CALLS,
+    LOG,
+    MEDIA_METRICS,
+    SAMPLES,
+    SCHEMA,
+    ColumnStore,
+    build_frame,
+    schema,
+    schema_metadata,
+)
+from plivo_nb.sip.trace import TraceRecord
 
 
 def filled(rows: int) -> ColumnStore:
@@ -63,7 +81,7 @@ def test_what_is_handed_out_is_a_copy():
     frame = store.frame()
     frame["rtt_ms"] = -1.0
     frame.loc[frame.index[0], "jitter_in_ms"] = 5.0
-    store.append(5, rtt_ms=7.0)
+    store.append(5_000_000_000, rtt_ms=7.0)
     assert len(frame) == 2
     assert store.frame()["rtt_ms"].tolist() == [0, 1, 7]
     assert store.frame()["jitter_in_ms"].isna().all()
@@ -99,7 +117,7 @@ def test_categories_come_back_as_they_went_in(names):
 def test_schema_says_what_every_column_means():
     table = schema()
     assert list(table.columns) == ["frame", "name", "dtype", "unit", "meaning", "source"]
-    assert set(table["frame"]) == {"samples", "media_metrics", "calls", "log"}
+    assert set(table["frame"]) == {"samples", "media_metrics", "calls", "log", "sip_trace"}
     assert (table["meaning"].str.len() > 3).all()
     assert (table["source"].str.len() > 2).all()
     named = schema("samples").set_index("name")
@@ -122,3 +140,106 @@ def test_schema_of_calls_and_log_is_that_of_the_frames():
 def test_schema_of_no_frame():
     with pytest.raises(ValueError, match="There is no frame 'sample'"):
         schema("sample")
+
+
+# ---------------------------------------------------------------- every frame, against the schema
+
+ODD = {
+    "float": [math.nan, None, 0, -0.0, 1e308, -1e-308, 2**62, True],
+    "bool": [None, True, 0],
+    "category": [None, "", "übung 😀", "a" * 10_000, "None", math.nan, 7],
+    "string": [None, "", math.nan, "übung 😀\r\n\t\x00", "b" * 100_000, 5],
+    "object": [None, 0, -1.5, "failed", "😀", 2**60],
+}
+
+
+def odd_rows(name: str, count: int = 24) -> pd.DataFrame:
+    """Rows whose values are every odd one of their kind, and whose times go back and forth."""
+    values = {c.name: [ODD[c.kind][row % len(ODD[c.kind])] for row in range(count)] for c in SCHEMA[name]}
+    return build_frame(name, [(row * 7 % count) * 1_000_000_000 for row in range(count)], values)
+
+
+def sip_trace(messages: list[TraceRecord]) -> pd.DataFrame:
+    trace = SipTrace()
+    for message in messages:
+        trace.add(message)
+    return trace.frame()
+
+
+def log(texts: list[str]) -> pd.DataFrame:
+    entries = Log()
+    for text in texts:
+        entries.add("onLogin", text, None)
+    return entries.frame()
+
+
+def media_metrics(rows: int) -> pd.DataFrame:
+    store = ColumnStore(MEDIA_METRICS)
+    for row in range(rows):
+        store.append(row, call_uuid=None, type="ice_connection", value="failed", active=True)
+    return store.frame()
+
+
+MADE = {
+    "samples": (filled(0).frame, filled(1).frame),
+    "media_metrics": (lambda: media_metrics(0), lambda: media_metrics(1)),
+    "calls": (lambda: Records(engine=None).calls(), lambda: odd_rows("calls", 1)),
+    "log": (lambda: log([]), lambda: log(["übung 😀"])),
+    "sip_trace": (
+        lambda: sip_trace([]),
+        lambda: sip_trace(
+            [TraceRecord(1.0, "out", "INVITE", "1@a", "1 INVITE", "INVITE sip:b SIP/2.0\r\n\r\n")]
+        ),
+    ),
+}
+FRAMES = [
+    pytest.param(name, make, id=f"{name} {rows}")
+    for name in SCHEMA
+    for rows, make in (
+        ("empty", MADE[name][0]),
+        ("one row", MADE[name][1]),
+        ("odd rows", functools.partial(odd_rows, name)),
+    )
+]
+
+
+@pytest.mark.parametrize(("name", "make"), FRAMES)
+def test_a_frame_is_what_the_schema_says(name: str, make: Callable[[], pd.DataFrame]) -> None:
+    frame = make()
+    said = schema(name).set_index("name")["dtype"]
+    assert {"time": str(frame.index.dtype), **{key: str(frame[key].dtype) for key in frame}} == said.to_dict()
+    assert list(frame.columns) == [column.name for column in SCHEMA[name]]
+    assert frame.index.name == "time"
+    assert frame.index.is_monotonic_increasing
+    for key in frame:
+        if isinstance(frame[key].dtype, pd.CategoricalDtype):
+            assert frame[key].cat.categories.dtype == "str"
+    assert len(frame.loc["1970-01-01 00:00:03.5":"1970-01-01 00:00:05.5"]) in (0, 2)
+
+
+@pytest.mark.parametrize(("name", "make"), FRAMES)
+def test_a_frame_comes_back_from_parquet_equal(
+    name: str, make: Callable[[], pd.DataFrame], tmp_path: Path
+) -> None:
+    frame = make()
+    store.save(frame, tmp_path / "frame.parquet", name)
+    back = store.load(tmp_path / "frame.parquet")
+    pd.testing.assert_frame_equal(back, frame)
+    assert back.index.dtype == frame.index.dtype
+    about = store.about(tmp_path / "frame.parquet")
+    assert about["columns"] == schema_metadata(name)
+
+
+def test_what_is_missing_in_odd_rows_is_missing_in_the_frame() -> None:
+    frame = odd_rows("log", 7)
+    assert frame["event"].isna().sum() == 3
+    assert frame["text"].isna().sum() == 3
+    assert frame["event"].dropna().tolist() == ["übung 😀", "a" * 10_000, "None", "7"]
+
+
+def test_calls_are_in_the_order_of_their_beginnings() -> None:
+    """A call that began first and ended last is added last."""
+    values = {c.name: [None, None, None] for c in CALLS} | {"call_uuid": ["b", "c", "a"]}
+    frame = build_frame("calls", [2_000_000_000, 3_000_000_000, 1_000_000_000], values)
+    assert frame["call_uuid"].tolist() == ["a", "b", "c"]
+    assert frame.loc["1970-01-01 00:00:02":, "call_uuid"].tolist() == ["b", "c"]

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plivo_nb.quality import mos
+from plivo_nb.quality.counters import CUMULATIVE, NAN, Counters
 from plivo_nb.quality.frames import SAMPLES
-from plivo_nb.quality.sampler import REPORT_VALID_S, ClockAnchor, CounterSnapshot, Sampler, peak_dbfs
+from plivo_nb.quality.sampler import REPORT_VALID_S, ClockAnchor, Sampler
 
-FIRST = CounterSnapshot(
+FIRST = Counters(
     packets_received=50,
     packets_lost=0,
     packets_discarded=0,
@@ -23,12 +24,12 @@ FIRST = CounterSnapshot(
     source_bytes=4_000,
     concealed_samples=0,
     sample_rate_hz=48_000,
-    jitter_s=0.004,
+    jitter_in_s=0.004,
     rtt_s=0.1,
     rtt_at_s=100.5,
     playout_delay_s=0.04,
-    level_in_peak=0.1,
-    level_out_peak=0.5,
+    level_in_dbfs=-20.0,
+    level_out_dbfs=-6.0,
     codec="OPUS",
 )
 
@@ -100,7 +101,7 @@ def test_far_end_reports_by_their_counts():
         remote_packets_expected=50,
         remote_fraction_lost=25 / 256,
         remote_report_at_s=100.9,
-        remote_jitter_s=0.012,
+        jitter_out_s=0.012,
     )
     row = made.sample(first, 101.0)
     assert row.loss_out == pytest.approx(0.1)
@@ -132,7 +133,7 @@ def test_far_end_reports_by_their_fraction_where_counts_are_unknown():
 
 
 def test_what_is_not_known_is_missing_not_zero():
-    row = Sampler().sample(CounterSnapshot(), 5.0)
+    row = Sampler().sample(Counters(**dict.fromkeys(CUMULATIVE, NAN)), 5.0)
     for name, value in row.values().items():
         if name == "codec":
             assert value == ""
@@ -145,11 +146,6 @@ def test_what_is_not_known_is_missing_not_zero():
 def test_rows_fit_the_schema():
     names = {column.name for column in SAMPLES}
     assert set(sampler().sample(FIRST, 101.0).values()) == names - {"call_uuid", "loop_lag_ms"}
-
-
-@pytest.mark.parametrize(("peak", "level"), [(1.0, 0.0), (0.1, -20.0), (1e-5, -100.0), (0.0, -100.0)])
-def test_level(peak, level):
-    assert peak_dbfs(peak) == pytest.approx(level)
 
 
 @given(st.lists(st.tuples(st.integers(0, 100), st.integers(0, 50)), min_size=1, max_size=30))

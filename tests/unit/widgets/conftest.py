@@ -1,6 +1,6 @@
-"""A stand-in for the client, for what a real one does not do at will; its events come by the real Emitter.
+"""A stand-in for the client, for events that a real one does not produce on demand; it uses the real Emitter.
 
-The real client, engine, lab and browser are used in tests/integration/test_widgets_*.py and tests/browser.
+The real client, engine, lab and browser are used in tests/integration/widgets and tests/browser/widgets.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class StandInCall:
 
 
 class StandInClient(Emitter):
-    """Does what it is told at once, and keeps what was asked of it in `asked`."""
+    """Succeeds at once, and records each request in `asked`."""
 
     def __init__(self) -> None:
         super().__init__()

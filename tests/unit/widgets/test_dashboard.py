@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import io
-import math
 import os
 import re
 import signal
 from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
+from waiting import stays, until
 
-from plivo_nb.quality.limits import verdict
 from plivo_nb.widgets import dashboard as dashboard_module
-from plivo_nb.widgets import dashboard_view as faces
+from plivo_nb.widgets import dashboard_view
 from plivo_nb.widgets.dashboard import Dashboard
-
-
-async def until(condition: Any, seconds: float = 20.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 async def new_picture(dashboard: Dashboard, than: bytes) -> bytes:
@@ -42,7 +33,7 @@ def kept(monkeypatch) -> list[dict[str, Any]]:
 
 
 def words(dashboard: Dashboard) -> str:
-    return re.sub(r"<[^>]*>", " ", dashboard._face._figures.value)
+    return re.sub(r"<[^>]*>", " ", dashboard._view._figures.value)
 
 
 async def test_it_moves_with_the_call_and_keeps_the_last_picture(dashboard, client, kept) -> None:
@@ -61,9 +52,7 @@ async def test_it_moves_with_the_call_and_keeps_the_last_picture(dashboard, clie
     assert base64.b64decode(kept[0]["image/png"]) == last
     assert kept[0]["text/plain"] == "<the last call: jitter, round trip, packet loss and MOS>"
     assert Image.open(io.BytesIO(last)).size == (1000, 600)
-    await asyncio.sleep(0.2)
-    assert dashboard.picture == last
-    assert len(kept) == 1
+    await stays(lambda: dashboard.picture == last and len(kept) == 1, for_s=0.2)
 
 
 async def test_a_close_right_after_the_end_still_keeps_the_picture(dashboard, client, kept) -> None:
@@ -94,7 +83,7 @@ async def test_a_dead_drawing_process_is_told_and_replaced(dashboard, client) ->
     call = client.answered()
     call.rows = 1
     await until(lambda: dashboard.note)
-    assert "died" in dashboard.note
+    assert "ended unexpectedly" in dashboard.note
     call.rows = 2
     await new_picture(dashboard, empty)
     await until(lambda: not dashboard.note)
@@ -103,7 +92,7 @@ async def test_a_dead_drawing_process_is_told_and_replaced(dashboard, client) ->
 async def test_a_failing_sample_is_told_and_the_dashboard_goes_on(dashboard, client, monkeypatch) -> None:
     empty = await new_picture(dashboard, dashboard.picture)
     with monkeypatch.context() as broken:
-        broken.setattr(faces, "read", lambda samples: 1 / 0)
+        broken.setattr(dashboard_view, "to_arrays", lambda samples: 1 / 0)
         call = client.answered()
         call.rows = 1
         await until(lambda: dashboard.note)
@@ -134,60 +123,6 @@ async def test_it_closes_with_its_client(dashboard, client, widget_count) -> Non
 
 async def test_without_a_call_it_does_nothing(dashboard, client, monkeypatch) -> None:
     await new_picture(dashboard, dashboard.picture)
-    turns = []
-    monkeypatch.setattr(dashboard, "_turn", lambda: turns.append(1))
-    await asyncio.sleep(0.3)
-    assert len(turns) <= 1
-
-
-async def test_missing_figures_are_dashes_and_old_ones_are_not_kept_for_long(client) -> None:
-    call = client.answered()
-    call.rows = 20
-    samples = call.samples
-    assert "–" in faces.figures_html({})
-    assert verdict(math.nan).word in faces.figures_html({})
-    figures = faces.key_figures(faces.read(samples))
-    assert figures["loss_out"] == 0.05  # the last row has none, the one before has
-    samples.iloc[-6:, samples.columns.get_loc("rtt_ms")] = np.nan
-    assert math.isnan(faces.key_figures(faces.read(samples))["rtt_ms"])
-    assert re.search(r"packet loss</span><b>5\.0<small>%", faces.figures_html(figures))
-
-
-async def test_panels_get_seconds_percent_and_gaps(client) -> None:
-    call = client.answered()
-    call.rows = 3
-    columns = faces.panel_columns(faces.read(call.samples))
-    assert list(columns["t"]) == [1, 2, 3]
-    assert columns["loss_out"][0] == pytest.approx(5)
-    assert np.isnan(columns["loss_out"][1])
-    call.rows = 0
-    assert len(faces.panel_columns(faces.read(call.samples))["t"]) == 0
-    client.ended()
-
-
-async def test_the_title_says_who_what_and_how_long(client) -> None:
-    call = client.answered()
-    assert faces.title("echo", faces.read(call.samples), ended=False) == "echo"
-    call.rows = 75
-    assert faces.title("echo", faces.read(call.samples), ended=False) == "echo · OPUS · 1:15"
-    ended = faces.title("sip-user-with-a-long-name", faces.read(call.samples), ended=True)
-    assert ended == "sip-user-with… · OPUS · 1:15 · mean MOS 3.83, least 3.46"
-
-
-def test_the_time_axis_grows_in_steps() -> None:
-    assert [faces.window_s(seconds) for seconds in (0, 30, 31, 200, 4000)] == [30, 30, 60, 300, 300]
-
-
-@pytest.mark.parametrize(
-    ("mos", "word"),
-    [
-        (4.4, "excellent"),
-        (4.0, "good"),
-        (3.7, "fair"),
-        (3.0, "poor"),
-        (2.99, "bad"),
-        (math.nan, "no figure yet"),
-    ],
-)
-def test_words_for_scores(mos: float, word: str) -> None:
-    assert verdict(mos).word == word
+    updates = []
+    monkeypatch.setattr(dashboard, "_update", lambda: updates.append(1))
+    await stays(lambda: len(updates) <= 1, for_s=0.3)

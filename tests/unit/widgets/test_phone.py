@@ -9,10 +9,11 @@ import threading
 from typing import Any
 
 import pytest
+from waiting import until
 
 from plivo_nb.errors import CallFailed, InvalidState
 from plivo_nb.widgets.phone import Phone
-from plivo_nb.widgets.phone_view import EVENT_WORDS, KEYS, clock, event_text, peer_of
+from plivo_nb.widgets.phone_view import KEYS
 
 BUTTONS = ("call", "hangup", "mute", "answer", "reject", "ignore")
 
@@ -27,29 +28,29 @@ async def turns(count: int = 5) -> None:
 
 
 def key(phone: Phone, which: str) -> Any:
-    return next(button for button in phone._face._keys if button.description == which)
+    return next(button for button in phone._view._keys if button.description == which)
 
 
 async def test_a_click_calls_what_is_dialled(phone, client) -> None:
     for character in "415":
         key(phone, character).click()
     await turns()
-    assert phone._face.dial.value == "415"
-    phone._face.call.click()
+    assert phone._view.dial.value == "415"
+    phone._view.call.click()
     await turns()
     assert client.asked == [("call", "415")]
 
 
 async def test_enter_in_the_dial_field_calls(phone, client) -> None:
-    phone._face.dial.value = " echo "
-    phone._face.dial._handle_custom_msg({"event": "submit"}, [])
+    phone._view.dial.value = " echo "
+    phone._view.dial._handle_custom_msg({"event": "submit"}, [])
     await turns()
     assert client.asked == [("call", "echo")]
 
 
 async def test_a_line_of_code_does_what_a_click_does(phone, client) -> None:
     await phone.call("echo")
-    assert phone._face.dial.value == "echo"
+    assert phone._view.dial.value == "echo"
     await phone.hangup()
     await phone.send_dtmf("12#")
     await phone.answer("some-id")
@@ -61,7 +62,7 @@ async def test_clicks_on_another_thread_reach_the_clients_loop(phone, client) ->
 
     async def click_all() -> None:
         for name in BUTTONS:
-            getattr(phone._face, name).click()
+            getattr(phone._view, name).click()
         key(phone, "7").click()
         await asyncio.sleep(0.05)
 
@@ -72,7 +73,7 @@ async def test_clicks_on_another_thread_reach_the_clients_loop(phone, client) ->
     assert {what[0] for what in client.asked} == {"call", "hangup", "answer", "reject", "ignore"}
     assert set(client.threads) == {client.loop}
     assert client.muted
-    assert phone._face.dial.value == "7"
+    assert phone._view.dial.value == "7"
 
 
 async def test_lines_of_code_in_a_users_own_handler_on_another_thread(phone, client) -> None:
@@ -82,21 +83,20 @@ async def test_lines_of_code_in_a_users_own_handler_on_another_thread(phone, cli
         phone.mute()
 
     await asyncio.to_thread(handler)
-    await asyncio.sleep(0.05)
+    await until(lambda: "tones sent: 5" in text(phone._view._log))
     assert client.asked == [("call", "echo"), ("send_dtmf", "5")]
     assert client.muted
     assert set(client.threads) == {client.loop}
-    assert "tones sent: 5" in text(phone._face._log)
 
 
 async def test_a_failing_click_says_so_and_the_next_one_clears_it(phone, client, capfd) -> None:
     client.broken = CallFailed("Busy")
-    phone._face.call.click()
+    phone._view.call.click()
     await turns()
     assert phone.status == "Call failed: Busy."
-    assert "Call failed: Busy." in text(phone._face._status)
+    assert "Call failed: Busy." in text(phone._view._status)
     client.broken = None
-    phone._face.hangup.click()
+    phone._view.hangup.click()
     await turns()
     assert phone.status == ""
     assert capfd.readouterr() == ("", "")
@@ -104,10 +104,10 @@ async def test_a_failing_click_says_so_and_the_next_one_clears_it(phone, client,
 
 async def test_an_unforeseen_error_is_logged_and_shown(phone, client, caplog) -> None:
     client.broken = ZeroDivisionError("oops <b>")
-    phone._face.call.click()
+    phone._view.call.click()
     await turns()
     assert phone.status == "ZeroDivisionError: oops <b>"
-    assert "<b>" not in phone._face._status.value.replace("<br>", "")
+    assert "<b>" not in phone._view._status.value.replace("<br>", "")
     assert "A handler of the phone failed" in caplog.text
 
 
@@ -121,18 +121,17 @@ async def test_a_failing_line_of_code_raises_and_shows(phone, client) -> None:
 
 async def test_the_screen_follows_a_call_and_its_timer_runs(phone, client) -> None:
     assert phone.state == "Ready"
-    assert phone._face.hangup.disabled
+    assert phone._view.hangup.disabled
     call = client.answered()
     assert phone.state == "In call"
-    assert text(phone._face._screen).endswith("|echo||")
-    assert "0:00" in text(phone._face._screen)
-    assert (phone._face.call.disabled, phone._face.hangup.disabled) == (True, False)
-    await asyncio.sleep(1.2)
-    assert "0:01" in text(phone._face._screen)
+    assert text(phone._view._screen).endswith("|echo||")
+    assert "0:00" in text(phone._view._screen)
+    assert (phone._view.call.disabled, phone._view.hangup.disabled) == (True, False)
+    await until(lambda: "0:01" in text(phone._view._screen))
     client.ended()
     assert phone.state == "Call ended"
-    assert "0:01" in text(phone._face._screen)
-    assert (phone._face.call.disabled, phone._face.hangup.disabled) == (False, True)
+    assert "0:01" in text(phone._view._screen)
+    assert (phone._view.call.disabled, phone._view.hangup.disabled) == (False, True)
     call.timings.clear()
 
 
@@ -145,7 +144,7 @@ async def test_the_steps_of_dialling_and_a_failure_are_shown(phone, client) -> N
     client.current_call = None
     client.emit("onCallFailed", "Busy", call.info)
     assert phone.state == "Busy"
-    assert "call failed: Busy" in text(phone._face._log)
+    assert "call failed: Busy" in text(phone._view._log)
 
 
 async def test_the_pad_sends_tones_in_a_call_only(phone, client) -> None:
@@ -153,47 +152,47 @@ async def test_the_pad_sends_tones_in_a_call_only(phone, client) -> None:
     key(phone, "5").click()
     await turns()
     assert client.asked == [("send_dtmf", "5")]
-    assert "tones sent: 5" in text(phone._face._log)
-    assert phone._face.dial.value == ""
+    assert "tones sent: 5" in text(phone._view._log)
+    assert phone._view.dial.value == ""
     client.ended()
     key(phone, "#").click()
     await turns()
-    assert phone._face.dial.value == "#"
-    assert [button.description for button in phone._face._keys] == list(KEYS)
+    assert phone._view.dial.value == "#"
+    assert [button.description for button in phone._view._keys] == list(KEYS)
 
 
 async def test_mute_is_shown_also_when_the_client_did_it(phone, client) -> None:
-    phone._face.mute.click()
+    phone._view.mute.click()
     await turns()
     assert phone.muted
-    assert phone._face.mute.description == "Unmute"
-    phone._face.mute.click()
+    assert phone._view.mute.description == "Unmute"
+    phone._view.mute.click()
     await turns()
-    assert phone._face.mute.description == "Mute"
+    assert phone._view.mute.description == "Mute"
     client.mute()
     client.emit("onDtmfReceived", {"tone": "1", "duration": 100})
-    assert phone._face.mute.description == "Unmute"
+    assert phone._view.mute.description == "Unmute"
 
 
 async def test_an_incoming_call_is_shown_and_handled(phone, client) -> None:
-    from_face = phone._face
-    assert from_face.answer.disabled
-    assert "No incoming call" in text(from_face._caller)
+    view = phone._view
+    assert view.answer.disabled
+    assert "No incoming call" in text(view._caller)
     call_type = type(client.answered())
     client.ended()
     client.rings(call_type("bob", "INCOMING", "uuid-bob"))
     client.rings(call_type("<carol>", "INCOMING", "uuid-carol"))
-    assert "<carol>" in text(from_face._caller)
-    assert "1 more ringing" in text(from_face._caller)
-    assert "<carol>" not in from_face._caller.value
-    for button in (from_face.answer, from_face.reject, from_face.ignore):
+    assert "<carol>" in text(view._caller)
+    assert "1 more ringing" in text(view._caller)
+    assert "<carol>" not in view._caller.value
+    for button in (view.answer, view.reject, view.ignore):
         assert not button.disabled
         button.click()
     await turns()
     assert client.asked == [(name, "uuid-carol") for name in ("answer", "reject", "ignore")]
     client.incoming_calls.clear()
     client.emit("onIncomingCallCanceled", call_type("bob", "INCOMING").info)
-    assert from_face.answer.disabled
+    assert view.answer.disabled
 
 
 async def test_a_second_call_that_only_rang_leaves_the_screen_alone(phone, client) -> None:
@@ -205,21 +204,21 @@ async def test_a_second_call_that_only_rang_leaves_the_screen_alone(phone, clien
 
 
 async def test_connection_and_login_are_shown(phone, client) -> None:
-    assert "connected" in text(phone._face._top)
-    assert "alice" in text(phone._face._top)
+    assert "connected" in text(phone._view._top)
+    assert "alice" in text(phone._view._top)
     client.is_connected = False
     client.emit("onConnectionChange", {"state": "disconnected", "eventCode": 1006, "eventReason": ""})
-    assert "connecting…" in text(phone._face._top)
+    assert "connecting…" in text(phone._view._top)
     client.username, client.is_logged_in = None, False
     client.emit("onLogout")
-    assert "not connected" in text(phone._face._top)
-    assert "logged out" in text(phone._face._top)
+    assert "not connected" in text(phone._view._top)
+    assert "logged out" in text(phone._view._top)
 
 
 async def test_only_the_last_events_are_listed_newest_first(phone, client) -> None:
     for tone in range(9):
         client.emit("onDtmfReceived", {"tone": str(tone), "duration": 100})
-    tones = re.findall(r"tone received: (\d)", phone._face._log.value)
+    tones = re.findall(r"tone received: (\d)", phone._view._log.value)
     assert tones == list("87654")
 
 
@@ -231,8 +230,8 @@ async def test_a_new_phone_replaces_the_first(phone, client, widget_count) -> No
     await turns()
     timers = [task for task in asyncio.all_tasks() if task.get_name() == "plivo_nb phone"]
     assert len(timers) == 1
-    second._face.call.click()
-    phone._face.call.click()
+    second._view.call.click()
+    phone._view.call.click()
     await turns()
     assert len(client.asked) == 1
     second.close()
@@ -244,7 +243,7 @@ async def test_a_phone_made_during_a_call_takes_it_up(client) -> None:
     client.answered().timings["answered"] -= 75
     phone = Phone(client)
     assert phone.state == "In call"
-    assert "1:15" in text(phone._face._screen)
+    assert "1:15" in text(phone._view._screen)
     phone.close()
 
 
@@ -254,26 +253,3 @@ async def test_its_repr_is_stable_and_shows_the_widget(phone) -> None:
     assert "application/vnd.jupyter.widget-view+json" in bundle
     phone.close()
     assert phone._repr_mimebundle_() == {"text/plain": "<Phone, closed>"}
-
-
-def test_every_event_has_words() -> None:
-    info = {"status": "success", "state": "connected", "tone": "1", "type": "low_mos", "active": True}
-    assert event_text("mediaMetrics", info) == "warning: low_mos"
-    assert event_text("mediaMetrics", {**info, "stream": "remote"}) == "warning: low_mos (received)"
-    assert event_text("mediaMetrics", {**info, "active": False}) == "no longer: low_mos"
-    for name in EVENT_WORDS.keys() - {"onLoginFailed", "onCallFailed", "onIncomingCall"}:
-        assert "{" not in event_text(name, info)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"), [(0, "0:00"), (61.9, "1:01"), (3600, "1:00:00"), (36_061, "10:01:01")]
-)
-def test_clock(seconds: float, shown: str) -> None:
-    assert clock(seconds) == shown
-
-
-def test_the_peer_is_the_other_side() -> None:
-    from plivo_nb.events import CallInfo
-
-    assert peer_of(CallInfo("1", "OUTGOING", "sip:alice@x", "sip:bob@phone.plivo.com", "ringing")) == "bob"
-    assert peer_of(CallInfo("1", "INCOMING", "bob", "sip:alice@x", "ringing")) == "bob"

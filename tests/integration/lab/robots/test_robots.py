@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import numpy as np
 import pytest
 import pytest_asyncio
 from numpy.typing import NDArray
+from waiting import stays, until
 
 from plivo_nb import Call, CallFailed, Client, Lab, LabError, Tone
-from plivo_nb.lab.robots.sounds import dtmf_frequencies
+from plivo_nb.dtmf_table import DTMF_HZ
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -48,13 +48,6 @@ class Ear:
 
     def peak(self, last_s: float = 0.5) -> float:
         return float(np.max(np.abs(self.sound(last_s)))) / 32768
-
-
-async def until(condition: Callable[[], object], timeout_s: float = 20.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        await asyncio.sleep(0.02)
 
 
 @contextlib.asynccontextmanager
@@ -134,8 +127,7 @@ async def test_those_who_do_not_answer(alice: Client, number: str, cause: str, c
 async def test_no_answer_rings_until_it_is_given_up(alice: Client) -> None:
     operation = alice.call("no-answer")
     await until(lambda: operation.call.phase == "ringing")
-    await asyncio.sleep(1.0)
-    assert operation.call.phase == "ringing"
+    await stays(lambda: operation.call.phase == "ringing", 1.0)
     info = await alice.hangup()
     assert info.state == "canceled"
     with pytest.raises(CallFailed):
@@ -171,7 +163,7 @@ async def test_dtmf_is_given_back_as_tones_and_as_dtmf(alice: Client) -> None:
     async with calling(alice, "dtmf") as (call, ear):
         await until(lambda: len(ear.frames) > 10)
         await call.send_dtmf("5")
-        low, high = dtmf_frequencies("5")
+        low, high = DTMF_HZ["5"]
         await until(lambda: ear.level(low, 0.1) > 0.05 and ear.level(high, 0.1) > 0.05)
         await call.send_dtmf("#0")
         await until(lambda: heard == ["5", "#", "0"])
@@ -181,8 +173,12 @@ async def test_digits_go_in_the_rtp_where_the_robot_offers_it(alice: Client, lab
     heard: list[str] = []
     alice.on("onDtmfReceived", lambda event: heard.append(event["tone"]))
     async with calling(alice, "dtmf-rfc4733") as (call, _):
-        await until(lambda: "telephone-event" in set(lab.events["what"]))
-        await asyncio.sleep(0.2)
+
+        def offered() -> bool:
+            frame = lab.events
+            return "telephone-event" in set(frame[frame.call_uuid == call.call_uuid]["what"])
+
+        await until(offered)
         before = (await lab.status())["requests"]
         await call.send_dtmf("42")
         await until(lambda: heard == ["4", "2"])
@@ -211,12 +207,20 @@ async def test_holds_puts_the_caller_on_hold_and_goes_on(alice: Client, lab: Lab
 
 async def test_one_way_answers_and_nothing_arrives(alice: Client, lab: Lab) -> None:
     async with calling(alice, "one-way") as (call, ear):
-        await asyncio.sleep(1.0)
+
+        async def relayed() -> dict[str, Any]:
+            calls = (await lab.network.counters())["calls"]
+            return next(entry for entry in calls if entry["call_uuid"] == call.call_uuid)
+
+        async def both_have_sent() -> bool:
+            mine = await relayed()
+            return bool(mine["to_callee"]["rtp_forwarded"] > 20 and mine["to_caller"]["rtp_seen"] > 20)
+
+        await until(both_have_sent)
+        dropped = (await relayed())["to_caller"]
+        assert dropped["rtp_seen"] == dropped["rtp_dropped"]
         assert "first_rtp_received" not in call.timings
         assert ear.peak() == 0
-        mine = [c for c in (await lab.network.counters())["calls"] if c["call_uuid"] == call.call_uuid]
-        assert mine[0]["to_callee"]["rtp_forwarded"] > 20
-        assert mine[0]["to_caller"]["rtp_seen"] == mine[0]["to_caller"]["rtp_dropped"] > 20
 
 
 async def test_forked_rings_twice_and_one_answers(alice: Client, lab: Lab) -> None:
@@ -287,7 +291,7 @@ async def test_several_calls_to_one_number_at_once(lab: Lab) -> None:
 
 
 async def until_idle(lab: Lab) -> None:
-    deadline = time.monotonic() + 15
-    while (await lab.status())["calls"]:
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
+    async def no_calls() -> bool:
+        return not (await lab.status())["calls"]
+
+    await until(no_calls)

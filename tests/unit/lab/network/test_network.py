@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+from waiting import stays, until
 
 from plivo_nb.lab.network.network import Network
 from plivo_nb.lab.network.relay import Address
@@ -41,9 +42,7 @@ class Party(asyncio.DatagramProtocol):
         self.transport.sendto(data, to)
 
     async def hears(self, count: int, timeout_s: float = 2.0) -> list[bytes]:
-        async with asyncio.timeout(timeout_s):
-            while len(self.heard) < count:
-                await asyncio.sleep(0.005)
+        await until(lambda: len(self.heard) >= count, timeout_s)
         return [data for _, data in self.heard]
 
 
@@ -59,7 +58,6 @@ class Setup:
         assert at_alice is not None
         assert at_bob is not None
         self.to_callee, self.to_caller = at_alice, at_bob
-        await asyncio.sleep(0.02)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -121,10 +119,7 @@ async def test_the_same_seed_drops_the_same_packets_on_the_wire() -> None:
             for index in range(100):
                 s.alice.send(RTP + bytes([index]), s.to_callee)
                 await asyncio.sleep(0)
-            expected = 100 - s.network.counters()["dropped"]
-            async with asyncio.timeout(10):
-                while s.network.counters()["seen"] < 100:
-                    await asyncio.sleep(0.005)
+            await until(lambda: s.network.counters()["seen"] == 100)
             expected = 100 - s.network.counters()["dropped"]
             got = {data[-1] for data in await s.bob.hears(expected)}
             return [index for index in range(100) if index not in got]
@@ -153,10 +148,8 @@ async def test_an_unannounced_source_is_learned() -> None:
         to_callee = s.network.describe("two", "callee", s.bob.address)
         assert to_caller is not None
         assert to_callee is not None
-        await asyncio.sleep(0.02)
         s.bob.send(STUN, to_caller)
-        await asyncio.sleep(0.02)
-        assert s.network.counters()["to_caller"]["dropped_no_address"] == 1
+        await until(lambda: s.network.counters()["to_caller"]["dropped_no_address"] == 1)
         s.alice.send(STUN, to_callee)
         await s.bob.hears(1)
         s.bob.send(STUN, to_caller)
@@ -188,10 +181,9 @@ async def test_an_ended_call_keeps_its_counters_and_passes_nothing() -> None:
         await s.bob.hears(1)
         s.network.set(delay_ms=500)
         s.alice.send(RTP, s.to_callee)
-        await asyncio.sleep(0.05)
+        await until(lambda: s.network.counters()["seen"] == 2)
         s.network.close_call("key")
-        await asyncio.sleep(0.6)
-        assert len(s.bob.heard) == 1
+        await stays(lambda: len(s.bob.heard) == 1, 0.6)
         counters = s.network.counters()
         assert (counters["seen"], counters["forwarded"]) == (2, 1)
         assert counters["calls"][0]["active"] is False
@@ -233,9 +225,7 @@ async def test_the_log_tells_each_packets_fate() -> None:
         await s.bob.hears(1)
         s.network.set(loss=1.0)
         s.alice.send(RTP, s.to_callee)
-        async with asyncio.timeout(10):
-            while s.network.counters()["dropped"] == 0:
-                await asyncio.sleep(0.005)
+        await until(lambda: s.network.counters()["dropped"])
         fates = [
             (call, direction, kind, size, fate) for _, call, direction, kind, size, fate, _ in s.network.log()
         ]

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from waiting import stays, until
 
 from plivo_nb.lab import Lab
-from plivo_nb.lab.network.scenarios import SCENARIOS, Player, read_scenario
+from plivo_nb.lab.network.scenarios import SCENARIOS, Player, ScenarioName, read_scenario
 
-SHIPPED = ("commute", "coffee-shop-wifi", "vpn", "satellite", "3g", "failing-router")
+SHIPPED = get_args(ScenarioName)
 
 
 class Recorded:
@@ -105,9 +106,7 @@ async def test_it_is_played_in_time() -> None:
         read_scenario([{"at_s": 0, "loss": 0.1}, {"at_s": 20, "direction": "to_caller", "loss": 0.2}]), 100
     )
     assert player.playing == "rows"
-    async with asyncio.timeout(10):
-        while player.playing:
-            await asyncio.sleep(0.01)
+    await until(lambda: not player.playing)
     assert [what for _, what, _ in network.done] == ["clear", "both", "to_caller"]
     assert network.done[2][2] == {"loss": 0.2}
     assert 0.2 <= network.done[2][0] - began < 2
@@ -117,11 +116,9 @@ async def test_a_loop_goes_on_until_it_is_stopped() -> None:
     network = Recorded()
     player = Player(network.clear, network.set)
     player.start(read_scenario([{"at_s": 0, "loss": 0.1}]), speed=100, loop=True)
-    await asyncio.sleep(0.1)
+    await until(lambda: len(network.done) >= 6)
     player.stop()
     played = len(network.done)
-    assert played >= 6
-    await asyncio.sleep(0.05)
-    assert len(network.done) == played
+    await stays(lambda: len(network.done) == played, 0.05)
     with pytest.raises(ValueError, match="speed"):
         player.start(SCENARIOS["vpn"], speed=0)

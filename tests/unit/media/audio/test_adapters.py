@@ -1,17 +1,17 @@
-"""Users' generators and functions as sources and sinks; the rolling buffer."""
+"""Users' generators and functions as sources and sinks."""
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from media_network import aligned_correlation, speech_like
 from numpy.typing import NDArray
+from waiting import wait_until
 
 from plivo_nb.audio_types import Source
 from plivo_nb.errors import SourceError
@@ -23,16 +23,8 @@ from plivo_nb.media.audio.adapters import (
     as_source,
     to_pcm,
 )
-from plivo_nb.media.audio.rolling_buffer import RollingBuffer
 from plivo_nb.media.audio.sinks import Null
 from plivo_nb.media.audio.sources import AudioFile, Tone
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until and not condition():
-        time.sleep(0.005)
-    return condition()
 
 
 def workers(name: str) -> list[str]:
@@ -71,7 +63,7 @@ def test_a_generator_of_pieces_of_any_length_is_sent(rate: int) -> None:
     assert len(heard) == pytest.approx(2 * rate, abs=rate // 25)
     assert aligned_correlation(speech_like(2.0, rate), heard) > 0.95
     assert ended.wait(2)
-    assert wait_for(lambda: not workers("frames"))
+    wait_until(lambda: not workers("frames"))
 
 
 def test_floats_in_stereo_become_mono_integers() -> None:
@@ -80,7 +72,7 @@ def test_floats_in_stereo_become_mono_integers() -> None:
     assert to_pcm([1.5, -1.5]).tolist() == [32767, -32767]
     assert to_pcm(np.array([70_000, -70_000])).tolist() == [32767, -32768]
     for wrong in (np.zeros((2, 2, 2)), np.array(["a"])):
-        with pytest.raises(ValueError, match="no samples"):
+        with pytest.raises(ValueError, match="not an array of samples"):
             to_pcm(wrong)
 
 
@@ -101,12 +93,12 @@ def test_a_function_is_asked_a_little_ahead_and_no_more() -> None:
 
     source = CallableSource(noise)
     source.open(8000)
-    assert wait_for(lambda: len(asked) >= 10)
+    wait_until(lambda: len(asked) >= 10)
     time.sleep(0.1)
     assert len(asked) <= 12
     assert read_all(source, 160, at_most=5).tolist() == [0] * 800
     source.close()
-    assert wait_for(lambda: not workers("frames"))
+    wait_until(lambda: not workers("frames"))
 
 
 def test_a_function_that_says_none_ends(caplog: pytest.LogCaptureFixture) -> None:
@@ -116,7 +108,7 @@ def test_a_function_that_says_none_ends(caplog: pytest.LogCaptureFixture) -> Non
     )
     source.open(8000)
     assert len(read_all(source, 160)) == 800
-    assert wait_for(lambda: not workers("frames"))
+    wait_until(lambda: not workers("frames"))
     assert not caplog.records
 
 
@@ -128,8 +120,8 @@ def test_a_generator_that_raises_is_logged_and_ends(caplog: pytest.LogCaptureFix
     source = FrameSource(broken(), rate=8000)
     source.open(8000)
     assert read_all(source, 160).tolist() == [1] * 160
-    assert wait_for(lambda: "mine" in caplog.text)
-    assert wait_for(lambda: not workers("frames"))
+    wait_until(lambda: "mine" in caplog.text)
+    wait_until(lambda: not workers("frames"))
 
 
 def test_another_rate_goes_on_with_the_same_generator() -> None:
@@ -144,7 +136,7 @@ def test_another_rate_goes_on_with_the_same_generator() -> None:
     heard = read_all(source, 960, at_most=20)
     assert np.median(heard) == pytest.approx(1000, abs=5)
     source.close()
-    assert wait_for(lambda: not workers("frames"))
+    wait_until(lambda: not workers("frames"))
 
 
 def test_a_function_hears_every_frame() -> None:
@@ -182,7 +174,7 @@ def test_a_function_that_raises_is_logged_once_and_left_alone(caplog: pytest.Log
     for _ in range(10):
         sink.write(np.zeros(160, np.int16))
         time.sleep(0.002)
-    assert wait_for(lambda: not workers("sink"))
+    wait_until(lambda: not workers("sink"))
     assert len(caplog.records) == 1
     sink.close()
 
@@ -197,38 +189,12 @@ def test_what_users_have_becomes_a_source_or_a_sink(tmp_path: Path) -> None:
     assert isinstance(as_source(data, loop=True), AudioFile)
     with pytest.raises(SourceError):
         as_source(str(tmp_path / "missing.wav"))
-    with pytest.raises(TypeError, match="make one"):
+    with pytest.raises(TypeError, match="pass an instance"):
         as_source(Tone)
     with pytest.raises(TypeError, match="cannot be played"):
         as_source(7)
     null = Null()
     assert as_sink(null) is null
     assert isinstance(as_sink(print), CallableSink)
-    with pytest.raises(TypeError, match="cannot hear"):
+    with pytest.raises(TypeError, match="is not a sink"):
         as_sink(7)
-
-
-def test_the_last_seconds_can_be_heard_again() -> None:
-    rolling = RollingBuffer(seconds=2.0)
-    assert rolling.audio()[1].tolist() == []
-    rolling.open(8000)
-    for n in range(150):
-        rolling.write(np.full(160, n, np.int16))
-    assert rolling.span_s == (1.0, 3.0)
-    rate, everything = rolling.audio()
-    assert (rate, len(everything), everything[0], everything[-1]) == (8000, 16_000, 50, 149)
-    assert set(rolling.audio(2.0, 2.1)[1].tolist()) == {100, 101, 102, 103, 104}
-    assert set(rolling.audio(-0.04)[1].tolist()) == {148, 149}
-    assert rolling.audio(0.0, 0.5)[1].tolist() == []
-    rolling.close()
-    rolling.open(48_000)
-    assert rolling.audio()[1].tolist() == []
-
-
-@given(st.integers(0, 120), st.floats(-3, 3) | st.none(), st.floats(-3, 3) | st.none())
-def test_any_stretch_may_be_asked_for(count: int, start_s: float | None, end_s: float | None) -> None:
-    rolling = RollingBuffer(seconds=1.0)
-    rolling.open(8000)
-    for n in range(count):
-        rolling.write(np.full(160, n, np.int16))
-    assert len(rolling.audio(start_s, end_s)[1]) <= 8000

@@ -3,7 +3,6 @@
 import threading
 import time
 import wave
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from media_network import aligned_correlation, speech_like
 from numpy.typing import NDArray
+from waiting import wait_until
 
 from plivo_nb.audio_types import Source
 from plivo_nb.errors import SourceError
@@ -32,15 +32,6 @@ def write_wav(path: Path, pcm: NDArray[np.int16], rate: int) -> Path:
 @pytest.fixture
 def speech(tmp_path: Path) -> Path:
     return write_wav(tmp_path / "speech.wav", speech_like(3.0, 16_000), 16_000)
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if condition():
-            return True
-        time.sleep(0.005)
-    return condition()
 
 
 def read_all(source: Source, samples: int, at_most: int = 100_000) -> NDArray[np.int16]:
@@ -73,7 +64,7 @@ def test_a_file_comes_out_at_the_rate_asked_for(speech: Path, rate: int) -> None
     assert aligned_correlation(speech_like(3.0, rate), heard) > 0.95
     assert ended.wait(2)
     assert source.ended
-    assert wait_for(lambda: not workers())
+    wait_until(lambda: not workers())
     source.close()
 
 
@@ -86,7 +77,7 @@ def test_a_loop_has_no_gap_and_ends_when_closed(speech: Path) -> None:
     assert (heard[len(once) : 2 * len(once)] == once).mean() > 0.99
     assert not source.ended
     source.close()
-    assert wait_for(lambda: not workers())
+    wait_until(lambda: not workers())
 
 
 def test_another_rate_goes_on_where_it_was(speech: Path) -> None:
@@ -111,7 +102,7 @@ def test_reading_before_anything_is_there_gives_nothing_at_once(speech: Path) ->
     assert time.monotonic() - started < 2
     source.close()
     assert source.read(960) is None
-    assert wait_for(lambda: not workers())
+    wait_until(lambda: not workers())
 
 
 def test_a_raising_on_end_is_logged_and_the_thread_ends(
@@ -123,8 +114,8 @@ def test_a_raising_on_end_is_logged_and_the_thread_ends(
     source = AudioFile(write_wav(tmp_path / "short.wav", np.ones(800, np.int16), 8000), on_end=fail)
     source.open(8000)
     read_all(source, 160)
-    assert wait_for(lambda: "on_end" in caplog.text)
-    assert wait_for(lambda: not workers())
+    wait_until(lambda: "on_end" in caplog.text)
+    wait_until(lambda: not workers())
 
 
 def test_the_package_speech_can_be_played() -> None:

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plivo_nb.media.playout.delay_estimator import DelayEstimator
 from plivo_nb.media.playout.jitter_buffer import Entry, JitterBuffer, Next, Step
 
 RATE = 8000
@@ -129,22 +128,6 @@ def test_the_target_grows_at_once_with_jitter_and_shrinks_in_calm() -> None:
         now = n * 0.02
         jitter.insert(entry(n, now))
     assert jitter.target_s == pytest.approx(0.02)
-
-
-def test_the_target_stays_between_its_limits() -> None:
-    estimator = DelayEstimator(0.04, 0.12)
-    assert estimator.target_s == 0.04
-    generator = random.Random(2)
-    for _ in range(300):
-        estimator.add(generator.uniform(0, 1.0))
-    assert estimator.target_s == pytest.approx(0.12)
-
-
-def test_one_stray_packet_does_not_move_the_target() -> None:
-    estimator = DelayEstimator(0.02, 0.2)
-    for n in range(500):
-        estimator.add(0.15 if n == 250 else 0.0)
-        assert n < 200 or estimator.target_s == pytest.approx(0.02)
 
 
 def test_a_path_that_became_longer_is_followed() -> None:

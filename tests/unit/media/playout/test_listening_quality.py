@@ -6,16 +6,10 @@ measure stands in: for each 100 ms of speech, how well it is found again near it
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
+from bench.media_quality import OPUS, aiortcs, ours, speech
 from numpy.typing import NDArray
-
-sys.path.insert(0, str(Path(__file__).parents[3] / "bench"))
-
-from media_quality import OPUS, aiortcs, ours, speech
 
 SEGMENT = 800  # 100 ms, at 8 kHz
 REACH = 4800  # 600 ms: aiortc's delay wanders, and that alone is not held against it

@@ -108,6 +108,25 @@ def test_reordered_packets_are_not_lost_and_duplicates_are_told() -> None:
     assert receiver.lost == -1  # RFC 3550 A.3 counts duplicates as received
 
 
+@pytest.mark.parametrize(
+    ("numbers", "reordered"),
+    [
+        ([10, 11, 12, 13], 0),
+        ([10, 12, 11, 13], 1),
+        ([10, 14, 11, 12, 13, 15], 3),
+        ([10, 12, 12, 10, 13], 0),  # duplicates are not reordered
+        ([10, 12, 11, 11], 1),
+        ([65535, 65537, 65536, 65538], 1),  # 16-bit numbers 65535, 1, 0, 2
+        ([10, 15, 16], 0),  # a gap is loss
+    ],
+)
+def test_packets_after_a_higher_number_are_counted_as_reordered(numbers: list[int], reordered: int) -> None:
+    """RFC 4737 section 3.3: reordered is a packet with a lower number than one that came before it."""
+    receiver = RtpReceiver(1, 8000)
+    feed(receiver, numbers)
+    assert receiver.counters().packets_reordered == reordered
+
+
 def test_packets_before_the_first_one_that_came_are_taken() -> None:
     receiver = RtpReceiver(1, 8000)
     feed(receiver, [11, 10, 12])
@@ -170,5 +189,6 @@ def test_no_order_of_packets_upsets_the_counts(packets: list[tuple[int, int]]) -
     for i, (number, timestamp) in enumerate(packets):
         receiver.receive(number, timestamp, i * 0.02)
     assert receiver.received <= len(packets)
+    assert 0 <= receiver.reordered <= max(0, receiver.received - receiver.duplicates)
     assert receiver.lost == receiver.expected - receiver.received
     assert 0 <= receiver.take_fraction_lost() <= 1

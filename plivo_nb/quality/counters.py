@@ -1,0 +1,138 @@
+"""The numbers of an audio stream: one frozen value, made by the media stack and read by the sampler."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+NAN = math.nan
+_CUMULATIVE = {"cumulative": True}
+
+
+def _count() -> Any:
+    return field(default=0, metadata=_CUMULATIVE)
+
+
+def _sum() -> Any:
+    return field(default=0.0, metadata=_CUMULATIVE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counters:
+    """One reading of an audio stream. A number that is not known yet is NaN, a word ``""``.
+
+    Names in brackets are those of W3C webrtc-stats (https://www.w3.org/TR/webrtc-stats/).
+
+    Attributes, cumulative, of what is sent:
+        packets_sent: RTP packets sent [packetsSent].
+        bytes_sent: RTP payload bytes sent, without headers and padding [bytesSent].
+        header_bytes_sent: RTP header bytes sent [headerBytesSent].
+        source_bytes: payload bytes that were encoded from what the source gave; no filler, none while muted.
+
+    Attributes, cumulative, of what is received:
+        packets_received: RTP packets received, duplicates included (RFC 3550 A.3) [packetsReceived].
+        bytes_received: RTP payload bytes received [bytesReceived].
+        header_bytes_received: RTP header bytes received [headerBytesReceived].
+        packets_expected: packets that the source has sent, by its sequence numbers (RFC 3550 A.3).
+        packets_lost: expected minus received (RFC 3550 A.3); falls when a packet counted as lost comes late,
+            and with duplicates [packetsLost].
+        packets_reordered: packets that came after one with a higher sequence number (RFC 4737 section 3.3).
+        packets_duplicated: packets that had been received before [packetsDuplicated].
+        packets_late: packets that came after the time to play them.
+        packets_discarded: packets that came and were not played, late ones included; no duplicates
+            [packetsDiscarded].
+        packets_recovered: lost packets that were decoded from the redundancy in the packet after them.
+        fec_packets_received: packets that carried such redundancy (in-band FEC).
+
+    Attributes, cumulative, of the play-out; samples are at `sample_rate_hz`:
+        total_samples: samples played since the first packet [totalSamplesCount].
+        concealed_samples: samples that did not come from a packet of their own [concealedSamples].
+        silent_concealed_samples: those of them that were silence or comfort noise [silentConcealedSamples].
+        concealment_events: runs of concealed samples [concealmentEvents].
+        inserted_samples: added to play slower [insertedSamplesForDeceleration].
+        removed_samples: left out to play faster [removedSamplesForAcceleration].
+        jitter_buffer_delay_s: sum of the time in the buffer over emitted samples [jitterBufferDelay].
+        jitter_buffer_target_delay_s: sum of the target over emitted samples [jitterBufferTargetDelay].
+        jitter_buffer_emitted_samples: samples that left the buffer [jitterBufferEmittedCount].
+
+    Attributes, cumulative, of the far end's reports about what is sent; NaN before the first report:
+        remote_packets_lost: packets lost (RFC 3550 6.4.1) [remote-inbound-rtp packetsLost].
+        remote_packets_expected: packets expected, by the highest sequence number that it has received.
+
+    Attributes, momentary:
+        codec: name of the codec sent.
+        codec_in: name of the codec received.
+        muted: whether silence is sent instead of the source.
+        sample_rate_hz: of the play-out.
+        jitter_in_s: interarrival jitter of what is received (RFC 3550 A.8) [inbound-rtp jitter].
+        jitter_out_s: the same of what is sent, by the last report [remote-inbound-rtp jitter].
+        playout_delay_s: how long packets wait in the jitter buffer at present.
+        target_delay_s: how long they should wait.
+        rtt_s: round-trip time by RTCP (LSR and DLSR, RFC 3550 6.4.1) [roundTripTime].
+        rtt_at_s: monotonic time of the report that gave it.
+        remote_fraction_lost: loss in the last report's interval, 0..1 [fractionLost].
+        remote_report_at_s: monotonic time of the last report about what is sent.
+        level_in_dbfs: peak of what was played since the last reading, -100 (silence) to 0 dBFS.
+        level_out_dbfs: peak of the source since the last reading, before muting.
+    """
+
+    packets_sent: float = _count()
+    bytes_sent: float = _count()
+    header_bytes_sent: float = _count()
+    source_bytes: float = _count()
+
+    packets_received: float = _count()
+    bytes_received: float = _count()
+    header_bytes_received: float = _count()
+    packets_expected: float = _count()
+    packets_lost: float = _count()
+    packets_reordered: float = _count()
+    packets_duplicated: float = _count()
+    packets_late: float = _count()
+    packets_discarded: float = _count()
+    packets_recovered: float = _count()
+    fec_packets_received: float = _count()
+
+    total_samples: float = _count()
+    concealed_samples: float = _count()
+    silent_concealed_samples: float = _count()
+    concealment_events: float = _count()
+    inserted_samples: float = _count()
+    removed_samples: float = _count()
+    jitter_buffer_delay_s: float = _sum()
+    jitter_buffer_target_delay_s: float = _sum()
+    jitter_buffer_emitted_samples: float = _count()
+
+    remote_packets_lost: float = NAN
+    remote_packets_expected: float = NAN
+
+    codec: str = ""
+    codec_in: str = ""
+    muted: bool = False
+    sample_rate_hz: float = NAN
+    jitter_in_s: float = NAN
+    jitter_out_s: float = NAN
+    playout_delay_s: float = NAN
+    target_delay_s: float = NAN
+    rtt_s: float = NAN
+    rtt_at_s: float = NAN
+    remote_fraction_lost: float = NAN
+    remote_report_at_s: float = NAN
+    level_in_dbfs: float = NAN
+    level_out_dbfs: float = NAN
+
+
+#: Names of the counts that this end makes.
+CUMULATIVE: tuple[str, ...] = tuple(item.name for item in fields(Counters) if item.metadata)
+
+
+def added(*parts: Counters, **momentary: Any) -> Counters:
+    """The counts of several parts of a stream (sources, codecs, directions) in one.
+
+    Args:
+        parts: their cumulative fields are added; their momentary ones are left out.
+        momentary: the other fields of the result.
+    """
+    sums = {name: sum(getattr(part, name) for part in parts) for name in CUMULATIVE}
+    return Counters(**sums, **momentary)

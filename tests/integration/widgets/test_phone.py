@@ -1,0 +1,50 @@
+"""The phone with the real client and lab; what only a browser displays is in tests/browser."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from waiting import until
+
+from plivo_nb.errors import InvalidState
+from plivo_nb.lab import Lab
+from plivo_nb.widgets import Phone
+
+if TYPE_CHECKING:
+    from plivo_nb.client import Client
+
+
+async def test_an_incoming_call_is_answered_rejected_or_ignored_by_clicking(lab: Lab, alice: Client) -> None:
+    phone = Phone(alice)
+    async with lab.client() as bob:
+        await bob.login("bob", lab.password("bob"))
+        for name, state in (("answer", "In call"), ("reject", "Rejected")):
+            calling = bob.call("alice")
+            await until(lambda: alice.incoming_calls)
+            assert ">bob<" in phone._view._caller.value
+            getattr(phone._view, name).click()
+            await until(lambda state=state: phone.state == state)
+            assert phone.status == ""
+            if state == "In call":
+                await bob.hangup()
+                await until(lambda: phone.state == "Call ended")
+            await calling.settled()
+        calling = bob.call("alice")
+        await until(lambda: alice.incoming_calls)
+        phone._view.ignore.click()
+        await until(lambda: phone._view.answer.disabled)
+        assert "incoming call ignored" in phone._view._log.value
+        await bob.hangup()
+        await calling.settled()
+
+
+async def test_what_cannot_be_done_is_said(lab: Lab, alice: Client) -> None:
+    phone = Phone(alice)
+    phone._view.dial.value = "nobody-of-that-name"
+    phone._view.call.click()
+    await until(lambda: phone.status)
+    assert phone.state in ("Not Found", "Unavailable")
+    with pytest.raises(InvalidState):
+        await phone.hangup()
+    await until(lambda: "hangup" in phone.status)

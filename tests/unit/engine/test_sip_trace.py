@@ -1,0 +1,39 @@
+"""engine.sip_trace: the newest messages, by Call-ID, in a frame, and logged at level ALL only."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from plivo_nb.engine.sip_trace import ALL, SipTrace
+from plivo_nb.sip.trace import TraceRecord
+
+
+def record(number: int, call: str = "a@b", direction: str = "out") -> TraceRecord:
+    return TraceRecord(1.0, direction, "INVITE", call, f"{number} INVITE", f"INVITE sip:{number} SIP/2.0\r\n")
+
+
+def test_only_the_newest_messages_are_kept_in_order() -> None:
+    trace = SipTrace(size=2)
+    for number in range(4):
+        trace.add(record(number))
+    assert trace.frame()["cseq"].tolist() == ["2 INVITE", "3 INVITE"]
+
+
+def test_messages_are_found_by_their_call_id() -> None:
+    trace = SipTrace()
+    trace.add(record(1))
+    trace.add(record(2, call="c@d", direction="in"))
+    assert [message.cseq for message in trace.of("c@d")] == ["2 INVITE"]
+    assert len(trace.of(None)) == 2
+    frame = trace.frame()
+    assert frame["direction"].tolist() == ["out", "in"]
+    assert frame["call"].tolist() == ["a@b", "c@d"]
+
+
+@pytest.mark.parametrize(("level", "lines"), [(logging.DEBUG, 0), (ALL, 1)])
+def test_a_message_is_logged_at_level_all_only(level: int, lines: int, caplog) -> None:
+    with caplog.at_level(level, "plivo_nb.sip"):
+        SipTrace().add(record(1, direction="in"))
+    assert [entry.getMessage().splitlines()[0] for entry in caplog.records] == ["SIP received"] * lines

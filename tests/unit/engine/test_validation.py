@@ -1,0 +1,105 @@
+"""Headers, digits and feedback: what is accepted, and what each refusal says."""
+
+import logging
+import re
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from plivo_nb.engine.validation import (
+    FEEDBACK_COMMENTS,
+    FeedbackComment,
+    are_digits,
+    feedback_problem,
+    valid_headers,
+)
+
+NAME_CHARACTERS = "ABCabc019-"
+VALUE_CHARACTERS = "ABCabc019_+()%.-"
+
+
+@given(
+    st.dictionaries(
+        st.builds(
+            "{}{}".format,
+            st.sampled_from(["X-PH-", "x-ph-", "X-Ph-"]),
+            st.text(NAME_CHARACTERS, min_size=1, max_size=19),
+        ),
+        st.text(VALUE_CHARACTERS, min_size=1, max_size=120),
+    )
+)
+def test_headers_by_the_rule_are_kept_as_they_are(headers: dict[str, str]) -> None:
+    assert valid_headers(headers) == headers
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("X-PH-", "a"),
+        ("X-PH-" + "a" * 20, "a"),
+        ("X-PH-a_b", "a"),
+        ("X-Other", "a"),
+        ("X-PH-a\n", "a"),
+        ("X-PH-a", ""),
+        ("X-PH-a", "a" * 121),
+        ("X-PH-a", "a b"),
+        ("X-PH-a", "a\r\nEvil: 1"),
+        ("X-PH-a", "é"),
+        ("X-PH-a", 5),
+        (5, "a"),
+    ],
+)
+def test_any_other_header_is_dropped_with_one_warning_that_names_it(
+    name: Any, value: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, logger="plivo_nb"):
+        assert valid_headers({name: value, "X-PH-Good": "1"}) == {"X-PH-Good": "1"}
+    assert len(caplog.records) == 1
+    assert (repr(name) if name != "X-PH-a" else name) in caplog.text
+
+
+def test_no_headers_are_none_and_what_is_no_dict_is_dropped_with_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert valid_headers(None) == {}
+    assert caplog.records == []
+    assert valid_headers(["X-PH-a"]) == {}
+    assert "must be a dict" in caplog.text
+
+
+@given(st.text())
+def test_digits_are_0_to_9_star_and_pound_only(text: str) -> None:
+    assert are_digits(text) == bool(text and set(text) <= set("0123456789*#"))
+
+
+@pytest.mark.parametrize("given", [None, 5, b"1", ["1"], "", "1\n", "٣"])
+def test_anything_else_is_no_digit(given: Any) -> None:
+    assert not are_digits(given)
+
+
+def test_every_documented_comment_is_accepted_for_every_score() -> None:
+    assert get_args(FeedbackComment) == FEEDBACK_COMMENTS
+    for comment in FEEDBACK_COMMENTS:
+        for score in range(1, 6):
+            assert feedback_problem("u", ("u", None), score, comment) is None
+
+
+@pytest.mark.parametrize(
+    ("uuid", "score", "comment", "sentence"),
+    [
+        ("other", 3, "no-audio", "neither the current nor the last call"),
+        (None, 3, "no-audio", "neither the current nor the last call"),
+        ("u", 0, "no-audio", "from 1 to 5"),
+        ("u", 6, "no-audio", "from 1 to 5"),
+        ("u", True, "no-audio", "from 1 to 5"),
+        ("u", 3.0, "no-audio", "from 1 to 5"),
+        ("u", "3", "no-audio", "from 1 to 5"),
+        ("u", 3, "nice", "must be one of bad-audio"),
+    ],
+)
+def test_other_feedback_is_refused_with_what_is_wrong(
+    uuid: Any, score: Any, comment: Any, sentence: str
+) -> None:
+    assert re.search(sentence, feedback_problem(uuid, (None, "u"), score, comment) or "")

@@ -1,0 +1,153 @@
+"""The recorder: its file and its thread."""
+
+import threading
+import wave
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from plivo_nb.errors import MediaError
+from plivo_nb.media.audio.sinks import Null, Recorder, Tee
+from plivo_nb.media.audio.tones import tone
+
+
+def read_wav(path: Path) -> tuple[int, NDArray[np.int16]]:
+    with wave.open(str(path), "rb") as file:
+        assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
+        return file.getframerate(), np.frombuffer(file.readframes(file.getnframes()), np.int16)
+
+
+def threads(path: Path) -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if path.name in thread.name]
+
+
+def test_a_recording_is_exactly_what_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "heard.wav"
+    recorder = Recorder(path)
+    recorder.open(8000)
+    frames = [np.full(160, n, np.int16) for n in range(137)]
+    for frame in frames:
+        recorder.write(frame)
+    assert recorder.seconds == pytest.approx(2.74)
+    recorder.close()
+    recorder.close()
+    assert not threads(path)
+    rate, pcm = read_wav(path)
+    assert rate == 8000
+    assert (pcm == np.concatenate(frames)).all()
+    recorder.write(frames[0])
+    assert recorder.dropped == 0
+    assert "heard.wav" in repr(recorder)
+
+
+def test_another_rate_is_resampled_to_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "both.wav"
+    recorder = Recorder(path)
+    recorder.open(48_000)
+    for _ in range(50):
+        recorder.write(np.full(960, 1000, np.int16))
+    recorder.open(8000)
+    for _ in range(50):
+        recorder.write(np.full(160, 1000, np.int16))
+    recorder.close()
+    rate, pcm = read_wav(path)
+    assert rate == 48_000
+    assert len(pcm) == pytest.approx(96_000, abs=1500)
+    assert np.median(pcm[60_000:]) == pytest.approx(1000, abs=5)
+
+
+def test_both_directions_are_recorded_in_stereo(tmp_path: Path) -> None:
+    path = tmp_path / "both.wav"
+    recorder = Recorder(path, both=True)
+    tee = Tee(recorder, Null())
+    sent = tee.sent
+    assert sent is not None
+    tee.open(8000)
+    sent.open(8000)
+    for n in range(50):
+        tee.write(np.full(160, n, np.int16))
+        if n % 10:
+            sent.write(np.full(160, -n, np.int16))
+    tee.close()
+    with wave.open(str(path), "rb") as file:
+        assert (file.getnchannels(), file.getframerate()) == (2, 8000)
+        pcm = np.frombuffer(file.readframes(file.getnframes()), np.int16).reshape(-1, 2)
+    assert pcm[::160, 0].tolist() == list(range(50))
+    assert pcm[::160, 1].tolist() == [-n if n % 10 else 0 for n in range(50)]
+
+
+def test_two_rates_are_brought_together(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "two.wav", both=True)
+    assert recorder.sent is not None
+    recorder.open(48_000)
+    recorder.sent.open(8000)
+    for _ in range(100):
+        recorder.write(np.full(960, 500, np.int16))
+        recorder.sent.write(np.full(160, -500, np.int16))
+    recorder.close()
+    with wave.open(str(recorder.path), "rb") as file:
+        assert file.getframerate() == 48_000
+        assert file.getnframes() == pytest.approx(96_000, abs=2000)
+
+
+@pytest.mark.parametrize("extension", ["flac", "mp3", "ogg", "opus", "m4a", "MP3"])
+@pytest.mark.parametrize("both", [False, True])
+def test_the_extension_says_the_format(tmp_path: Path, extension: str, both: bool) -> None:
+    path = tmp_path / f"heard.{extension}"
+    recorder = Recorder(path, both)
+    recorder.open(48_000)
+    for frame in np.split(tone((440.0,), 2.0, 48_000), 100):
+        recorder.write(frame)
+        if recorder.sent is not None:
+            recorder.sent.open(48_000)
+            recorder.sent.write(frame)
+    recorder.close()
+    assert recorder.error is None
+    with av.open(str(path)) as container:
+        stream = container.streams.audio[0]
+        assert stream.codec_context.channels == (2 if both else 1)
+        parts = [frame.to_ndarray() for frame in container.decode(stream)]
+    samples = sum(part.shape[-1] // (2 if both and part.shape[0] == 1 else 1) for part in parts)
+    assert samples == pytest.approx(96_000, abs=4000)
+
+
+def test_another_extension_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match=r"\.wav"):
+        Recorder(tmp_path / "heard.xyz")
+
+
+def test_a_recorder_that_heard_nothing_leaves_an_empty_file(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "empty.wav")
+    recorder.close()
+    assert len(read_wav(tmp_path / "empty.wav")[1]) == 0
+
+
+def test_impossible_paths_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match="folder that exists"):
+        Recorder(tmp_path / "no" / "such.wav")
+    with pytest.raises(MediaError):
+        Recorder(tmp_path)
+
+
+def test_a_place_that_takes_no_files_is_refused_at_once_and_nothing_is_left(tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match="in which you may write"):
+        Recorder("/proc/heard.wav")
+    Recorder(tmp_path / "never-begun.wav")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_that_fails_is_told_and_stops_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    recorder = Recorder(folder / "x.wav")
+    folder.rmdir()
+    recorder.open(8000)
+    recorder.write(np.zeros(160, np.int16))
+    recorder.close()
+    assert recorder.error is not None
+    assert "stopped" in caplog.text

@@ -1,0 +1,33 @@
+"""The rolling buffer: the last seconds, and any stretch of them."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from plivo_nb.media.audio.rolling_buffer import RollingBuffer
+
+
+def test_the_last_seconds_can_be_heard_again() -> None:
+    rolling = RollingBuffer(seconds=2.0)
+    assert rolling.audio()[1].tolist() == []
+    rolling.open(8000)
+    for n in range(150):
+        rolling.write(np.full(160, n, np.int16))
+    assert rolling.span_s == (1.0, 3.0)
+    rate, everything = rolling.audio()
+    assert (rate, len(everything), everything[0], everything[-1]) == (8000, 16_000, 50, 149)
+    assert set(rolling.audio(2.0, 2.1)[1].tolist()) == {100, 101, 102, 103, 104}
+    assert set(rolling.audio(-0.04)[1].tolist()) == {148, 149}
+    assert rolling.audio(0.0, 0.5)[1].tolist() == []
+    rolling.close()
+    rolling.open(48_000)
+    assert rolling.audio()[1].tolist() == []
+
+
+@given(st.integers(0, 120), st.floats(-3, 3) | st.none(), st.floats(-3, 3) | st.none())
+def test_any_stretch_may_be_asked_for(count: int, start_s: float | None, end_s: float | None) -> None:
+    rolling = RollingBuffer(seconds=1.0)
+    rolling.open(8000)
+    for n in range(count):
+        rolling.write(np.full(160, n, np.int16))
+    assert len(rolling.audio(start_s, end_s)[1]) <= 8000

@@ -1,0 +1,130 @@
+"""The receiving half of a stream: sources that change, duplicates, pauses and digits."""
+
+import numpy as np
+import pytest
+from media_network import OPUS, PCMU, Given, Pair, is_rtcp, speech_like, stream
+
+from plivo_nb.media.audio.sources import Tone
+from plivo_nb.media.codecs import Codec
+from plivo_nb.media.playout.concealment import rms
+from plivo_nb.media.rtp.rtp import RtpPacket
+
+BOTH = pytest.mark.parametrize("codec", [OPUS, PCMU], ids=["opus", "pcmu"])
+
+
+@pytest.mark.parametrize("tick_first", [True, False])
+def test_standing_still_ourselves_is_not_taken_for_the_networks_jitter(tick_first: bool) -> None:
+    pair = Pair(PCMU)
+    pair.a.source = Tone(300)
+    pair.run(4.0)
+    held = []
+    for _ in range(150):  # three seconds in which b does nothing: its socket fills
+        pair.now += 0.02
+        for packet in pair.a.tick(pair.now):
+            held.append(packet)
+    pair.b.skip(150)
+    if tick_first:
+        pair.b.tick(pair.now)
+    for packet in held:
+        if not is_rtcp(packet):
+            pair.b.receive_rtp(packet, pair.now)
+    pair.run(1.0)
+    counters = pair.b.counters()
+    assert counters.target_delay_s == pytest.approx(0.02)
+    assert counters.jitter_in_s < 0.001
+    assert counters.playout_delay_s < 0.06
+    assert all(rms(frame) > 0.05 for frame in pair.heard_b.frames[-40:])
+
+
+def test_duplicates_are_played_once_and_counted() -> None:
+    pair = Pair(PCMU)
+    pair.ab.duplicate = 1.0
+    pair.a.source = Tone(300)
+    pair.run(2.0)
+    counters = pair.b.counters()
+    assert counters.packets_duplicated > 90
+    assert counters.concealed_samples == 0
+    assert counters.packets_discarded == 0
+
+
+def test_a_new_source_of_the_far_end_is_followed_and_counts_go_on() -> None:
+    pair = Pair(PCMU)
+    pair.a.source = Tone(300)
+    pair.run(2.0)
+    before = pair.b.counters()
+    pair.a = stream(PCMU, seed=77)
+    pair.a.source = Tone(600)
+    pair.run(2.0)
+    after = pair.b.counters()
+    assert after.packets_received == pytest.approx(before.packets_received + 98, abs=3)
+    assert after.packets_lost == pytest.approx(0, abs=1)
+    assert all(rms(frame) > 0.05 for frame in pair.heard_b.frames[-80:])
+    assert pair.b.stats(pair.now)["inbound-rtp"]["ssrc"] == pair.a.ssrc
+
+
+def test_stragglers_of_the_old_source_do_not_switch_back() -> None:
+    one = stream(PCMU)
+    for i in range(10):
+        one.receive_rtp(RtpPacket(0, i, i * 160, 1, b"\x80" * 160).serialize(), i * 0.02)
+    one.receive_rtp(RtpPacket(0, 500, 5000, 2, b"\x80" * 160).serialize(), 0.22)
+    one.receive_rtp(RtpPacket(0, 10, 1600, 1, b"\x80" * 160).serialize(), 0.23)
+    assert one.stats(0.3)["inbound-rtp"]["ssrc"] == 2
+
+
+def test_the_other_codec_is_played_when_it_comes() -> None:
+    pair = Pair(OPUS)
+    pair.b.configure(OPUS, [OPUS, PCMU], {})
+    pair.a.source = Tone(300)
+    pair.run(1.0)
+    pair.a.configure(PCMU, [OPUS], {})
+    pair.run(1.0)
+    assert pair.heard_b.rate == 8000
+    assert {len(frame) for frame in pair.heard_b.frames[-40:]} == {160}
+    assert all(rms(frame) > 0.05 for frame in pair.heard_b.frames[-40:])
+    assert pair.b.counters().codec_in == "PCMU"
+    assert pair.b.counters().packets_received == pytest.approx(97, abs=3)
+
+
+def test_opus_pauses_of_dtx_are_no_loss() -> None:
+    codec = Codec("OPUS", 111, 48_000, dtx=True)
+    pair = Pair(codec)
+    pcm = np.concatenate([speech_like(3.0, 48_000), np.zeros(48_000 * 3, np.int16), speech_like(3.0, 48_000)])
+    pair.a.source = Given(pcm)
+    pair.run(9.0)
+    counters = pair.b.counters()
+    assert pair.a.counters().packets_sent < 400
+    assert counters.packets_lost == 0
+    assert counters.concealed_samples < 48_000 * 0.1
+    assert rms(np.concatenate(pair.heard_b.frames[-100:])) > 0.02
+
+
+def test_digits_are_told_once_each_and_never_decoded() -> None:
+    pair = Pair(PCMU)
+    for one in (pair.a, pair.b):
+        one.configure(PCMU, [PCMU], {101: 8000})
+    digits: list[tuple[str, int]] = []
+    pair.b.on_digit = lambda digit, ms: digits.append((digit, ms))
+    pair.ab.duplicate = 0.2
+    pair.a.source = Tone(300)
+    pair.run(1.0)
+    pair.a.send_dtmf("19*#")
+    assert pair.a.dtmf_pending == 4
+    pair.run(2.0)
+    assert pair.a.dtmf_pending == 0
+    assert digits == [("1", 100), ("9", 100), ("*", 100), ("#", 100)]
+    counters = pair.b.counters()
+    assert (counters.packets_lost + counters.packets_duplicated, counters.concealed_samples) == (0, 0)
+    assert counters.packets_discarded == 0
+
+
+def test_digits_survive_loss() -> None:
+    pair = Pair(PCMU, seed=9)
+    for one in (pair.a, pair.b):
+        one.configure(PCMU, [PCMU], {101: 8000})
+    digits: list[str] = []
+    pair.b.on_digit = lambda digit, ms: digits.append(digit)
+    pair.ab.loss = 0.15
+    pair.run(0.5)
+    pair.a.send_dtmf("0123456789")
+    pair.run(3.0)
+    assert "".join(digits) == "0123456789"

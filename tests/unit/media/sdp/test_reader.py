@@ -1,0 +1,119 @@
+"""Parsing descriptions: what is tolerated, and what is refused with a sentence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from descriptions import PLIVO_OFFER, answer, without
+from hypothesis import given
+from hypothesis import strategies as st
+
+from plivo_nb.media import sdp
+
+
+def test_the_captured_offer_is_read() -> None:
+    offer = sdp.parse(PLIVO_OFFER)
+    assert [(f.payload_type, f.name, f.clock_rate, f.channels) for f in offer.formats] == [
+        (111, "opus", 48000, 2),
+        (0, "PCMU", 8000, 1),
+    ]
+    assert offer.formats[0].parameter("useinbandfec") == "1"
+    assert offer.formats[0].parameter("maxaveragebitrate") == "48000"
+    assert offer.formats[0].parameter("stereo") is None
+    assert (offer.ice_ufrag, offer.ice_pwd) == ("X5Xq", "RZlMDcqtI29vv4E/7/13zwpC")
+    assert [(c.protocol, c.address, c.port) for c in offer.candidates] == [
+        ("udp", "192.0.2.2", 39895),
+        ("udp", "fd00::2", 48729),
+        ("tcp", "192.0.2.2", 9),
+    ]
+    assert offer.fingerprints[0][0] == "sha-256"
+    assert (offer.setup, offer.mid, offer.bundled, offer.direction) == ("actpass", "0", True, "sendrecv")
+    assert (offer.ssrc, offer.cname) == (2039664294, "QTCuuQrvYi3j0kdq")
+    assert offer.telephone_events(offer.audio(["OPUS", "PCMU"])) == ()  # not in the m= line: orphans
+
+
+@pytest.mark.parametrize(
+    ("kind", "line", "expected"),
+    [
+        ("offer", "", "actpass"),
+        ("offer", "a=setup:passive\r\n", "passive"),
+        ("answer", "", "active"),
+        ("answer", "a=setup:actpass\r\n", "active"),
+        ("answer", "a=setup:holdconn\r\n", "active"),
+        ("answer", "a=setup:passive\r\n", "passive"),
+    ],
+)
+def test_setup_is_made_to_work(kind: sdp.Kind, line: str, expected: str) -> None:
+    assert sdp.parse(PLIVO_OFFER.replace("a=setup:actpass\r\n", line), kind).setup == expected
+
+
+def test_static_payload_types_need_no_rtpmap() -> None:
+    text = without(PLIVO_OFFER, "a=rtpmap:0").replace("SAVPF 111 0", "SAVPF 0 8 111 77")
+    offer = sdp.parse(text)
+    assert [f.name for f in offer.formats] == ["PCMU", "PCMA", "opus"]  # 77 is dynamic and unmapped
+
+
+def test_session_level_attributes_count() -> None:
+    moved = [line for line in PLIVO_OFFER.splitlines() if line.startswith(("a=ice-", "a=finger", "a=setup"))]
+    rest = PLIVO_OFFER
+    for line in moved:
+        rest = rest.replace(line + "\r\n", "")
+    at = rest.index("m=audio")
+    parsed = sdp.parse(rest[:at] + "\r\n".join(moved) + "\r\na=ice-lite\r\n" + rest[at:])
+    plain = sdp.parse(PLIVO_OFFER)
+    assert parsed.ice_lite
+    assert replace(parsed, ice_lite=False) == plain
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r", "\r\r\n", "\r\n\r\n"])
+def test_line_endings_do_not_matter(ending: str) -> None:
+    clean = "\r\n".join(line for line in PLIVO_OFFER.replace("\r\r", "\r").splitlines() if line)
+    assert sdp.parse(clean.replace("\r\n", ending)) == sdp.parse(PLIVO_OFFER)
+
+
+def test_nonsense_candidates_are_passed_over() -> None:
+    extra = (
+        "a=candidate:\r\na=candidate:x y udp z 1 2 typ host\r\na=candidate:1 1 UDP 5 h.local 9 typ host\r\n"
+    )
+    found = sdp.parse(PLIVO_OFFER.replace("a=ice-ufrag", extra + "a=ice-ufrag")).candidates
+    assert len(found) == 4
+    assert found[-1].protocol == "udp"
+    assert not sdp.is_address(found[-1].address)
+    assert sdp.is_address(found[1].address)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (("m=audio 39895", "m=audio 0"), "port 0"),
+        (("a=rtcp-mux\r\n", ""), "rtcp-mux"),
+        (("UDP/TLS/RTP/SAVPF", "RTP/AVP"), "encrypted"),
+        (("a=fingerprint:sha-256", "a=fingerprint:md5"), "fingerprint"),
+        (("a=ice-pwd:RZlMDcqtI29vv4E/7/13zwpC\r\n", ""), "ICE"),
+        (("m=audio", "m=video"), "no audio"),
+        (("m=audio 39895 UDP/TLS/RTP/SAVPF 111 0", "m=audio"), "malformed line"),
+        (("m=audio 39895 UDP/TLS/RTP/SAVPF 111 0", "m=audio 5"), "malformed line"),
+    ],
+)
+def test_what_cannot_work_is_refused_with_a_sentence(change: tuple[str, str], sentence: str) -> None:
+    with pytest.raises(sdp.IncompatibleSDP, match=sentence) as caught:
+        sdp.parse(PLIVO_OFFER.replace(*change))
+    assert str(caught.value).endswith(".")
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=300))
+def test_garbage_is_refused_and_nothing_else(text: str) -> None:
+    with pytest.raises(sdp.IncompatibleSDP):
+        sdp.parse(text)
+
+
+@given(st.integers(0, len(PLIVO_OFFER)), st.integers(0, 40))
+def test_broken_twins_raise_the_one_error_or_work(at: int, cut: int) -> None:
+    text = PLIVO_OFFER[:at] + PLIVO_OFFER[at + cut :]
+    try:
+        offer = sdp.parse(text)
+        answer(text)
+    except sdp.IncompatibleSDP:
+        return
+    assert offer.ice_ufrag

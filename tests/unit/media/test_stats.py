@@ -1,0 +1,60 @@
+"""Level meters and the W3C statistics of a stream."""
+
+import math
+
+import pytest
+from media_network import OPUS, PCMU, Pair, stream, ticks
+
+from plivo_nb.media.audio.sources import Tone
+
+BOTH = pytest.mark.parametrize("codec", [OPUS, PCMU], ids=["opus", "pcmu"])
+
+
+def test_the_statistics_have_w3c_names_and_units() -> None:
+    pair = Pair(OPUS)
+    pair.ab.loss = 0.05
+    pair.a.source, pair.b.source = Tone(300), Tone(500)
+    pair.run(10.0)
+    report = pair.b.stats(pair.now)
+    assert set(report) == {
+        "codec", "codec-inbound", "media-source", "outbound-rtp", "inbound-rtp", "media-playout",
+        "remote-inbound-rtp", "remote-outbound-rtp",
+    }  # fmt: skip
+    for key, values in report.items():
+        assert values["id"] == key
+        assert values["timestamp"] == pytest.approx((pair.now + 1.7e9) * 1000)
+    inbound = report["inbound-rtp"]
+    assert inbound["packetsReceived"] + inbound["packetsLost"] == pytest.approx(499, abs=2)
+    assert inbound["headerBytesReceived"] == 12 * inbound["packetsReceived"]
+    assert inbound["jitter"] < 0.001
+    assert inbound["jitterBufferDelay"] / inbound["jitterBufferEmittedCount"] == pytest.approx(
+        0.045, abs=0.011
+    )
+    assert inbound["concealedSamples"] == pytest.approx(960 * pair.ab.dropped, abs=3 * 960)
+    assert inbound["totalSamplesReceived"] == pytest.approx(48_000 * 9.9, rel=0.01)
+    assert inbound["totalSamplesDuration"] == pytest.approx(9.9, abs=0.1)
+    power = inbound["totalAudioEnergy"] / inbound["totalSamplesDuration"]
+    assert 10 * math.log10(power) == pytest.approx(-20, abs=1)
+    assert inbound["lastPacketReceivedTimestamp"] <= inbound["timestamp"]
+    assert report["media-source"]["audioLevel"] == pytest.approx(0.1, rel=0.05)
+    assert report["outbound-rtp"]["packetsSent"] == 500
+    remote = report["remote-inbound-rtp"]
+    assert remote["roundTripTime"] == pytest.approx(0.06, abs=0.003)
+    assert remote["totalRoundTripTime"] / remote["roundTripTimeMeasurements"] == pytest.approx(
+        0.06, abs=0.003
+    )
+    assert remote["fractionLost"] == 0
+    assert report["remote-outbound-rtp"]["packetsSent"] == pytest.approx(500, abs=80)
+    assert report["codec"]["mimeType"] == "audio/opus"
+    assert (report["codec"]["clockRate"], report["codec"]["channels"]) == (48_000, 2)
+
+
+def test_levels_are_peaks_since_the_last_reading() -> None:
+    one = stream(PCMU)
+    one.source = Tone(500, level_dbfs=-20)
+    ticks(one, 10)
+    assert one.take_levels()[1] == pytest.approx(-17, abs=0.2)
+    one.muted = True
+    ticks(one, 10)
+    assert one.take_levels()[1] == -100
+    assert one.counters().level_out_dbfs == pytest.approx(-17, abs=0.2)

@@ -1,0 +1,88 @@
+"""A media session without a network: its sampler, and its encoder settings."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from media_network import OPUS, Given, Pair, speech_like
+
+from plivo_nb.media import sdp
+from plivo_nb.plane.media_session import SessionSampler, _codec
+from plivo_nb.plane.plane import TICK_S
+from plivo_nb.quality.counters import Counters
+from plivo_nb.quality.sampler import ClockAnchor, SampleRow
+
+
+class Stream:
+    """Counters to be read."""
+
+    def __init__(self) -> None:
+        self.read = 0
+        self.values = Counters()
+
+    def counters(self) -> Counters:
+        self.read += 1
+        return self.values
+
+
+def test_samples_are_due_each_interval_and_once_after_a_stall() -> None:
+    stream: Any = Stream()
+    sampler = SessionSampler(ClockAnchor(0, 0.0), 1.0)
+    taken = [now for now in (t * TICK_S for t in range(151)) if sampler.due(stream, now) is not None]
+    assert taken == pytest.approx([1.0, 2.0, 3.0], abs=TICK_S)
+    assert sampler.due(stream, 9.5) is not None
+    assert sampler.due(stream, 9.6) is None
+    row = sampler.due(stream, 10.02)
+    assert row is not None
+    assert row.time_monotonic_s == 10.02
+    assert row.time_utc_ns == pytest.approx(10.02e9)
+    assert stream.read == 5
+
+
+@pytest.mark.parametrize(
+    ("parameters", "fec", "dtx", "bitrate_bps"),
+    [
+        ("", True, False, 32_000),
+        ("useinbandfec=1;usedtx=1", True, True, 32_000),
+        ("minptime=10; useinbandfec=0; maxaveragebitrate=20000", False, False, 20_000),
+    ],
+)
+def test_the_encoder_minds_the_peers_wishes(parameters: str, fec: bool, dtx: bool, bitrate_bps: int) -> None:
+    codec = _codec(sdp.Format(111, "opus", 48_000, 2, parameters))
+    assert (codec.fec, codec.dtx, codec.bitrate_bps) == (fec, dtx, bitrate_bps)
+
+
+def sampled(pair: Pair, seconds: int) -> list[SampleRow]:
+    sampler = SessionSampler(ClockAnchor(0, 0.0), 1.0)
+    rows = []
+    for _ in range(seconds * 10):
+        pair.run(0.1)
+        row = sampler.due(pair.b, pair.now)
+        rows += [row] if row is not None else []
+    return rows
+
+
+def test_reordered_and_recovered_packets_are_columns_of_the_samples() -> None:
+    pair = Pair(OPUS, seed=3)
+    pair.a.source = Given(speech_like(20.0, OPUS.clock_rate))
+    pair.ab.loss, pair.ab.delay_s, pair.ab.jitter_s = 0.1, 0.1, 0.04
+    rows = sampled(pair, 20)
+    last = pair.b.counters()
+    reordered, recovered = (
+        sum(row.packets_reordered for row in rows),
+        sum(row.packets_recovered for row in rows),
+    )
+    assert reordered > 20
+    assert recovered > 20
+    assert last.packets_reordered - 10 <= reordered <= last.packets_reordered
+    assert last.packets_recovered - 10 <= recovered <= last.packets_recovered <= pair.ab.dropped
+
+
+def test_a_clean_network_reorders_and_recovers_nothing() -> None:
+    pair = Pair(OPUS)
+    pair.a.source = Given(speech_like(5.0, OPUS.clock_rate))
+    rows = sampled(pair, 5)
+    assert {(row.packets_reordered, row.packets_recovered) for row in rows} == {(0, 0)}
+    assert math.isnan(rows[0].loss_out) or rows[0].loss_out == 0

@@ -1,0 +1,109 @@
+"""The plane: its lifetime, its ticker, its executor and the switch interval."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from plivo_nb.errors import PlaneDied
+from plivo_nb.plane import wire
+from plivo_nb.plane.plane import TICK_S, DaemonExecutor, Plane, _SwitchInterval
+
+
+async def test_name_resolution_runs_in_daemon_threads() -> None:
+    loop = asyncio.get_running_loop()
+    executor = DaemonExecutor()
+    assert await loop.run_in_executor(executor, lambda: threading.current_thread().daemon)
+    with pytest.raises(ZeroDivisionError):
+        await loop.run_in_executor(executor, lambda: 1 // 0)
+
+
+def test_the_switch_interval_is_put_back_by_the_last_plane() -> None:
+    before = sys.getswitchinterval()
+    switching = _SwitchInterval()
+    switching.change(1)
+    switching.change(1)
+    assert sys.getswitchinterval() == pytest.approx(0.0005)
+    switching.change(-1)
+    assert sys.getswitchinterval() == pytest.approx(0.0005)
+    switching.change(-1)
+    assert sys.getswitchinterval() == before
+
+
+def test_a_plane_is_used_once() -> None:
+    plane = Plane()
+    assert not plane.alive
+    with pytest.raises(PlaneDied, match="next call"):
+        plane.post(wire.GetStats(1, 1))
+    plane.stop()  # one that never ran
+    plane.start(lambda batch: None)
+    assert plane.alive
+    with pytest.raises(RuntimeError, match="another"):
+        plane.start(lambda batch: None)
+    plane.stop()
+    plane.stop()
+    assert not plane.alive
+    assert not any(t.name == "plivo_nb plane" for t in threading.enumerate())
+
+
+class Ticked:
+    """Stands in a plane for a session, and writes down what the ticker does to it."""
+
+    number = 1
+    failed = False
+
+    def __init__(self) -> None:
+        self.ticks: list[float] = []
+        self.skipped = 0
+
+    def tick(self, now: float) -> None:
+        self.ticks.append(now)
+
+    def skip(self, ticks: int) -> None:
+        self.skipped += ticks
+
+
+async def ticking(stall_s: float) -> tuple[Ticked, float]:
+    """A plane on this loop that stands still once, in the middle of a second."""
+    plane = Plane()
+    plane.run_on(asyncio.get_running_loop(), lambda batch: None)
+    await asyncio.sleep(0)
+    session: Any = Ticked()
+    executor = plane._executor
+    assert executor is not None
+    executor.sessions[1] = session
+    plane._sessions_changed()
+    started = time.monotonic()
+    await asyncio.sleep(0.3)
+    time.sleep(stall_s)
+    await asyncio.sleep(0.3)
+    elapsed = time.monotonic() - started
+    executor.sessions.clear()
+    plane._sessions_changed()
+    await plane.aclose()
+    return session, elapsed
+
+
+async def test_ticks_are_made_at_absolute_times() -> None:
+    session, elapsed = await ticking(0.0)
+    assert len(session.ticks) + session.skipped == pytest.approx(elapsed / TICK_S, abs=2)
+
+
+async def test_a_slightly_late_tick_is_made_up_for() -> None:
+    session, elapsed = await ticking(0.03)
+    assert len(session.ticks) + session.skipped == pytest.approx(elapsed / TICK_S, abs=2)
+    assert session.skipped <= 3  # the test's own machine may be busy
+
+
+async def test_after_a_stall_the_late_ticks_are_skipped() -> None:
+    session, elapsed = await ticking(0.5)
+    assert session.skipped == pytest.approx(24, abs=3)
+    assert len(session.ticks) + session.skipped == pytest.approx(elapsed / TICK_S, abs=2)
+    ticks = np.array(session.ticks)
+    assert max(np.sum((ticks >= t) & (ticks < t + TICK_S)) for t in ticks) <= 3

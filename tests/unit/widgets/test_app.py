@@ -1,0 +1,26 @@
+"""SideBySide. app() itself needs a lab: tests/integration/widgets/test_app.py."""
+
+from __future__ import annotations
+
+from plivo_nb.widgets import SideBySide
+
+
+async def test_both_widgets_are_in_one_box_that_closes_alone(phone, dashboard, widget_count) -> None:
+    before = widget_count()
+    both = SideBySide(phone, dashboard)
+    assert list(both.widget.children) == [phone.widget, dashboard.widget]
+    assert repr(both) == "<Phone and Dashboard>"
+    both.close()
+    assert widget_count() == before
+    assert repr(phone) == "<Phone>"
+
+
+async def test_it_is_displayed_with_the_dashboards_second_output(phone, dashboard, monkeypatch) -> None:
+    from plivo_nb.widgets import dashboard as module
+
+    shown = []
+    monkeypatch.setattr(module, "display", lambda bundle, **_: shown.append(bundle["text/plain"]))
+    both = SideBySide(phone, dashboard)
+    both._ipython_display_()
+    both.close()
+    assert shown == ["<Phone and Dashboard>", "<the last call: jitter, round trip, packet loss and MOS>"]
