@@ -1,12 +1,19 @@
 #!/usr/bin/env bash
-# Sets up all that the tests need (Debian packages too) and runs every one of them.
-#   bash tests/run.sh            everything
+# Runs the tests, in an environment that it sets up itself (Debian packages too).
+#   bash tests/run.sh                 everything: what CI runs
+#   bash tests/run.sh fast            linters, types, examples and unit tests: what to run before each commit
 #   SKIP_SETUP=1 bash tests/run.sh    with the environment that is there already
+# The tests use the package in this folder; the built wheel is tested in an environment of its own.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+mode="${1:-full}"
+case "$mode" in full | fast) ;; *) echo "usage: bash tests/run.sh [fast]" >&2; exit 2 ;; esac
 export CI="${CI:-false}"
 venv="${PLIVO_NB_VENV:-.venv}"
+[ "${venv#/}" != "$venv" ] || venv="$PWD/$venv"
 started=$SECONDS
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
 
 say() { printf '\n== %s (at %d s)\n' "$1" $((SECONDS - started)); }
 
@@ -19,7 +26,7 @@ missing_packages() {
     done < tests/apt.txt
 }
 
-if [ -z "${SKIP_SETUP:-}" ]; then
+set_up() {
     say "Debian packages"
     mapfile -t missing < <(missing_packages)
     if [ "${#missing[@]}" -gt 0 ]; then
@@ -31,10 +38,29 @@ if [ -z "${SKIP_SETUP:-}" ]; then
     say "Python packages"
     [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check ".[test]"
-fi
-export PATH="$PWD/$venv/bin:$PATH"
-[ "${venv#/}" = "$venv" ] || export PATH="$venv/bin:$PATH"
-export MPLBACKEND=Agg
+}
+
+# Branch coverage of every Python process that the command starts, its threads included.
+measured() { COVERAGE_PROCESS_START="$PWD/pyproject.toml" COVERAGE_FILE="$PWD/.coverage" "$@"; }
+
+# The sdist is built, the wheel from it; the wheel works where nothing else is: no tests, no clone.
+build_and_install() {
+    python -m build --outdir "$scratch/dist" . >"$scratch/build.log" 2>&1 || { cat "$scratch/build.log"; return 1; }
+    ls "$scratch/dist"
+    python3 -m venv "$scratch/clean"
+    "$scratch/clean/bin/pip" install --quiet --disable-pip-version-check "$scratch"/dist/*.whl
+    (
+        cd "$scratch"
+        unset PYTHONPATH
+        clean/bin/python -W error tests_of_the_wheel.py
+        clean/bin/plivo-nb --help >/dev/null
+        clean/bin/plivo-nb check
+    )
+}
+
+if [ -z "${SKIP_SETUP:-}" ] && { [ "$mode" = full ] || [ ! -x "$venv/bin/pytest" ]; }; then set_up; fi
+export PATH="$venv/bin:$PATH" MPLBACKEND=Agg
+export PYTHONPATH="$PWD"
 
 say "ruff, mypy, import-linter"
 ruff format --check .
@@ -44,11 +70,23 @@ mypy_pid=$!
 lint-imports
 wait "$mypy_pid"
 
-say "unit tests"
-pytest tests/unit -n 2 -q
+if [ "$mode" = fast ]; then
+    say "unit tests and examples"
+    pytest tests/unit plivo_nb --doctest-modules -n 2 -q
+    say "all passed"
+    exit
+fi
+
+say "sdist and wheel, installed in a clean environment"
+cp tests/wheel.py "$scratch/tests_of_the_wheel.py"
+build_and_install
+
+say "unit tests and examples"
+coverage erase
+measured pytest tests/unit plivo_nb --doctest-modules -n 2 -q
 
 say "integration tests"
-pytest tests/integration -n 2 --dist loadgroup -q -m "not alone"
+measured pytest tests/integration -n 2 --dist loadgroup -q -m "not alone"
 
 say "integration tests that measure time"
 pytest tests/integration -q -m alone
@@ -58,5 +96,9 @@ pytest tests/browser -q
 
 say "notebooks"
 pytest --nbval --nbval-current-env --nbval-cell-timeout 60 -n 2 --dist loadfile -q notebooks
+
+say "coverage of the unit and integration tests, those that measure time excepted"
+coverage combine --quiet
+coverage report
 
 say "all passed"

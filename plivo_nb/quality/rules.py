@@ -12,7 +12,7 @@ Rules of your own, alone or beside a preset's:
 
     >>> quiet = Rule(type="quiet", group="audio", desc="remote_level", stream="remote",
     ...              column="level_in_dbfs", over="<", limit=-40)
-    >>> client = Client(rules=[*V2_1, quiet])
+    >>> rules = [*V2_1, quiet]  # for Client(rules=rules)
 """
 
 from __future__ import annotations
