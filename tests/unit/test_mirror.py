@@ -49,16 +49,16 @@ def modules() -> list[Path]:
     return [path for path in found if path.stem not in NOT_MODULES]
 
 
-def tests_of(module: Path) -> list[Path]:
+def files_for(module: Path) -> list[Path]:
     places = [TESTS / level / module.parent / f"test_{module.stem}.py" for level in LEVELS]
     return [place for place in places if place.is_file()]
 
 
 def test_every_module_has_a_test_file_of_its_name() -> None:
-    missing = [str(path) for path in modules() if not tests_of(path) and str(path) not in WITHOUT]
+    missing = [str(path) for path in modules() if not files_for(path) and str(path) not in WITHOUT]
     assert missing == [], "add tests/unit/<package>/test_<module>.py (or integration, or browser)"
 
 
 def test_the_exceptions_are_modules_that_have_no_test_file() -> None:
-    needless = [name for name in WITHOUT if not (PACKAGE / name).is_file() or tests_of(Path(name))]
+    needless = [name for name in WITHOUT if not (PACKAGE / name).is_file() or files_for(Path(name))]
     assert needless == [], "take these out of WITHOUT"
