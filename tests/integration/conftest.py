@@ -1,8 +1,6 @@
 """One lab for all integration tests of a worker; a client for each test."""
 
-import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -57,16 +55,3 @@ def heard_events() -> Callable[[Client], list[tuple]]:
         return seen
 
     return collect
-
-
-@pytest.fixture
-def until() -> Callable[..., object]:
-    """Waits until something is so; fails when it takes too long."""
-
-    async def wait(condition: Callable[[], object], timeout_s: float = 15.0) -> None:
-        deadline = time.monotonic() + timeout_s
-        while not condition():
-            assert time.monotonic() < deadline, "it did not happen in time"
-            await asyncio.sleep(0.02)
-
-    return wait

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import struct
-from collections.abc import Callable
 
 from plivo_nb.media import sdp
 from plivo_nb.media.transport.transport import Transport, TransportConfig
@@ -22,7 +20,6 @@ class Peer:
         self.rtcp: list[bytes] = []
         self.states: list[tuple[str, str]] = []
         self.details: list[str] = []
-        self._changed = asyncio.Event()
         self.transport = Transport(
             config,
             on_rtp=lambda data, now: self.rtp.append(data),
@@ -33,7 +30,6 @@ class Peer:
     def _state(self, what: str, state: str, detail: str) -> None:
         self.states.append((what, state))
         self.details.append(detail)
-        self._changed.set()
 
     def local(self, setup: sdp.Setup) -> sdp.Local:
         transport = self.transport
@@ -46,12 +42,6 @@ class Peer:
             "x",
             setup,
         )
-
-    async def until(self, condition: Callable[[], bool], within_s: float = 10.0) -> None:
-        async with asyncio.timeout(within_s):
-            while not condition():
-                self._changed.clear()
-                await asyncio.wait([asyncio.ensure_future(self._changed.wait())], timeout=0.05)
 
 
 def describe(peer: Peer, setup: sdp.Setup = "actpass") -> sdp.SessionDescription:

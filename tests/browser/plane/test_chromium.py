@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from playwright.async_api import Page, async_playwright
+from waiting import until
 
 from plivo_nb.media.audio.sources import Tone
 from plivo_nb.plane import wire
@@ -108,11 +109,6 @@ class Here:
     def restarts(self) -> int:
         return sum(isinstance(r, wire.SessionState) and r.detail == "ICE restarted" for r in self.reports)
 
-    async def until(self, condition: Any, within_s: float = 15.0) -> None:
-        async with asyncio.timeout(within_s):
-            while not condition():
-                await asyncio.sleep(0.05)
-
 
 @pytest.fixture
 async def here() -> AsyncIterator[Here]:
@@ -139,7 +135,7 @@ async def chromium(request: pytest.FixtureRequest) -> AsyncIterator[Page]:
 
 async def both_hear(here: Here, page: Page) -> None:
     """Each side hears the other's tone: 1000 Hz there, 700 Hz here."""
-    await here.until(lambda: len(here.heard.frames) > 60)
+    await until(lambda: len(here.heard.frames) > 60)
     async with asyncio.timeout(15):
         while abs(await page.evaluate(HEARD) - 1000) > 30 or abs(here.heard.frequency() - 700) > 10:
             await asyncio.sleep(0.2)
@@ -154,7 +150,7 @@ async def test_chromium_calls_restarts_and_sends_digits(here: Here, chromium: Pa
     await both_hear(here, chromium)
 
     await chromium.evaluate("() => sender.dtmf.insertDTMF('159#', 100, 70)")
-    await here.until(lambda: sum(isinstance(r, wire.Digit) for r in here.reports) == 4)
+    await until(lambda: sum(isinstance(r, wire.Digit) for r in here.reports) == 4)
     assert "".join(r.digit for r in here.reports if isinstance(r, wire.Digit)) == "159#"
 
     for count, by_us in ((1, False), (2, True)):
@@ -164,7 +160,7 @@ async def test_chromium_calls_restarts_and_sends_digits(here: Here, chromium: Pa
         else:
             session.set_remote("offer", await chromium.evaluate(OFFER, True))
             await chromium.evaluate(TAKE_ANSWER, await session.create_answer())
-        await here.until(lambda count=count: here.restarts() == count)
+        await until(lambda count=count: here.restarts() == count)
         await asyncio.sleep(1.5)  # longer than the old path is kept
         await both_hear(here, chromium)
     assert here.states("dtls") == ["connecting", "connected"]
@@ -182,4 +178,4 @@ async def test_we_call_chromium_and_hang_up(here: Here, chromium: Page) -> None:
     assert there["packetsLost"] == 0
     assert there["jitter"] < 0.02
     await chromium.evaluate("() => pc.close()")
-    await here.until(lambda: here.states("dtls")[-1] == "closed")
+    await until(lambda: here.states("dtls")[-1] == "closed")

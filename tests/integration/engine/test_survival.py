@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from waiting import until
 
 from plivo_nb import Call, Client, Lab, Tone
 
@@ -68,9 +69,7 @@ async def test_a_round_trip_of_800_ms_is_lived_with(lab: Lab, call: Call) -> Non
     await heard(call)
 
 
-async def test_eight_black_seconds_are_told_and_survived(
-    lab: Lab, alice: Client, call: Call, until: Callable[..., Any]
-) -> None:
+async def test_eight_black_seconds_are_told_and_survived(lab: Lab, alice: Client, call: Call) -> None:
     told: list[tuple[str, bool]] = []
     alice.on(
         "mediaMetrics",

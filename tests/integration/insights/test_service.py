@@ -9,18 +9,12 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 import pytest_asyncio
 from statistics_service import Collector, problems
+from waiting import until
 
 from plivo_nb import CallFailed, Client, InvalidFeedback, Lab, Tone
 from plivo_nb.options import INSIGHTS_URL, STATS_URL
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-async def until(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        await asyncio.sleep(0.02)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

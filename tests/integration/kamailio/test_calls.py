@@ -12,6 +12,7 @@ import pytest
 from cable import cable
 from client_phone import Person, hear_each_other, people, talk
 from kamailio_rig import FLAVOURS, Kamailio, expected_uuid, free_ports
+from waiting import until
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
@@ -260,7 +261,7 @@ async def back_and_hung_up(
 ) -> None:
     """Alice is back on a new socket, the sound never went, and Bob's hang-up finds its way to her."""
     assert await alice.expect("onConnectionChange") == ({"state": "connected"},)
-    await _until(lambda: _registered(server, alice.user))
+    await until(lambda: _registered(server, alice.user))
     await back_on_the_line(alice, bob, at_bob, ears)
 
 
@@ -286,7 +287,8 @@ async def test_server_killed_in_mid_call_and_back(tmp_path: Path) -> None:
             here, there = await talk(alice, bob)
             ears = await hear_each_other(here, there)
             await asyncio.to_thread(server.restart)
-            await _until(lambda: _registered(server, alice.user), lambda: _registered(server, bob.user))
+            for phone in (alice, bob):
+                await until(lambda phone=phone: _registered(server, phone.user))
             ears[0].forget(), ears[1].forget()
             await asyncio.gather(ears[0].hears(660), ears[1].hears(440))
             await asyncio.gather(here.hangup(), there.hangup())
@@ -331,7 +333,7 @@ async def test_silent_server_is_found_out(kamailio: Kamailio, monkeypatch: pytes
             [change] = await alice.expect("onConnectionChange", timeout_s=6)
             assert (change["state"], change["eventCode"]) == ("disconnected", 1006)
             await alice.expect("onConnectionChange", timeout_s=6)
-            await _until(lambda: _registered(kamailio, alice.user))
+            await until(lambda: _registered(kamailio, alice.user))
             await back_on_the_line(alice, bob, there, ears)
 
 
@@ -366,7 +368,7 @@ async def test_blocked_kernel_registers_again_and_keeps_its_call(tmp_path: Path)
             ears = await hear_each_other(here, there)
             time.sleep(6)
             assert await server.contacts(alice.user) == []
-            await _until(lambda: _registered(server, alice.user), timeout_s=2)
+            await until(lambda: _registered(server, alice.user), timeout_s=2)
             await back_on_the_line(alice, bob, there, ears)
             assert "disconnected" not in str(alice.events)
             assert "onLoginFailed" not in alice.names()
@@ -376,10 +378,3 @@ async def test_blocked_kernel_registers_again_and_keeps_its_call(tmp_path: Path)
 
 async def _registered(server: Kamailio, user: str) -> bool:
     return len(await server.contacts(user)) == 1
-
-
-async def _until(*conditions: object, timeout_s: float = 8.0) -> None:
-    async with asyncio.timeout(timeout_s):
-        for condition in conditions:
-            while not await condition():  # type: ignore[operator]
-                await asyncio.sleep(0.05)

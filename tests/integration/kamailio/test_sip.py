@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from kamailio_rig import FLAVOURS, Kamailio, expected_uuid
 from sip_phone import HELD, HOLD, SDP, SipPhone, phones
+from waiting import stays, until
 
 from plivo_nb.sip import events as ua
 
@@ -259,10 +260,12 @@ async def test_cancel_at_once_waits_for_a_provisional_response(kamailio: Kamaili
         alice.do(alice.agent.hangup, call)
         assert alice.requests("CANCEL", received=False) == []
         assert (await alice.expect(ua.CallFailed)).originator == "local"
-        await asyncio.sleep(0.3)
-        rung = [event for event in bob.seen if isinstance(event, ua.IncomingCall)]
-        canceled = [event for event in bob.seen if isinstance(event, ua.Canceled)]
-        assert len(rung) == len(canceled)
+
+        def seen(kind: type) -> int:
+            return sum(isinstance(event, kind) for event in bob.seen)
+
+        await until(lambda: seen(ua.IncomingCall) == seen(ua.Canceled))
+        await stays(lambda: seen(ua.IncomingCall) == seen(ua.Canceled), for_s=0.3)
 
 
 async def test_answer_that_crosses_the_cancel_is_hung_up(kamailio: Kamailio) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from waiting import until
 
 from plivo_nb import Client, Lab, Tone
 
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
     [(["OPUS", "PCMA"], ["PCMA"], "PCMA"), (["PCMA"], ["OPUS", "PCMA"], "PCMA")],
 )
 async def test_two_clients_talk_in_the_codec_that_both_have(
-    lab: Lab, clients, until, callers: list[str], callees: list[str], agreed: str
+    lab: Lab, clients, callers: list[str], callees: list[str], agreed: str
 ) -> None:
     caller: Client = clients(codecs=callers, sample_interval=0.2)
     callee: Client = clients(codecs=callees, sample_interval=0.2)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from waiting import until
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
@@ -32,12 +33,6 @@ async def server(
 async def echo(connection: ServerConnection) -> None:
     async for frame in connection:
         await connection.send(frame)
-
-
-async def until(condition: Callable[[], bool], within_s: float = 3.0) -> None:
-    async with asyncio.timeout(within_s):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def test_frames_go_both_ways_in_order() -> None:
@@ -172,7 +167,7 @@ async def test_a_server_that_answers_no_ping_is_given_up_with_1011(monkeypatch: 
     reports: list[Any] = []
     async with server(handler, close_timeout=0.1) as url:
         await WebSocket(1, url, reports.append).open(5)
-        await until(lambda: bool(reports), within_s=3)
+        await until(lambda: bool(reports), timeout_s=3)
     assert reports[0].code == 1011
     assert "ping" in reports[0].reason
 

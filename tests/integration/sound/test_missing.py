@@ -8,12 +8,12 @@ import socket
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sound_server import SoundServer, peaks_hz, sine, sound_server
+from waiting import until
 
 from plivo_nb import Lab
 
@@ -47,8 +47,11 @@ async def main():
     second = Client(options)
     call = await client.call("echo")
     call.play(Tone(440.0))
-    await asyncio.sleep(2.0)
-    told["heard"] = call.levels_dbfs[0] > -40
+    told["heard"] = False
+    async with asyncio.timeout(10):
+        while not told["heard"]:
+            await asyncio.sleep(0.05)
+            told["heard"] = call.levels_dbfs[0] > -40
     told["state"] = call.info.state
     told["sound"] = client.audio.mode
     await call.hangup()
@@ -59,13 +62,6 @@ async def main():
 
 asyncio.run(main())
 """
-
-
-async def until(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        await asyncio.sleep(0.02)
 
 
 async def phone(lab: Lab, folder: Path, environment: dict[str, str], **options: object) -> tuple[dict, str]:
@@ -221,8 +217,7 @@ async def test_a_sound_server_that_is_restarted_in_a_call_is_found_again(
     with sound_server(folder) as again, again.playing(sine(440, -18)), again.recording() as speaker:
         await until(lambda: again.streams() == {"in": {"mic"}, "out": {"speaker"}}, 15.0)
         await until(lambda: changes[4:] == ["added"] * 4)
-        await asyncio.sleep(1.5)
-        assert peaks_hz(speaker.last(0.5)) == pytest.approx([440], abs=6)
+        await until(lambda: peaks_hz(speaker.last(0.5)) == pytest.approx([440], abs=6))
         assert call.info.state == "answered"
         await call.hangup()
         await client.close()

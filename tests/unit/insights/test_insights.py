@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from statistics_service import Collector, problems, recorded
+from waiting import until
 
 from plivo_nb.insights import Service, Subject, is_wanted, messages
 from plivo_nb.options import PLIVO_SERVERS, Options, read_options
@@ -295,9 +296,3 @@ async def collector():
     await running.start()
     yield running
     await running.stop()
-
-
-async def until(condition) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.01)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from transport_peers import Peer, connect
+from waiting import until
 
 
 @pytest.fixture
@@ -14,6 +15,6 @@ async def pair() -> AsyncIterator[tuple[Peer, Peer]]:
     caller, callee = Peer(), Peer()
     await connect(caller, callee)
     for peer in (caller, callee):
-        await peer.until(lambda p=peer: p.transport.dtls_state == "connected")
+        await until(lambda p=peer: p.transport.dtls_state == "connected")
     yield caller, callee
     await asyncio.gather(caller.transport.close(), callee.transport.close())

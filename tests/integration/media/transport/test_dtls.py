@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from transport_peers import RTP, Peer, describe
+from waiting import until
 
 from plivo_nb.media import sdp
 
@@ -19,7 +20,7 @@ async def test_a_foreign_certificate_is_refused() -> None:
     offer = replace(describe(caller), fingerprints=(("sha-256", wrong),))
     callee.transport.connect(offer, dtls_client=True)
     caller.transport.connect(describe(callee, "active"), dtls_client=False)
-    await callee.until(lambda: ("dtls", "failed") in callee.states)
+    await until(lambda: ("dtls", "failed") in callee.states)
     assert "fingerprint" in callee.details[callee.states.index(("dtls", "failed"))]
     assert callee.transport.send(RTP) is False
     await asyncio.gather(caller.transport.close(), callee.transport.close())

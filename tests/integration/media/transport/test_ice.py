@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 from transport_peers import LOOPBACK, Peer, connect, describe
+from waiting import until
 
 from plivo_nb.media.transport.transport import TransportConfig
 
@@ -55,7 +56,7 @@ async def test_loopback_alone_is_enough(monkeypatch: pytest.MonkeyPatch) -> None
     caller, callee = Peer(), Peer()
     await connect(caller, callee)
     for peer in (caller, callee):
-        await peer.until(lambda p=peer: p.transport.dtls_state == "connected")
+        await until(lambda p=peer: p.transport.dtls_state == "connected")
         assert [c.address for c in peer.transport.candidates] == ["127.0.0.1"]
     await asyncio.gather(caller.transport.close(), callee.transport.close())
 
@@ -77,5 +78,5 @@ async def test_names_instead_of_addresses_do_no_harm() -> None:
     callee.transport.connect(replace(offer, candidates=hidden), dtls_client=True)
     caller.transport.connect(describe(callee, "active"), dtls_client=False)
     for peer in (caller, callee):
-        await peer.until(lambda p=peer: p.transport.dtls_state == "connected")
+        await until(lambda p=peer: p.transport.dtls_state == "connected")
     await asyncio.gather(caller.transport.close(), callee.transport.close())

@@ -20,7 +20,7 @@ async def test_packets_go_both_ways_unparsed(pair: tuple[Peer, Peer]) -> None:
     for here, there in (pair, pair[::-1]):
         assert here.transport.send(RTP)
         assert here.transport.send(RTCP)
-        await there.until(lambda p=there: bool(p.rtp and p.rtcp))
+        await until(lambda p=there: bool(p.rtp and p.rtcp))
         assert there.rtp == [RTP]
         assert there.rtcp == [RTCP]
     assert pair[0].states == [
@@ -47,9 +47,9 @@ async def test_garbage_from_strangers_does_no_harm(
     stranger.close()
     assert caller.transport.send(RTP)
     assert callee.transport.send(RTCP)
-    await callee.until(lambda: callee.rtp == [RTP])
-    await caller.until(lambda: caller.rtcp == [RTCP])
-    await callee.until(lambda: callee.transport.counters.unreadable > 10)
+    await until(lambda: callee.rtp == [RTP])
+    await until(lambda: caller.rtcp == [RTCP])
+    await until(lambda: callee.transport.counters.unreadable > 10)
     assert not [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")]
 
 
@@ -74,7 +74,7 @@ async def test_the_other_side_hears_the_end(pair: tuple[Peer, Peer]) -> None:
     before = time.monotonic()
     await caller.transport.close()
     assert time.monotonic() - before < 1.5
-    await callee.until(lambda: ("dtls", "closed") in callee.states)
+    await until(lambda: ("dtls", "closed") in callee.states)
     assert caller.transport.send(RTP) is False
     assert caller.states[-1] == ("ice", "closed")
 
@@ -84,7 +84,7 @@ async def test_nothing_is_left_after_closing() -> None:
     caller, callee = Peer(), Peer()
     await connect(caller, callee)
     for peer in (caller, callee):
-        await peer.until(lambda p=peer: p.transport.dtls_state == "connected")
+        await until(lambda p=peer: p.transport.dtls_state == "connected")
     await asyncio.gather(caller.transport.close(), callee.transport.close())
     await until(lambda: asyncio.all_tasks() == tasks)
 
@@ -104,17 +104,17 @@ async def test_another_peer_takes_the_call_over() -> None:
     """Early media came from one peer, the answer comes from another: a forked call."""
     caller, early, late = Peer(), Peer(), Peer()
     await connect(caller, early)
-    await caller.until(lambda: caller.transport.dtls_state == "connected")
+    await until(lambda: caller.transport.dtls_state == "connected")
     ports = {c.port for c in caller.transport.candidates}
     await late.transport.gather(controlling=False)
     caller.transport.connect(describe(late, "active"), dtls_client=False)
     late.transport.connect(describe(caller), dtls_client=True)
-    await late.until(lambda: late.transport.dtls_state == "connected")
-    await caller.until(lambda: caller.transport.dtls_state == "connected")
+    await until(lambda: late.transport.dtls_state == "connected")
+    await until(lambda: caller.transport.dtls_state == "connected")
     assert {c.port for c in caller.transport.candidates} == ports
     for here, there in ((caller, late), (late, caller)):
         assert here.transport.send(RTP)
-        await there.until(lambda p=there: p.rtp == [RTP])
+        await until(lambda p=there: p.rtp == [RTP])
     assert early.rtp == []
     assert [state for what, state in caller.states if what == "dtls"] == ["connecting", "connected"] * 2
     await asyncio.gather(*(p.transport.close() for p in (caller, early, late)))
@@ -133,16 +133,16 @@ async def test_ice_restart_moves_a_running_flow_without_a_gap(pair: tuple[Peer, 
             await asyncio.sleep(0.02)
 
     running = asyncio.create_task(flow())
-    await callee.until(lambda: len(callee.rtp) > 5)
+    await until(lambda: len(callee.rtp) > 5)
     old = caller.transport.ice_ufrag, callee.transport.candidates
     await connect(caller, callee, restart=True)
     new_ports = {c.port for c in callee.transport.candidates}
     for peer in pair:
-        await peer.until(lambda p=peer: p.details.count("ICE restarted") == 1)
+        await until(lambda p=peer: p.details.count("ICE restarted") == 1)
     await asyncio.sleep(1.5)  # longer than the old path is kept
     stop.set()
     await running
-    await callee.until(lambda: len(callee.rtp) == len(sent))
+    await until(lambda: len(callee.rtp) == len(sent))
     assert callee.rtp == sent
     assert caller.transport.ice_ufrag != old[0]
     assert {c.port for c in old[1]}.isdisjoint(new_ports)
@@ -160,9 +160,9 @@ async def test_a_restart_overtakes_a_first_attempt_that_hangs() -> None:
     await asyncio.sleep(0.1)
     await connect(caller, callee, restart=True)
     for peer in (caller, callee):
-        await peer.until(lambda p=peer: p.transport.dtls_state == "connected")
+        await until(lambda p=peer: p.transport.dtls_state == "connected")
     assert caller.transport.send(RTP)
-    await callee.until(lambda: bool(callee.rtp))
+    await until(lambda: bool(callee.rtp))
     await asyncio.gather(caller.transport.close(), callee.transport.close())
 
 
@@ -171,7 +171,7 @@ async def test_an_outage_is_told_and_so_is_its_end() -> None:
     caller, callee = Peer(config), Peer(config)
     await connect(caller, callee)
     for peer in (caller, callee):
-        await peer.until(lambda p=peer: p.transport.dtls_state == "connected")
+        await until(lambda p=peer: p.transport.dtls_state == "connected")
     base = time.monotonic()
     caller.transport.poll(base + 0.1)
     assert caller.transport.ice_state == "connected"
@@ -181,7 +181,7 @@ async def test_an_outage_is_told_and_so_is_its_end() -> None:
     assert caller.transport.ice_state == "failed"
     assert caller.transport.send(RTP) is False
     callee.transport.send(RTP)
-    await caller.until(lambda: bool(caller.rtp))
+    await until(lambda: bool(caller.rtp))
     caller.transport.poll(time.monotonic())
     assert caller.transport.ice_state == "connected"
     assert caller.transport.send(RTP)
@@ -195,6 +195,6 @@ async def test_a_dead_peer_fails_in_the_time_given() -> None:
     answer = describe(callee, "active")
     await callee.transport.close()
     caller.transport.connect(answer, dtls_client=False)
-    await caller.until(lambda: ("ice", "failed") in caller.states, within_s=3)
+    await until(lambda: ("ice", "failed") in caller.states, timeout_s=3)
     assert "candidate pair" in caller.details[-1]
     await caller.transport.close()
