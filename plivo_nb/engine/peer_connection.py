@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from plivo_nb.engine.call_session import CallSession
 
-# webrtc-pc section 4.3.3: the connection's state by those of ICE and DTLS, worst first.
-_WORST_FIRST = ("failed", "disconnected", "new", "connecting", "connected", "closed")
-
 
 class PeerConnection:
     """The states last reported by the I/O plane, and statistics on demand. For the kernel's loop only."""
@@ -29,12 +26,15 @@ class PeerConnection:
 
     @property
     def connectionState(self) -> str:
-        """new, connecting, connected, disconnected, failed or closed: the worst of ICE and DTLS."""
+        """new, connecting, connected, disconnected, failed or closed, as in webrtc-pc section 4.3.3."""
         states = {self._session.media.states["ice"], self._session.media.states["dtls"]}
-        states = {"connecting" if state == "checking" else state for state in states}
-        if states == {"new", "connected"}:
-            return "connecting"
-        return next(state for state in _WORST_FIRST if state in states)
+        for state in ("failed", "disconnected"):
+            if state in states:
+                return state
+        for state in ("closed", "new", "connected"):
+            if states <= {state, "closed"}:
+                return state
+        return "connecting"
 
     @property
     def signalingState(self) -> str:

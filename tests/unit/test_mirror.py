@@ -9,18 +9,6 @@ NOT_MODULES = {"__init__", "__main__", "_version"}
 
 #: Modules without a test file of their own, and where they are tested. The list may only become shorter.
 WITHOUT: dict[str, str] = {
-    "engine/account.py": "in integration/test_client.py and contract",
-    "engine/audio/call_audio.py": "in unit/engine/audio/test_devices.py",
-    "engine/audio/kept_audio.py": "in integration/test_client.py",
-    "engine/audio/tones.py": "in unit/engine/audio/test_devices.py and integration/sound/test_tones.py",
-    "engine/call_manager.py": "in integration/contract/test_methods.py and unit/engine/test_call_session.py",
-    "engine/dtmf.py": "in integration/contract/test_methods.py",
-    "engine/engine.py": "in integration/test_client.py and contract",
-    "engine/insights_reporter.py": "in unit/engine/test_media_metrics.py",
-    "engine/media_link.py": "in unit/engine/test_media_metrics.py and integration/plane",
-    "engine/negotiation.py": "in integration/kamailio/test_calls.py",
-    "engine/peer_connection.py": "in integration/contract/test_methods.py",
-    "insights/messages.py": "in unit/insights/test_insights.py",
     "sip/call.py": "in unit/sip/test_calls.py and test_midcall.py",
     "sip/client_request.py": "in unit/sip/test_calls.py and test_midcall.py",
     "sip/core.py": "in unit/sip/test_calls.py and test_midcall.py",

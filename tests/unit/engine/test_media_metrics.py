@@ -1,91 +1,20 @@
-"""What a call's states and samples become: mediaMetrics events, messages of the statistics service.
+"""mediaMetrics: which events a call's states and samples become.
 
-Sessions, engine and service are the real ones; what the I/O plane and the SIP core would report is said
-by the test.
+Sessions and engine are the real ones; what the I/O plane and the SIP core would report is said by the test.
 """
 
 import asyncio
 import logging
-import math
-from collections.abc import AsyncIterator, Callable
-from dataclasses import fields
 
 import pytest
-from call_world import SessionHarness, answered, dialled, rings
+from call_world import answered, dialled, rings
+from metrics_harness import MetricsHarness, answered_call, row, state
 from waiting import until
 
 from plivo_nb import InvalidOption, Silence
-from plivo_nb.engine.call_session import CallSession
-from plivo_nb.engine.media_metrics import MediaMetrics
-from plivo_nb.engine.records import Records
-from plivo_nb.options import read_options
 from plivo_nb.plane import wire
 from plivo_nb.quality.rules import V2_1, Rule
-from plivo_nb.quality.sampler import SampleRow
 from plivo_nb.sip import user_agent as sip
-
-NOWHERE = {"statsUrl": "http://127.0.0.1:9/", "insightsUrl": "ws://127.0.0.1:9/"}
-
-
-class MetricsHarness(SessionHarness):
-    """The mediaMetrics of one client, and calls that are followed."""
-
-    def __init__(self, **options: object) -> None:
-        super().__init__()
-        self.records = Records(self.engine)
-        self.tracking = MediaMetrics(
-            self.engine, read_options(None, {**NOWHERE, **options}), self.emit, self.records
-        )
-
-    def follow(self, session: CallSession) -> None:
-        self.tracking.follow(session)
-
-    @property
-    def metrics(self) -> list[dict]:
-        return self.fired("mediaMetrics")
-
-    def queued(self) -> list[dict]:
-        assert self.tracking.service is not None
-        return list(self.tracking.service._queue)
-
-    async def close(self) -> None:
-        await super().close()
-        await self.tracking.logged_out()
-
-
-@pytest.fixture
-async def make() -> AsyncIterator[Callable[..., MetricsHarness]]:
-    made: list[MetricsHarness] = []
-
-    def make(**options: object) -> MetricsHarness:
-        made.append(MetricsHarness(**options))
-        return made[-1]
-
-    yield make
-    for harness in made:
-        await harness.close()
-    await asyncio.sleep(0)
-    left = [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("plivo_nb")]
-    assert left == []
-
-
-async def answered_call(harness: MetricsHarness) -> CallSession:
-    session = answered(dialled(harness.call()))
-    await asyncio.sleep(0)  # the callbacks of `answered`
-    return session
-
-
-def row(at: float, **values: float | str | bool) -> SampleRow:
-    missing = {field.name: math.nan for field in fields(SampleRow)}
-    good = {"time_utc_ns": 0, "codec": "OPUS", "muted": False, "packets_out": 50.0}
-    return SampleRow(**{**missing, **good, "time_monotonic_s": at, **values})
-
-
-def state(session: CallSession, what: str, state: str, detail: str = "") -> None:
-    session.media._report(wire.SessionState(1, what, state, session.over.get_loop().time(), detail))
-
-
-# ---------------------------------------------------------------- mediaMetrics
 
 
 async def test_samples_are_judged_from_the_answer_on_and_kept_as_a_frame(make) -> None:
@@ -226,90 +155,3 @@ async def test_what_goes_wrong_in_a_watcher_is_logged_and_the_call_goes_on(
         rings(dialled(session))
     assert session.phase == "ringing"
     assert "goes on" in caplog.text
-
-
-# ---------------------------------------------------------------- the statistics service
-
-
-def kinds(harness: MetricsHarness) -> list[str]:
-    return [message["msg"] for message in harness.queued()]
-
-
-def logged_in(harness: MetricsHarness) -> MetricsHarness:
-    harness.tracking.logged_in("alice", "secret", "phone.plivo.com")
-    return harness
-
-
-async def test_ringing_comes_once_and_before_the_answer(make) -> None:
-    harness = logged_in(make())
-    session = dialled(harness.call())
-    rings(session)
-    rings(session)
-    assert kinds(harness) == ["CALL_RINGING"]
-    signalling = harness.queued()[0]["signalling"]
-    assert set(signalling) == {"call_initiation_time", "post_dial_delay"}
-    assert harness.queued()[0]["xcallUUID"] == "x-1"
-
-
-@pytest.mark.parametrize(
-    ("report", "kind"),
-    [
-        (wire.SessionState(1, "ice", "failed", 1.0, "No path was found."), "ICE_FAILURE"),
-        (wire.SessionState(1, "dtls", "failed", 1.0, "No path was found."), "MEDIA_FAILURE"),
-        (wire.Fault(1, "WebRTCError", "No path was found."), "MEDIA_FAILURE"),
-        (wire.Fault(1, "IncompatibleSDP", "No path was found."), "MEDIA_FAILURE"),
-    ],
-    ids=["ice", "dtls", "fault", "fault of another code"],
-)
-async def test_a_failure_of_the_media_is_told_once_with_its_sentence(
-    make, report: wire.Report, kind: str
-) -> None:
-    harness = logged_in(make())
-    session = dialled(harness.call())
-    state(session, "ice", "checking")
-    session.media._report(report)
-    session.media._report(report)
-    await asyncio.sleep(0)
-    assert session.phase == "over"
-    assert kinds(harness)[0] == kind
-    assert kinds(harness).count(kind) == 1
-    assert harness.queued()[0]["info"] == "No path was found."
-    assert kinds(harness)[-1] == "CALL_SUMMARY"
-
-
-async def test_an_sdp_that_cannot_be_used_is_told_as_one(make) -> None:
-    harness = logged_in(make())
-    session = dialled(harness.call())
-    session.on_failed(sip.CallFailed("call-id-1", 488, "Not Acceptable Here", [], None, "remote", None))
-    await asyncio.sleep(0)
-    assert kinds(harness) == ["SDP_FAILURE", "CALL_SUMMARY"]
-    summary = harness.queued()[1]["signalling"]
-    assert summary["hangup_reason"] == "Incompatible SDP"
-    assert summary["hangup_party"] == "remote"
-
-
-async def test_a_mute_is_told_of_an_answered_call_only_and_only_when_it_changes(make) -> None:
-    harness = logged_in(make())
-    session = harness.call()
-    session.set_muted(True)
-    answered(dialled(session))
-    await asyncio.sleep(0)
-    for muted in (True, False, False, True):
-        session.set_muted(muted)
-    assert [message["action"] for message in harness.queued() if message["msg"] == "TOGGLE_MUTE"] == [
-        "unmute",
-        "mute",
-    ]
-    session.abandon()
-    await asyncio.sleep(0)
-    assert kinds(harness)[-1] == "CALL_SUMMARY"
-
-
-async def test_feedback_is_queued_for_the_call_it_is_about_also_after_it(make) -> None:
-    harness = logged_in(make())
-    session = await answered_call(harness)
-    session.abandon()
-    await asyncio.sleep(0)
-    harness.tracking.feedback(session, 2, "one-way-audio")
-    message = harness.queued()[-1]
-    assert (message["msg"], message["callUUID"], message["xcallUUID"]) == ("FEEDBACK", "call-id-1", "x-1")

@@ -11,8 +11,7 @@ from plivo_nb.testing import FakeSound
 TEN_MINUTES_S = 600.0
 
 
-@pytest.mark.parametrize("ppm", [-400, 0, 400])
-@pytest.mark.parametrize("rate", [8_000, 48_000])
+@pytest.mark.parametrize(("rate", "ppm"), [(48_000, -400), (48_000, 400), (8_000, 0), (8_000, 400)])
 def test_a_microphone_of_another_clock_does_not_drift_in_ten_minutes(ppm: int, rate: int) -> None:
     sound, clock = FakeSound(running=False), Clock()
     sound.says(Tone(440, -20))

@@ -5,78 +5,16 @@ Sessions, engine and device manager are the real ones; what the I/O plane would 
 
 import asyncio
 import logging
-import threading
 import time
-from collections.abc import AsyncIterator, Callable
 
-import numpy as np
 import pytest
-from call_world import SessionHarness, answered, dialled, offered, rings
+from audio_harness import AudioHarness, opened
+from call_world import answered, dialled
 from waiting import until
 
-from plivo_nb import MediaError, Silence, Tone
-from plivo_nb.engine.audio.devices import AudioDevices
+from plivo_nb import MediaError
 from plivo_nb.engine.call_session import CallSession
-from plivo_nb.options import read_options
 from plivo_nb.testing import FakeSound
-
-
-class AudioHarness(SessionHarness):
-    """One client's sound, and its calls."""
-
-    def __init__(self, sound: object, **options: object) -> None:
-        super().__init__()
-        self.microphone: list[str] = []
-        read = read_options(None, {"sound": sound, **options})
-        self.audio = AudioDevices(self.engine, read, self.emit, self.microphone.append)
-
-    def follow(self, session: CallSession) -> None:
-        self.audio.follow(session)
-
-    async def close(self) -> None:
-        await super().close()
-        await self.audio.close()
-
-
-@pytest.fixture
-async def make() -> AsyncIterator[Callable[..., AudioHarness]]:
-    made: list[AudioHarness] = []
-
-    def make(sound: object, **options: object) -> AudioHarness:
-        made.append(AudioHarness(sound, **options))
-        return made[-1]
-
-    yield make
-    for harness in made:
-        await harness.close()
-    await asyncio.sleep(0)
-    assert [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("plivo_nb")] == []
-    names = ("desk", "devices", "fake", "microphone", "speaker")
-    await until(lambda: not [thread for thread in threading.enumerate() if thread.name.endswith(names)])
-
-
-def opened(sound: FakeSound, kind: str) -> list[str]:
-    labels = {device.deviceId: device.label for device in sound.devices()}
-    return [labels.get(stream.device_id, "gone") for stream in sound.open_streams(kind)]
-
-
-def peaks_hz(pcm: np.ndarray, count: int) -> list[float]:
-    spectrum = np.abs(np.fft.rfft(pcm * np.hanning(len(pcm))))
-    found = []
-    for _ in range(count):
-        index = int(spectrum.argmax())
-        found.append(index * 48_000 / len(pcm))
-        spectrum[max(0, index - 6) : index + 7] = 0
-    return sorted(found)
-
-
-async def heard(sound: FakeSound, seconds: float = 0.3, label: str | None = None) -> np.ndarray:
-    """What the speaker plays in the next moments."""
-    device = next(d for d in sound.devices() if d.kind == "audiooutput" and label in (None, d.label))
-    length = len(sound.heard(device))
-    await until(lambda: len(sound.heard(device)) >= length + (seconds + 0.1) * 48_000)
-    return sound.heard(device)[-round(seconds * 48_000) :]
-
 
 # ---------------------------------------------------------------- devices
 
@@ -236,124 +174,6 @@ async def test_a_microphone_that_is_not_there_cannot_be_a_constraint(make, caplo
     await until(lambda: harness.fired("onMediaPermission"))
     assert harness.fired("onMediaPermission") == [{"status": "success", "stream": True}]
     assert 'there is no microphone "nobody\'s"' in caplog.text
-
-
-async def test_an_outgoing_call_is_heard_from_dial_tone_to_voice(make) -> None:
-    sound = FakeSound()
-    harness = make(sound)
-    await harness.audio.available_devices()
-    session = dialled(harness.call())
-    assert peaks_hz(await heard(sound), 2) == pytest.approx([350, 440], abs=4)
-    [speaker] = session.media.sinks
-    speaker.open(48_000)
-    far_end = Tone(1000)
-    far_end.open(48_000)
-
-    async def talk() -> None:
-        while session.phase != "over":
-            speaker.write(far_end.read(960))
-            await asyncio.sleep(0.02)
-
-    talking = asyncio.create_task(talk())
-    rings(session)
-    rings(session)
-    assert peaks_hz(await heard(sound), 2) == pytest.approx([440, 480], abs=4), "and no early media"
-    answered(session)
-    assert peaks_hz(await heard(sound), 1) == pytest.approx([1000], abs=6)
-    session.abandon()
-    await until(lambda: not sound.open_streams())
-    await talking
-
-
-async def test_the_microphone_is_heard_once_the_call_is_answered_and_never_after(make) -> None:
-    sound = FakeSound()
-    sound.says(Tone(440))
-    harness = make(sound)
-    session = dialled(harness.call())
-    microphone = session.media.source
-    microphone.open(8_000)
-    rings(session)
-    await until(lambda: opened(sound, "audioinput"))
-    await asyncio.sleep(0.2)
-    assert microphone.read(160) is None, "nobody listens in before the answer"
-    answered(session)
-    await until(lambda: (frame := microphone.read(160)) is not None and np.abs(frame).max() > 1000)
-    session.abandon()
-    await until(lambda: not sound.open_streams("audioinput"))
-
-
-async def test_a_call_with_a_source_of_its_own_opens_no_microphone(make) -> None:
-    sound = FakeSound()
-    harness = make(sound, permOnClick=True)
-    session = harness.call()
-    session.media.set_source(Silence())
-    dialled(session)
-    answered(session)
-    await until(lambda: opened(sound, "audiooutput"))
-    await asyncio.sleep(0.1)
-    assert opened(sound, "audioinput") == []
-
-
-async def test_ring_back_false_lets_early_media_through(make) -> None:
-    sound = FakeSound()
-    harness = make(sound)
-    assert harness.audio.tones.choose("ringback", False)
-    assert harness.audio.tones.choose("connect", False)
-    session = dialled(harness.call())
-    [speaker] = session.media.sinks
-    speaker.open(8_000)
-    assert not speaker.audible
-    rings(session)
-    assert speaker.audible
-    assert not (await heard(sound)).any()
-
-
-async def test_it_rings_on_its_own_device_while_any_call_does(make) -> None:
-    sound = FakeSound(speakers=("Box", "Bell"))
-    harness = make(sound)
-    bell = (await harness.audio.available_devices("output"))[1]
-    await harness.audio.ringtone_devices.set(bell.deviceId)
-    first, second = harness.call("INCOMING"), harness.call("INCOMING")
-    offered(first)
-    offered(second)
-    assert peaks_hz(await heard(sound, label="Bell"), 2) == pytest.approx([1000, 1250], abs=4)
-    first.ignore()
-    assert (await heard(sound, 0.05, "Bell")).any(), "the other one rings on"
-    second._apply("answer")
-    await until(lambda: opened(sound, "audioinput"))
-    await until(lambda: opened(sound, "audiooutput") == ["Box"])
-    second._apply("confirmed")
-    assert second.media.sinks[0].audible
-
-
-async def test_digits_are_heard_once(make) -> None:
-    sound = FakeSound()
-    harness = make(sound)
-    await harness.audio.available_devices()
-    harness.audio.tones.digits("5")
-    player = harness.audio.speaker_devices.media("dtmf")
-    assert player.playing
-    await until(lambda: not player.playing)
-    await until(lambda: not sound.open_streams())
-    pcm = sound.heard()
-    loud = np.flatnonzero(np.abs(pcm) > 300)
-    assert (loud[-1] - loud[0]) / 48_000 == pytest.approx(0.1, abs=0.03)
-    assert peaks_hz(pcm[loud[0] : loud[-1]], 2) == pytest.approx([770, 1336], abs=12)
-
-
-async def test_a_player_has_a_volume_and_may_be_played_by_hand(make) -> None:
-    sound = FakeSound()
-    harness = make(sound)
-    player = harness.audio.speaker_devices.media("ringback")
-    assert player is harness.audio.ringtoneDevices.media("ringback")
-    player.volume = 0.5
-    player.play()
-    full = 32767 * 10 ** (-20 / 20)
-    assert np.sqrt(np.mean((await heard(sound)).astype(float) ** 2)) == pytest.approx(full / 2, rel=0.1)
-    assert repr(player) == "<Player of the ring-back tone: built-in, playing>"
-    player.pause()
-    player.pause()
-    await until(lambda: not sound.open_streams())
 
 
 # ---------------------------------------------------------------- devices that go

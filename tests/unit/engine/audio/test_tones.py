@@ -1,0 +1,38 @@
+"""Tones and their players, over the fake sound card."""
+
+import numpy as np
+import pytest
+from audio_harness import heard, peaks_hz
+from waiting import until
+
+from plivo_nb.testing import FakeSound
+
+
+async def test_digits_are_heard_once(make) -> None:
+    sound = FakeSound()
+    harness = make(sound)
+    await harness.audio.available_devices()
+    harness.audio.tones.digits("5")
+    player = harness.audio.speaker_devices.media("dtmf")
+    assert player.playing
+    await until(lambda: not player.playing)
+    await until(lambda: not sound.open_streams())
+    pcm = sound.heard()
+    loud = np.flatnonzero(np.abs(pcm) > 300)
+    assert (loud[-1] - loud[0]) / 48_000 == pytest.approx(0.1, abs=0.03)
+    assert peaks_hz(pcm[loud[0] : loud[-1]], 2) == pytest.approx([770, 1336], abs=12)
+
+
+async def test_a_player_has_a_volume_and_may_be_played_by_hand(make) -> None:
+    sound = FakeSound()
+    harness = make(sound)
+    player = harness.audio.speaker_devices.media("ringback")
+    assert player is harness.audio.ringtoneDevices.media("ringback")
+    player.volume = 0.5
+    player.play()
+    full = 32767 * 10 ** (-20 / 20)
+    assert np.sqrt(np.mean((await heard(sound)).astype(float) ** 2)) == pytest.approx(full / 2, rel=0.1)
+    assert repr(player) == "<Player of the ring-back tone: built-in, playing>"
+    player.pause()
+    player.pause()
+    await until(lambda: not sound.open_streams())

@@ -1,0 +1,130 @@
+"""The engine: one per loop; commands get ids, and reports find who waits for them."""
+
+import asyncio
+import logging
+
+import pytest
+from call_world import MemoryEngine
+from waiting import until
+
+from plivo_nb import Engine, MediaError, NoRunningLoop, PlaneDied
+from plivo_nb.engine.engine import media_stack_loads
+from plivo_nb.plane import wire
+
+
+def test_without_a_running_loop_the_error_says_what_to_write() -> None:
+    with pytest.raises(NoRunningLoop, match=r"asyncio\.run\(main\(\)\)"):
+        Engine()
+
+
+async def test_a_loop_has_one_engine() -> None:
+    assert Engine.current() is Engine.current()
+    assert Engine.current().loop is asyncio.get_running_loop()
+    assert Engine() is not Engine.current(), "one of your own"
+
+
+def test_each_loop_has_another() -> None:
+    async def current() -> Engine:
+        return Engine.current()
+
+    first = asyncio.run(current())
+    assert asyncio.run(current()) is not first
+
+
+def test_the_media_stack_loads_here() -> None:
+    assert media_stack_loads()
+
+
+async def test_a_command_is_answered_by_its_id_also_out_of_order() -> None:
+    engine = MemoryEngine(1)
+    offer = engine.post(wire.CreateOffer, session=7)
+    opened = engine.post(wire.OpenSession, session=8, config=wire.SessionConfig())
+    assert await opened is None
+    assert (await offer).startswith("v=0")
+    await engine.close()
+
+
+async def test_a_refusal_is_an_error_with_its_code() -> None:
+    engine = MemoryEngine(1)
+    engine.memory_plane.unusable = True
+    with pytest.raises(MediaError, match="Nothing in common") as refused:
+        await engine.ask(wire.SetRemote, session=7, type="offer", sdp="v=0")
+    assert refused.value.code == "IncompatibleSDP"
+    await engine.close()
+
+
+async def test_reports_find_their_session_and_socket_until_the_route_ends() -> None:
+    engine = Engine()
+    came: list[wire.Report] = []
+    engine.route_session(1, came.append)
+    engine.route_socket(2, came.append)
+    level, text = wire.Level(1, -20.0, -30.0), wire.Received(2, "OPTIONS")
+    engine._reports([level, wire.Level(9, 0.0, 0.0), text])
+    assert came == [level, text]
+    engine.route_session(1, None)
+    engine.route_socket(2, None)
+    engine._reports([level, text])
+    assert came == [level, text]
+
+
+async def test_a_report_that_cannot_be_handled_is_logged_and_the_next_one_is(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    engine = Engine()
+    came: list[wire.Report] = []
+
+    def broken(report: wire.Report) -> None:
+        raise RuntimeError("no")
+
+    engine.route_session(1, broken)
+    engine.route_session(2, came.append)
+    with caplog.at_level(logging.ERROR):
+        engine._reports([wire.Level(1, 0.0, 0.0), wire.Level(2, 0.0, 0.0)])
+    assert len(came) == 1
+    assert "could not be handled" in caplog.text
+
+
+async def test_a_dead_plane_is_an_error_of_every_command_and_told_to_all() -> None:
+    engine = MemoryEngine(1)
+    came: list[wire.Report] = []
+    engine.route_session(1, came.append)
+    engine.route_socket(2, came.append)
+    waiting = engine.post(wire.CreateOffer, session=1)
+    dead = wire.PlaneDead("The thread ended.")
+    engine._reports([dead])
+    with pytest.raises(PlaneDied, match="The thread ended"):
+        await waiting
+    assert came == [dead, dead]
+    await engine.close()
+
+
+async def test_what_a_task_raises_is_logged_with_its_name(caplog: pytest.LogCaptureFixture) -> None:
+    engine = Engine()
+
+    async def fails() -> None:
+        raise RuntimeError("no")
+
+    with caplog.at_level(logging.ERROR):
+        engine.spawn(fails(), "errand")
+        await until(lambda: "plivo_nb errand failed" in caplog.text)
+    await engine.close()
+
+
+async def test_close_cancels_the_tasks_that_run() -> None:
+    engine = Engine()
+    task = engine.spawn(asyncio.Event().wait(), "for ever")
+    await engine.close()
+    assert task.cancelled()
+
+
+async def test_a_busy_loop_shows_as_lag_once() -> None:
+    import time
+
+    engine = Engine(plane="loop")
+    engine._running_plane()
+    await asyncio.sleep(0.06)
+    time.sleep(0.2)
+    await until(lambda: engine._lag_max_s > 0.1)
+    assert engine.take_lag_ms() > 100
+    assert engine.take_lag_ms() < 100
+    await engine.close()
