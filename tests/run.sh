@@ -88,8 +88,11 @@ measured pytest tests/unit plivo_nb --doctest-modules -n 2 -q
 say "integration tests"
 measured pytest tests/integration -n 2 --dist loadgroup -q -m "not alone"
 
+say "integration tests with sound cards"
+measured pytest tests/integration/sound -q
+
 say "integration tests that measure time"
-pytest tests/integration -q -m alone
+pytest tests/integration --ignore=tests/integration/sound -q -m alone
 
 say "browser tests"
 pytest tests/browser -q
@@ -97,7 +100,7 @@ pytest tests/browser -q
 say "notebooks"
 pytest --nbval --nbval-current-env --nbval-cell-timeout 60 -n 2 --dist loadfile -q notebooks
 
-say "coverage of the unit and integration tests, those that measure time excepted"
+say "branch coverage of the unit and integration tests, those that measure time excepted"
 coverage combine --quiet
 coverage report
 
