@@ -7,8 +7,6 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
-
 import plivo_nb
 
 if TYPE_CHECKING:
@@ -54,7 +52,9 @@ def targets(node: ast.Import | ast.ImportFrom, known: Mapping[str, object]) -> I
         assert node.level == 0, "imports of this package are absolute"
         base = node.module or ""
         names = [
-            name if (name := f"{base}.{alias.name}") in known else base  # a submodule, or a name in the module
+            name
+            if (name := f"{base}.{alias.name}") in known
+            else base  # a submodule, or a name in the module
             for alias in node.names
         ]
     yield from (name for name in names if name in known)
@@ -126,14 +126,3 @@ def test_late_imports_close_no_circle() -> None:
     early, late = graph(files, late=False), graph(files, late=True)
     both = {name: early.get(name, set()) | late.get(name, set()) for name in files}
     assert circles(both) == [], f"late imports: { {name: sorted(late[name]) for name in sorted(late)} }"
-
-
-@pytest.mark.parametrize("package", ["sip"])
-def test_no_circle_in_a_package_even_for_types(package: str) -> None:
-    files = {name: path for name, path in modules().items() if name.startswith(f"plivo_nb.{package}")}
-    edges: Graph = defaultdict(set)
-    for name, path in files.items():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                edges[name].update(target for target in targets(node, files) if target != name)
-    assert circles(edges) == []
