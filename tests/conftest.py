@@ -1,6 +1,7 @@
 """What holds for every test."""
 
 import logging
+import os
 import signal
 from collections.abc import Iterator
 
@@ -12,9 +13,13 @@ from hypothesis import HealthCheck, settings
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# How long an example takes says more about the machine than about the code.
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("any machine")
+# How long an example takes says more about the machine than about the code. Tests that set no number of examples
+# take this one; HYPOTHESIS_PROFILE=thorough takes more, for a night.
+settings.register_profile(
+    "any machine", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("thorough", settings.get_profile("any machine"), max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "any machine"))
 
 
 def pytest_configure(config: pytest.Config) -> None:

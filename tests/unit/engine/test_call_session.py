@@ -158,7 +158,7 @@ DO: dict[str, Callable[[CallSession], object]] = {
 USUAL = {"OUTGOING": ["dial", "wait", "ring", "2xx"], "INCOMING": ["offered", "answer", "wait", "ACK"]}
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from(["OUTGOING", "INCOMING"]),
     st.integers(0, 4),
@@ -279,7 +279,7 @@ async def tell(story: list[tuple[Any, ...]], seed: int, several: bool) -> int:
 
 
 @settings(
-    max_examples=200,
+    max_examples=100,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

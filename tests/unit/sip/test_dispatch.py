@@ -261,7 +261,7 @@ def bend(text: str, changes: list[tuple[str, str, bool]]) -> str:
     return f"{head}\r\n\r\n{body}"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.integers(1, 30), st.lists(st.tuples(NAMES, VALUES, st.booleans()), min_size=1, max_size=3))
 def test_no_header_value_breaks_the_agents(turn: int, changes: list[tuple[str, str, bool]]) -> None:
     """One message of a whole call arrives bent; whatever it says, both agents come to rest."""

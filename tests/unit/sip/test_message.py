@@ -355,7 +355,7 @@ def test_any_bytes_are_refused_or_read(data: bytes) -> None:
         parse(data)
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(
     st.sampled_from([INVITE, REGISTERED]),
     st.lists(st.tuples(st.integers(0, 800), st.integers(0, 30), st.text(max_size=12)), max_size=4),

@@ -238,7 +238,7 @@ packets = st.lists(
 
 
 @given(packets)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_no_arrival_upsets_it_and_every_step_has_a_length(
     arrivals: list[tuple[int, int, int, bool, int]],
 ) -> None:

@@ -156,7 +156,7 @@ garbage = st.lists(
 
 
 @given(garbage, st.sampled_from([OPUS, PCMU]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_nothing_that_arrives_raises_and_each_tick_is_a_frame(
     steps: list[tuple[str, bytes]], codec: Codec
 ) -> None:
