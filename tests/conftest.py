@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, settings
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# How long an example takes says more about the machine than about the code. Tests that set no number of examples
-# take this one; HYPOTHESIS_PROFILE=thorough takes more, for a night.
+# How long an example takes says more about the machine than about the code. Tests that set no number of
+# examples take this one; HYPOTHESIS_PROFILE=thorough takes more, for a night.
 settings.register_profile(
     "any machine", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
 )
