@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from plivo_nb.engine.engine import Engine
     from plivo_nb.engine.log import Log
-    from plivo_nb.sip.trace import TraceRecord
+    from plivo_nb.sip.trace import MessageRecord
 
 _logger = logging.getLogger("plivo_nb.account")
 
@@ -54,7 +54,7 @@ class Account:
         *,
         on_sip_event: Callable[[sip.Event], None],
         on_restored: Callable[[], None],
-        on_message: Callable[[TraceRecord], None] | None = None,
+        on_message: Callable[[MessageRecord], None] | None = None,
     ) -> None:
         self._engine = engine
         self._servers = servers
@@ -64,8 +64,7 @@ class Account:
         self._on_sip_event = on_sip_event
         self._on_restored = on_restored
         self._config = UserAgentConfig()
-        self._ua = UserAgent(self._config)
-        self._ua.trace.on_record = on_message
+        self._ua = UserAgent(self._config, on_message=on_message)
         self._socket: int | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._login: asyncio.Future[None] | None = None
@@ -209,12 +208,12 @@ class Account:
         self._pump()
 
     def accept_reinvite(self, call: str, answer: bytes) -> None:
-        """Answer the offer that `Reinvite` brought."""
+        """Answer the offer that `ReinviteReceived` brought."""
         self._ua.accept_reinvite(call, answer, self._now)
         self._pump()
 
     def reject_reinvite(self, call: str, code: int) -> None:
-        """Refuse the offer that `Reinvite` brought; the call goes on as it was."""
+        """Refuse the offer that `ReinviteReceived` brought; the call goes on as it was."""
         self._ua.reject_reinvite(call, code, self._now)
         self._pump()
 

@@ -116,7 +116,7 @@ class CallManager:
             self._on_new(session)
         return session
 
-    def _incoming(self, event: sip.IncomingCall) -> None:
+    def _incoming(self, event: sip.InviteReceived) -> None:
         busy = not self._allow_multiple and (self.active is not None or self.ringing)
         if busy or len(self.ringing) >= MAX_RINGING:
             self._log.add("incoming call rejected", f"from {event.caller}: busy")
@@ -160,7 +160,7 @@ class CallManager:
 
     def on_sip_event(self, event: sip.Event) -> None:
         """Pass an event of the SIP core to the call that it is about."""
-        if isinstance(event, sip.IncomingCall):
+        if isinstance(event, sip.InviteReceived):
             self._incoming(event)
             return
         key = getattr(event, "call", None)
@@ -185,7 +185,7 @@ class CallManager:
                 session.on_rejected(event)
             case sip.Ended():
                 session.on_ended(event)
-            case sip.Reinvite(call=call, body=body):
+            case sip.ReinviteReceived(call=call, body=body):
                 self._engine.spawn(session.negotiation.on_reinvite(call, body), "re-INVITE")
             case sip.ReinviteAnswered(body=body):
                 self._engine.spawn(session.negotiation.on_reinvite_answered(body), "re-INVITE's answer")

@@ -500,7 +500,7 @@ class CallSession:
 
     # ------------------------------------------------------------ incoming
 
-    def on_offered(self, event: sip.IncomingCall) -> None:
+    def on_offered(self, event: sip.InviteReceived) -> None:
         """An INVITE came: send 180 Ringing."""
         self.identity.key = event.call
         self._offer = event.body

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-    from plivo_nb.sip.trace import TraceRecord
+    from plivo_nb.sip.trace import MessageRecord
 
 #: The level of the option ``debug="ALL"``: below DEBUG. SIP messages are logged at it.
 ALL = 5
@@ -41,7 +41,7 @@ class SipTrace:
     def __init__(self, size: int = 10_000) -> None:
         self._messages: deque[SipMessage] = deque(maxlen=size)
 
-    def add(self, record: TraceRecord) -> None:
+    def add(self, record: MessageRecord) -> None:
         """Keep one message of the SIP core's trace."""
         message = SipMessage(
             time.time(),

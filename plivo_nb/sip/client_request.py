@@ -1,4 +1,4 @@
-"""A request of ours until its last response, answering challenges on the way (RFC 3261 section 22.2)."""
+"""A request and its responses at the client, with challenges answered (RFC 3261 section 22.2)."""
 
 from __future__ import annotations
 
@@ -12,34 +12,41 @@ if TYPE_CHECKING:
 
     from plivo_nb.sip.core import Core
     from plivo_nb.sip.message import Request, Response
-    from plivo_nb.sip.transaction import ClientTransaction, ClientUser
+    from plivo_nb.sip.transaction import ClientTransaction, TransactionUser
 
-_MAX_TRIES = 6
+    #: Called once with the final response, or None; whether the request timed out; and the time.
+    OnFinal = Callable[[Response | None, bool, float], None]
+
+_MAX_ATTEMPTS = 6
 
 
 @dataclass(slots=True)
 class _Answered:
-    """A challenge that this exchange has an answer for, and how often its nonce was used."""
+    """A challenge that was answered, and how many requests have used its nonce."""
 
     challenge: Challenge
     count: int = 0
 
 
 class ClientRequest:
-    """Sends a request, again with credentials when it is challenged, and tells the user all other responses.
+    """Sends a request, and sends it again with credentials when it is challenged.
 
-    A challenge of a realm that was answered already means that the credentials are wrong, unless it is stale:
-    then the user gets the 401 or 407.
+    All other responses go to the user. A second challenge of the same realm means that the credentials are
+    wrong, unless it is stale: then the user gets the 401 or 407.
 
     Args:
         core: the user agent's core.
-        request: complete, with Via and CSeq.
-        user: who gets the responses.
-        next_sequence: gives the CSeq number of a second try; None: the number after the first.
+        request: a complete request, with Via and CSeq.
+        user: receives the responses.
+        next_sequence: returns the CSeq number of the next attempt; None: the number is increased by one.
     """
 
     def __init__(
-        self, core: Core, request: Request, user: ClientUser, next_sequence: Callable[[], int] | None = None
+        self,
+        core: Core,
+        request: Request,
+        user: TransactionUser,
+        next_sequence: Callable[[], int] | None = None,
     ) -> None:
         self.core = core
         self.request = request
@@ -47,53 +54,53 @@ class ClientRequest:
         self.transaction: ClientTransaction | None = None
         self._next_sequence = next_sequence
         self._answered: dict[tuple[bool, str], _Answered] = {}
-        self._tries = 0
+        self._attempts = 0
         self.may_retry = True
 
     def start(self, now: float) -> None:
         """Send the request as it is now."""
-        self._tries += 1
-        self.transaction = self.core.layer.request(self.request, self, now)
+        self._attempts += 1
+        self.transaction = self.core.layer.send_request(self.request, self, now)
 
-    def again(self, uri: str, now: float) -> None:
-        """Send it once more to another URI: how a redirection is followed (section 8.1.3.4)."""
-        self._answered.clear()  # who is asked now may ask for credentials in turn
-        self._renew(uri)
-        self._tries = 0
+    def redirect(self, uri: str, now: float) -> None:
+        """Send the request to another URI, as a 3xx asks (section 8.1.3.4)."""
+        self._answered.clear()  # the new target may ask for credentials as well
+        self._prepare_attempt(uri)
+        self._attempts = 0
         self.start(now)
 
     def on_response(self, response: Response, now: float) -> None:
-        """Answer a challenge, or hand the response on."""
-        if response.status in (401, 407) and self._accept(response):
-            self._renew(self.request.uri)
+        """Answer a challenge; give any other response to the user."""
+        if response.status in (401, 407) and self._take_challenges(response):
+            self._prepare_attempt(self.request.uri)
             self.start(now)
         else:
             self.user.on_response(response, now)
 
     def on_no_response(self, timed_out: bool, now: float) -> None:
-        """Hand it on."""
+        """Tell the user."""
         self.user.on_no_response(timed_out, now)
 
-    def _accept(self, response: Response) -> bool:
-        """Take the challenges of a response; False where there is no sense in another try."""
-        if self.core.credentials is None or not self.may_retry or self._tries >= _MAX_TRIES:
+    def _take_challenges(self, response: Response) -> bool:
+        """Take the challenges of a response; False where another attempt would not succeed."""
+        if self.core.credentials is None or not self.may_retry or self._attempts >= _MAX_ATTEMPTS:
             return False
         chosen: dict[tuple[bool, str], Challenge] = {}
         for challenge in _challenges(response):
-            if challenge.usable:  # the first of each realm is the one the server likes best (RFC 8760)
+            if challenge.usable:  # the server lists its preferred algorithm first (RFC 8760 section 2.4)
                 chosen.setdefault((challenge.proxy, challenge.realm), challenge)
-        news = [key for key, challenge in chosen.items() if key not in self._answered or challenge.stale]
-        for key in news:
+        new = [key for key, challenge in chosen.items() if key not in self._answered or challenge.stale]
+        for key in new:
             self._answered[key] = _Answered(chosen[key])
-        return bool(news)
+        return bool(new)
 
-    def _renew(self, uri: str) -> None:
-        """Make the next try of the request: new branch, next CSeq, credentials for all realms so far."""
+    def _prepare_attempt(self, uri: str) -> None:
+        """Make the request of the next attempt: new branch and CSeq, credentials for all realms so far."""
         request = self.request.copy()
         request.uri = uri
         sequence = request.cseq.sequence + 1 if self._next_sequence is None else self._next_sequence()
         request.headers.set("CSeq", f"{sequence} {request.method}")
-        request.headers.set("Via", self.core.fresh_via())
+        request.headers.set("Via", self.core.new_via())
         request.headers.remove("Authorization")
         request.headers.remove("Proxy-Authorization")
         credentials = self.core.credentials
@@ -108,7 +115,7 @@ class ClientRequest:
 
 
 def _challenges(response: Response) -> list[Challenge]:
-    """All Digest challenges of a response; what cannot be read is passed over."""
+    """All Digest challenges of a response; those that cannot be parsed are skipped."""
     found = []
     for name, proxy in (("WWW-Authenticate", False), ("Proxy-Authenticate", True)):
         for value in response.headers.get_all(name):
@@ -120,29 +127,37 @@ def _challenges(response: Response) -> list[Challenge]:
 
 
 class _FinalOnly:
-    """The user of a request of which only the end matters."""
+    """The user of a request that only needs its final response."""
 
-    __slots__ = ("_done",)
+    __slots__ = ("_on_final",)
 
-    def __init__(self, done: Callable[[Response | None, bool, float], None]) -> None:
-        self._done = done
+    def __init__(self, on_final: OnFinal) -> None:
+        self._on_final = on_final
 
     def on_response(self, response: Response, now: float) -> None:
         if response.status >= 200:
-            self._done(response, False, now)
+            self._on_final(response, False, now)
 
     def on_no_response(self, timed_out: bool, now: float) -> None:
-        self._done(None, timed_out, now)
+        self._on_final(None, timed_out, now)
 
 
-def ask(
+def send_request(
     core: Core,
     request: Request,
-    done: Callable[[Response | None, bool, float], None],
     now: float,
+    on_final: OnFinal = lambda response, timed_out, at: None,
     next_sequence: Callable[[], int] | None = None,
 ) -> ClientRequest:
-    """Send a request other than INVITE; `done(response or None, timed_out, now)` is called once."""
-    exchange = ClientRequest(core, request, _FinalOnly(done), next_sequence)
-    exchange.start(now)
-    return exchange
+    """Send a request other than INVITE.
+
+    Args:
+        core: the user agent's core.
+        request: a complete request, with Via and CSeq.
+        now: the time, in seconds.
+        on_final: called once, as `OnFinal` says.
+        next_sequence: as of `ClientRequest`.
+    """
+    sent = ClientRequest(core, request, _FinalOnly(on_final), next_sequence)
+    sent.start(now)
+    return sent

@@ -1,4 +1,4 @@
-"""What all parts of one user agent share: identity, credentials, timers, transactions, the wire."""
+"""What all parts of one user agent share: identity, credentials, timers, transactions, the transport."""
 
 from __future__ import annotations
 
@@ -13,94 +13,80 @@ from urllib.parse import quote
 from plivo_nb.sip.events import TransportSilent
 from plivo_nb.sip.message import Request, Response
 from plivo_nb.sip.timers import Timers
-from plivo_nb.sip.trace import Trace
-from plivo_nb.sip.transaction import MAGIC_COOKIE, TIMEOUT
-from plivo_nb.sip.transaction_layer import TransactionLayer
+from plivo_nb.sip.trace import record_of
+from plivo_nb.sip.transaction import MAGIC_COOKIE, TIMEOUT, TransactionLayer
 from plivo_nb.sip.values import parse_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from plivo_nb.sip.call import Call
-    from plivo_nb.sip.dialog import DialogId
     from plivo_nb.sip.digest import Credentials, Random
     from plivo_nb.sip.events import Event
     from plivo_nb.sip.timers import Timer
+    from plivo_nb.sip.trace import Direction, MessageRecord
     from plivo_nb.sip.transaction import ServerTransaction
 
 METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "MESSAGE", "NOTIFY", "UPDATE")
 EXTENSIONS = ("outbound", "path", "timer")
+PRODUCT = f"plivo-nb/{version('plivo-nb')}"
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
-_PARKED = 100
-_REMEMBERED_KEYS = 1000
+_USER_SAFE = "-_.!~*()&=+$,;/"  # characters that the user part of a SIP URI needs no escape for
+_MAX_QUEUED = 100
 
 
 @dataclass(frozen=True, slots=True)
 class UserAgentConfig:
-    """How a user agent behaves. Names left None are made at random.
+    """The settings of a user agent.
 
     Args:
-        domain: the registrar's domain; also of targets given without one.
-        product: the User-Agent header.
-        expires_s: how long a registration is asked for.
-        instance_id: the ``urn:uuid:`` of RFC 5626, the same for all registrations of one phone.
-        contact_user: user part of the Contact.
-        via_host: host of Via and Contact, ending in ``.invalid`` (RFC 7118).
-        via_transport: WS, or WSS where the socket is encrypted.
-        no_answer_timeout_s: an incoming call is answered 408 after it.
-        ring_timeout_s: an outgoing call is given up after it.
-        keepalive_s: after so long without a word from the server it is sent an OPTIONS.
-        silence_s: a server that says nothing for so long, while a request waits, is reported as silent.
-        max_calls: live calls; one more that comes in gets 486.
-        trace_records: how many messages the trace keeps.
+        domain: domain of the registrar, and of targets that are given without one.
+        expires_s: requested duration of a registration, in seconds.
+        no_answer_timeout_s: seconds after which an incoming call is answered with 408.
+        ring_timeout_s: seconds after which an unanswered outgoing call is canceled.
+        keepalive_s: seconds without a message from the server after which an OPTIONS is sent to it.
+        silence_s: seconds that a request may wait for any message from the server before `TransportSilent`.
+        max_calls: maximum number of simultaneous calls; further incoming calls are answered with 486.
     """
 
     domain: str = "phone.plivo.com"
-    product: str = f"plivo-nb/{version('plivo-nb')}"
     expires_s: int = 120
-    instance_id: str | None = None
-    contact_user: str | None = None
-    via_host: str | None = None
-    via_transport: str = "WS"
     no_answer_timeout_s: float = 60.0
     ring_timeout_s: float = 180.0
     keepalive_s: float = 30.0
     silence_s: float = 8.0
     max_calls: int = 64
-    trace_records: int = 10_000
 
 
 class Core:
-    """The shared part. `send` is the only way to the wire, `emit` the only way to the user."""
+    """The shared state. All messages leave through `send`, all events through `emit`."""
 
-    def __init__(self, config: UserAgentConfig, randomness: Random | None) -> None:
+    def __init__(
+        self,
+        config: UserAgentConfig,
+        randomness: Random | None,
+        on_message: Callable[[MessageRecord], None] | None,
+    ) -> None:
         self.config = config
         self.random: Random = random.SystemRandom() if randomness is None else randomness
         self.timers = Timers()
         self.layer: TransactionLayer = TransactionLayer(self.timers, self.send)
-        self.trace = Trace(config.trace_records)
         self.credentials: Credentials | None = None
-        self.up = False
+        self.connected = False
         self.outbox: list[str] = []
         self.events: list[Event] = []
-        self.calls: dict[str, Call] = {}
-        self.dialogs: dict[DialogId, Call] = {}
-        self._used_keys: dict[str, None] = {}
         self.service_route: list[str] = []
+        self.via_transport = "WS"
+        self._on_message = on_message
         self._silence: Timer | None = None
-        self._parked: deque[tuple[float, Request | Response]] = deque(maxlen=_PARKED)
-        host = config.via_host or f"{self.token(12)}.invalid"
-        self._sent_by = host
-        self.via_transport = config.via_transport
-        self.contact_uri = f"sip:{config.contact_user or self.token(8)}@{host};transport=ws"
-        self.instance_id = (
-            config.instance_id or f"urn:uuid:{uuid.UUID(int=self.random.getrandbits(128), version=4)}"
-        )
+        self._queued: deque[tuple[float, Request | Response]] = deque(maxlen=_MAX_QUEUED)
+        self._sent_by = f"{self.random_string(12)}.invalid"  # RFC 7118 section 5.2
+        self.contact_uri = f"sip:{self.random_string(8)}@{self._sent_by};transport=ws"
+        self.instance_id = f"urn:uuid:{uuid.UUID(int=self.random.getrandbits(128), version=4)}"
 
-    # ---- randomness and names
+    # ---- names
 
-    def token(self, length: int) -> str:
-        """Random small letters and digits."""
+    def random_string(self, length: int) -> str:
+        """Random lower-case letters and digits."""
         number = self.random.getrandbits(6 * length)
         letters = []
         for _ in range(length):
@@ -110,68 +96,56 @@ class Core:
 
     @property
     def address(self) -> str:
-        """Our own SIP URI; ``anonymous`` before a registration was asked for."""
-        user = (
-            "anonymous"
-            if self.credentials is None
-            else quote(self.credentials.username, safe="-_.!~*'()&=+$,;?/")
-        )
+        """The address of record; its user is ``anonymous`` before the first registration."""
+        if self.credentials is None:
+            return f"sip:anonymous@{self.config.domain}"
+        user = quote(self.credentials.username, safe=_USER_SAFE + "'?")
         return f"sip:{user}@{self.config.domain}"
 
     def target_uri(self, target: str) -> str:
-        """Make a SIP URI of what a person dials: 'echo', '+1415…', 'bob@host' or a whole URI.
+        """Return the SIP URI for a target: 'echo', '+1415…', 'bob@host' or a complete URI.
 
         Raises:
-            ValueError: nothing can be made of it.
+            ValueError: the target is not one of these.
         """
         text = target.strip()
         if not text.lower().startswith(("sip:", "sips:", "tel:")):
             user, at, host = text.rpartition("@") if "@" in text else (text, "@", self.config.domain)
             if user[:1] == "+" or user[:1].isdigit():
                 user = user.translate({ord(char): None for char in " -().\u00a0"})
-            text = f"sip:{quote(user, safe='-_.!~*()&=+$,;/%')}{at}{host}"
+            text = f"sip:{quote(user, safe=_USER_SAFE + '%')}{at}{host}"
         parse_uri(text)
         return text
 
-    def fresh_key(self, call_id: str) -> str:
-        """A key for a call: its Call-ID, made different where that names another call, now or lately."""
-        key = call_id
-        while key in self.calls or key in self._used_keys:
-            key = f"{call_id};{self.token(6)}"
-        self._used_keys[key] = None
-        if len(self._used_keys) > _REMEMBERED_KEYS:
-            del self._used_keys[next(iter(self._used_keys))]
-        return key
+    # ---- requests
 
-    # ---- building requests
-
-    def begin(self, method: str, uri: str, to: str) -> Request:
-        """A request outside dialogs: To, From with a fresh tag, Call-ID, CSeq (section 8.1.1)."""
+    def new_request(self, method: str, uri: str, to: str) -> Request:
+        """Start a request outside a dialog: To, From with a new tag, Call-ID, CSeq (section 8.1.1)."""
         request = Request(method, uri)
         request.headers.add("To", f"<{to}>")
-        request.headers.add("From", f"<{self.address}>;tag={self.token(10)}")
-        request.headers.add("Call-ID", self.token(22))
+        request.headers.add("From", f"<{self.address}>;tag={self.random_string(10)}")
+        request.headers.add("Call-ID", self.random_string(22))
         request.headers.add("CSeq", f"{1 + self.random.getrandbits(13)} {method}")
         return request
 
-    def finish(self, request: Request, *, contact: str | None = None) -> Request:
-        """Add what every request of ours has: Max-Forwards, Via with a fresh branch, Allow, Supported."""
+    def complete(self, request: Request, *, contact: str | None = None) -> Request:
+        """Add the fields that all requests have: Max-Forwards, Via with a new branch, Allow, Supported."""
         headers = request.headers
         headers.add_first("Max-Forwards", "69")
-        headers.add_first("Via", self.fresh_via())
+        headers.add_first("Via", self.new_via())
         if contact is not None:
             headers.add("Contact", contact)
-        self.describe(request)
-        headers.add("User-Agent", self.config.product)
+        self.add_capabilities(request)
+        headers.add("User-Agent", PRODUCT)
         return request
 
-    def fresh_via(self) -> str:
-        """A Via of ours with a branch never used before."""
-        return f"SIP/2.0/{self.via_transport} {self._sent_by};branch={MAGIC_COOKIE}{self.token(16)}"
+    def new_via(self) -> str:
+        """Return a Via value with a new branch."""
+        return f"SIP/2.0/{self.via_transport} {self._sent_by};branch={MAGIC_COOKIE}{self.random_string(16)}"
 
     @property
     def dialog_contact(self) -> str:
-        """Our Contact in dialogs; ``ob``: requests take this connection (RFC 5626 section 4.3)."""
+        """Our Contact in dialogs; ``ob``: send requests over this connection (RFC 5626 section 4.3)."""
         return f"<{self.contact_uri};ob>"
 
     # ---- responses
@@ -185,69 +159,73 @@ class Core:
         reason: str | None = None,
         headers: Sequence[tuple[str, str]] = (),
         to_tag: str | None = None,
-    ) -> Response:
-        """Answer a request; a tag is made for To where the request has none and `to_tag` gives none."""
-        tag = None if status == 100 else to_tag or transaction.tag or self.token(10)
+    ) -> None:
+        """Answer a request; where neither its To nor `to_tag` gives a tag, a new one is made."""
+        tag = None if status == 100 else to_tag or transaction.tag or self.random_string(10)
         response = Response.to_request(transaction.request, status, reason, to_tag=tag)
         for name, value in headers:
             response.headers.add(name, value)
         transaction.respond(response, now)
-        return response
 
-    def describe(self, message: Request | Response) -> None:
-        """Say what we can do."""
+    def add_capabilities(self, message: Request | Response) -> None:
+        """Add Allow and Supported."""
         message.headers.add("Allow", ",".join(METHODS))
         message.headers.add("Supported", ",".join(EXTENSIONS))
 
-    # ---- the wire
+    # ---- the transport
 
     def send(self, message: Request | Response, now: float) -> None:
-        """Queue a message for the wire, or park it for the next connection while there is none."""
-        if not self.up:
-            if _may_wait(message):
-                self._parked.append((now + TIMEOUT, message))
+        """Put a message into the outbox, or queue it for the next connection while there is none."""
+        if not self.connected:
+            if _may_be_queued(message):
+                self._queued.append((now + TIMEOUT, message))
             return
         text = str(message)
         if isinstance(message, Request) and message.method != "ACK" and self._silence is None:
-            self._watch_silence(now, now)
+            self._start_silence_timer(now, now)
         self.outbox.append(text)
-        self.trace.add(now, "out", text, message)
+        self.record("out", text, message, now)
 
-    def unpark(self, now: float) -> None:
-        """Send what waited for a connection and is not too old by now."""
-        parked, self._parked = self._parked, deque(maxlen=_PARKED)
-        for expires_at, message in parked:
+    def send_queued(self, now: float) -> None:
+        """Send the messages that waited for a connection and are not older than 64 T1."""
+        queued, self._queued = self._queued, deque(maxlen=_MAX_QUEUED)
+        for expires_at, message in queued:
             if now < expires_at:
                 self.send(message, now)
 
-    def _watch_silence(self, since: float, now: float) -> None:
+    def record(self, direction: Direction, text: str, message: Request | Response | None, now: float) -> None:
+        """Report a message that was sent or received; `message` is None where it is malformed."""
+        if self._on_message is not None:
+            self._on_message(record_of(direction, text, message, now))
+
+    def _start_silence_timer(self, since: float, now: float) -> None:
         at = now + self.config.silence_s
 
         def silent(now: float) -> None:
             self._silence = None
-            if now > at + 1.0:  # it was our own caller that slept, not the server: listen once more
-                self._watch_silence(since, now)
+            if now > at + 1.0:  # the application was blocked: what the server sent may not be read yet
+                self._start_silence_timer(since, now)
             else:
                 self.emit(TransportSilent(now - since))
 
         self._silence = self.timers.start(at, silent)
 
-    def heard(self) -> None:
-        """The server said something, or there is none: nothing is waited for."""
+    def stop_silence_timer(self) -> None:
+        """Stop waiting for the server: it sent something, or the connection is lost."""
         if self._silence is not None:
             self._silence.cancel()
             self._silence = None
 
     def emit(self, event: Event) -> None:
-        """Queue an event for the user."""
+        """Put an event into the queue that `UserAgent.events` drains."""
         self.events.append(event)
 
 
-def _may_wait(message: Request | Response) -> bool:
-    """Whether a message is worth sending on a later connection: ACKs and responses.
+def _may_be_queued(message: Request | Response) -> bool:
+    """Whether a message may be sent over a later connection: ACKs and most responses.
 
-    Refusals of an INVITE are repeated by their transaction; other requests are told that there is no
-    connection.
+    A refusal of an INVITE is sent again by its transaction; the users of other requests are told that there
+    is no connection.
     """
     if isinstance(message, Request):
         return message.method == "ACK"

@@ -17,7 +17,7 @@ DialogId = tuple[str, str, str]  # Call-ID, local tag, remote tag
 
 
 class Dialog:
-    """One dialog, early or confirmed. Make it with `of_caller` or `of_callee`.
+    """One dialog, early or confirmed. Make it with `of_uac` or `of_uas`.
 
     `local` and `remote` are the From and To values with their tags, as every request in the dialog carries
     them; `target` is where the other side wants its requests (its Contact), `route` the proxies that want
@@ -46,7 +46,7 @@ class Dialog:
         self.remote_sequence = remote_sequence
 
     @classmethod
-    def of_caller(cls, request: Request, response: Response) -> Dialog:
+    def of_uac(cls, request: Request, response: Response) -> Dialog:
         """The dialog that a 101-299 to our INVITE makes (section 12.1.2)."""
         contacts = response.contacts
         return cls(
@@ -60,7 +60,7 @@ class Dialog:
         )
 
     @classmethod
-    def of_callee(cls, request: Request, local_tag: str) -> Dialog:
+    def of_uas(cls, request: Request, local_tag: str) -> Dialog:
         """The dialog that our 101-299 to an INVITE makes (section 12.1.1)."""
         caller, contacts = request.from_, request.contacts
         return cls(

@@ -1,4 +1,4 @@
-"""Where a received request goes: the checks of RFC 3261 section 8.2, then its dialog or its method."""
+"""Received requests: the checks of RFC 3261 section 8.2, then the dialog or the method handles them."""
 
 from __future__ import annotations
 
@@ -8,30 +8,37 @@ from plivo_nb.sip import session_timer
 from plivo_nb.sip.core import EXTENSIONS, METHODS
 from plivo_nb.sip.dialog import Dialog
 from plivo_nb.sip.events import MessageReceived
-from plivo_nb.sip.uas import CallReceived
+from plivo_nb.sip.uas import IncomingCall
 from plivo_nb.sip.values import is_token
 
 if TYPE_CHECKING:
+    from plivo_nb.sip.call import CallTable
     from plivo_nb.sip.core import Core
     from plivo_nb.sip.message import Request
     from plivo_nb.sip.transaction import ServerTransaction
 
-_PACKAGES = ("keep-alive", "message-summary")  # NOTIFY without a subscription that servers send
+_PACKAGES = ("keep-alive", "message-summary")  # servers send these without a subscription
 _Refusal = tuple[int, list[tuple[str, str]]]
 
 
 class Dispatcher:
-    """Takes every well-formed request."""
+    """Handles every well-formed request.
 
-    def __init__(self, core: Core) -> None:
+    Args:
+        core: the user agent's core.
+        table: the user agent's calls.
+    """
+
+    def __init__(self, core: Core, table: CallTable) -> None:
         self.core = core
+        self.table = table
 
     def request(self, request: Request, now: float) -> None:
-        """Find who it is for, or answer it here."""
+        """Hand the request to its call, or answer it."""
         core = self.core
         transaction = core.layer.receive_request(request, now)
         if request.method == "ACK":
-            call = core.dialogs.get(Dialog.id_of(request))
+            call = self.table.by_dialog.get(Dialog.id_of(request))
             if call is not None:
                 call.receive_ack(request, now)
             return
@@ -46,17 +53,17 @@ class Dispatcher:
         elif request.to.tag is not None:
             self._in_dialog(request, transaction, now)
         else:
-            self._outside(request, transaction, now)
+            self._outside_dialog(request, transaction, now)
 
     def _cancel(self, request: Request, transaction: ServerTransaction, now: float) -> None:
-        meant = self.core.layer.cancelled_by(request)
+        meant = self.core.layer.matching_invite(request)
         tag = None if meant is None else meant.tag  # the same as in the INVITE's responses
         self.core.respond(transaction, 481 if meant is None else 200, now, to_tag=tag)
         if meant is not None and meant.on_cancel is not None:
             meant.on_cancel(request, now)
 
     def _inspect(self, request: Request) -> _Refusal | None:
-        """Method, Request-URI, required extensions, body: sections 8.2.1 to 8.2.3."""
+        """Check method, Request-URI, required extensions and body (sections 8.2.1 to 8.2.3)."""
         if request.method not in METHODS:
             return 405, [("Allow", ",".join(METHODS))]
         if request.uri.partition(":")[0].lower() not in ("sip", "sips", "tel"):
@@ -75,7 +82,7 @@ class Dispatcher:
         return None
 
     def _in_dialog(self, request: Request, transaction: ServerTransaction, now: float) -> None:
-        call = self.core.dialogs.get(Dialog.id_of(request))
+        call = self.table.by_dialog.get(Dialog.id_of(request))
         if call is None:
             self.core.respond(transaction, 481, now)
         elif not call.in_order(request):
@@ -83,31 +90,31 @@ class Dispatcher:
         elif request.method in ("INVITE", "BYE", "INFO", "UPDATE"):
             call.receive(request, transaction, now)
         else:
-            self._anywhere(request, transaction, now)
+            self._any_context(request, transaction, now)
 
-    def _outside(self, request: Request, transaction: ServerTransaction, now: float) -> None:
+    def _outside_dialog(self, request: Request, transaction: ServerTransaction, now: float) -> None:
         core = self.core
-        if core.layer.merged(request):
+        if core.layer.is_merged(request):
             core.respond(transaction, 482, now)
         elif request.method == "INVITE":
             self._invite(request, transaction, now)
         elif request.method in ("BYE", "INFO", "UPDATE"):
             core.respond(transaction, 481, now)
         else:
-            self._anywhere(request, transaction, now)
+            self._any_context(request, transaction, now)
 
     def _invite(self, request: Request, transaction: ServerTransaction, now: float) -> None:
         core = self.core
-        if session_timer.too_small(request):
+        if session_timer.interval_too_small(request):
             core.respond(transaction, 422, now, headers=[session_timer.MIN_SE])
         elif not request.contacts or request.contacts[0].uri == "*":
             core.respond(transaction, 400, now, reason="Contact Needed")
-        elif len(core.calls) >= core.config.max_calls:
+        elif len(self.table.by_key) >= core.config.max_calls:
             core.respond(transaction, 486, now)
         else:
-            CallReceived(core, core.fresh_key(request.call_id), request, transaction).start(now)
+            IncomingCall(core, self.table, request, transaction).start(now)
 
-    def _anywhere(self, request: Request, transaction: ServerTransaction, now: float) -> None:
+    def _any_context(self, request: Request, transaction: ServerTransaction, now: float) -> None:
         """OPTIONS, MESSAGE and NOTIFY, in a dialog or outside."""
         core = self.core
         if request.method == "OPTIONS":

@@ -1,6 +1,6 @@
 """What the user agent tells its user: frozen events, drained with `UserAgent.events()`.
 
-Every event about a call has `.call`, the opaque key that `invite` returned or `IncomingCall` brought. An
+Every event about a call has `.call`, the opaque key that `invite` returned or `InviteReceived` brought. An
 outgoing call ends in exactly one of `CallFailed` (never answered) or `Ended` (after `Answered`); an
 incoming one in exactly one of `Canceled`, `NoAnswer`, `Rejected` or `Ended`.
 """
@@ -50,8 +50,8 @@ class TransportSilent:
 
 
 @dataclass(frozen=True, slots=True)
-class IncomingCall:
-    """Somebody calls. A `100 Trying` is on its way; answer with ring, progress, accept, reject or ignore."""
+class InviteReceived:
+    """Somebody calls. A `100 Trying` is on its way; answer with ring, accept or reject."""
 
     call: str
     caller: str
@@ -145,7 +145,7 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class Reinvite:
+class ReinviteReceived:
     """The other side offers a change of the session. Answer with accept_reinvite or reject_reinvite."""
 
     call: str
@@ -221,7 +221,7 @@ Event = (
     | Unregistered
     | RegistrationFailed
     | TransportSilent
-    | IncomingCall
+    | InviteReceived
     | Progress
     | Answered
     | Confirmed
@@ -230,7 +230,7 @@ Event = (
     | NoAnswer
     | Rejected
     | Ended
-    | Reinvite
+    | ReinviteReceived
     | ReinviteAnswered
     | ReinviteFailed
     | InfoReceived

@@ -1,7 +1,8 @@
-"""Offer and answer: whose turn it is to describe the session (RFC 3264, RFC 6337). SDP is opaque bytes here.
+"""Offer and answer (RFC 3264, RFC 6337): which side may describe the session next. SDP is opaque bytes here.
 
-One offer at a time: while ours is out, the other side's is refused with 491, and while theirs waits for our
-answer, a second one is refused with 500 (RFC 3261 section 14.2).
+There is one offer at a time: while ours is pending, an offer of the other side is refused with 491, and while
+theirs is pending, a second one is refused with 500 (RFC 3261 section 14.2). The states have the names of
+W3C's signalingState.
 """
 
 from __future__ import annotations
@@ -9,56 +10,64 @@ from __future__ import annotations
 from enum import Enum
 
 
-class Turn(Enum):
-    """Where an exchange stands."""
+class SignalingState(Enum):
+    """Whether an offer is pending, and whose."""
 
     STABLE = "stable"
-    LOCAL_OFFER = "our offer waits for an answer"
-    REMOTE_OFFER = "their offer waits for our answer"
+    HAVE_LOCAL_OFFER = "have-local-offer"
+    HAVE_REMOTE_OFFER = "have-remote-offer"
 
 
-class Move(Enum):
-    """What can be done: each side offers, answers, or takes back what is pending."""
+class Step(Enum):
+    """One step of an exchange; ROLLBACK withdraws the pending offer."""
 
-    SEND_OFFER = "send an offer"
-    SEND_ANSWER = "send an answer"
-    RECEIVE_OFFER = "receive an offer"
-    RECEIVE_ANSWER = "receive an answer"
-    WITHDRAW = "the transaction failed"
+    SEND_OFFER = "send offer"
+    SEND_ANSWER = "send answer"
+    RECEIVE_OFFER = "receive offer"
+    RECEIVE_ANSWER = "receive answer"
+    ROLLBACK = "rollback"
 
 
-_TABLE: dict[tuple[Turn, Move], Turn] = {
-    (Turn.STABLE, Move.SEND_OFFER): Turn.LOCAL_OFFER,
-    (Turn.STABLE, Move.RECEIVE_OFFER): Turn.REMOTE_OFFER,
-    (Turn.STABLE, Move.WITHDRAW): Turn.STABLE,
-    (Turn.LOCAL_OFFER, Move.RECEIVE_ANSWER): Turn.STABLE,
-    (Turn.LOCAL_OFFER, Move.WITHDRAW): Turn.STABLE,
-    (Turn.REMOTE_OFFER, Move.SEND_ANSWER): Turn.STABLE,
-    (Turn.REMOTE_OFFER, Move.WITHDRAW): Turn.STABLE,
+S = SignalingState
+TRANSITIONS: dict[tuple[SignalingState, Step], SignalingState] = {
+    (S.STABLE, Step.SEND_OFFER): S.HAVE_LOCAL_OFFER,
+    (S.STABLE, Step.RECEIVE_OFFER): S.HAVE_REMOTE_OFFER,
+    (S.STABLE, Step.ROLLBACK): S.STABLE,
+    (S.HAVE_LOCAL_OFFER, Step.RECEIVE_ANSWER): S.STABLE,
+    (S.HAVE_LOCAL_OFFER, Step.ROLLBACK): S.STABLE,
+    (S.HAVE_REMOTE_OFFER, Step.SEND_ANSWER): S.STABLE,
+    (S.HAVE_REMOTE_OFFER, Step.ROLLBACK): S.STABLE,
 }
 
 
 class OfferAnswer:
-    """One call's exchange. `local` and `remote` are the descriptions that hold now."""
+    """The offer/answer exchanges of one call. `local` and `remote` are the current descriptions.
 
-    __slots__ = ("_pending", "local", "remote", "turn")
+    >>> exchange = OfferAnswer()
+    >>> exchange.apply(Step.SEND_OFFER, b"ours"), exchange.apply(Step.RECEIVE_OFFER, b"theirs")
+    (True, False)
+    >>> exchange.apply(Step.RECEIVE_ANSWER, b"answer"), exchange.local, exchange.remote
+    (True, b'ours', b'answer')
+    """
+
+    __slots__ = ("_pending", "local", "remote", "state")
 
     def __init__(self) -> None:
-        self.turn = Turn.STABLE
+        self.state = SignalingState.STABLE
         self.local = b""
         self.remote = b""
         self._pending = b""
 
-    def move(self, move: Move, body: bytes = b"") -> bool:
-        """Do it, if it is somebody's turn to; False, and no change, where it is not."""
-        after = _TABLE.get((self.turn, move))
+    def apply(self, step: Step, body: bytes = b"") -> bool:
+        """Take a step. Returns False, and changes nothing, where the state does not allow it."""
+        after = TRANSITIONS.get((self.state, step))
         if after is None:
             return False
-        if move in (Move.SEND_OFFER, Move.RECEIVE_OFFER):
+        if step in (Step.SEND_OFFER, Step.RECEIVE_OFFER):
             self._pending = body
-        elif move is Move.SEND_ANSWER:
+        elif step is Step.SEND_ANSWER:
             self.local, self.remote = body, self._pending
-        elif move is Move.RECEIVE_ANSWER:
+        elif step is Step.RECEIVE_ANSWER:
             self.local, self.remote = self._pending, body
-        self.turn = after
+        self.state = after
         return True

@@ -18,7 +18,7 @@ import re
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from plivo_nb.sip.client_request import ask
+from plivo_nb.sip.client_request import send_request
 from plivo_nb.sip.events import Registered, RegistrationFailed, Unregistered
 from plivo_nb.sip.message import Request, Response
 from plivo_nb.sip.values import NameAddr, parse_uri
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _FIRST_PAUSE_S = 2.0
 _LAST_PAUSE_S = 20.0
 _MAX_INTERVAL_TRIES = 3
-_WORDS = {
+_CAUSE_TEXTS = {
     401: "Authentication Error",
     407: "Authentication Error",
     403: "Rejected",
@@ -44,14 +44,14 @@ _WORDS = {
 }
 
 
-class Standing(Enum):
+class RegistrationState(Enum):
     """Where a registration is."""
 
     OFF = "off"
     REGISTERING = "registering"
     REGISTERED = "registered"
     REFRESHING = "refreshing"
-    LEAVING = "leaving"
+    UNREGISTERING = "leaving"
 
 
 class Registration:
@@ -59,9 +59,9 @@ class Registration:
 
     def __init__(self, core: Core) -> None:
         self.core = core
-        self.standing = Standing.OFF
-        self.bound_until: float | None = None  # when the server forgets us
-        self._known = False  # the user was told Registered and nothing since
+        self.state = RegistrationState.OFF
+        self.expires_at: float | None = None  # when the server forgets us
+        self._reported = False  # the user was told Registered and nothing since
         self._attempt = 0  # names the REGISTER whose answer counts
         self._sequence = 0
         self._call_id = ""
@@ -70,40 +70,44 @@ class Registration:
         self._interval_tries = 0
         self._pause_s = _FIRST_PAUSE_S
         self._timer: Timer | None = None
-        self._exchange: ClientRequest | None = None
+        self._request: ClientRequest | None = None
 
     @property
     def wanted(self) -> bool:
         """Whether the user wants to be registered."""
-        return self.standing not in (Standing.OFF, Standing.LEAVING)
+        return self.state not in (RegistrationState.OFF, RegistrationState.UNREGISTERING)
 
-    def start(self, now: float, *, anew: bool) -> None:
-        """Register, or refresh. `anew`: with other credentials than before."""
-        if anew or not self._call_id:
-            self._call_id, self._tag, self._sequence = self.core.token(22), self.core.token(10), 0
-            self._known, self.bound_until = False, None
+    def start(self, now: float, *, new_credentials: bool) -> None:
+        """Register, or refresh. `new_credentials`: with other credentials than before."""
+        if new_credentials or not self._call_id:
+            self._call_id, self._tag, self._sequence = (
+                self.core.random_string(22),
+                self.core.random_string(10),
+                0,
+            )
+            self._reported, self.expires_at = False, None
         self._expires_s = self.core.config.expires_s
         self._interval_tries = 0
         self._pause_s = _FIRST_PAUSE_S
-        self.standing = Standing.REFRESHING if self._known else Standing.REGISTERING
+        self.state = RegistrationState.REFRESHING if self._reported else RegistrationState.REGISTERING
         self._send(now)
 
     def stop(self, now: float) -> None:
         """Remove our binding."""
         self._cancel_timer()
-        if self.standing is Standing.LEAVING:
+        if self.state is RegistrationState.UNREGISTERING:
             return
-        before, self.standing = self.standing, Standing.LEAVING
+        before, self.state = self.state, RegistrationState.UNREGISTERING
         self._attempt += 1
-        if before is Standing.OFF or not self.core.up:
-            self._left()
+        if before is RegistrationState.OFF or not self.core.connected:
+            self._unregistered()
         else:
             self._send(now)
 
     def transport_up(self, now: float) -> None:
         """A new socket: the way to us has to be made known again."""
         if self.wanted:
-            self.standing = Standing.REFRESHING if self._known else Standing.REGISTERING
+            self.state = RegistrationState.REFRESHING if self._reported else RegistrationState.REGISTERING
             self._pause_s = _FIRST_PAUSE_S
             self._send(now)
 
@@ -111,16 +115,16 @@ class Registration:
         """The socket is lost; what was asked for waits for the next one."""
         self._cancel_timer()
         self._attempt += 1
-        if self.standing is Standing.LEAVING:
-            self._left()
+        if self.state is RegistrationState.UNREGISTERING:
+            self._unregistered()
 
     # ---- REGISTER
 
     def _send(self, now: float) -> None:
         self._cancel_timer()
-        if not self.core.up:
+        if not self.core.connected:
             return
-        expires_s = 0 if self.standing is Standing.LEAVING else self._expires_s
+        expires_s = 0 if self.state is RegistrationState.UNREGISTERING else self._expires_s
         core = self.core
         request = Request("REGISTER", f"sip:{core.config.domain}")
         request.headers.add("To", f"<{core.address}>")
@@ -128,7 +132,7 @@ class Registration:
         request.headers.add("Call-ID", self._call_id)
         request.headers.add("CSeq", f"{self._next_sequence()} REGISTER")
         contact = f'<{core.contact_uri}>;+sip.ice;reg-id=1;+sip.instance="<{core.instance_id}>"'
-        core.finish(request, contact=f"{contact};expires={expires_s}")
+        core.complete(request, contact=f"{contact};expires={expires_s}")
         request.headers.add("Expires", str(expires_s))
         self._attempt += 1
         attempt = self._attempt
@@ -137,29 +141,29 @@ class Registration:
             if attempt == self._attempt:
                 self._answered(response, timed_out, at)
 
-        if self._exchange is not None:
-            self._exchange.may_retry = False  # an older wish must not be said again after this one
-        self._exchange = ask(core, request, done, now, self._next_sequence)
+        if self._request is not None:
+            self._request.may_retry = False  # this request replaces it
+        self._request = send_request(core, request, now, done, self._next_sequence)
 
     def _next_sequence(self) -> int:
         self._sequence += 1
         return self._sequence
 
     def _answered(self, response: Response | None, timed_out: bool, now: float) -> None:
-        if self.standing is Standing.LEAVING:
-            self._left()
+        if self.state is RegistrationState.UNREGISTERING:
+            self._unregistered()
         elif response is None:
             self._refused(
                 408 if timed_out else None, "Request Timeout" if timed_out else "Connection Error", now
             )
         elif response.status < 300:
-            self._bound(response, now)
-        elif response.status == 423 and self._longer(response):
+            self._accepted(response, now)
+        elif response.status == 423 and self._lengthen_interval(response):
             self._send(now)
         else:
             self._refused(response.status, response.reason, now, response)
 
-    def _longer(self, response: Response) -> bool:
+    def _lengthen_interval(self, response: Response) -> bool:
         """Ask for the interval that the server wants at least (section 10.2.8)."""
         least = _seconds(response.headers.get("Min-Expires"))
         self._interval_tries += 1
@@ -168,16 +172,16 @@ class Registration:
         self._expires_s = least
         return True
 
-    def _bound(self, response: Response, now: float) -> None:
+    def _accepted(self, response: Response, now: float) -> None:
         expires_s = self._granted(response)
         self.core.service_route = response.values("Service-Route")
-        self.standing = Standing.REGISTERED
-        self.bound_until = now + expires_s
+        self.state = RegistrationState.REGISTERED
+        self.expires_at = now + expires_s
         self._pause_s = _FIRST_PAUSE_S
         # Before it runs out, and not all phones of a kernel (or of a world) at once.
         due = now + expires_s * (0.75 + 0.15 * self.core.random.random())
         self._timer = self.core.timers.start(due, self._refresh)
-        refreshed, self._known = self._known, True
+        refreshed, self._reported = self._reported, True
         self.core.emit(Registered(float(expires_s), refreshed))
 
     def _granted(self, response: Response) -> int:
@@ -191,27 +195,27 @@ class Registration:
         return _seconds(response.headers.get("Expires")) or self._expires_s
 
     def _refresh(self, now: float) -> None:
-        self.standing = Standing.REFRESHING if self._known else Standing.REGISTERING
+        self.state = RegistrationState.REFRESHING if self._reported else RegistrationState.REGISTERING
         self._send(now)
 
     def _refused(self, code: int | None, reason: str, now: float, response: Response | None = None) -> None:
         passing = code is None or code in (408, 430, 480) or 500 <= code < 600
-        if (self.standing is Standing.REGISTERING and self.bound_until is None) or not passing:
-            self.standing = Standing.OFF
-            self._known, self.bound_until = False, None
-            self.core.emit(RegistrationFailed(code, _word(code), reason))
+        if (self.state is RegistrationState.REGISTERING and self.expires_at is None) or not passing:
+            self.state = RegistrationState.OFF
+            self._reported, self.expires_at = False, None
+            self.core.emit(RegistrationFailed(code, _cause_text(code), reason))
             return
-        if self._known and self.bound_until is not None and now >= self.bound_until:
-            self._known = False
-            self.core.emit(RegistrationFailed(code, _word(code), reason))
+        if self._reported and self.expires_at is not None and now >= self.expires_at:
+            self._reported = False
+            self.core.emit(RegistrationFailed(code, _cause_text(code), reason))
         wait = _seconds(response.headers.get("Retry-After")) if response is not None else None
         pause = min(float(wait), 60.0) if wait else self._pause_s
         self._pause_s = min(2 * self._pause_s, _LAST_PAUSE_S)
         self._timer = self.core.timers.start(now + pause, self._refresh)
 
-    def _left(self) -> None:
-        self.standing = Standing.OFF
-        self._known, self.bound_until = False, None
+    def _unregistered(self) -> None:
+        self.state = RegistrationState.OFF
+        self._reported, self.expires_at = False, None
         self.core.service_route = []
         self.core.emit(Unregistered())
 
@@ -221,8 +225,8 @@ class Registration:
             self._timer = None
 
 
-def _word(code: int | None) -> str:
-    return "Connection Error" if code is None or code == 503 else _WORDS.get(code, "SIP Failure Code")
+def _cause_text(code: int | None) -> str:
+    return "Connection Error" if code is None or code == 503 else _CAUSE_TEXTS.get(code, "SIP Failure Code")
 
 
 def _seconds(value: str | None) -> int | None:

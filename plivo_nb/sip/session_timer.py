@@ -1,7 +1,7 @@
-"""Session timers: a call whose other side has vanished ends by itself (RFC 4028).
+"""Session timers: a call ends when the other side stops refreshing it (RFC 4028).
 
-We do not ask for them; when the other side or a proxy does, they are honoured: one side refreshes the
-session by a re-INVITE at half its interval, and the other hangs up when no refresh comes.
+We do not request them. Where the other side or a proxy does, one side refreshes the session by a re-INVITE at
+half the interval, and the other sends BYE when no refresh comes.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from plivo_nb.sip.message import Request, Response
     from plivo_nb.sip.timers import Timer, Timers
 
-MIN_INTERVAL_S = 90  # section 4: the smallest that anybody may ask for
+MIN_INTERVAL_S = 90  # the minimum (section 4)
 MIN_SE = ("Min-SE", str(MIN_INTERVAL_S))
 
 
 @dataclass(frozen=True, slots=True)
 class SessionTerms:
-    """How long a session holds without a refresh, and whether refreshing is our task."""
+    """The interval of a session without a refresh, and whether we are the refresher."""
 
     interval_s: int
     we_refresh: bool
@@ -44,14 +44,14 @@ def _session_expires(message: Request | Response) -> tuple[int, str | None] | No
     return int(number), refresher.lower() if refresher else None
 
 
-def too_small(request: Request) -> bool:
-    """Whether an INVITE asks for less than the minimum, and understands a 422 that says so (section 9)."""
+def interval_too_small(request: Request) -> bool:
+    """Whether a request asks for less than the minimum and supports the 422 for it (section 9)."""
     asked = _session_expires(request)
     return asked is not None and asked[0] < MIN_INTERVAL_S and "timer" in request.tokens("Supported")
 
 
-def terms_to_answer(request: Request, response: Response) -> SessionTerms | None:
-    """Answer the terms of an INVITE in our 2xx (section 9); None where none were asked for."""
+def accept_terms(request: Request, response: Response) -> SessionTerms | None:
+    """Put the terms that a request asks for into our 2xx (section 9); None where it asks for none."""
     asked = _session_expires(request)
     if asked is None:
         return None
@@ -60,14 +60,14 @@ def terms_to_answer(request: Request, response: Response) -> SessionTerms | None
     if refresher not in ("uac", "uas"):
         refresher = "uac" if theirs else "uas"
     if not theirs:
-        refresher = "uas"  # a proxy asked; the caller cannot do it
+        refresher = "uas"  # a proxy asked; the UAC does not support it
     response.headers.set("Session-Expires", f"{interval};refresher={refresher}")
     if refresher == "uac":
         response.headers.add("Require", "timer")
     return SessionTerms(interval, refresher == "uas")
 
 
-def terms_answered(response: Response) -> SessionTerms | None:
+def terms_of(response: Response) -> SessionTerms | None:
     """The terms in a 2xx to our INVITE (section 7.2); None where the session needs no refresh."""
     answered = _session_expires(response)
     if answered is None:
@@ -76,12 +76,12 @@ def terms_answered(response: Response) -> SessionTerms | None:
 
 
 class SessionTimer:
-    """The running timer of one call.
+    """The session timer of one call.
 
     Args:
-        timers: where it runs.
-        refresh: called when it is time for our re-INVITE.
-        expired: called when the session is over for want of a refresh.
+        timers: timers of the user agent.
+        refresh: called when our re-INVITE is due.
+        expired: called when the interval ends without a refresh.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class SessionTimer:
         self._running: list[Timer] = []
 
     def restart(self, terms: SessionTerms | None, now: float) -> None:
-        """Begin a new interval with these terms, or none (sections 7.2, 9 and 10)."""
+        """Start a new interval; None stops the timer (sections 7.2, 9 and 10)."""
         self.stop()
         if terms is None:
             return
@@ -103,12 +103,12 @@ class SessionTimer:
             self._running.append(self._timers.start(now + terms.interval_s / 2, self._refresh))
 
     def refresh_later(self, at: float) -> None:
-        """Try the refresh once more, while the interval lasts."""
+        """Try the refresh again, within the interval."""
         if self._running:
             self._running.append(self._timers.start(at, self._refresh))
 
     def stop(self) -> None:
-        """Forget the interval."""
+        """Stop the timer."""
         for timer in self._running:
             timer.cancel()
         self._running.clear()

@@ -1,4 +1,4 @@
-"""Timers of a core without a clock: the caller brings the time, the timers say when to come again."""
+"""Timers without a clock: the application passes the time in and asks for the next deadline."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Timer:
-    """One pending call. `at` is in seconds on the caller's monotonic clock."""
+    """One timer. `at` is in seconds on the application's monotonic clock."""
 
     __slots__ = ("action", "at")
 
@@ -20,16 +20,25 @@ class Timer:
 
     @property
     def pending(self) -> bool:
-        """Whether it will still fire."""
+        """Whether the timer will still fire."""
         return self.action is not None
 
     def cancel(self) -> None:
-        """Never fire. Cancelling twice, or after it fired, does nothing."""
+        """Stop the timer. Canceling twice, or after it fired, does nothing."""
         self.action = None
 
 
 class Timers:
-    """All timers of one user agent, in a heap."""
+    """All timers of one user agent, in a heap.
+
+    >>> timers, fired = Timers(), []
+    >>> _ = timers.start(2.0, fired.append)
+    >>> timers.next_deadline()
+    2.0
+    >>> timers.advance(2.5)
+    >>> fired
+    [2.5]
+    """
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Timer]] = []
@@ -45,18 +54,18 @@ class Timers:
         return timer
 
     def _sweep(self) -> None:
-        """Forget cancelled timers, so that a busy agent's heap holds little else than pending ones."""
+        """Drop canceled timers, so that the heap does not grow with them."""
         self._heap = [entry for entry in self._heap if entry[2].pending]
         heapq.heapify(self._heap)
 
     def next_deadline(self) -> float | None:
-        """When the next timer is due, None where there is none."""
+        """The time at which the next timer is due, None where there is none."""
         while self._heap and not self._heap[0][2].pending:
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
     def advance(self, now: float) -> None:
-        """Fire what is due, earliest first; timers that this starts in the past fire too."""
+        """Fire the timers that are due, earliest first, including those that are started meanwhile."""
         while self._heap and self._heap[0][0] <= now:
             timer = heapq.heappop(self._heap)[2]
             action = timer.action

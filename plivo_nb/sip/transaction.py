@@ -21,13 +21,13 @@ from plivo_nb.sip.message import Request, Response
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from plivo_nb.sip.timers import Timer
-    from plivo_nb.sip.transaction_layer import TransactionLayer
+    from plivo_nb.sip.timers import Timer, Timers
 
 T1 = 0.5  # seconds: the round-trip estimate that all other timers are made of (section 17.1.1.1)
 T2 = 4.0  # seconds: the longest pause between repetitions of a 2xx
 TIMEOUT = 64 * T1  # seconds: timers B, F, H, L and M
 MAGIC_COOKIE = "z9hG4bK"
+_REPEATED = ("BYE", "CANCEL")  # sent again on a new connection: the other side would hang on without them
 
 
 class State(Enum):
@@ -51,52 +51,53 @@ class Input(Enum):
     REQUEST = "the request again"
     ACK = "ACK"
     TIMER = "the state's timer"
-    BROKEN = "transport error"
+    TRANSPORT_ERROR = "the transport is gone"
 
 
-class Do(Enum):
+class Action(Enum):
     """What the transaction then does."""
 
-    TELL = "hand the response to the user"
+    RESPONSE_TO_TU = "give the response to the transaction user"
     SEND = "send the user's response"
-    REPEAT = "send the last response again"
-    ACK = "acknowledge the failure"
-    TIMED_OUT = "tell the user that nobody answered"
-    BROKEN = "tell the user that the transport is gone"
+    RESEND = "send the last response again"
+    SEND_ACK = "acknowledge the failure"
+    TIMEOUT_TO_TU = "report a timeout to the transaction user"
+    ERROR_TO_TU = "report a transport error to the transaction user"
 
 
-S, On, D = State, Input, Do  # short, so that a table can be read in one look
-Table = dict[tuple[State, Input], tuple[State, tuple[Do, ...]]]
+S, On, D = State, Input, Action  # short, so that a table can be read in one look
+ServerKey = tuple[str, ...]
+Table = dict[tuple[State, Input], tuple[State, tuple[Action, ...]]]
 
 INVITE_CLIENT: Table = {
-    (S.CALLING, On.PROVISIONAL): (S.PROCEEDING, (D.TELL,)),
-    (S.CALLING, On.SUCCESS): (S.ACCEPTED, (D.TELL,)),
-    (S.CALLING, On.FAILURE): (S.COMPLETED, (D.ACK, D.TELL)),
-    (S.CALLING, On.TIMER): (S.TERMINATED, (D.TIMED_OUT,)),  # B
-    (S.CALLING, On.BROKEN): (S.TERMINATED, (D.BROKEN,)),
-    (S.PROCEEDING, On.PROVISIONAL): (S.PROCEEDING, (D.TELL,)),
-    (S.PROCEEDING, On.SUCCESS): (S.ACCEPTED, (D.TELL,)),
-    (S.PROCEEDING, On.FAILURE): (S.COMPLETED, (D.ACK, D.TELL)),
-    (S.ACCEPTED, On.SUCCESS): (S.ACCEPTED, (D.TELL,)),
+    (S.CALLING, On.PROVISIONAL): (S.PROCEEDING, (D.RESPONSE_TO_TU,)),
+    (S.CALLING, On.SUCCESS): (S.ACCEPTED, (D.RESPONSE_TO_TU,)),
+    (S.CALLING, On.FAILURE): (S.COMPLETED, (D.SEND_ACK, D.RESPONSE_TO_TU)),
+    (S.CALLING, On.TIMER): (S.TERMINATED, (D.TIMEOUT_TO_TU,)),  # B
+    (S.CALLING, On.TRANSPORT_ERROR): (S.TERMINATED, (D.ERROR_TO_TU,)),
+    (S.PROCEEDING, On.PROVISIONAL): (S.PROCEEDING, (D.RESPONSE_TO_TU,)),
+    (S.PROCEEDING, On.SUCCESS): (S.ACCEPTED, (D.RESPONSE_TO_TU,)),
+    (S.PROCEEDING, On.FAILURE): (S.COMPLETED, (D.SEND_ACK, D.RESPONSE_TO_TU)),
+    (S.ACCEPTED, On.SUCCESS): (S.ACCEPTED, (D.RESPONSE_TO_TU,)),
     (S.ACCEPTED, On.TIMER): (S.TERMINATED, ()),  # M
-    (S.COMPLETED, On.FAILURE): (S.COMPLETED, (D.ACK,)),
+    (S.COMPLETED, On.FAILURE): (S.COMPLETED, (D.SEND_ACK,)),
     (S.COMPLETED, On.TIMER): (S.TERMINATED, ()),  # D
 }
 CLIENT: Table = {
-    (S.TRYING, On.PROVISIONAL): (S.PROCEEDING, (D.TELL,)),
-    (S.TRYING, On.SUCCESS): (S.COMPLETED, (D.TELL,)),
-    (S.TRYING, On.FAILURE): (S.COMPLETED, (D.TELL,)),
-    (S.TRYING, On.TIMER): (S.TERMINATED, (D.TIMED_OUT,)),  # F
-    (S.TRYING, On.BROKEN): (S.TERMINATED, (D.BROKEN,)),
-    (S.PROCEEDING, On.PROVISIONAL): (S.PROCEEDING, (D.TELL,)),
-    (S.PROCEEDING, On.SUCCESS): (S.COMPLETED, (D.TELL,)),
-    (S.PROCEEDING, On.FAILURE): (S.COMPLETED, (D.TELL,)),
-    (S.PROCEEDING, On.TIMER): (S.TERMINATED, (D.TIMED_OUT,)),  # F
-    (S.PROCEEDING, On.BROKEN): (S.TERMINATED, (D.BROKEN,)),
+    (S.TRYING, On.PROVISIONAL): (S.PROCEEDING, (D.RESPONSE_TO_TU,)),
+    (S.TRYING, On.SUCCESS): (S.COMPLETED, (D.RESPONSE_TO_TU,)),
+    (S.TRYING, On.FAILURE): (S.COMPLETED, (D.RESPONSE_TO_TU,)),
+    (S.TRYING, On.TIMER): (S.TERMINATED, (D.TIMEOUT_TO_TU,)),  # F
+    (S.TRYING, On.TRANSPORT_ERROR): (S.TERMINATED, (D.ERROR_TO_TU,)),
+    (S.PROCEEDING, On.PROVISIONAL): (S.PROCEEDING, (D.RESPONSE_TO_TU,)),
+    (S.PROCEEDING, On.SUCCESS): (S.COMPLETED, (D.RESPONSE_TO_TU,)),
+    (S.PROCEEDING, On.FAILURE): (S.COMPLETED, (D.RESPONSE_TO_TU,)),
+    (S.PROCEEDING, On.TIMER): (S.TERMINATED, (D.TIMEOUT_TO_TU,)),  # F
+    (S.PROCEEDING, On.TRANSPORT_ERROR): (S.TERMINATED, (D.ERROR_TO_TU,)),
     (S.COMPLETED, On.TIMER): (S.TERMINATED, ()),  # K
 }
 INVITE_SERVER: Table = {
-    (S.PROCEEDING, On.REQUEST): (S.PROCEEDING, (D.REPEAT,)),
+    (S.PROCEEDING, On.REQUEST): (S.PROCEEDING, (D.RESEND,)),
     (S.PROCEEDING, On.PROVISIONAL): (S.PROCEEDING, (D.SEND,)),
     (S.PROCEEDING, On.SUCCESS): (S.ACCEPTED, (D.SEND,)),
     (S.PROCEEDING, On.FAILURE): (S.COMPLETED, (D.SEND,)),
@@ -104,7 +105,7 @@ INVITE_SERVER: Table = {
     (S.ACCEPTED, On.ACK): (S.ACCEPTED, ()),  # it belongs to the dialog
     (S.ACCEPTED, On.SUCCESS): (S.ACCEPTED, (D.SEND,)),
     (S.ACCEPTED, On.TIMER): (S.TERMINATED, ()),  # L
-    (S.COMPLETED, On.REQUEST): (S.COMPLETED, (D.REPEAT,)),
+    (S.COMPLETED, On.REQUEST): (S.COMPLETED, (D.RESEND,)),
     (S.COMPLETED, On.ACK): (S.CONFIRMED, ()),
     (S.COMPLETED, On.TIMER): (S.TERMINATED, ()),  # H
     (S.CONFIRMED, On.ACK): (S.CONFIRMED, ()),
@@ -115,11 +116,11 @@ SERVER: Table = {
     (S.TRYING, On.PROVISIONAL): (S.PROCEEDING, (D.SEND,)),
     (S.TRYING, On.SUCCESS): (S.COMPLETED, (D.SEND,)),
     (S.TRYING, On.FAILURE): (S.COMPLETED, (D.SEND,)),
-    (S.PROCEEDING, On.REQUEST): (S.PROCEEDING, (D.REPEAT,)),
+    (S.PROCEEDING, On.REQUEST): (S.PROCEEDING, (D.RESEND,)),
     (S.PROCEEDING, On.PROVISIONAL): (S.PROCEEDING, (D.SEND,)),
     (S.PROCEEDING, On.SUCCESS): (S.COMPLETED, (D.SEND,)),
     (S.PROCEEDING, On.FAILURE): (S.COMPLETED, (D.SEND,)),
-    (S.COMPLETED, On.REQUEST): (S.COMPLETED, (D.REPEAT,)),
+    (S.COMPLETED, On.REQUEST): (S.COMPLETED, (D.RESEND,)),
     (S.COMPLETED, On.TIMER): (S.TERMINATED, ()),  # J
 }
 
@@ -130,7 +131,7 @@ _INVITE_SERVER_TIMERS = {S.ACCEPTED: TIMEOUT, S.COMPLETED: TIMEOUT, S.CONFIRMED:
 _SERVER_TIMERS = {S.COMPLETED: 0.0}
 
 
-class ClientUser(Protocol):
+class TransactionUser(Protocol):
     """Who sent a request and waits for its responses."""
 
     def on_response(self, response: Response, now: float) -> None:
@@ -140,7 +141,7 @@ class ClientUser(Protocol):
         """None will come: the time is over, or (False) the transport is gone."""
 
 
-def kind_of(status: int) -> Input:
+def input_of(status: int) -> Input:
     """What a response's status means to the tables."""
     return On.PROVISIONAL if status < 200 else On.SUCCESS if status < 300 else On.FAILURE
 
@@ -172,15 +173,15 @@ class Transaction:
             self._timer.cancel()
             self._timer = None
         if duration == 0.0:
-            self.feed(On.TIMER, None, now)
+            self.process(On.TIMER, None, now)
         else:
             self._timer = self.layer.timers.start(now + duration, self._time_over)
 
     def _time_over(self, now: float) -> None:
-        self.feed(On.TIMER, None, now)
+        self.process(On.TIMER, None, now)
 
-    def feed(self, what: Input, response: Response | None, now: float) -> bool:
-        """Move by the table. False where this cannot happen in this state: nothing is done then."""
+    def process(self, what: Input, response: Response | None, now: float) -> bool:
+        """Step by the table. False where this cannot happen in this state: nothing is done then."""
         step = self._table.get((self.state, what))
         if step is None:
             return False
@@ -199,16 +200,16 @@ class Transaction:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self.layer.forget(self)
+        self.layer.remove(self)
 
-    def _act(self, action: Do, response: Response | None, now: float) -> None:
+    def _act(self, action: Action, response: Response | None, now: float) -> None:
         raise NotImplementedError
 
 
 class ClientTransaction(Transaction):
     """A request of ours (figures 5 and 6)."""
 
-    def __init__(self, layer: TransactionLayer, request: Request, user: ClientUser) -> None:
+    def __init__(self, layer: TransactionLayer, request: Request, user: TransactionUser) -> None:
         if request.method == "INVITE":
             super().__init__(layer, request, INVITE_CLIENT, _INVITE_CLIENT_TIMERS, S.CALLING)
         else:
@@ -221,18 +222,18 @@ class ClientTransaction(Transaction):
         """Whether a final response has come, or none will."""
         return self.state not in (S.CALLING, S.TRYING, S.PROCEEDING)
 
-    def expire(self) -> None:
+    def terminate(self) -> None:
         """End it, unless a final response came: for an INVITE that nobody ends (section 9.1)."""
         if not self.finished:
             self.end()
 
-    def _act(self, action: Do, response: Response | None, now: float) -> None:
-        if action is D.TELL and response is not None:
+    def _act(self, action: Action, response: Response | None, now: float) -> None:
+        if action is D.RESPONSE_TO_TU and response is not None:
             self.user.on_response(response, now)
-        elif action is D.ACK and response is not None:
+        elif action is D.SEND_ACK and response is not None:
             self.layer.send(acknowledge_failure(self.request, response), now)
-        elif action in (D.TIMED_OUT, D.BROKEN):
-            self.user.on_no_response(action is D.TIMED_OUT, now)
+        elif action in (D.TIMEOUT_TO_TU, D.ERROR_TO_TU):
+            self.user.on_no_response(action is D.TIMEOUT_TO_TU, now)
 
 
 class ServerTransaction(Transaction):
@@ -254,22 +255,19 @@ class ServerTransaction(Transaction):
 
     def respond(self, response: Response, now: float) -> bool:
         """Send a response of the user's; False where a final one was sent already."""
-        return self.feed(kind_of(response.status), response, now)
+        return self.process(input_of(response.status), response, now)
 
     def repeat(self, now: float) -> None:
         """Send the last response again."""
         if self.last is not None:
             self.layer.send(self.last, now)
 
-    def _act(self, action: Do, response: Response | None, now: float) -> None:
+    def _act(self, action: Action, response: Response | None, now: float) -> None:
         if action is D.SEND and response is not None:
             self.last = response
             self.layer.send(response, now)
-        elif action is D.REPEAT:
+        elif action is D.RESEND:
             self.repeat(now)
-
-
-ServerKey = tuple[str, ...]
 
 
 def acknowledge_failure(request: Request, response: Response) -> Request:
@@ -282,3 +280,108 @@ def acknowledge_failure(request: Request, response: Response) -> Request:
     ack.headers.add("Call-ID", request.call_id)
     ack.headers.add("CSeq", f"{request.cseq.sequence} ACK")
     return ack
+
+
+def server_key(request: Request) -> ServerKey:
+    """What names the server transaction of a request; an ACK and its INVITE have the same (section 17.2.3).
+
+    A branch without the magic cookie comes from an RFC 2543 element: then other fields name the transaction.
+    """
+    via = request.via
+    method = "INVITE" if request.method == "ACK" else request.method
+    branch = via.branch or ""
+    if branch.startswith(MAGIC_COOKIE) and branch != MAGIC_COOKIE:
+        return branch, via.sent_by, method
+    return str(via), request.call_id, str(request.cseq.sequence), request.from_.tag or "", method
+
+
+def _identity(request: Request) -> tuple[str, ...]:
+    """What two copies of a request that came by different paths have in common."""
+    cseq = request.cseq
+    return request.call_id, request.from_.tag or "", str(cseq.sequence), cseq.method
+
+
+class TransactionLayer:
+    """All transactions of one user agent.
+
+    Args:
+        timers: where their timers run.
+        send: puts a message on the wire.
+    """
+
+    def __init__(self, timers: Timers, send: Callable[[Request | Response, float], None]) -> None:
+        self.timers = timers
+        self.send = send
+        self._clients: dict[tuple[str, str], ClientTransaction] = {}
+        self._servers: dict[ServerKey, ServerTransaction] = {}
+        self._firsts: dict[tuple[str, ...], ServerTransaction] = {}
+
+    def send_request(self, request: Request, user: TransactionUser, now: float) -> ClientTransaction:
+        """Send a request in a transaction of its own; its topmost Via carries a fresh branch."""
+        transaction = ClientTransaction(self, request, user)
+        self._clients[transaction.key] = transaction
+        self.send(request, now)
+        transaction.start_timer(now)
+        return transaction
+
+    def receive_response(self, response: Response, now: float) -> bool:
+        """Hand a response to its transaction; False where it has none."""
+        transaction = self._clients.get((response.via.branch or "", response.cseq.method))
+        if transaction is None:
+            return False
+        transaction.process(input_of(response.status), response, now)
+        return True
+
+    def receive_request(self, request: Request, now: float) -> ServerTransaction | None:
+        """The new transaction of a request; None for a repetition, and for an ACK, which makes none."""
+        key = server_key(request)
+        known = self._servers.get(key)
+        if known is not None:
+            known.process(On.ACK if request.method == "ACK" else On.REQUEST, None, now)
+            return None
+        if request.method == "ACK":
+            return None
+        transaction = self._servers[key] = ServerTransaction(self, request, key)
+        self._firsts.setdefault(_identity(request), transaction)
+        return transaction
+
+    def matching_invite(self, cancel: Request) -> ServerTransaction | None:
+        """The INVITE transaction that a CANCEL means (section 9.2)."""
+        key = server_key(cancel)
+        return self._servers.get((*key[:-1], "INVITE"))
+
+    def is_merged(self, request: Request) -> bool:
+        """Whether the same request has come here by another path already (section 8.2.2.2)."""
+        first = self._firsts.get(_identity(request))
+        return first is not None and first.request is not request
+
+    def transport_lost(self, now: float) -> None:
+        """The transport is gone: whoever still waits for a response to an INVITE or a request is told."""
+        for transaction in list(self._clients.values()):
+            if transaction.request.method not in _REPEATED:
+                transaction.process(On.TRANSPORT_ERROR, None, now)
+
+    def transport_restored(self, now: float) -> None:
+        """There is a transport again: what may have been lost with the old one is sent again.
+
+        BYE and CANCEL, because the other side would hang on without them; final refusals of an INVITE,
+        because they go on until an ACK comes.
+        """
+        for client in list(self._clients.values()):
+            if client.request.method in _REPEATED and client.state in (S.TRYING, S.PROCEEDING):
+                self.send(client.request, now)
+        for server in list(self._servers.values()):
+            if server.state is S.COMPLETED:
+                server.repeat(now)
+
+    def remove(self, transaction: Transaction) -> None:
+        """Drop a terminated transaction."""
+        if isinstance(transaction, ClientTransaction):
+            self._clients.pop(transaction.key, None)
+        elif isinstance(transaction, ServerTransaction):
+            self._servers.pop(transaction.key, None)
+            if self._firsts.get(_identity(transaction.request)) is transaction:
+                del self._firsts[_identity(transaction.request)]
+
+    def __len__(self) -> int:
+        return len(self._clients) + len(self._servers)

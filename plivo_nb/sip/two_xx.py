@@ -1,4 +1,4 @@
-"""A 2xx to an INVITE, repeated until its ACK comes (RFC 3261 section 13.3.1.4)."""
+"""A 2xx to an INVITE, retransmitted until its ACK comes (RFC 3261 section 13.3.1.4)."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class TwoXx:
-    """Sends the 2xx now, after T1, and at doubling pauses up to T2, for 64 T1 at most.
+    """Sends a 2xx now and again after T1, then at doubling intervals up to T2, for 64 T1 at most.
 
     Args:
         core: the user agent's core.
-        transaction: the INVITE's.
+        transaction: the transaction of the INVITE.
         response: the 2xx.
         on_ack: called once with the ACK.
-        on_lost: called once when none came.
+        on_no_ack: called once when no ACK came in time.
         now: the time.
     """
 
@@ -32,32 +32,32 @@ class TwoXx:
         transaction: ServerTransaction,
         response: Response,
         on_ack: Callable[[Request, float], None],
-        on_lost: Callable[[float], None],
+        on_no_ack: Callable[[float], None],
         now: float,
     ) -> None:
         self._core = core
         self._response = response
         self._on_ack = on_ack
-        self._on_lost = on_lost
-        self._pause = T1
+        self._on_no_ack = on_no_ack
+        self._interval = T1
         self._until = now + TIMEOUT
         transaction.respond(response, now)
-        self._timer = core.timers.start(now + T1, self._repeat)
+        self._timer = core.timers.start(now + T1, self._retransmit)
 
-    def _repeat(self, now: float) -> None:
+    def _retransmit(self, now: float) -> None:
         if now >= self._until:
-            self._on_lost(now)
+            self._on_no_ack(now)
             return
-        if self._core.up:  # nothing is parked: the next repetition comes by itself
+        if self._core.connected:  # nothing is queued: the next repetition comes by itself
             self._core.send(self._response, now)
-        self._pause = min(2 * self._pause, T2)
-        self._timer = self._core.timers.start(min(now + self._pause, self._until), self._repeat)
+        self._interval = min(2 * self._interval, T2)
+        self._timer = self._core.timers.start(min(now + self._interval, self._until), self._retransmit)
 
     def acknowledged(self, ack: Request, now: float) -> None:
-        """The ACK came."""
+        """Stop: the ACK came."""
         self._timer.cancel()
         self._on_ack(ack, now)
 
     def stop(self) -> None:
-        """Do not repeat it any more."""
+        """Stop retransmitting."""
         self._timer.cancel()

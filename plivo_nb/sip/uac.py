@@ -1,16 +1,16 @@
-"""An outgoing call until its answer: the caller's side of INVITE (RFC 3261 sections 9.1, 13.2 and 8.1.3.4).
+"""An outgoing call until its answer: the UAC of an INVITE (RFC 3261 sections 8.1.3.4, 9.1 and 13.2).
 
     calling      --1xx-->                      proceeding
     proceeding   --18x-->                      proceeding: Progress, and an early dialog for each To tag
-    both         --2xx-->                      answered: its dialog is the call's
+    both         --2xx-->                      answered: ACK, Answered, a confirmed dialog
                  --3xx-->                      calling: the next target
                  --4xx-6xx, 32 s, lost-->      over: CallFailed
                  --hang-up-->                  over: CallFailed(487) at once
     over         --1xx-->                      CANCEL, once
                  --2xx-->                      ACK and BYE: it crossed the CANCEL
 
-A forking proxy lets several phones ring: each 18x with a new To tag is an early dialog. The first 2xx wins;
-what else answers gets ACK and BYE.
+A forking proxy makes several phones ring: each 18x with a new To tag makes an early dialog. The first 2xx
+answers the call; each further one is acknowledged and its dialog ended with a BYE.
 """
 
 from __future__ import annotations
@@ -19,23 +19,25 @@ from typing import TYPE_CHECKING
 
 from plivo_nb.sip import session_timer
 from plivo_nb.sip.call import Call
-from plivo_nb.sip.client_request import ClientRequest, ask
+from plivo_nb.sip.client_request import ClientRequest, send_request
+from plivo_nb.sip.core import PRODUCT
 from plivo_nb.sip.dialog import Dialog
 from plivo_nb.sip.events import Answered, CallFailed, Originator, Progress
 from plivo_nb.sip.message import Request, Response
-from plivo_nb.sip.negotiation import Move
+from plivo_nb.sip.negotiation import Step
 from plivo_nb.sip.transaction import TIMEOUT
 from plivo_nb.sip.values import parse_uri
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from plivo_nb.sip.call import CallTable
     from plivo_nb.sip.core import Core
     from plivo_nb.sip.transaction import ServerTransaction
 
 _MAX_EARLY_DIALOGS = 20
 _MAX_REDIRECTIONS = 5
-_OURS = frozenset(
+_OWN_FIELDS = frozenset(
     (
         *("via", "max-forwards", "to", "from", "call-id", "cseq", "contact", "route", "record-route"),
         *("content-type", "content-length", "allow", "supported", "user-agent", "require"),
@@ -49,27 +51,30 @@ class OutgoingCall(Call):
 
     Args:
         core: the user agent's core.
-        uri: who is called.
-        body: the offer.
+        table: the user agent's calls.
+        uri: the target.
+        body: the SDP offer.
         headers: further header fields of the INVITE.
     """
 
-    caller = True
+    owns_call_id = True
 
-    def __init__(self, core: Core, uri: str, body: bytes, headers: Sequence[tuple[str, str]]) -> None:
-        request = core.begin("INVITE", uri, uri)
-        super().__init__(core, core.fresh_key(request.call_id))
+    def __init__(
+        self, core: Core, table: CallTable, uri: str, body: bytes, headers: Sequence[tuple[str, str]]
+    ) -> None:
+        request = core.new_request("INVITE", uri, uri)
+        super().__init__(core, table, request.call_id)
         request.body = body
         for route in core.service_route:
             request.headers.echo("Route", route)
         for name, value in headers:
-            if name.lower() in _OURS:
-                raise ValueError(f"{name} is made by the user agent itself.")
+            if name.lower() in _OWN_FIELDS:
+                raise ValueError(f"{name} is set by the user agent itself.")
             request.headers.add(name, value)
-        core.finish(request, contact=core.dialog_contact)
+        core.complete(request, contact=core.dialog_contact)
         request.headers.add("Content-Type", "application/sdp")
-        self.session.move(Move.SEND_OFFER, body)
-        self._exchange = ClientRequest(core, request, self)
+        self.offer_answer.apply(Step.SEND_OFFER, body)
+        self._invite = ClientRequest(core, request, self)
         self._proceeding = False
         self._cancelled = False
         self._early: dict[str, Dialog] = {}
@@ -79,37 +84,37 @@ class OutgoingCall(Call):
         self._x_call_uuid: str | None = None
 
     def start(self, now: float) -> None:
-        """Send the INVITE, or fail at once where there is no connection."""
+        """Send the INVITE; without a connection the call fails at once."""
         self.enter()
-        if not self.core.up:
+        if not self.core.connected:
             self._fail(None, "Connection Error", "system", now)
             return
-        self.limit(now + self.core.config.ring_timeout_s, self._unanswered)
-        self._exchange.start(now)
+        self.start_answer_timer(now + self.core.config.ring_timeout_s, self._unanswered)
+        self._invite.start(now)
 
     # ---- responses
 
     def on_response(self, response: Response, now: float) -> None:
-        """A response that is no challenge we can answer."""
+        """Process a response that is not an answerable challenge."""
         self._x_call_uuid = response.x_call_uuid or self._x_call_uuid
         if response.status < 200:
             self._provisional(response, now)
         elif response.status < 300:
             self._success(response, now)
-        elif not self.over and not self._redirect(response, now):
+        elif not self.ended and not self._redirect(response, now):
             self._fail(response.status, response.reason, "remote", now, response)
 
     def _provisional(self, response: Response, now: float) -> None:
         self._proceeding = True
-        if self.over:
+        if self.ended:
             self._cancel(now)
             return
         tag = response.to.tag
         if response.status == 100 or self.dialog is not None:
             return
         if tag is not None and tag not in self._early and len(self._early) < _MAX_EARLY_DIALOGS:
-            dialog = self._early[tag] = Dialog.of_caller(self._exchange.request, response)
-            self.core.dialogs[dialog.id] = self
+            dialog = self._early[tag] = Dialog.of_uac(self._invite.request, response)
+            self.table.by_dialog[dialog.id] = self
         self.core.emit(
             Progress(
                 self.key,
@@ -124,73 +129,73 @@ class OutgoingCall(Call):
     def _success(self, response: Response, now: float) -> None:
         tag = response.to.tag or ""
         known = self._acks.get(tag)
-        if known is not None:  # the 2xx again: its ACK was lost
+        if known is not None:  # a retransmission: the ACK was lost
             self.core.send(known, now)
             return
-        dialog = Dialog.of_caller(self._exchange.request, response)
+        dialog = Dialog.of_uac(self._invite.request, response)
         if tag in self._early:
             dialog.local_sequence = max(dialog.local_sequence, self._early[tag].local_sequence)
             dialog.remote_sequence = self._early[tag].remote_sequence
-        self._acks[tag] = self.acknowledge(dialog, self._exchange.request)
+        self._acks[tag] = self.acknowledge(dialog, self._invite.request)
         self.core.send(self._acks[tag], now)
-        if self.over or self.dialog is not None:  # it crossed our CANCEL, or is another fork's answer
+        if self.ended or self.dialog is not None:  # it crossed our CANCEL, or another branch has answered
             self.bye(dialog, now)
         else:
             self._answered(dialog, response, now)
 
     def _answered(self, dialog: Dialog, response: Response, now: float) -> None:
-        self.limit(None)
+        self.stop_answer_timer()
         for early in self._early.values():
-            self.core.dialogs.pop(early.id, None)
+            self.table.by_dialog.pop(early.id, None)
         self._early.clear()
         self.dialog = dialog
-        self.core.dialogs[dialog.id] = self
-        self.session.move(Move.RECEIVE_ANSWER, response.body)
-        self.session_timer.restart(session_timer.terms_answered(response), now)
+        self.table.by_dialog[dialog.id] = self
+        self.offer_answer.apply(Step.RECEIVE_ANSWER, response.body)
+        self.session_timer.restart(session_timer.terms_of(response), now)
         self.core.emit(Answered(self.key, response.body, response.shown_headers, self._x_call_uuid))
 
     def on_no_response(self, timed_out: bool, now: float) -> None:
-        """Nobody answered the INVITE, or the transport was lost before anybody did."""
+        """The INVITE had no response in time, or the connection was lost before there was one."""
         if timed_out:
             self._fail(408, "Request Timeout", "system", now)
         else:
             self._fail(None, "Connection Error", "system", now)
 
     def dialog_of(self, request: Request) -> Dialog | None:
-        """The answered dialog, or one of the early ones."""
+        """The confirmed dialog, or one of the early ones."""
         return self.dialog or self._early.get(request.from_.tag or "")
 
     def receive_bye(self, request: Request, transaction: ServerTransaction, now: float) -> None:
-        """A BYE that overtook the answer: that phone is gone, and with the last one the call."""
+        """Process a BYE; before the 2xx it ends an early dialog, and with the last one the call."""
         if self.dialog is not None:
             super().receive_bye(request, transaction, now)
             return
         self.core.respond(transaction, 200, now)
         early = self._early.pop(request.from_.tag or "", None)
         if early is not None:
-            self.core.dialogs.pop(early.id, None)
+            self.table.by_dialog.pop(early.id, None)
         if not self._early:
             self._fail(487, "Request Terminated", "remote", now)
 
     # ---- redirection
 
     def _redirect(self, response: Response, now: float) -> bool:
-        """Follow a 3xx; a target that fails gives way to the next. True where another one is tried."""
+        """Follow a 3xx; a target that fails is followed by the next. True where another one is tried."""
         if 300 <= response.status < 400:
             self._targets += _redirections(response)
-        while self._targets and len(self._tried) <= _MAX_REDIRECTIONS and self.core.up:
+        while self._targets and len(self._tried) <= _MAX_REDIRECTIONS and self.core.connected:
             uri = self._targets.pop(0)
             if uri not in self._tried:
                 self._tried.add(uri)
                 for early in self._early.values():
-                    self.core.dialogs.pop(early.id, None)
+                    self.table.by_dialog.pop(early.id, None)
                 self._early.clear()
                 self._proceeding = False
-                self._exchange.again(uri, now)
+                self._invite.redirect(uri, now)
                 return True
         return False
 
-    # ---- giving up
+    # ---- failure and cancellation
 
     def hangup(self, now: float) -> None:
         """CANCEL before the answer, BYE after it."""
@@ -203,7 +208,7 @@ class OutgoingCall(Call):
         self._fail(408, "Request Timeout", "system", now)
 
     def transport_down(self, now: float) -> None:
-        """No response finds its way back: an unanswered call is over, and is cancelled later."""
+        """No response can arrive any more: an unanswered call fails; its CANCEL is sent later."""
         if self.dialog is None:
             self._fail(None, "Connection Error", "system", now)
         super().transport_down(now)
@@ -216,9 +221,9 @@ class OutgoingCall(Call):
         now: float,
         response: Response | None = None,
     ) -> None:
-        if self.over or self.dialog is not None:
+        if self.ended or self.dialog is not None:
             return
-        self._exchange.may_retry = False
+        self._invite.may_retry = False
         self.close(now)
         headers = [] if response is None else response.shown_headers
         why = None if response is None else response.reason_header
@@ -227,8 +232,8 @@ class OutgoingCall(Call):
             self._cancel(now)
 
     def _cancel(self, now: float) -> None:
-        """Send the CANCEL; a server that never ends the INVITE is waited for no longer than 64 T1 (9.1)."""
-        transaction = self._exchange.transaction
+        """Send the CANCEL; a final response to the INVITE is waited for 64 T1 at most (section 9.1)."""
+        transaction = self._invite.transaction
         if self._cancelled or transaction is None or transaction.finished:
             return
         self._cancelled = True
@@ -238,13 +243,13 @@ class OutgoingCall(Call):
             for value in invite.headers.get_all(name):
                 cancel.headers.echo(name, value)
         cancel.headers.add("CSeq", f"{invite.cseq.sequence} CANCEL")
-        cancel.headers.add("User-Agent", self.core.config.product)
-        ask(self.core, cancel, lambda response, timed_out, at: None, now)
-        self.core.timers.start(now + TIMEOUT, lambda at: transaction.expire())
+        cancel.headers.add("User-Agent", PRODUCT)
+        send_request(self.core, cancel, now)
+        self.core.timers.start(now + TIMEOUT, lambda at: transaction.terminate())
 
 
 def _redirections(response: Response) -> list[str]:
-    """The SIP targets of a 3xx, the best first; URIs that carry headers are passed over."""
+    """The SIP targets of a 3xx, the preferred first; URIs with header fields are skipped."""
     ranked = []
     for contact in response.contacts:
         try:

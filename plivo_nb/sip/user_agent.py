@@ -18,7 +18,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from plivo_nb.sip.client_request import ask
+from plivo_nb.sip.call import CallTable
+from plivo_nb.sip.client_request import send_request
 from plivo_nb.sip.core import Core, UserAgentConfig
 from plivo_nb.sip.digest import Credentials
 from plivo_nb.sip.dispatch import Dispatcher
@@ -29,18 +30,18 @@ from plivo_nb.sip.events import (
     Confirmed,
     Ended,
     Event,
-    IncomingCall,
     InfoAnswered,
     InfoReceived,
+    InviteReceived,
     MessageReceived,
     NoAnswer,
     Originator,
     Progress,
     Registered,
     RegistrationFailed,
-    Reinvite,
     ReinviteAnswered,
     ReinviteFailed,
+    ReinviteReceived,
     Rejected,
     RequestAnswered,
     RequestFailed,
@@ -48,17 +49,17 @@ from plivo_nb.sip.events import (
     Unregistered,
 )
 from plivo_nb.sip.message import MalformedMessage, Request, Response, parse
-from plivo_nb.sip.registration import Registration, Standing
+from plivo_nb.sip.registration import Registration, RegistrationState
 from plivo_nb.sip.uac import OutgoingCall
-from plivo_nb.sip.uas import CallReceived
+from plivo_nb.sip.uas import IncomingCall
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from plivo_nb.sip.call import Call
     from plivo_nb.sip.digest import Random
     from plivo_nb.sip.timers import Timer
-    from plivo_nb.sip.trace import Trace
+    from plivo_nb.sip.trace import MessageRecord
 
 __all__ = [
     "Answered",
@@ -69,18 +70,18 @@ __all__ = [
     "Counters",
     "Ended",
     "Event",
-    "IncomingCall",
     "InfoAnswered",
     "InfoReceived",
+    "InviteReceived",
     "MessageReceived",
     "NoAnswer",
     "Originator",
     "Progress",
     "Registered",
     "RegistrationFailed",
-    "Reinvite",
     "ReinviteAnswered",
     "ReinviteFailed",
+    "ReinviteReceived",
     "Rejected",
     "RequestAnswered",
     "RequestFailed",
@@ -115,14 +116,22 @@ class UserAgent:
     """One SIP endpoint: an account, its registration and its calls.
 
     Args:
-        config: how it behaves.
+        config: its settings.
         random: a seeded `random.Random` makes it repeatable; by default the system's source.
+        on_message: called with the record of each message that is sent or received, secrets masked.
     """
 
-    def __init__(self, config: UserAgentConfig | None = None, *, random: Random | None = None) -> None:
-        self._core = Core(config or UserAgentConfig(), random)
+    def __init__(
+        self,
+        config: UserAgentConfig | None = None,
+        *,
+        random: Random | None = None,
+        on_message: Callable[[MessageRecord], None] | None = None,
+    ) -> None:
+        self._core = Core(config or UserAgentConfig(), random, on_message)
+        self._table = CallTable()
         self._registration = Registration(self._core)
-        self._dispatcher = Dispatcher(self._core)
+        self._dispatcher = Dispatcher(self._core, self._table)
         self._keepalive: Timer | None = None
         self._heard_at = 0.0
         self.counters = Counters()
@@ -139,11 +148,11 @@ class UserAgent:
         core = self._core
         if secure is not None:
             core.via_transport = "WSS" if secure else "WS"
-        if core.up:
+        if core.connected:
             self.transport_down(now)
-        core.up = True
-        core.unpark(now)
-        core.layer.restored(now)
+        core.connected = True
+        core.send_queued(now)
+        core.layer.transport_restored(now)
         self._registration.transport_up(now)
         self._heard_at = now
         self._keepalive = core.timers.start(now + core.config.keepalive_s, self._keep_alive)
@@ -151,17 +160,17 @@ class UserAgent:
     def transport_down(self, now: float) -> None:
         """The socket is lost. Answered calls go on, what waits for an answer fails, nothing is sent."""
         core = self._core
-        if not core.up:
+        if not core.connected:
             return
-        core.up = False
-        core.heard()
+        core.connected = False
+        core.stop_silence_timer()
         core.outbox.clear()
         if self._keepalive is not None:
             self._keepalive.cancel()
         self._registration.transport_down(now)
-        for call in list(core.calls.values()):
+        for call in list(self._table.by_key.values()):
             call.transport_down(now)
-        core.layer.broken(now)
+        core.layer.transport_lost(now)
 
     def receive(self, text: str | bytes, now: float) -> None:
         """Take one SIP message from the wire. Whatever it is, nothing is raised.
@@ -170,7 +179,7 @@ class UserAgent:
             text: one WebSocket frame; white space only is a keep-alive.
             now: when it came.
         """
-        self._core.heard()
+        self._core.stop_silence_timer()
         self._heard_at = now
         if not text.strip():
             return
@@ -180,7 +189,7 @@ class UserAgent:
         except MalformedMessage as error:
             self._refuse_malformed(text, error, now)
             return
-        self._core.trace.add(now, "in", _as_text(text), message)
+        self._core.record("in", _as_text(text), message, now)
         if isinstance(message, Request):
             self._dispatcher.request(message, now)
         elif not self._core.layer.receive_response(message, now):
@@ -189,12 +198,12 @@ class UserAgent:
     def _refuse_malformed(self, text: str | bytes, error: MalformedMessage, now: float) -> None:
         """Count it, and answer it where an answer is due, without a transaction (section 8.2.7)."""
         self.counters.malformed += 1
-        self._core.trace.add(now, "in", _as_text(text), None)
-        reply = error.reply(self._core.token(10))
-        if reply is not None and self._core.up:
+        self._core.record("in", _as_text(text), None, now)
+        reply = error.reply(self._core.random_string(10))
+        if reply is not None and self._core.connected:
             self.counters.malformed_answered += 1
             self._core.outbox.append(str(reply))
-            self._core.trace.add(now, "out", self._core.outbox[-1], reply)
+            self._core.record("out", self._core.outbox[-1], reply, now)
 
     def next_deadline(self) -> float | None:
         """When `advance` wants to be called next; None: not before something else happens."""
@@ -218,10 +227,11 @@ class UserAgent:
     def _keep_alive(self, now: float) -> None:
         """Ask a silent server whether it is there; any answer will do."""
         config = self._core.config
-        if now - self._heard_at >= config.keepalive_s and self._registration.standing is Standing.REGISTERED:
+        registered = self._registration.state is RegistrationState.REGISTERED
+        if registered and now - self._heard_at >= config.keepalive_s:
             uri = f"sip:{config.domain}"
-            request = self._core.finish(self._core.begin("OPTIONS", uri, uri))
-            ask(self._core, request, lambda response, timed_out, at: None, now)
+            request = self._core.complete(self._core.new_request("OPTIONS", uri, uri))
+            send_request(self._core, request, now)
             self._heard_at = now
         due = max(self._heard_at, now - config.keepalive_s / 2) + config.keepalive_s
         self._keepalive = self._core.timers.start(due, self._keep_alive)
@@ -229,14 +239,9 @@ class UserAgent:
     # ---- what is going on
 
     @property
-    def trace(self) -> Trace:
-        """Every message, masked and bounded."""
-        return self._core.trace
-
-    @property
     def registered(self) -> bool:
         """Whether the server has a binding of ours, as far as we know."""
-        return self._registration.standing in (Standing.REGISTERED, Standing.REFRESHING)
+        return self._registration.state in (RegistrationState.REGISTERED, RegistrationState.REFRESHING)
 
     @property
     def address(self) -> str:
@@ -251,12 +256,12 @@ class UserAgent:
     @property
     def live_calls(self) -> list[str]:
         """The keys of all calls that have not had their final event."""
-        return list(self._core.calls)
+        return list(self._table.by_key)
 
     @property
     def calls(self) -> Census:
         """How many calls, dialogs and transactions are alive."""
-        return Census(len(self._core.calls), len(self._core.dialogs), len(self._core.layer))
+        return Census(len(self._table.by_key), len(self._table.by_dialog), len(self._core.layer))
 
     # ---- registration
 
@@ -272,7 +277,7 @@ class UserAgent:
         old = core.credentials
         same = old is not None and (old.username, old.password) == (username, password)
         core.credentials = Credentials(username, password, core.random)
-        self._registration.start(now, anew=not same)
+        self._registration.start(now, new_credentials=not same)
 
     def unregister(self, now: float) -> None:
         """Remove our binding; `Unregistered` follows, at the latest when the request times out."""
@@ -296,27 +301,21 @@ class UserAgent:
             ValueError: no SIP URI can be made of the target, or a header would break the message.
         """
         _check(body)
-        call = OutgoingCall(self._core, self._core.target_uri(target), body, headers)
+        call = OutgoingCall(self._core, self._table, self._core.target_uri(target), body, headers)
         call.start(now)
         return call.key
 
     def _call(self, key: str) -> Call | None:
-        return self._core.calls.get(key)
+        return self._table.by_key.get(key)
 
-    def _ringing(self, key: str) -> CallReceived | None:
-        call = self._core.calls.get(key)
-        return call if isinstance(call, CallReceived) else None
+    def _ringing(self, key: str) -> IncomingCall | None:
+        call = self._table.by_key.get(key)
+        return call if isinstance(call, IncomingCall) else None
 
     def ring(self, call: str, now: float) -> None:
         """Send 180 Ringing."""
         if ringing := self._ringing(call):
-            ringing.provisional(180, b"", now)
-
-    def progress(self, call: str, body: bytes, now: float) -> None:
-        """Send 183 Session Progress with early media."""
-        _check(body)
-        if ringing := self._ringing(call):
-            ringing.provisional(183, body, now)
+            ringing.ring(now)
 
     def accept(self, call: str, body: bytes, now: float) -> None:
         """Answer with 200; `Confirmed` follows with the ACK."""
@@ -328,9 +327,6 @@ class UserAgent:
         """Refuse with a 3xx-6xx."""
         if ringing := self._ringing(call):
             ringing.reject(now, code, reason)
-
-    def ignore(self, call: str, now: float) -> None:
-        """Send no final response: a CANCEL or our timer (408) ends it."""
 
     def hangup(self, call: str, now: float) -> None:
         """End it: CANCEL before the answer, BYE after it, 486 for one that rings here."""
@@ -373,10 +369,10 @@ class UserAgent:
     def _ask(self, method: str, target: str, content_type: str, body: bytes, now: float) -> str:
         _check(body)
         core, uri = self._core, self._core.target_uri(target)
-        request = core.begin(method, uri, uri)
+        request = core.new_request(method, uri, uri)
         for route in core.service_route:
             request.headers.echo("Route", route)
-        core.finish(request)
+        core.complete(request)
         request.body = body
         if content_type:
             request.headers.add("Content-Type", content_type)
@@ -392,15 +388,15 @@ class UserAgent:
             else:
                 core.emit(RequestFailed(key, method, response.status, response.reason))
 
-        if core.up:
-            ask(core, request, done, now)
+        if core.connected:
+            send_request(core, request, now, done)
         else:
             done(None, False, now)
         return key
 
     def __repr__(self) -> str:
-        standing = self._registration.standing.value
-        return f"<UserAgent {self._core.address} {standing}, {len(self._core.calls)} calls>"
+        state = self._registration.state.value
+        return f"<UserAgent {self._core.address} {state}, {len(self._table.by_key)} calls>"
 
 
 def _as_text(data: str | bytes) -> str:

@@ -50,7 +50,7 @@ def calls(world: World, count: int) -> tuple[int, float]:
 
     for _ in range(count):
         key = user(alice.invite, "bob", OFFER, [("X-PH-Test", "1")], world.now)
-        incoming = next(event.call for event in bob.events() if type(event).__name__ == "IncomingCall")
+        incoming = next(event.call for event in bob.events() if type(event).__name__ == "InviteReceived")
         user(bob.ring, incoming, world.now)
         user(bob.accept, incoming, ANSWER, world.now)
         user(alice.info, key, "application/dtmf-relay", b"Signal=1\r\nDuration=100", world.now)
@@ -73,7 +73,7 @@ def main() -> None:
     world = World("alice", "bob", keepalive_s=1e9, expires_s=10**9)
     calls(world, 50)
     messages, spent = calls(world, count)
-    text = next(r.text for r in world.agents["bob"].trace.records if r.start == "INVITE")
+    text = next(r.text for r in world.records["bob"] if r.start == "INVITE")
     started = time.process_time()
     for _ in range(1000):
         parse(text)

@@ -187,7 +187,9 @@ def dialled(session: CallSession) -> CallSession:
 
 def offered(session: CallSession) -> CallSession:
     """As an INVITE leaves it."""
-    session.on_offered(sip.IncomingCall("call-id-1", "bob@x", "sip:bob@x", "", "sip:alice@x", [], b"", "x-1"))
+    session.on_offered(
+        sip.InviteReceived("call-id-1", "bob@x", "sip:bob@x", "", "sip:alice@x", [], b"", "x-1")
+    )
     return session
 
 

@@ -12,13 +12,39 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from plivo_nb.sip import digest
+from plivo_nb.sip.events import InviteReceived
 from plivo_nb.sip.message import Request, Response, parse
-from plivo_nb.sip.user_agent import UserAgent, UserAgentConfig
+from plivo_nb.sip.trace import MessageRecord
+from plivo_nb.sip.user_agent import Census, UserAgent, UserAgentConfig
 from plivo_nb.sip.values import NameAddr, Via, parse_uri
 
 DOMAIN = "phone.plivo.com"
 OFFER = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=offer\r\nt=0 0\r\n"
 ANSWER = b"v=0\r\no=- 2 1 IN IP4 127.0.0.1\r\ns=answer\r\nt=0 0\r\n"
+HOLD = b"v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=hold\r\nt=0 0\r\n"
+HELD = b"v=0\r\no=- 2 2 IN IP4 127.0.0.1\r\ns=held\r\nt=0 0\r\n"
+EMPTY = Census(0, 0, 0)
+# What Plivo's own SDK sent in a recorded call, through Kamailio (shortened).
+RECORDED_INVITE = """INVITE sip:90lua3ga@bu9rvrp6pth8.invalid;transport=ws SIP/2.0
+Record-Route: <sip:127.0.0.1:46575;transport=ws;lr=on;ftag=uqotqu637h>
+Via: SIP/2.0/WS  127.0.0.1:46575;branch=z9hG4bK3d5.829de5ad76a4810ee65994b1180208b1.0
+Via: SIP/2.0/WS 51okst5qurha.invalid;rport=45270;received=127.0.0.1;branch=z9hG4bK4375185
+Max-Forwards: 68
+To: <sip:alice@phone.plivo.com>
+From: <sip:bob@phone.plivo.com>;tag=uqotqu637h
+Call-ID: 8nhooh08sb3nn4pa7ft0
+CSeq: 3248 INVITE
+Contact: <sip:rin43r8v@51okst5qurha.invalid;alias=127.0.0.1~45270~5;transport=ws;ob>
+Content-Type: application/sdp
+Allow: INVITE,ACK,CANCEL,BYE,UPDATE,MESSAGE,OPTIONS,REFER,INFO,NOTIFY
+Supported: ice,replaces,outbound
+User-Agent: plivo-browser-sdk 2.2.21
+Content-Length: 25
+X-CallUUID: b6365f84-447b-49e7-9944-75ec3cc7b1d0
+
+v=0
+a=rtpmap:0 PCMU/8000
+""".replace("\n", "\r\n").replace("PCMU/8000\r\n", "PCMU/8000")[: -0 or None]
 
 
 @dataclass
@@ -168,15 +194,22 @@ class World:
         self.proxy = Proxy()
         self.agents: dict[str, UserAgent] = {}
         self.events: dict[str, list[object]] = {}
+        self.records: dict[str, list[MessageRecord]] = {}
         self.wire: deque[tuple[str, str]] = deque()
         self.log: list[tuple[str, str]] = []
+        self.delivered: list[tuple[str, str]] = []
         for name in names:
             self.add(name, seed=seed + len(self.agents), register=register, **config)
 
     def add(
         self, name: str, *, seed: int = 99, register: bool = True, user: str | None = None, **config: object
     ) -> UserAgent:
-        agent = UserAgent(UserAgentConfig(**config), random=random.Random(seed))  # type: ignore[arg-type]
+        self.records[name] = []
+        agent = UserAgent(
+            UserAgentConfig(**config),  # type: ignore[arg-type]
+            random=random.Random(seed),
+            on_message=self.records[name].append,
+        )
         self.agents[name] = agent
         self.events[name] = []
         agent.transport_up(self.now)
@@ -201,6 +234,7 @@ class World:
         source, text = self.wire.popleft()
         for agent, out in self.proxy.handle(source, text):
             if agent in self.agents:
+                self.delivered.append((agent, out))
                 self.agents[agent].receive(out, self.now)
         self.collect()
         return True
@@ -236,7 +270,7 @@ class World:
         """An answered call; the keys of both sides. Their events so far are dropped."""
         key = self.agents[caller].invite(callee, body, [], self.now)
         self.run()
-        other = next(event.call for event in self.take(callee) if type(event).__name__ == "IncomingCall")  # type: ignore[attr-defined]
+        other = next(event.call for event in self.take(callee) if type(event).__name__ == "InviteReceived")  # type: ignore[attr-defined]
         self.agents[callee].accept(other, ANSWER, self.now)
         self.run()
         self.take(caller)
@@ -247,6 +281,10 @@ class World:
         """Everything an agent has sent, parsed."""
         return [parse(text) for source, text in self.log if source == name]
 
+    def received(self, name: str) -> list[Request | Response]:
+        """Everything an agent has received, parsed."""
+        return [parse(text) for target, text in self.delivered if target == name]
+
 
 def names(events: list[object]) -> list[str]:
     return [type(event).__name__ for event in events]
@@ -254,3 +292,75 @@ def names(events: list[object]) -> list[str]:
 
 def address(text: str) -> NameAddr:
     return NameAddr.parse(text)
+
+
+def build_request(method: str, branch: str = "z9hG4bK1") -> Request:
+    """A request outside any dialog, from a@a.invalid to b@b.invalid."""
+    request = Request(method, "sip:b@b.invalid")
+    for name, value in (
+        ("Via", f"SIP/2.0/WS a.invalid;branch={branch}"),
+        ("To", "<sip:b@b.invalid>"),
+        ("From", "<sip:a@a.invalid>;tag=1"),
+        ("Call-ID", "c"),
+        ("CSeq", f"1 {method}"),
+    ):
+        request.headers.add(name, value)
+    return request
+
+
+def ringing(world: World, callee: str = "bob") -> str:
+    """The key of the call that rings at the callee."""
+    return next(event.call for event in world.take(callee) if isinstance(event, InviteReceived))
+
+
+def all_ended(world: World) -> None:
+    """Check that no call, dialog or transaction is left once every timer has run out."""
+    for agent in world.agents.values():
+        agent.unregister(world.now)
+    world.wait(200)
+    assert {name: agent.calls for name, agent in world.agents.items()} == dict.fromkeys(world.agents, EMPTY)
+
+
+def methods(world: World, name: str) -> list[str]:
+    """The methods of the requests that an agent has sent."""
+    return [message.method for message in world.sent(name) if isinstance(message, Request)]
+
+
+def statuses(world: World, name: str) -> list[int]:
+    """The status codes of the responses that an agent has sent."""
+    return [response.status for response in responses(world, name)]
+
+
+def requests(world: World, name: str, method: str) -> list[Request]:
+    """The requests of a method that an agent has sent."""
+    return [m for m in world.sent(name) if isinstance(m, Request) and m.method == method]
+
+
+def responses(world: World, name: str) -> list[Response]:
+    """The responses that an agent has sent."""
+    return [message for message in world.sent(name) if isinstance(message, Response)]
+
+
+def lose_socket(world: World, name: str, seconds: float = 1.0) -> None:
+    """Take an agent's socket away for a while; what it had on its way is lost."""
+    world.collect()
+    world.agents[name].transport_down(world.now)
+    world.wait(seconds)
+
+
+def session_call(world: World, value: str, *, supported: bool = True) -> tuple[str, str, Response]:
+    """A call whose INVITE a proxy gave a Session-Expires."""
+    original = world.proxy._request
+
+    def with_timer(source: str, request: Request) -> list[tuple[str, str]]:
+        if request.method == "INVITE" and request.to.tag is None:
+            request.headers.set("Session-Expires", value)
+            if not supported:
+                request.headers.set("Supported", "outbound")
+        return original(source, request)
+
+    world.proxy._request = with_timer  # type: ignore[method-assign]
+    key, other = world.call()
+    world.proxy._request = original  # type: ignore[method-assign]
+    ok = [r for r in responses(world, "bob") if r.status == 200 and r.cseq.method == "INVITE"][-1]
+    return key, other, ok

@@ -8,27 +8,7 @@ LEVELS = ("unit", "integration", "browser")
 NOT_MODULES = {"__init__", "__main__", "_version"}
 
 #: Modules without a test file of their own, and where they are tested. The list may only become shorter.
-WITHOUT: dict[str, str] = {
-    "sip/call.py": "in unit/sip/test_calls.py and test_midcall.py",
-    "sip/client_request.py": "in unit/sip/test_calls.py and test_midcall.py",
-    "sip/core.py": "in unit/sip/test_calls.py and test_midcall.py",
-    "sip/dialog.py": "in unit/sip/test_layers.py",
-    "sip/digest.py": "in unit/sip/test_layers.py",
-    "sip/events.py": "dataclasses only, no code to test",
-    "sip/headers.py": "in unit/sip/test_message.py",
-    "sip/model.py": "in unit/sip/test_calls.py and test_midcall.py",
-    "sip/negotiation.py": "in unit/sip/test_calls.py and test_midcall.py",
-    "sip/reinvite.py": "in unit/sip/test_midcall.py",
-    "sip/session_timer.py": "in unit/sip/test_midcall.py",
-    "sip/timers.py": "in unit/sip/test_layers.py",
-    "sip/transaction.py": "in unit/sip/test_layers.py",
-    "sip/transaction_layer.py": "in unit/sip/test_layers.py",
-    "sip/two_xx.py": "in unit/sip/test_calls.py and test_midcall.py",
-    "sip/uac.py": "in unit/sip/test_calls.py and test_midcall.py",
-    "sip/uas.py": "in unit/sip/test_calls.py and test_midcall.py",
-    "sip/user_agent.py": "in unit/sip/test_calls.py, test_machine.py and test_dispatch.py",
-    "sip/values.py": "in unit/sip/test_message.py and test_torture.py",
-}
+WITHOUT: dict[str, str] = {}
 
 
 def modules() -> list[Path]:

@@ -15,6 +15,7 @@ import websockets
 from kamailio_rig import password as password_of
 
 from plivo_nb.sip import events as ua
+from plivo_nb.sip.trace import MessageRecord
 from plivo_nb.sip.user_agent import UserAgent, UserAgentConfig
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ class SipPhone:
         self.url = url
         self.user = user
         self.password = password or password_of(user)
-        self.agent = UserAgent(UserAgentConfig(**settings))
+        self.records: list[MessageRecord] = []
+        self.agent = UserAgent(UserAgentConfig(**settings), on_message=self.records.append)
         self.seen: list[Any] = []  # every event, in order
         self.sent: list[str] = []
         self.received: list[str] = []

@@ -56,7 +56,7 @@ def header(text: str, wanted: str) -> str | None:
 async def talk(caller: SipPhone, callee: SipPhone, target: str | None = None) -> tuple[str, str]:
     """Call, ring, answer, confirm. Gives the call's keys at both ends."""
     out = caller.invite(target or callee.user)
-    incoming = await callee.expect(ua.IncomingCall)
+    incoming = await callee.expect(ua.InviteReceived)
     callee.do(callee.agent.ring, incoming.call)
     progress = await caller.expect(ua.Progress)
     assert progress.code == 180
@@ -153,7 +153,7 @@ async def test_two_phones_of_one_user_ring_together(kamailio: Kamailio) -> None:
         assert len(await kamailio.contacts(bob)) == 2
         call = alice.invite(bob)
         at_desk, at_mobile = await asyncio.gather(
-            desk.expect(ua.IncomingCall), mobile.expect(ua.IncomingCall)
+            desk.expect(ua.InviteReceived), mobile.expect(ua.InviteReceived)
         )
         desk.do(desk.agent.ring, at_desk.call)
         mobile.do(mobile.agent.ring, at_mobile.call)
@@ -200,7 +200,7 @@ async def test_call_uuid_is_read_from_every_message(kamailio: Kamailio, flavour:
         out = alice.invite(bob.user, headers=(("X-PH-Test", "one"),))
         call_id = header(alice.requests("INVITE", received=False)[-1], "Call-ID")
         wanted = expected_uuid(call_id or "") if flavour == "plain" else None
-        incoming = await bob.expect(ua.IncomingCall)
+        incoming = await bob.expect(ua.InviteReceived)
         assert incoming.x_call_uuid == wanted
         assert incoming.caller == f"{alice.user}@phone.plivo.com"
         assert ("x-ph-test", "one") in [(key.lower(), value) for key, value in incoming.headers]
@@ -235,7 +235,7 @@ async def test_busy_and_declined(kamailio: Kamailio) -> None:
     async with phones((kamailio.plain, name("alice")), (kamailio.plain, name("bob"))) as [alice, bob]:
         for code in (486, 603):
             alice.invite(bob.user)
-            incoming = await bob.expect(ua.IncomingCall)
+            incoming = await bob.expect(ua.InviteReceived)
             bob.do(bob.agent.reject, incoming.call, code=code)
             assert (await alice.expect(ua.CallFailed)).code == code
 
@@ -245,7 +245,7 @@ async def test_cancel_while_it_rings(kamailio: Kamailio, flavour: str) -> None:
     url = kamailio.url(flavour)
     async with phones((url, name("alice")), (url, name("bob"))) as [alice, bob]:
         call = alice.invite(bob.user)
-        incoming = await bob.expect(ua.IncomingCall)
+        incoming = await bob.expect(ua.InviteReceived)
         bob.do(bob.agent.ring, incoming.call)
         await alice.expect(ua.Progress)
         alice.do(alice.agent.hangup, call)
@@ -264,14 +264,14 @@ async def test_cancel_at_once_waits_for_a_provisional_response(kamailio: Kamaili
         def seen(kind: type) -> int:
             return sum(isinstance(event, kind) for event in bob.seen)
 
-        await until(lambda: seen(ua.IncomingCall) == seen(ua.Canceled))
-        await stays(lambda: seen(ua.IncomingCall) == seen(ua.Canceled), for_s=0.3)
+        await until(lambda: seen(ua.InviteReceived) == seen(ua.Canceled))
+        await stays(lambda: seen(ua.InviteReceived) == seen(ua.Canceled), for_s=0.3)
 
 
 async def test_answer_that_crosses_the_cancel_is_hung_up(kamailio: Kamailio) -> None:
     async with phones((kamailio.plain, name("alice")), (kamailio.plain, name("bob"))) as [alice, bob]:
         call = alice.invite(bob.user)
-        incoming = await bob.expect(ua.IncomingCall)
+        incoming = await bob.expect(ua.InviteReceived)
         bob.do(bob.agent.ring, incoming.call)
         await alice.expect(ua.Progress)
         bob.do(bob.agent.accept, incoming.call, SDP)
@@ -284,9 +284,8 @@ async def test_ignored_call_ends_with_408_of_our_own(kamailio: Kamailio) -> None
     specs = [(kamailio.plain, name("alice")), (kamailio.plain, name("bob"))]
     async with phones(*specs, no_answer_timeout_s=1.0) as [alice, bob]:
         alice.invite(bob.user)
-        incoming = await bob.expect(ua.IncomingCall)
+        incoming = await bob.expect(ua.InviteReceived)
         bob.do(bob.agent.ring, incoming.call)
-        bob.do(bob.agent.ignore, incoming.call)
         failed, _ = await asyncio.gather(alice.expect(ua.CallFailed), bob.expect(ua.NoAnswer))
         assert failed.code == 408
 
@@ -295,7 +294,7 @@ async def test_no_answer_by_the_servers_timer(kamailio: Kamailio) -> None:
     async with phones((kamailio.plain, name("alice")), (kamailio.plain, name("bob"))) as [alice, bob]:
         alice.invite(f"wait-{bob.user}")
         call_id = header(alice.requests("INVITE", received=False)[-1], "Call-ID")
-        incoming = await bob.expect(ua.IncomingCall)
+        incoming = await bob.expect(ua.InviteReceived)
         bob.do(bob.agent.ring, incoming.call)
         failed, _ = await asyncio.gather(alice.expect(ua.CallFailed), bob.expect(ua.Canceled))
         assert (failed.code, failed.x_call_uuid) == (408, expected_uuid(call_id or ""))
@@ -315,7 +314,9 @@ async def test_parallel_fork_the_one_that_answers_wins(kamailio: Kamailio) -> No
     specs = [(kamailio.plain, name(stem)) for stem in ("alice", "bob", "carol")]
     async with phones(*specs) as [alice, bob, carol]:
         call = alice.invite(f"fork-{bob.user}-{carol.user}")
-        at_bob, at_carol = await asyncio.gather(bob.expect(ua.IncomingCall), carol.expect(ua.IncomingCall))
+        at_bob, at_carol = await asyncio.gather(
+            bob.expect(ua.InviteReceived), carol.expect(ua.InviteReceived)
+        )
         bob.do(bob.agent.ring, at_bob.call)
         carol.do(carol.agent.ring, at_carol.call)
         await alice.expect(ua.Progress)
@@ -336,7 +337,9 @@ async def test_both_answer_at_once_and_the_loser_is_hung_up(kamailio: Kamailio) 
     specs = [(kamailio.plain, name(stem)) for stem in ("alice", "bob", "carol")]
     async with phones(*specs) as [alice, bob, carol]:
         call = alice.invite(f"fork-{bob.user}-{carol.user}")
-        at_bob, at_carol = await asyncio.gather(bob.expect(ua.IncomingCall), carol.expect(ua.IncomingCall))
+        at_bob, at_carol = await asyncio.gather(
+            bob.expect(ua.InviteReceived), carol.expect(ua.InviteReceived)
+        )
         bob.do(bob.agent.accept, at_bob.call, SDP)
         carol.do(carol.agent.accept, at_carol.call, SDP)
         await alice.expect(ua.Answered)
@@ -353,9 +356,9 @@ async def test_serial_fork_goes_on_to_the_next(kamailio: Kamailio) -> None:
     specs = [(kamailio.plain, name(stem)) for stem in ("alice", "bob", "carol")]
     async with phones(*specs) as [alice, bob, carol]:
         call = alice.invite(f"hunt-{bob.user}-{carol.user}")
-        at_bob = await bob.expect(ua.IncomingCall)
+        at_bob = await bob.expect(ua.InviteReceived)
         bob.do(bob.agent.ring, at_bob.call)
-        at_carol, _ = await asyncio.gather(carol.expect(ua.IncomingCall), bob.expect(ua.Canceled))
+        at_carol, _ = await asyncio.gather(carol.expect(ua.InviteReceived), bob.expect(ua.Canceled))
         carol.do(carol.agent.accept, at_carol.call, SDP)
         await asyncio.gather(alice.expect(ua.Answered), carol.expect(ua.Confirmed))
         await hang_up(alice, carol, call)
@@ -373,7 +376,7 @@ async def test_hold_by_reinvite_both_ways(kamailio: Kamailio, flavour: str) -> N
         for one, call, other in ((alice, out, bob), (bob, incoming, alice)):
             for offer, answer in ((HOLD, HELD), (SDP, SDP)):
                 one.do(one.agent.reinvite, call, offer)
-                event = await other.expect(ua.Reinvite)
+                event = await other.expect(ua.ReinviteReceived)
                 assert event.body == offer
                 other.do(other.agent.accept_reinvite, event.call, answer)
                 assert (await one.expect(ua.ReinviteAnswered)).body == answer
@@ -384,7 +387,7 @@ async def test_refused_reinvite_leaves_the_call_up(kamailio: Kamailio) -> None:
     async with phones((kamailio.bare, name("alice")), (kamailio.bare, name("bob"))) as [alice, bob]:
         out, _ = await talk(alice, bob)
         alice.do(alice.agent.reinvite, out, HOLD)
-        event = await bob.expect(ua.Reinvite)
+        event = await bob.expect(ua.ReinviteReceived)
         bob.do(bob.agent.reject_reinvite, event.call, 488)
         assert (await alice.expect(ua.ReinviteFailed)).code == 488
         await hang_up(alice, bob, out)
@@ -400,9 +403,9 @@ async def test_glare_is_settled(kamailio: Kamailio) -> None:
         async def settle(one: SipPhone) -> None:
             answered = offered = False
             while not (answered and offered):
-                event = await one.expect(ua.Reinvite, ua.ReinviteAnswered, timeout_s=10)
+                event = await one.expect(ua.ReinviteReceived, ua.ReinviteAnswered, timeout_s=10)
                 answered = answered or isinstance(event, ua.ReinviteAnswered)
-                if isinstance(event, ua.Reinvite):
+                if isinstance(event, ua.ReinviteReceived):
                     offered = True
                     one.do(one.agent.accept_reinvite, event.call, HELD)
 
@@ -425,7 +428,7 @@ async def test_lost_socket_in_mid_call_and_back(kamailio: Kamailio, flavour: str
         await alice.register()
         assert len(await kamailio.contacts(alice.user)) == 1
         alice.do(alice.agent.reinvite, out, SDP)
-        event = await bob.expect(ua.Reinvite)
+        event = await bob.expect(ua.ReinviteReceived)
         bob.do(bob.agent.accept_reinvite, event.call, SDP)
         await alice.expect(ua.ReinviteAnswered)
         await hang_up(bob, alice, incoming)
@@ -467,5 +470,6 @@ async def test_no_secret_is_in_the_trace(kamailio: Kamailio) -> None:
         wire = "".join(alice.sent + alice.received)
         secrets = set(re.findall(r'(?:nonce|response)="([^"]+)"', wire)) | {alice.password}
         assert len(secrets) > 4
-        shown = "".join(repr(entry) for entry in alice.agent.trace.records) + repr(alice.agent)
+        assert len(alice.records) == len(alice.sent) + len(alice.received)
+        shown = "".join(f"{record!r} {record.text}" for record in alice.records) + repr(alice.agent)
         assert [secret for secret in secrets if secret in shown] == []

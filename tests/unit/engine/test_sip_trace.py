@@ -7,11 +7,13 @@ import logging
 import pytest
 
 from plivo_nb.engine.sip_trace import ALL, SipTrace
-from plivo_nb.sip.trace import TraceRecord
+from plivo_nb.sip.trace import MessageRecord
 
 
-def record(number: int, call: str = "a@b", direction: str = "out") -> TraceRecord:
-    return TraceRecord(1.0, direction, "INVITE", call, f"{number} INVITE", f"INVITE sip:{number} SIP/2.0\r\n")
+def record(number: int, call: str = "a@b", direction: str = "out") -> MessageRecord:
+    return MessageRecord(
+        1.0, direction, "INVITE", call, f"{number} INVITE", f"INVITE sip:{number} SIP/2.0\r\n"
+    )
 
 
 def test_only_the_newest_messages_are_kept_in_order() -> None:

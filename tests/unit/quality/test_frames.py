@@ -28,7 +28,7 @@ from plivo_nb.quality.frames import (
     schema,
     schema_metadata,
 )
-from plivo_nb.sip.trace import TraceRecord
+from plivo_nb.sip.trace import MessageRecord
 
 
 def filled(rows: int) -> ColumnStore:
@@ -159,7 +159,7 @@ def odd_rows(name: str, count: int = 24) -> pd.DataFrame:
     return build_frame(name, [(row * 7 % count) * 1_000_000_000 for row in range(count)], values)
 
 
-def sip_trace(messages: list[TraceRecord]) -> pd.DataFrame:
+def sip_trace(messages: list[MessageRecord]) -> pd.DataFrame:
     trace = SipTrace()
     for message in messages:
         trace.add(message)
@@ -188,7 +188,7 @@ MADE = {
     "sip_trace": (
         lambda: sip_trace([]),
         lambda: sip_trace(
-            [TraceRecord(1.0, "out", "INVITE", "1@a", "1 INVITE", "INVITE sip:b SIP/2.0\r\n\r\n")]
+            [MessageRecord(1.0, "out", "INVITE", "1@a", "1 INVITE", "INVITE sip:b SIP/2.0\r\n\r\n")]
         ),
     ),
 }

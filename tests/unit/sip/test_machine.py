@@ -19,7 +19,7 @@ from plivo_nb.sip.events import (
     Canceled,
     Confirmed,
     Ended,
-    IncomingCall,
+    InviteReceived,
     NoAnswer,
     Rejected,
 )
@@ -55,7 +55,7 @@ class Phones(RuleBasedStateMachine):
         """Read the events, and hold them against the rules of the game."""
         for name in self.world.agents:
             for event in self.world.take(name):
-                if isinstance(event, IncomingCall):
+                if isinstance(event, InviteReceived):
                     assert event.call not in self.keys[name]
                     self.keys[name].append(event.call)
                     self.incoming.add((name, event.call))
@@ -123,14 +123,12 @@ class Phones(RuleBasedStateMachine):
                 agent.accept_reinvite(key, ANSWER, self.world.now)
         self.flow()
 
-    @rule(name=NAMES, number=PICK, what=st.sampled_from(["ring", "ignore", "hangup", "reject"]))
+    @rule(name=NAMES, number=PICK, what=st.sampled_from(["ring", "hangup", "reject"]))
     def decide(self, name: str, number: int, what: str) -> None:
         agent, key = self.pick(name, number)
         getattr(agent, what)(key, self.world.now)
 
-    @rule(
-        name=NAMES, number=PICK, what=st.sampled_from(["accept", "progress", "reinvite", "accept_reinvite"])
-    )
+    @rule(name=NAMES, number=PICK, what=st.sampled_from(["accept", "reinvite", "accept_reinvite"]))
     def describe(self, name: str, number: int, what: str) -> None:
         agent, key = self.pick(name, number)
         getattr(agent, what)(key, ANSWER, self.world.now)

@@ -481,7 +481,7 @@ def test_torture(torture: Torture) -> None:
     bob.receive(torture.wire, world.now)
     first = [int(text.split()[1]) for text in bob.outgoing()][:1]
     assert first == ([torture.status or torture.agent] if torture.status or torture.agent else [])
-    assert names(bob.events()) == {100: ["IncomingCall"]}.get(
+    assert names(bob.events()) == {100: ["InviteReceived"]}.get(
         torture.agent or 0, ["MessageReceived"] if torture.name == "mpart01" else []
     )
     assert bob.counters.malformed == (torture.status is not None)
