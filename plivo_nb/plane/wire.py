@@ -234,7 +234,7 @@ class Received:
 class SessionState:
     """A state of a session changed.
 
-    Values of `what` and `state`: ``gathering`` complete | timeout; ``ice`` new | checking | connected |
+    Values of `what` and `state`: ``gathering`` gathering | complete | timeout; ``ice`` new | checking | connected |
     disconnected | failed | closed; ``dtls`` connecting | connected | failed | closed; ``rtp`` first-sent |
     first-received | timeout | resumed.
     """
@@ -248,7 +248,7 @@ class SessionState:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The measurements of one sample interval."""
+    """The measurements of one sample interval; the last one of a session is shorter."""
 
     session: int
     row: SampleRow
