@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("plivo_nb.plane.session")
 
-#: After this long without RTP and RTCP that are due, ``rtp timeout`` is reported. An ICE restart can end an
-#: outage within this time, and ICE takes as long to fail.
+#: After this long without RTP and RTCP that are due, ``rtp timeout`` is reported. On hold none are due: ICE
+#: consent counts instead (RFC 7675). An ICE restart can end an outage within this time, and ICE takes as
+#: long to fail.
 RTP_TIMEOUT_S = 30.0
 _LEVEL_TICKS = 5
 _POLL_TICKS = 25
@@ -85,11 +86,11 @@ class MediaSession:
         self._offer: sdp.SessionDescription | None = None
         self._offered: tuple[sdp.Format, ...] = ()
         self._dtls_client: bool | None = None
-        self._receives = True
+        self._held = False  # the direction is not sendrecv: silence is intended
+        self._answered_at: float | None = None  # when the description was final: from then on media is due
         self._ticks = 0
         self._sending = self._receiving = False  # whether a first RTP packet went out, came in
         self._last_media_at: float | None = None
-        self._expected_since: float | None = None
         self._media_missing = False
         self._dtmf_waiting: list[asyncio.Future[None]] = []
 
@@ -126,6 +127,7 @@ class MediaSession:
             text = sdp.build_answer(local, offer, [*audio, *events])
             self.transport.connect(offer, dtls_client=self._dtls_client)
             self._configure(audio, audio, events, direction)
+            self._answered()
             self._offer = None
             return text
 
@@ -135,7 +137,7 @@ class MediaSession:
         Raises:
             sdp.IncompatibleSDP: no call is possible with it.
         """
-        remote = sdp.parse(text, kind)
+        remote = sdp.parse(text, kind, self._config.codecs)
         audio = remote.audio(self._config.codecs)
         if kind == "offer":
             self._offer = remote
@@ -145,6 +147,8 @@ class MediaSession:
         self.transport.connect(remote, dtls_client=self._dtls_client)
         direction = sdp.answer_direction(remote.direction)
         self._configure(audio, self._offered, (), direction)
+        if kind == "answer":
+            self._answered()
 
     def _local(self, setup: sdp.Setup, direction: sdp.Direction, mid: str | None) -> sdp.Local:
         self._version += 1
@@ -172,9 +176,10 @@ class MediaSession:
         direction: sdp.Direction,
     ) -> None:
         """Configure the stream: it sends the other side's first format and receives all that we offered."""
-        if "recv" in direction and not self._receives and self._last_media_at is not None:
-            self._last_media_at = time.monotonic()  # the time-out starts now, after an intended pause
-        self._receives = "recv" in direction
+        held = direction != "sendrecv"
+        if self._held and not held and self._answered_at is not None:
+            self._answered_at = time.monotonic()  # the time-out starts now, after an intended pause
+        self._held = held
         self.stream.configure(
             _codec(send[0]),
             [_codec(f) for f in receive],
@@ -192,8 +197,6 @@ class MediaSession:
             self._watch_media(now)
         if not self.transport.connected:
             return
-        if self._expected_since is None:
-            self._expected_since = now
         for packet in self.stream.tick(now):
             if self.transport.send(packet) and not self._sending and packet[1] & 0x7F not in range(64, 96):
                 self._sending = True
@@ -238,9 +241,18 @@ class MediaSession:
             self._media_missing = False
             self._report_state("rtp", "resumed", at=now)
 
+    def _answered(self) -> None:
+        """The description is final: from now on the media is watched."""
+        if self._answered_at is None:
+            self._answered_at = time.monotonic()
+
     def _watch_media(self, now: float) -> None:
-        last = self._expected_since if self._last_media_at is None else self._last_media_at
-        if last is None or self._media_missing or not self._receives or now - last < RTP_TIMEOUT_S:
+        if self._answered_at is None or self._media_missing:
+            return
+        last = max(self._answered_at, self._last_media_at or 0.0)
+        if self._held:
+            last = max(last, self.transport.received_at)
+        if now - last < RTP_TIMEOUT_S:
             return
         self._media_missing = True
         self._report_state(

@@ -65,7 +65,7 @@ class InviteReceived:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A provisional response other than 100 to our INVITE."""
+    """A provisional response other than 100 to our INVITE; `to_tag` names the branch of a forked call."""
 
     call: str
     code: int
@@ -73,16 +73,18 @@ class Progress:
     body: bytes
     headers: HeaderList
     x_call_uuid: str | None
+    to_tag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A 2xx to our INVITE; its ACK is queued already."""
+    """A 2xx to our INVITE; its ACK is queued already. `to_tag` names the branch of a forked call."""
 
     call: str
     body: bytes
     headers: HeaderList
     x_call_uuid: str | None
+    to_tag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
