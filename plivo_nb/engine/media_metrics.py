@@ -144,7 +144,7 @@ class CallMetrics:
                 self._rule_engine.begin(time.monotonic())
 
     def _gathering_state(self, state: str, at: float) -> None:
-        """Report a gathering that takes longer than the rule's 2 s, or than iceGatheringTimeout if shorter."""
+        """Report a gathering that takes over 2 s, or over iceGatheringTimeout where that is shorter."""
         self._stop_gathering_timer()
         if state == "gathering":
             self._gathering_since_s = at

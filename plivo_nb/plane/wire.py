@@ -234,9 +234,9 @@ class Received:
 class SessionState:
     """A state of a session changed.
 
-    Values of `what` and `state`: ``gathering`` gathering | complete | timeout; ``ice`` new | checking | connected |
-    disconnected | failed | closed; ``dtls`` connecting | connected | failed | closed; ``rtp`` first-sent |
-    first-received | timeout | resumed.
+    Values of `what` and `state`: ``gathering`` gathering | complete | timeout; ``ice`` new | checking |
+    connected | disconnected | failed | closed; ``dtls`` connecting | connected | failed | closed; ``rtp``
+    first-sent | first-received | timeout | resumed.
     """
 
     session: int

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from plivo_nb.quality.counters import NAN
-from plivo_nb.quality.sampler import SampleRow, rating, score, smaller
+from plivo_nb.quality.sampler import rating, score, smaller
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from plivo_nb.quality.sampler import SampleRow
 
 
 def merged(rows: Sequence[SampleRow]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ nothing on purpose; its RTCP reports tell the two apart.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Literal
 
 from plivo_nb.quality.counters import NAN, Counters
@@ -34,7 +35,7 @@ class IncomingOutage:
     """
 
     def __init__(self, connected_at_s: float) -> None:
-        self._due_from_s = connected_at_s + DUE_AFTER_S
+        self._due_from_s = math.inf if math.isnan(connected_at_s) else connected_at_s + DUE_AFTER_S
         self._receives = True
         self._packets = 0.0
         # of the far end's last two sender reports: arrival, packet count
@@ -83,5 +84,86 @@ class IncomingOutage:
         return stands_still or counters.last_rtp_was_pause
 
 
+@dataclass(frozen=True, slots=True)
+class SentReport:
+    """What the far end says about what is sent, at one reading.
+
+    Attributes:
+        at_s: monotonic time of the report; NaN before the first one.
+        loss: share lost between the last two reports, 0..1; 1 when nothing arrived of what was sent; missing
+            when the report is too old to say anything about now.
+        lost: packets newly lost since the last reading; 0 without a new report, NaN before the first one.
+        expected: packets of which the new reports tell, likewise.
+    """
+
+    at_s: float
+    loss: float
+    lost: float
+    expected: float
+
+
 class OutgoingOutage:
-    pass
+    """Follows the far end's reports about what is sent, from reading to reading."""
+
+    def __init__(self) -> None:
+        self._at_s = NAN
+        self._expected = self._lost = self._settled_lost = 0.0
+        self._sent = NAN  # packets sent when the last report came
+        self._loss = NAN
+
+    def report(self, counters: Counters, now: float) -> SentReport:
+        """The far end's last report.
+
+        Args:
+            counters: of the stream, at this moment.
+            now: monotonic seconds of this moment.
+        """
+        interval_s = counters.remote_report_interval_s
+        lost = expected = NAN if math.isnan(counters.remote_packets_expected) else 0.0
+        if counters.remote_report_at_s != self._at_s and not math.isnan(counters.remote_report_at_s):
+            lost = counters.remote_packets_lost - self._lost
+            expected = counters.remote_packets_expected - self._expected
+            self._take(counters)
+        if is_current(self._at_s, interval_s, now):
+            return SentReport(self._at_s, self._loss, lost, expected)
+        if self._is_unheard(counters, now):
+            return SentReport(counters.rtcp_at_s, 1.0, lost, expected)
+        return SentReport(self._at_s, NAN, lost, expected)
+
+    def _take(self, counters: Counters) -> None:
+        """Work out the loss between the last two reports, by their counts where they are known.
+
+        A report's own fraction is cut to 8 bits, which loses up to 0.4 points. A packet that came after it
+        was reported as lost is taken back from later losses.
+        """
+        expected = counters.remote_packets_expected - self._expected
+        settled_lost = max(counters.remote_packets_lost, self._settled_lost)
+        if math.isnan(expected):
+            self._loss = counters.remote_fraction_lost
+        elif expected > 0.0:
+            self._loss = min((settled_lost - self._settled_lost) / expected, 1.0)
+        else:
+            self._loss = 1.0 if self._nothing_arrived(counters) else NAN
+        if not math.isnan(expected):
+            self._expected, self._lost = counters.remote_packets_expected, counters.remote_packets_lost
+            self._settled_lost = settled_lost
+        self._at_s, self._sent = counters.remote_report_at_s, counters.remote_report_packets_sent
+
+    def _nothing_arrived(self, counters: Counters) -> bool:
+        """Whether the highest sequence number stands still while packets are sent.
+
+        Packets sent before the report before this one have had the time to arrive.
+        """
+        return counters.remote_report_packets_sent > self._sent > self._expected
+
+    def _is_unheard(self, counters: Counters, now: float) -> bool:
+        """Whether the far end's reports no longer have a block about what is sent.
+
+        A block is about packets received since the last report only (RFC 3550 section 6.4), so that some far
+        ends leave it out when nothing arrives.
+        """
+        return (
+            counters.rtcp_at_s > self._at_s
+            and counters.packets_sent > self._sent
+            and is_current(counters.rtcp_at_s, counters.remote_report_interval_s, now)
+        )

@@ -11,8 +11,8 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from plivo_nb.quality.rules import V2_1, AnyRule, EventRule, Exemption, Rule, SpanRule
 from plivo_nb.quality.merging import merged
+from plivo_nb.quality.rules import V2_1, AnyRule, EventRule, Exemption, Rule, SpanRule
 from plivo_nb.quality.sampler import COLUMNS
 
 if TYPE_CHECKING:

@@ -13,14 +13,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from plivo_nb.codec_table import CODECS
 from plivo_nb.quality import mos
 from plivo_nb.quality.columns import column, columns_of
 from plivo_nb.quality.counters import NAN, Counters
 from plivo_nb.quality.outage import IncomingOutage, OutgoingOutage, Reception, is_current
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _PEAK = "-100 (silence) .. 0"
 _REPORT = "RTCP report of the far end"
@@ -46,7 +49,9 @@ class SampleRow:
         "SDP, RFC 3264",
         kind="category",
     )
-    interval_s: float = column("s", "Length of the interval; the last one of a call is shorter", "monotonic clock")
+    interval_s: float = column(
+        "s", "Length of the interval; the last one of a call is shorter", "monotonic clock"
+    )
     rtt_ms: float = column(
         "ms", "Round-trip time on the media path", "RTCP LSR/DLSR, RFC 3550 6.4.1", age="rtt_age_s"
     )
@@ -58,9 +63,7 @@ class SampleRow:
         "monotonic clock",
     )
     jitter_in_ms: float = column("ms", "Interarrival jitter of what is received", "RFC 3550 A.8")
-    jitter_out_ms: float = column(
-        "ms", "Interarrival jitter of what is sent", _REPORT, age="report_age_s"
-    )
+    jitter_out_ms: float = column("ms", "Interarrival jitter of what is sent", _REPORT, age="report_age_s")
     loss_in: float = column(
         "0..1",
         "Share of packets_expected_in that did not arrive on the network; 1 while packets are due and none "
@@ -69,14 +72,14 @@ class SampleRow:
     )
     loss_out: float = column(
         "0..1",
-        "Share of packets_expected_out that did not arrive, between two reports; 1 when none of those sent did",
+        "Share of packets_expected_out that did not arrive, between two reports; 1 when none of them did",
         _REPORT,
         age="report_age_s",
     )
     not_sent_in: bool = column(
         "",
-        "Whether nothing arrived because nothing was sent: after a comfort-noise or Opus DTX packet, or by the "
-        "packet count of the far end's sender reports",
+        "Whether nothing arrived because nothing was sent: after a comfort-noise or Opus DTX packet, or by "
+        "the packet count of the far end's sender reports",
         "RFC 3389, RFC 7587 3.1.3, RTCP",
         kind="bool",
     )
@@ -105,11 +108,13 @@ class SampleRow:
     )
     packets_expected_in: float = column(
         "packets",
-        "Packets of which it was settled in the interval whether they arrive: all but the newest 32, of which "
-        "one that is missing may still come. loss_in weighted by it gives the call's loss",
+        "Packets of which it was settled in the interval whether they arrive: all but the newest 32, of "
+        "which one that is missing may still come. loss_in weighted by it gives the call's loss",
         "RFC 3550 A.3",
     )
-    packets_lost_out: float = column("packets", "New losses that the far end reported in the interval", _REPORT)
+    packets_lost_out: float = column(
+        "packets", "New losses that the far end reported in the interval", _REPORT
+    )
     packets_expected_out: float = column(
         "packets", "Packets sent that the reports of the interval are about", _REPORT
     )
@@ -204,14 +209,12 @@ class Sampler:
         before, interval_s = self._last, now - self._last_at_s
         grown = {name: getattr(counters, source) - getattr(before, source) for name, source in _GROWTHS}
         reception = self._in.reception(counters, now, direction in ("sendrecv", "recvonly"))
-        expected_in, lost_in = self._settle(counters, last)
+        expected_in, lost_in = self._settle(counters, last and reception != "lost")
         loss_in = _loss_in(reception, expected_in, lost_in, grown)
         report = self._out.report(counters, now)
-        rtt_ms = NAN
-        if is_current(counters.rtt_at_s, counters.report_interval_s, now):
-            rtt_ms = counters.rtt_s * 1e3
+        rtt_ms = _if_current(counters.rtt_s * 1e3, counters.rtt_at_s, counters, now)
+        jitter_out_ms = _if_current(counters.jitter_out_s * 1e3, counters.remote_report_at_s, counters, now)
         jitter_in_ms, delay_ms = counters.jitter_in_s * 1e3, counters.playout_delay_s * 1e3
-        jitter_out_ms = counters.jitter_out_s * 1e3 if report.is_current else NAN
         rating_in = rating(rtt_ms, jitter_in_ms, loss_in, counters.codec)
         rating_out = rating(rtt_ms, jitter_out_ms, report.loss, counters.codec)
         rating_of_both = smaller(rating_in, rating_out)
@@ -225,7 +228,7 @@ class Sampler:
             muted=counters.muted,
             rtt_ms=rtt_ms,
             rtt_age_s=now - counters.rtt_at_s,
-            report_age_s=now - counters.remote_report_at_s,
+            report_age_s=now - report.at_s,
             jitter_in_ms=jitter_in_ms,
             jitter_out_ms=jitter_out_ms,
             loss_in=loss_in,
@@ -256,9 +259,8 @@ class Sampler:
         One that comes after it was settled as lost is taken back from later losses, so that the sum stays
         right and no share is below 0.
         """
-        unsettled, missing = counters.packets_unsettled, counters.packets_missing
-        if last:
-            unsettled = missing = 0.0
+        unsettled = 0.0 if last else counters.packets_unsettled
+        missing = 0.0 if last else counters.packets_missing
         expected = counters.packets_expected - unsettled
         arrived = counters.packets_received - counters.packets_duplicated
         lost = max(counters.packets_expected - arrived - missing, self._settled[1])
@@ -281,13 +283,18 @@ def score(rating: float) -> float:
     return round(mos.from_rating(rating), 3)
 
 
+def _if_current(value: float, at_s: float, counters: Counters, now: float) -> float:
+    """A value of a report that came at `at_s`; missing when that says nothing about now."""
+    return value if is_current(at_s, counters.remote_report_interval_s, now) else NAN
+
+
 def _loss_in(reception: Reception, expected: float, lost: float, grown: Mapping[str, float]) -> float:
     if reception == "lost":
         return 1.0
-    if reception != "received":
-        return NAN
     if expected > 0.0:
         return _share(lost, expected)
+    if reception != "received":
+        return NAN
     # nothing is settled yet: the first packets of the call
     return _share(grown["packets_lost_in"], grown["packets_in"] + grown["packets_lost_in"])
 
@@ -314,7 +321,8 @@ def _heard(
         return 1.0
     lost, arrived = max(grown["packets_lost_in"], 0.0), grown["packets_in"]
     not_played = _share(lost + grown["packets_discarded"], lost + arrived)
-    return mos.g107(mos.one_way_delay_ms(rtt_ms, playout_delay_ms, codec), not_played, codec)
+    delay_ms: float = mos.one_way_delay_ms(rtt_ms, playout_delay_ms, codec)
+    return mos.g107(delay_ms, not_played, codec)
 
 
 def _rate_kbps(count_bytes: float, elapsed_s: float) -> float:

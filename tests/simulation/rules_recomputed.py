@@ -41,10 +41,18 @@ V2_1 = [
 SDK_2_2 = [
     *V2_1[:3],
     Warning_(
-        "high_packetloss", "local", "loss_out", lambda v, codec: v >= (0.10 if codec == "OPUS" else 0.02), True
+        "high_packetloss",
+        "local",
+        "loss_out",
+        lambda v, codec: v >= (0.10 if codec == "OPUS" else 0.02),
+        True,
     ),
     Warning_(
-        "high_packetloss", "remote", "loss_in", lambda v, codec: v >= (0.10 if codec == "OPUS" else 0.02), True
+        "high_packetloss",
+        "remote",
+        "loss_in",
+        lambda v, codec: v >= (0.10 if codec == "OPUS" else 0.02),
+        True,
     ),
     Warning_("low_mos", "None", "mos", lambda value, _: value < 3.5),
 ]
@@ -68,7 +76,7 @@ def is_over(warning: Warning_, sample: Sample) -> bool:
 
 
 def v2_1(samples: Sequence[Sample]) -> Events:
-    """At least 3 of the last 5 are over: raised; none is: cleared, once. Level rules: 5 of 5 at most -70 dBFS.
+    """At least 3 of the last 5 are over: raised; none is: cleared, once. Levels: 5 of 5 at most -70 dBFS.
 
     The window of values that come from the far end's reports is its last five reports; they are cleared also
     when they go missing.
@@ -132,8 +140,8 @@ def _level(stream: str, sample: Sample, column: str) -> float:
 def sdk_2_2(samples: Sequence[Sample], mos: Callable[..., float]) -> Events:
     """A sample each 5 s, looked at at every second one over the last three, of which two are over.
 
-    Raised again while it lasts; cleared with the value 0 when at most one of the three is over. Silence is two
-    equal levels of three.
+    Raised again while it lasts; cleared with the value 0 when at most one of the three is over. Silence is
+    two equal levels of three.
 
     Args:
         samples: one a second, without a gap.
