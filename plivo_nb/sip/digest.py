@@ -1,7 +1,7 @@
 """Digest authentication, both sides (RFC 3261 section 22, RFC 7616, RFC 8760).
 
 The client side answers challenges: `Credentials.authorize` gives the header field for the next try. The
-server side, for the lab and for tests, makes challenges and verifies what comes back.
+server side, for the lab and for tests, makes challenges and verifies the answers.
 
     response = H(H(user:realm:password) : nonce [: nc : cnonce : qop] : H(method:uri [: H(body)]))
 """
@@ -30,7 +30,7 @@ _QUOTED = ("username", "realm", "nonce", "uri", "response", "cnonce", "opaque")
 
 
 class Random(Protocol):
-    """What this core needs of a random generator: `random.Random` has it, seeded or the system's."""
+    """The methods of `random.Random` that the SIP core uses."""
 
     def getrandbits(self, k: int, /) -> int:
         """An integer of k random bits."""
@@ -123,7 +123,7 @@ class Credentials:
     def authorize(
         self, challenge: Challenge, method: str, uri: str, body: bytes = b"", count: int = 1
     ) -> str:
-        """Answer a challenge.
+        """Return the answer to a challenge.
 
         Args:
             challenge: what the server asked; it must be `usable`.
