@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from plivo_nb.codec_table import codec_row
 from plivo_nb.media import sdp
-from plivo_nb.media.codecs import Codec
-from plivo_nb.media.rtp.audio_stream import AudioStream
+from plivo_nb.media.codecs import Codec, packet_lengths_ms
+from plivo_nb.media.rtp.audio_stream import RTCP_MEAN_WITHOUT_FEEDBACK_S, AudioStream
 from plivo_nb.media.rtp.capture import Capture
 from plivo_nb.media.transport.transport import Transport, TransportConfig
 from plivo_nb.plane.wire import Digit, Fault, Level, Report, Sample, SessionConfig, SessionState
@@ -66,7 +66,9 @@ class MediaSession:
         self.failed = False
         self._config = config
         self._report = report
-        self.stream = AudioStream(jitter_min_ms=config.jitter_min_ms, jitter_max_ms=config.jitter_max_ms)
+        self.stream = AudioStream(
+            jitter_min_ms=config.jitter_min_ms, jitter_max_ms=config.jitter_max_ms, clock=time.monotonic
+        )
         self.transport = Transport(
             TransportConfig(
                 ice_servers=config.ice_servers,
@@ -126,7 +128,7 @@ class MediaSession:
             local = self._local("active" if self._dtls_client else "passive", direction, offer.mid)
             text = sdp.build_answer(local, offer, [*audio, *events])
             self.transport.connect(offer, dtls_client=self._dtls_client)
-            self._configure(audio, audio, events, direction)
+            self._configure(offer, audio, audio, events, direction)
             self._answered()
             self._offer = None
             return text
@@ -146,7 +148,7 @@ class MediaSession:
             self._dtls_client = remote.setup == "passive"
         self.transport.connect(remote, dtls_client=self._dtls_client)
         direction = sdp.answer_direction(remote.direction)
-        self._configure(audio, self._offered, (), direction)
+        self._configure(remote, audio, self._offered, (), direction)
         if kind == "answer":
             self._answered()
 
@@ -170,6 +172,7 @@ class MediaSession:
 
     def _configure(
         self,
+        remote: sdp.SessionDescription,
         send: Sequence[sdp.Format],
         receive: Sequence[sdp.Format],
         events: Sequence[sdp.Format],
@@ -181,10 +184,11 @@ class MediaSession:
             self._answered_at = time.monotonic()  # the time-out starts now, after an intended pause
         self._held = held
         self.stream.configure(
-            _codec(send[0]),
+            _sent_codec(send[0], remote),
             [_codec(f) for f in receive],
             {f.payload_type: f.clock_rate for f in events},
             direction,
+            None if remote.feedback else RTCP_MEAN_WITHOUT_FEEDBACK_S,
         )
 
     # ------------------------------------------------------------ the tick
@@ -396,6 +400,19 @@ class SessionSampler:
     def utc_ms(self, now: float) -> float:
         """Return a monotonic time as milliseconds since 1970, for W3C timestamps."""
         return self._anchor.utc_ns_at(now) / 1e6
+
+
+def _sent_codec(f: sdp.Format, remote: sdp.SessionDescription) -> Codec:
+    """Return the codec to send, in packets of the length that the peer wants (RFC 8866 section 6.4).
+
+    a=ptime is followed for G.711; a=maxptime limits the packets of every codec.
+    """
+    codec = _codec(f)
+    wanted = codec.ptime_ms if codec.name == "OPUS" else remote.ptime_ms or codec.ptime_ms
+    longest = min(wanted, remote.max_ptime_ms or wanted)
+    possible = packet_lengths_ms(codec.name)
+    short_enough = [length for length in possible if length <= longest]
+    return replace(codec, ptime_ms=max(short_enough, default=possible[0]))
 
 
 def _codec(f: sdp.Format) -> Codec:

@@ -46,8 +46,10 @@ class Counters:
         fec_packets_received: packets that carried such redundancy (in-band FEC).
 
     Attributes, cumulative, of the play-out; samples are at `sample_rate_hz`:
-        total_samples: samples played since the first packet [totalSamplesCount].
-        concealed_samples: samples that did not come from a packet of their own [concealedSamples].
+        total_samples: samples received or concealed since the first packet, before they are played slower or
+            faster [totalSamplesReceived]; with the inserted and without the removed ones: samples played
+            [media-playout totalSamplesCount].
+        concealed_samples: samples made up here, with neither a packet nor its redundancy [concealedSamples].
         silent_concealed_samples: those of them that were silence or comfort noise [silentConcealedSamples].
         concealment_events: runs of concealed samples [concealmentEvents].
         inserted_samples: added to play slower [insertedSamplesForDeceleration].

@@ -98,7 +98,8 @@ def _description(
         bundled=any(group[:1] == ["BUNDLE"] and section.mid in group[1:] for group in groups),
         ssrc=ssrc,
         cname=cname,
-        ptime_ms=_ptime(block),
+        ptime_ms=_milliseconds(block, "ptime"),
+        max_ptime_ms=_milliseconds(block, "maxptime"),
         sections=sections,
         index=index,
     )
@@ -232,6 +233,7 @@ def _source(block: Sequence[str]) -> tuple[int | None, str | None]:
     return ssrc, None
 
 
-def _ptime(block: Sequence[str]) -> int | None:
-    value = _attribute(block, "ptime") or ""
-    return int(value) if _NUMBER.fullmatch(value) else None
+def _milliseconds(block: Sequence[str], name: str) -> int | None:
+    """The value of a=ptime or a=maxptime; None where it is absent or of no use."""
+    value = _attribute(block, name) or ""
+    return int(value) if _NUMBER.fullmatch(value) and len(value) <= 5 and int(value) else None
