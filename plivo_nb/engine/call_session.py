@@ -643,8 +643,8 @@ class CallSession:
     def _on_report(self, report: wire.Report) -> None:
         match report:
             case wire.Sample(row=row):
-                if self.phase == "answered":
-                    self._on_sample(self, row)
+                if self.answered.done() and self.answered.exception() is None:
+                    self._on_sample(self, row)  # also the last one, which comes when the media has closed
             case wire.SessionState(what=what, state=state, at=at, detail=detail):
                 self._on_media_state(what, state, at, detail)
             case wire.Digit(digit=digit, duration_ms=duration):

@@ -55,7 +55,7 @@ class IncomingOutage:
         if resumed:
             self._due_from_s = now + DUE_AFTER_S
         if arrived:
-            self._due_from_s = min(self._due_from_s, now)
+            self._due_from_s = -math.inf
             return "received"
         if not receives:
             return "not due"
