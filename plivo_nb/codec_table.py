@@ -47,11 +47,6 @@ class CodecRow:
     source: str
     offered: bool
 
-    @property
-    def frame_samples(self) -> int:
-        """Samples of a 20 ms frame."""
-        return self.clock_rate_hz // 50
-
 
 _ROWS = (
     CodecRow(

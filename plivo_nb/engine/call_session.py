@@ -589,12 +589,12 @@ class CallSession:
         self._emit(transition.event, info)
 
     def hangup(self) -> None:
-        """End it: CANCEL before the answer, BYE after; nothing on the wire where nothing was sent."""
+        """End the call: CANCEL before the answer, BYE after it; nothing is sent if no INVITE was sent."""
         if self._apply("hang up", originator="local") is not None and self.key is not None:
             self.account.hangup(self.key)
 
     def on_ended(self, event: sip.Ended) -> None:
-        """The dialog is over: BYE either way, or it broke."""
+        """The dialog has ended, by a BYE of either side or by a failure."""
         if self.state == "canceling":
             self._apply("ended", originator="local")
             return
@@ -629,7 +629,7 @@ class CallSession:
         self.fail(cause, str(error))
 
     def abandon(self) -> None:
-        """End it without waiting any longer: the far end did not answer our hang-up in time."""
+        """End the call at once: the far end did not answer our BYE or CANCEL in time."""
         if self.state in ("answered", "hanging up"):
             self.cause = causes.CONNECTION_ERROR
             self._apply("abandoned", originator="local", reason=self.cause)
@@ -639,7 +639,7 @@ class CallSession:
     # ------------------------------------------------------------ media
 
     def set_muted(self, muted: bool) -> None:
-        """Silence to the peer, or not; holds from before the answer on."""
+        """Send silence instead of the source, or stop doing so. May be called before the answer."""
         if muted != self.media.muted:
             self._notify_watchers("muted" if muted else "unmuted")
         self.media.set_muted(muted)

@@ -138,7 +138,7 @@ class MediaLink:
     # ------------------------------------------------------------ audio
 
     def set_muted(self, muted: bool) -> None:
-        """Silence to the peer, or not."""
+        """Send silence instead of the source, or stop doing so."""
         self.muted = muted
         self._send(wire.SetMuted, muted=muted)
 

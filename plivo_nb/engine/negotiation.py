@@ -18,7 +18,7 @@ _MAX_BRANCHES = 20
 
 
 class Negotiation:
-    """Applies the descriptions that come in mid-call (RFC 3261 section 14); a bad offer never ends the call.
+    """Applies the descriptions received during a call (RFC 3261 section 14); a bad offer never ends it.
 
     Args:
         session: the call.

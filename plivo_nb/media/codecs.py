@@ -177,7 +177,7 @@ class G711Decoder:
         return np.zeros(samples, np.int16)
 
     def conceal(self, samples: int) -> Pcm:
-        """Give silence: see `plivo_nb.media.playout.concealment` for the real thing."""
+        """Return silence; `plivo_nb.media.playout.concealment` conceals losses of G.711."""
         return np.zeros(samples, np.int16)
 
 

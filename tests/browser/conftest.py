@@ -308,7 +308,7 @@ class Notebook:
 
 
 class PhoneInPage:
-    """The phone as a person sees it."""
+    """The phone as displayed in the page."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -332,7 +332,7 @@ class PhoneInPage:
 
 
 class DashboardInPage:
-    """The dashboard as a person sees it."""
+    """The dashboard as displayed in the page."""
 
     def __init__(self, page: Page) -> None:
         self.page = page

@@ -249,7 +249,7 @@ class AudioDevices:
     # ------------------------------------------------------------ calls
 
     def follow(self, session: CallSession) -> None:
-        """Give this call the microphone, the speaker and the tones."""
+        """Connect this call with the microphone, the speaker and the tones."""
         if self._manager is not None and self._manager.error is None:
             CallAudio(self, session)
 
@@ -411,4 +411,4 @@ def _ideal(value: Any) -> Any:
 
 
 def _nothing() -> None:
-    """There is no device manager to wake."""
+    """Do nothing: there is no device manager."""
