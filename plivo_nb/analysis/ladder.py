@@ -51,7 +51,7 @@ class Message(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """One row of a ladder. `at_s` is the time since the first row; `direction` is out, in, mark or heading."""
+    """One row of a ladder. `at_s` counts from the first row; `direction` is out, in, mark or heading."""
 
     at_s: float
     direction: str
