@@ -70,11 +70,6 @@ class CodecRow:
     planning: Impairment
     offered: bool
 
-    @property
-    def frame_samples(self) -> int:
-        """Samples of a 20 ms frame."""
-        return self.clock_rate_hz // 50
-
 
 # the same for both laws: they share the concealment
 _G711_NARROWBAND = Impairment(11.1, 12.7, _PESQ)

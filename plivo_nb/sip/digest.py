@@ -168,12 +168,12 @@ def make_challenge(
     """Make the value of a WWW-Authenticate or Proxy-Authenticate field (the server's side).
 
     Args:
-        realm: what the password is for, the domain.
-        nonce: fresh and unguessable; the caller remembers it, or can recompute it.
-        algorithm: MD5 or SHA-256; None leaves the word out, which means MD5.
-        qop: "auth", a list such as "auth,auth-int", or None for the old scheme without it.
-        stale: the request's answer was right, only its nonce too old: the client need not ask its user.
-        opaque: comes back as it is.
+        realm: the protection domain, here the SIP domain.
+        nonce: a new unpredictable value; the caller stores it, or can compute it again.
+        algorithm: MD5 or SHA-256; None omits the parameter, which means MD5.
+        qop: "auth", a list such as "auth,auth-int", or None for the scheme of RFC 2069 without it.
+        stale: the credentials were valid but the nonce too old, so the client need not ask its user.
+        opaque: the client returns this value unchanged.
     """
     parts = [f"realm={quote(realm)}", f"nonce={quote(nonce)}"]
     if opaque is not None:

@@ -8,9 +8,9 @@
     agent.advance(now)                            # not later than agent.next_deadline()
     for event in agent.events(): ...
 
-`now` is in seconds on any monotonic clock, the same for all calls. After a stall give first what was
-received meanwhile, then advance: else answers that are there already count as missing. A method about a
-call that is over does nothing: its final event is on its way, or was read already.
+`now` is in seconds on any monotonic clock, the same for all calls. After a stall, first call `receive` with
+what came meanwhile, then `advance`; otherwise requests that have been answered time out. A method about a
+call that is over does nothing: the final event is queued, or was read before.
 """
 
 from __future__ import annotations
@@ -136,14 +136,14 @@ class UserAgent:
         self._heard_at = 0.0
         self.counters = Counters()
 
-    # ---- the pump
+    # ---- messages and time
 
     def transport_up(self, now: float, *, secure: bool | None = None) -> None:
-        """A socket is open: what waited is sent, the registration is made known again.
+        """A socket is open: send the queued messages and register again.
 
         Args:
             now: the time.
-            secure: whether it is a wss:// one, for Via; None: as before.
+            secure: whether it is a wss:// socket, for Via; None: as before.
         """
         core = self._core
         if secure is not None:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 SR, RR, SDES, BYE = 200, 201, 202, 203
 _CNAME = 1
 _NTP_EPOCH_S = 2_208_988_800  # 1 January 1970 in NTP seconds
-_BLOCK = struct.Struct("!II4xII")
 
 
 @dataclass(frozen=True, slots=True)
