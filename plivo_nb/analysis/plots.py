@@ -32,6 +32,7 @@ from plivo_nb.analysis.figures import (
     stacked_panels,
     starts_at,
 )
+from plivo_nb.quality import mos
 from plivo_nb.quality.frames import SCHEMA
 
 if TYPE_CHECKING:
@@ -42,9 +43,12 @@ if TYPE_CHECKING:
 
     from plivo_nb.call import Call
 
-__all__ = ["CallFigure", "Span", "call_figure", "compare", "distribution", "setup_timeline"]
+__all__ = ["CallFigure", "Span", "call_figure", "compare", "distribution", "mos_breakdown", "setup_timeline"]
 
 _COMPARED = ("mos", "loss_in", "jitter_in_ms", "rtt_ms")
+_SCALES: dict[mos.Scale, str] = {"g107": "ITU-T G.107", "g107_fb": "ITU-T G.107.2, fullband"}
+#: The causes of `mos.explain`, bottom to top.
+_CAUSE_COLOURS = {"codec": "#56B4E9", "delay": "#009E73", "loss": "#D55E00", "discards": "#CC79A7"}
 _PERCENT = {"loss_in", "loss_out"}
 _UNITS = {column.name: column.unit for column in SCHEMA["samples"]}
 
@@ -89,8 +93,8 @@ def call_figure(
     ax.set_title(title, fontsize=13, fontweight="bold", color=TEXT_COLOUR, loc="left", pad=22)
     panels = stacked_panels(ax, call_panels.HEIGHTS)
     segments = call_panels.segments_of(samples, impairments)
-    mos, packets, jitter, delay, events, lag = panels
-    call_panels.draw_mos(mos, segments)
+    scores, packets, jitter, delay, events, lag = panels
+    call_panels.draw_mos(scores, segments)
     call_panels.draw_packets(packets, segments)
     call_panels.draw_jitter(jitter, segments)
     call_panels.draw_delay(delay, segments)
@@ -107,6 +111,54 @@ def call_figure(
     lag.set_xlim(min([0.0, *requests]) - 0.01 * last, last * 1.02)
     lag.xaxis.set_major_locator(MaxNLocator(integer=True))
     lag.set_xlabel("seconds, one call after the other" if several else "seconds into the call")
+    return figure
+
+
+def mos_breakdown(
+    samples: pd.DataFrame,
+    scale: mos.Scale = "g107",
+    *,
+    title: str = "",
+    ax: Axes | None = None,
+) -> CallFigure | Figure:
+    """Plot what delay, codec, loss and late packets take from the rating of what is received, over time.
+
+    Args:
+        samples: rows of `client.samples`, of one or several calls.
+        scale: `g107` (ITU-T G.107) or `g107_fb` (G.107.2, fullband); see `plivo_nb.quality.mos.explain`.
+        title: title of the plot.
+        ax: axes to draw in; by default a new figure.
+
+    Returns:
+        The figure: what is left of the rating R, and stacked on it what each cause costs. Where columns are
+        missing that are needed for it, the figure says so.
+    """
+    figure, ax = axes_or_new(ax, 9.0, 4.6)
+    title = title or f"Where the points of the rating go ({_SCALES[scale]})"
+    ax.set_title(title, fontsize=12, fontweight="bold", color=TEXT_COLOUR, loc="left", pad=18)
+    segments = call_panels.segments_of(samples, ())
+    try:
+        costs = [(segment, pd.DataFrame(mos.explain(segment.samples, scale))) for segment in segments]
+    except ValueError as error:
+        ax.text(0.5, 0.5, str(error), transform=ax.transAxes, ha="center", wrap=True, color=TEXT_COLOUR)
+        return figure
+    for number, (segment, parts) in enumerate(costs):
+        at = segment.place(segment.samples.index)
+        layers = [numbers(parts, name) for name in ("rating", *_CAUSE_COLOURS)]
+        names = ["what is left", *_CAUSE_COLOURS]
+        names = [f"_{name}" for name in names] if number else names  # one legend for all calls
+        colours = ["#DDE5EC", *_CAUSE_COLOURS.values()]
+        ax.stackplot(at, np.nan_to_num(np.clip(layers, 0.0, None)), labels=names, colors=colours, step="pre")
+    best = [float(numbers(parts, "undisturbed")[0]) for _, parts in costs if len(parts)]
+    undisturbed = max(best, default=100.0)
+    ax.set_ylim(0.0, 1.25 * undisturbed)
+    ax.set_xlim(0.0, max(1.0, segments[-1].end_s) * 1.01)
+    ax.set_ylabel("rating R")
+    ax.set_xlabel("seconds, one call after the other" if len(segments) > 1 else "seconds into the call")
+    plain(ax)
+    call_panels.mark_calls([ax], segments, {})
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(loc="upper left", ncols=5, **LEGEND)
     return figure
 
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from plivo_nb.analysis import plots, set_up
 from plivo_nb.analysis.plots import Span, call_figure
+from plivo_nb.quality import mos
 from plivo_nb.quality.frames import SAMPLES, ColumnStore, build_frame
 
 START = pd.Timestamp("2026-11-23 08:00:00", tz="UTC")
@@ -153,6 +154,40 @@ def test_axes_of_the_users_own_are_drawn_in():
     assert plots.distribution(frame(jitter_in_ms=np.arange(10.0)), ax=right) is own
     assert len(left.child_axes) == 6
     assert left.get_title(loc="left") == "One call, second by second"
+
+
+def rated(rows=10, **columns):
+    """Samples with what a rating needs."""
+    plain = {
+        "rtt_ms": np.full(rows, 300.0),
+        "playout_delay_ms": np.full(rows, 60.0),
+        "interval_s": np.ones(rows),
+        "packets_in": np.full(rows, 50.0),
+        "packets_lost_in": np.full(rows, 5.0),
+        "packets_recovered": np.full(rows, 3.0),
+        "packets_discarded": np.zeros(rows),
+        "concealed_ms": np.full(rows, 40.0),
+    }
+    known = frame(
+        rows, **{name: values for name, values in plain.items() if name in {c.name for c in SAMPLES}}
+    )
+    return known.assign(**{name: values for name, values in (plain | columns).items() if name not in known})
+
+
+@pytest.mark.parametrize("scale", ["g107", "g107_fb"])
+def test_the_breakdown_stacks_what_each_cause_costs(scale):
+    samples = rated()
+    (axes,) = plots.mos_breakdown(samples, scale).axes
+    costs = mos.explain(samples, scale)
+    tops = [collection.get_datalim(axes.transData).y1 for collection in axes.collections]
+    assert tops == pytest.approx(np.cumsum(costs[["rating", "codec", "delay", "loss", "discards"]].iloc[0]))
+    assert tops[-1] == pytest.approx(costs["undisturbed"].iloc[0])
+    assert axes.get_legend().get_texts()[0].get_text() == "what is left"
+
+
+def test_a_breakdown_without_the_columns_that_it_needs_says_so():
+    (axes,) = plots.mos_breakdown(frame()[["mos"]]).axes
+    assert "needed" in axes.texts[0].get_text()
 
 
 def test_the_distribution_names_median_and_95th_percentile():
