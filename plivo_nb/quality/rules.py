@@ -45,7 +45,7 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Warning:
-    """What the event of any rule says.
+    """The keys that the events of all rules have.
 
     Args:
         type, group, desc: as in the event.
