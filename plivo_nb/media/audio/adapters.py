@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-import av
 import numpy as np
 
 from plivo_nb.audio_types import FRAMES_PER_S, FULLBAND_RATE, Pcm, Sink, Source, padded
@@ -18,6 +17,7 @@ from plivo_nb.media.audio.pump import Pump
 from plivo_nb.media.audio.sources import AudioFile
 
 if TYPE_CHECKING:
+    import av
     from numpy.typing import ArrayLike
 
 _log = logging.getLogger(__name__)
@@ -86,6 +86,8 @@ class FrameSource:
         if rate == self._rate:
             yield from map(to_pcm, self._frames)
             return
+        import av  # late, as in `sources`
+
         resampler = av.AudioResampler(format="s16", layout="mono", rate=rate)
         for samples in self._frames:
             pcm = to_pcm(samples)

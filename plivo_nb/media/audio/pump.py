@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import threading
 from typing import TYPE_CHECKING
@@ -47,7 +48,9 @@ class Pump:
         self._room = threading.Event()
         self._stopped = False
         self._complete = False  # all samples are in the ring buffer
-        self._thread = threading.Thread(target=self._run, name=f"plivo_nb {name}", daemon=True)
+        # In a notebook the context says to which cell the output of the user's code belongs.
+        run = contextvars.copy_context().run
+        self._thread = threading.Thread(target=run, args=(self._run,), name=f"plivo_nb {name}", daemon=True)
         self._thread.start()
 
     def read(self, samples: int) -> Pcm | None:
