@@ -26,11 +26,11 @@ _MARKS = {
 
 
 class Message(Protocol):
-    """What is needed of a SIP message; `start` is the method, or the status and reason."""
+    """The attributes of a SIP message that a ladder needs."""
 
     @property
     def time_monotonic_s(self) -> float:
-        """When, in seconds."""
+        """Time at which it was sent or received, in seconds."""
 
     @property
     def direction(self) -> str:
@@ -47,7 +47,7 @@ class Message(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """One line of a ladder. `at_s` counts from the first; `direction` is out, in or mark."""
+    """One row of a ladder. `at_s` is the time since the first row; `direction` is out, in or mark."""
 
     at_s: float
     direction: str
@@ -56,7 +56,7 @@ class Rung:
 
 
 class Ladder:
-    """A SIP ladder. In a notebook it shows itself as a picture; ``str(ladder)`` is for terminals.
+    """A SIP ladder diagram. A notebook displays it as a picture; ``str(ladder)`` is for terminals.
 
     Args:
         messages: oldest first.

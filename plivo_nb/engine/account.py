@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("plivo_nb.account")
 
+# Back-off of the reconnection: the pause before the first attempt, before the second, and the longest pause.
 _FIRST_RETRY_S = 0.5
 _RETRY_S = 2.0
 _MAX_RETRY_S = 20.0

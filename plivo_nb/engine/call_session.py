@@ -469,7 +469,7 @@ class CallSession:
             return
         self.timings.setdefault("ringing", time.monotonic())
         if event.body:
-            self.spawn(self.negotiation.early_media(event.body), "early media")
+            self.spawn(self.negotiation.early_media(event.body, event.to_tag), "early media")
         if transition.event is not None:
             self._emit(transition.event, self.identity.info("ringing"))
 
@@ -479,13 +479,17 @@ class CallSession:
         if self._apply("answered") is None:
             return
         self.timings["answered"] = time.monotonic()
-        self.spawn(self._apply_answer(event.body), "apply the answer")
+        answer = self.negotiation.answer_of(event.to_tag, event.body)
+        self.spawn(self._apply_answer(answer), "apply the answer")
 
     async def _apply_answer(self, body: bytes) -> None:
         try:
             await self.media.apply("answer", body)
         except (MediaError, PlaneDied) as error:
             self.fail_media(error)
+            return
+        if self.media.states["dtls"] == "failed":  # of early media, with the description that the answer has
+            self.fail(causes.WEBRTC_ERROR, "The DTLS handshake with the other side has failed.")
             return
         self._on_connected()
 
@@ -541,10 +545,10 @@ class CallSession:
         if self._apply("confirmed") is None:
             return
         self.timings["answered"] = time.monotonic()
-        if event.body.strip() and not self._offer.strip():
-            self.spawn(self._apply_answer(event.body), "apply the answer")
-        else:
+        if self._offer.strip():
             self._on_connected()
+        else:
+            self.spawn(self._apply_answer(event.body), "apply the answer")
 
     def reject(self, code: int = 486) -> None:
         """Refuse the ringing or ignored call; with 486 the caller hears busy."""
@@ -581,12 +585,12 @@ class CallSession:
         self._emit(transition.event, info)
 
     def hangup(self) -> None:
-        """End it: CANCEL before the answer, BYE after; nothing on the wire where nothing was sent."""
+        """End the call: CANCEL before the answer, BYE after it; nothing is sent if no INVITE was sent."""
         if self._apply("hang up", originator="local") is not None and self.key is not None:
             self.account.hangup(self.key)
 
     def on_ended(self, event: sip.Ended) -> None:
-        """The dialog is over: BYE either way, or it broke."""
+        """The dialog has ended, by a BYE of either side or by a failure."""
         if self.state == "canceling":
             self._apply("ended", originator="local")
             return
@@ -621,7 +625,7 @@ class CallSession:
         self.fail(cause, str(error))
 
     def abandon(self) -> None:
-        """End it without waiting any longer: the far end did not answer our hang-up in time."""
+        """End the call at once: the far end did not answer our BYE or CANCEL in time."""
         if self.state in ("answered", "hanging up"):
             self.cause = causes.CONNECTION_ERROR
             self._apply("abandoned", originator="local", reason=self.cause)
@@ -631,7 +635,7 @@ class CallSession:
     # ------------------------------------------------------------ media
 
     def set_muted(self, muted: bool) -> None:
-        """Silence to the peer, or not; holds from before the answer on."""
+        """Send silence instead of the source, or stop doing so. May be called before the answer."""
         if muted != self.media.muted:
             self._notify_watchers("muted" if muted else "unmuted")
         self.media.set_muted(muted)
@@ -656,6 +660,12 @@ class CallSession:
             self.timings.setdefault("first_rtp_" + state.removeprefix("first-"), at)
         elif what == "rtp" and state == "timeout":
             self.fail(causes.RTP_TIMEOUT, detail or "No RTP was received for too long.")
+        elif self.state in ("calling", "ringing"):
+            if state in ("disconnected", "failed"):
+                _logger.warning(
+                    "The early media of %s is lost, waiting for the answer: %s", self.peer, detail or state
+                )
+                self.negotiation.on_early_media_lost()
         elif state == "failed" and (what == "dtls" or before in ("new", "checking")):
             self.fail(causes.WEBRTC_ERROR, detail or f"The {what.upper()} connection could not be made.")
 

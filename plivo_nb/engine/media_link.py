@@ -66,7 +66,6 @@ class MediaLink:
         self._on_report = on_report
         self._id: int | None = None
         self._closed = False
-        self._remote_set = False
         self.states: dict[str, str] = {"gathering": "new", "ice": "new", "dtls": "new", "rtp": "new"}
         self.previous_states = dict(self.states)
         self.levels: tuple[float, float] = (-100.0, -100.0)
@@ -134,15 +133,12 @@ class MediaLink:
             MediaError: it cannot be used; `.code` is IncompatibleSDP in most cases.
         """
         text = body.decode("utf-8", "replace")
-        if not text.strip() and kind == "answer" and self._remote_set:
-            return  # the SDP came with the 18x already (RFC 3261 section 13.2.1)
         await self._engine.ask(wire.SetRemote, session=self._id, type=kind, sdp=text)
-        self._remote_set = True
 
     # ------------------------------------------------------------ audio
 
     def set_muted(self, muted: bool) -> None:
-        """Silence to the peer, or not."""
+        """Send silence instead of the source, or stop doing so."""
         self.muted = muted
         self._send(wire.SetMuted, muted=muted)
 

@@ -34,6 +34,11 @@ _APPLICATION_VOIP = 2048
 _SET_BITRATE, _SET_COMPLEXITY, _SET_INBAND_FEC, _SET_PACKET_LOSS, _SET_DTX = 4002, 4010, 4012, 4014, 4016
 
 
+#: Lengths of the packets that can be sent, in ms (RFC 6716 section 2.1.4, RFC 3551 section 4.2).
+OPUS_PACKET_LENGTHS_MS = (10, 20, 40, 60)
+G711_PACKET_LENGTHS_MS = (10, 20, 30, 40, 50, 60)
+
+
 @dataclass(frozen=True, slots=True)
 class Codec:
     """A negotiated codec.
@@ -42,7 +47,7 @@ class Codec:
         name: as in `plivo_nb.codec_table`.
         payload_type: RTP payload type, 0..127.
         clock_rate: RTP clock and PCM rate in Hz: 48000 (Opus) or 8000.
-        ptime_ms: length of the packets that we send: 10, 20, 40 or 60.
+        ptime_ms: length of the packets that we send, of `packet_lengths_ms`.
         bitrate_bps: Opus only, what the encoder aims at; lower it to the peer's ``maxaveragebitrate``.
         fec: Opus only, send in-band FEC (the peer's ``useinbandfec``).
         dtx: Opus only, stop sending in silence (the peer's ``usedtx``).
@@ -55,6 +60,11 @@ class Codec:
     bitrate_bps: int = DEFAULT_OPUS_BITRATE_BPS
     fec: bool = True
     dtx: bool = False
+
+
+def packet_lengths_ms(name: CodecName) -> tuple[int, ...]:
+    """Return the lengths of packets, in ms, that can be sent with a codec."""
+    return OPUS_PACKET_LENGTHS_MS if name == "OPUS" else G711_PACKET_LENGTHS_MS
 
 
 class Encoder(Protocol):
@@ -167,7 +177,7 @@ class G711Decoder:
         return np.zeros(samples, np.int16)
 
     def conceal(self, samples: int) -> Pcm:
-        """Give silence: see `plivo_nb.media.playout.concealment` for the real thing."""
+        """Return silence; `plivo_nb.media.playout.concealment` conceals losses of G.711."""
         return np.zeros(samples, np.int16)
 
 

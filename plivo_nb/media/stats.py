@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import statistics
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,6 +74,25 @@ class LevelMeter:
         return dbfs(peak / 32768)
 
 
+class Gaps:
+    """The usual time between events: the median of the last five gaps; 5 s until there are three."""
+
+    def __init__(self) -> None:
+        self._gaps: deque[float] = deque(maxlen=5)
+        self._last: float | None = None
+
+    def add(self, now: float) -> None:
+        """Note an event."""
+        if self._last is not None:
+            self._gaps.append(now - self._last)
+        self._last = now
+
+    @property
+    def median_s(self) -> float:
+        """The median in seconds."""
+        return statistics.median(self._gaps) if len(self._gaps) >= 3 else 5.0
+
+
 class RemoteView:
     """The contents of the far end's RTCP: its reports about our stream, and its sender reports."""
 
@@ -89,7 +110,11 @@ class RemoteView:
         self.rtt_at = NAN
         self.rtt_sum_s = 0.0
         self.rtt_count = 0
+        self.report_packets_sent = NAN  # packets that we had sent when the last one came
+        self.report_gaps = Gaps()
+        self.heard_at = NAN  # the last report of either kind, also without a block about us
         # its sender reports
+        self.sr_gaps = Gaps()
         self.sr_at: float | None = None
         self.sr_ssrc = 0
         self.sr_ntp = 0
@@ -99,17 +124,25 @@ class RemoteView:
 
     def sender_report(self, report: SenderReport, now: float) -> None:
         """Store a sender report."""
+        self.sr_gaps.add(now)
         self.sr_at, self.sr_ssrc, self.sr_ntp = now, report.ssrc, report.ntp_time
         self.sr_packets, self.sr_bytes = report.packet_count, report.octet_count
         self.sr_count += 1
 
-    def report_block(self, block: ReportBlock, rtt_s: float | None, now: float, first_sequence: int) -> None:
-        """Store a report block about our stream; `first_sequence` is its first sequence number."""
+    def report_block(self, block: ReportBlock, rtt_s: float | None, now: float, rtp: RtpSender) -> None:
+        """Store a report block about our stream.
+
+        Its highest sequence number is taken modulo 2^16, as the latest such number that we have sent: some
+        receivers do not count its cycles.
+        """
         self.reports += 1
         self.report_at = now
+        self.report_gaps.add(now)
+        self.report_packets_sent = rtp.packets
         self.fraction_lost = block.fraction_lost
         self.packets_lost = block.packets_lost
-        self.packets_expected = max(self.packets_expected, block.highest_sequence - first_sequence + 1)
+        behind = (rtp.sequence_number - 1 - block.highest_sequence) & 0xFFFF
+        self.packets_expected = max(self.packets_expected, rtp.packets - behind)
         self.jitter = block.jitter
         if rtt_s is not None:
             self.rtt_s, self.rtt_at = rtt_s, now
@@ -242,7 +275,7 @@ def _add_receiving(
         jitterBufferTargetDelay=counters.jitter_buffer_target_delay_s,
         jitterBufferMinimumDelay=counters.jitter_buffer_target_delay_s,
         jitterBufferEmittedCount=counters.jitter_buffer_emitted_samples,
-        totalSamplesReceived=counters.total_samples + counters.inserted_samples - counters.removed_samples,
+        totalSamplesReceived=counters.total_samples,
         concealedSamples=counters.concealed_samples,
         silentConcealedSamples=counters.silent_concealed_samples,
         concealmentEvents=counters.concealment_events,
@@ -255,12 +288,13 @@ def _add_receiving(
         totalSamplesDuration=meter.duration_s,
     )
     seconds = 1 / receiving.rate
+    played = counters.total_samples + counters.inserted_samples - counters.removed_samples
     add(
         "media-playout",
         kind="audio",
         synthesizedSamplesDuration=counters.concealed_samples * seconds,
         synthesizedSamplesEvents=counters.concealment_events,
-        totalSamplesDuration=counters.total_samples * seconds,
+        totalSamplesDuration=played * seconds,
         totalPlayoutDelay=counters.jitter_buffer_delay_s,
-        totalSamplesCount=counters.total_samples,
+        totalSamplesCount=played,
     )

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from plivo_nb.codec_table import codec_row
 from plivo_nb.media import sdp
-from plivo_nb.media.codecs import Codec
-from plivo_nb.media.rtp.audio_stream import AudioStream
+from plivo_nb.media.codecs import Codec, packet_lengths_ms
+from plivo_nb.media.rtp.audio_stream import RTCP_MEAN_WITHOUT_FEEDBACK_S, AudioStream
 from plivo_nb.media.rtp.capture import Capture
 from plivo_nb.media.transport.transport import Transport, TransportConfig
 from plivo_nb.plane.wire import Digit, Fault, Level, Report, Sample, SessionConfig, SessionState
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("plivo_nb.plane.session")
 
-#: After this long without RTP and RTCP that are due, ``rtp timeout`` is reported. An ICE restart can end an
-#: outage within this time, and ICE takes as long to fail.
+#: After this long without RTP and RTCP that are due, ``rtp timeout`` is reported. On hold none are due: ICE
+#: consent counts instead (RFC 7675). An ICE restart can end an outage within this time, and ICE takes as
+#: long to fail.
 RTP_TIMEOUT_S = 30.0
 _LEVEL_TICKS = 5
 _POLL_TICKS = 25
@@ -65,7 +66,9 @@ class MediaSession:
         self.failed = False
         self._config = config
         self._report = report
-        self.stream = AudioStream(jitter_min_ms=config.jitter_min_ms, jitter_max_ms=config.jitter_max_ms)
+        self.stream = AudioStream(
+            jitter_min_ms=config.jitter_min_ms, jitter_max_ms=config.jitter_max_ms, clock=time.monotonic
+        )
         self.transport = Transport(
             TransportConfig(
                 ice_servers=config.ice_servers,
@@ -85,11 +88,11 @@ class MediaSession:
         self._offer: sdp.SessionDescription | None = None
         self._offered: tuple[sdp.Format, ...] = ()
         self._dtls_client: bool | None = None
-        self._receives = True
+        self._held = False  # the direction is not sendrecv: silence is intended
+        self._answered_at: float | None = None  # when the description was final: from then on media is due
         self._ticks = 0
         self._sending = self._receiving = False  # whether a first RTP packet went out, came in
         self._last_media_at: float | None = None
-        self._expected_since: float | None = None
         self._media_missing = False
         self._dtmf_waiting: list[asyncio.Future[None]] = []
 
@@ -125,7 +128,8 @@ class MediaSession:
             local = self._local("active" if self._dtls_client else "passive", direction, offer.mid)
             text = sdp.build_answer(local, offer, [*audio, *events])
             self.transport.connect(offer, dtls_client=self._dtls_client)
-            self._configure(audio, audio, events, direction)
+            self._configure(offer, audio, audio, events, direction)
+            self._answered()
             self._offer = None
             return text
 
@@ -135,7 +139,7 @@ class MediaSession:
         Raises:
             sdp.IncompatibleSDP: no call is possible with it.
         """
-        remote = sdp.parse(text, kind)
+        remote = sdp.parse(text, kind, self._config.codecs)
         audio = remote.audio(self._config.codecs)
         if kind == "offer":
             self._offer = remote
@@ -144,7 +148,9 @@ class MediaSession:
             self._dtls_client = remote.setup == "passive"
         self.transport.connect(remote, dtls_client=self._dtls_client)
         direction = sdp.answer_direction(remote.direction)
-        self._configure(audio, self._offered, (), direction)
+        self._configure(remote, audio, self._offered, (), direction)
+        if kind == "answer":
+            self._answered()
 
     def _local(self, setup: sdp.Setup, direction: sdp.Direction, mid: str | None) -> sdp.Local:
         self._version += 1
@@ -166,20 +172,23 @@ class MediaSession:
 
     def _configure(
         self,
+        remote: sdp.SessionDescription,
         send: Sequence[sdp.Format],
         receive: Sequence[sdp.Format],
         events: Sequence[sdp.Format],
         direction: sdp.Direction,
     ) -> None:
         """Configure the stream: it sends the other side's first format and receives all that we offered."""
-        if "recv" in direction and not self._receives and self._last_media_at is not None:
-            self._last_media_at = time.monotonic()  # the time-out starts now, after an intended pause
-        self._receives = "recv" in direction
+        held = direction != "sendrecv"
+        if self._held and not held and self._answered_at is not None:
+            self._answered_at = time.monotonic()  # the time-out starts now, after an intended pause
+        self._held = held
         self.stream.configure(
-            _codec(send[0]),
+            _sent_codec(send[0], remote),
             [_codec(f) for f in receive],
             {f.payload_type: f.clock_rate for f in events},
             direction,
+            None if remote.feedback else RTCP_MEAN_WITHOUT_FEEDBACK_S,
         )
 
     # ------------------------------------------------------------ the tick
@@ -192,8 +201,6 @@ class MediaSession:
             self._watch_media(now)
         if not self.transport.connected:
             return
-        if self._expected_since is None:
-            self._expected_since = now
         for packet in self.stream.tick(now):
             if self.transport.send(packet) and not self._sending and packet[1] & 0x7F not in range(64, 96):
                 self._sending = True
@@ -236,9 +243,18 @@ class MediaSession:
             self._media_missing = False
             self._report_state("rtp", "resumed", at=now)
 
+    def _answered(self) -> None:
+        """The description is final: from now on the media is watched."""
+        if self._answered_at is None:
+            self._answered_at = time.monotonic()
+
     def _watch_media(self, now: float) -> None:
-        last = self._expected_since if self._last_media_at is None else self._last_media_at
-        if last is None or self._media_missing or not self._receives or now - last < RTP_TIMEOUT_S:
+        if self._answered_at is None or self._media_missing:
+            return
+        last = max(self._answered_at, self._last_media_at or 0.0)
+        if self._held:
+            last = max(last, self.transport.received_at)
+        if now - last < RTP_TIMEOUT_S:
             return
         self._media_missing = True
         self._report_state(
@@ -375,6 +391,19 @@ class SessionSampler:
     def utc_ms(self, now: float) -> float:
         """Return a monotonic time as milliseconds since 1970, for W3C timestamps."""
         return self._anchor.utc_ns_at(now) / 1e6
+
+
+def _sent_codec(f: sdp.Format, remote: sdp.SessionDescription) -> Codec:
+    """Return the codec to send, in packets of the length that the peer wants (RFC 8866 section 6.4).
+
+    a=ptime is followed for G.711; a=maxptime limits the packets of every codec.
+    """
+    codec = _codec(f)
+    wanted = codec.ptime_ms if codec.name == "OPUS" else remote.ptime_ms or codec.ptime_ms
+    longest = min(wanted, remote.max_ptime_ms or wanted)
+    possible = packet_lengths_ms(codec.name)
+    short_enough = [length for length in possible if length <= longest]
+    return replace(codec, ptime_ms=max(short_enough, default=possible[0]))
 
 
 def _codec(f: sdp.Format) -> Codec:

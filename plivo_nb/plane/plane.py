@@ -90,7 +90,8 @@ class Plane:
                 queue (levels are dropped first, states never). None: called on the plane's thread.
         """
         self._set_started()
-        self._loop = asyncio.new_event_loop()
+        # Not new_event_loop(): where the user's policy is uvloop's, that has no datagram sockets of our own.
+        self._loop = asyncio.SelectorEventLoop()
         self._loop.set_debug(False)  # debug mode slows the loop down
         self._loop.set_default_executor(DaemonExecutor())
         self._outbox = Outbox(self._loop, on_report, deliver_on)

@@ -36,7 +36,7 @@ class Counters:
         header_bytes_received: RTP header bytes received [headerBytesReceived].
         packets_expected: packets that the source has sent, by its sequence numbers (RFC 3550 A.3).
         packets_lost: expected minus received (RFC 3550 A.3); falls when a packet counted as lost comes late,
-            and with duplicates [packetsLost].
+            and with duplicates [packetsLost]. Without the duplicates it is expected - received + duplicated.
         packets_reordered: packets that came after one with a higher sequence number (RFC 4737 section 3.3).
         packets_duplicated: packets that had been received before [packetsDuplicated].
         packets_late: packets that came after the time to play them.
@@ -46,8 +46,10 @@ class Counters:
         fec_packets_received: packets that carried such redundancy (in-band FEC).
 
     Attributes, cumulative, of the play-out; samples are at `sample_rate_hz`:
-        total_samples: samples played since the first packet [totalSamplesCount].
-        concealed_samples: samples that did not come from a packet of their own [concealedSamples].
+        total_samples: samples received or concealed since the first packet, before they are played slower or
+            faster [totalSamplesReceived]; with the inserted and without the removed ones: samples played
+            [media-playout totalSamplesCount].
+        concealed_samples: samples made up here, with neither a packet nor its redundancy [concealedSamples].
         silent_concealed_samples: those of them that were silence or comfort noise [silentConcealedSamples].
         concealment_events: runs of concealed samples [concealmentEvents].
         inserted_samples: added to play slower [insertedSamplesForDeceleration].
@@ -69,10 +71,24 @@ class Counters:
         jitter_out_s: the same of what is sent, by the last report [remote-inbound-rtp jitter].
         playout_delay_s: how long packets wait in the jitter buffer at present.
         target_delay_s: how long they should wait.
+        packets_unsettled: the newest of `packets_expected`, at most 32: one of them that is missing may still
+            come. Those before are settled: received, or lost.
+        packets_missing: how many of the unsettled ones have not come.
+        last_rtp_at_s: monotonic time of the last RTP packet received [lastPacketReceivedTimestamp].
+        last_rtp_was_pause: whether that packet announced a pause: comfort noise (RFC 3389), or Opus DTX, a
+            payload of at most 2 bytes (RFC 6716 section 2.1.9, RFC 7587 section 3.1.3).
+        sender_report_at_s: monotonic time of the far end's last sender report (RFC 3550 6.4.1).
+        sender_report_packets: the packet count in it [remote-outbound-rtp packetsSent].
+        sender_report_interval_s: median of the last five gaps between its sender reports; 5 s until there are
+            three.
+        rtcp_at_s: monotonic time of the far end's last report of either kind, also without a block about what
+            is sent.
         rtt_s: round-trip time by RTCP (LSR and DLSR, RFC 3550 6.4.1) [roundTripTime].
         rtt_at_s: monotonic time of the report that gave it.
         remote_fraction_lost: loss in the last report's interval, 0..1 [fractionLost].
         remote_report_at_s: monotonic time of the last report about what is sent.
+        remote_report_interval_s: median of the last five gaps between these; 5 s until there are three.
+        remote_report_packets_sent: `packets_sent` when the last of them came.
         level_in_dbfs: peak of what was played since the last reading, -100 (silence) to 0 dBFS.
         level_out_dbfs: peak of the source since the last reading, before muting.
     """
@@ -115,10 +131,20 @@ class Counters:
     jitter_out_s: float = NAN
     playout_delay_s: float = NAN
     target_delay_s: float = NAN
+    packets_unsettled: float = 0
+    packets_missing: float = 0
+    last_rtp_at_s: float = NAN
+    last_rtp_was_pause: bool = False
+    sender_report_at_s: float = NAN
+    sender_report_packets: float = NAN
+    sender_report_interval_s: float = 5.0
+    rtcp_at_s: float = NAN
     rtt_s: float = NAN
     rtt_at_s: float = NAN
     remote_fraction_lost: float = NAN
     remote_report_at_s: float = NAN
+    remote_report_interval_s: float = 5.0
+    remote_report_packets_sent: float = NAN
     level_in_dbfs: float = NAN
     level_out_dbfs: float = NAN
 

@@ -1,16 +1,19 @@
 """A SIP user agent without sockets, clock or threads (RFC 3261 over a WebSocket, RFC 7118).
 
-Read it in this order:
+The modules, in the order in which to read them:
 
-    values, headers, model      what a message is made of
-    message                     the only door for what comes from the wire
-    digest                      proving a password, both sides
-    timers, transaction(_layer) a request and its responses: figures 5 to 8 as tables
-    dialog, offer_answer        what two phones remember of each other; whose turn it is to offer
-    core, exchange              what all parts share; a request until its last response, challenges answered
-    registration                keeping the server's knowledge of where we are
-    caller, callee, two_xx  a call until its answer, from each side
-    call, reinvite              the answered call; session_timer: how it notices that the other side is gone
-    dispatch, user_agent        where a request goes; the surface: messages, time in, messages, events out
-    events, trace               what the user is told; every message, its secrets masked
+    values, headers, model      header fields, requests and responses
+    message                     parsing and checking of received messages
+    digest                      digest authentication, client and server side
+    timers, transaction         timers; a request and its responses, as the state tables of RFC 3261
+    dialog, negotiation         dialogs; offer and answer
+    core                        what all parts of one user agent share
+    client_request              a request until its final response, with challenges answered
+    registration                the registration and its refreshes
+    uac, uas, two_xx            a call until its answer, on either side; the 2xx until its ACK
+    call, reinvite              an answered call; changes of its session
+    session_timer               session timers (RFC 4028)
+    dispatch                    received requests, and what processes them
+    user_agent                  the interface: messages and time in, messages and events out
+    events, trace               the events; the record of each message, with secrets masked
 """

@@ -84,7 +84,7 @@ class Call:
         self._answer_timer = self.core.timers.start(at, unanswered)
 
     def stop_answer_timer(self) -> None:
-        """The call was answered, or is over."""
+        """Stop that timer: the call was answered, or is over."""
         if self._answer_timer is not None:
             self._answer_timer.cancel()
             self._answer_timer = None
@@ -92,7 +92,7 @@ class Call:
     # ---- ending
 
     def close(self, now: float) -> None:
-        """The call is over for its user: leave the table, stop the timers."""
+        """Leave the table and stop the timers: the call is over for its user."""
         self.ended = True
         self.stop_answer_timer()
         self.table.remove(self)
@@ -115,7 +115,7 @@ class Call:
         self.core.emit(Ended(self.key, originator, code, reason, why))
 
     def bye(self, dialog: Dialog, now: float) -> None:
-        """Send a BYE; its response changes nothing."""
+        """Send a BYE; its response has no effect."""
         request = self.core.complete(dialog.request("BYE", dialog.next_sequence()))
         send_request(self.core, request, now, next_sequence=dialog.next_sequence)
 
@@ -209,7 +209,7 @@ class Call:
             self._receive_offer(request, transaction, now)
 
     def receive_bye(self, request: Request, transaction: ServerTransaction, now: float) -> None:
-        """The other side hangs up."""
+        """Process a BYE: the other side hung up."""
         self.core.respond(transaction, 200, now)
         why = request.reason_header
         code = why.cause if why is not None and why.protocol.upper() == "SIP" else None
@@ -241,7 +241,7 @@ class Call:
         transaction.respond(response, now)
 
     def receive_ack(self, request: Request, now: float) -> None:
-        """An ACK to a 2xx of ours."""
+        """Process the ACK to our 2xx."""
         two_xx = self.pending_2xx.pop(request.cseq.sequence, None)
         if two_xx is not None:
             two_xx.acknowledged(request, now)

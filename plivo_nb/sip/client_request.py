@@ -78,7 +78,7 @@ class ClientRequest:
             self.user.on_response(response, now)
 
     def on_no_response(self, timed_out: bool, now: float) -> None:
-        """Tell the user."""
+        """Pass it on to the user."""
         self.user.on_no_response(timed_out, now)
 
     def _take_challenges(self, response: Response) -> bool:

@@ -1,4 +1,4 @@
-"""Dialogs: what two user agents remember of each other from the INVITE to the BYE (RFC 3261 section 12)."""
+"""Dialogs: the state that two user agents share from the INVITE to the BYE (RFC 3261 section 12)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Dialog:
 
     @classmethod
     def of_uac(cls, request: Request, response: Response) -> Dialog:
-        """The dialog that a 101-299 to our INVITE makes (section 12.1.2)."""
+        """Make the dialog of a 101-299 response to our INVITE (section 12.1.2)."""
         contacts = response.contacts
         return cls(
             (request.call_id, request.from_.tag or "", response.to.tag or ""),
@@ -61,7 +61,7 @@ class Dialog:
 
     @classmethod
     def of_uas(cls, request: Request, local_tag: str) -> Dialog:
-        """The dialog that our 101-299 to an INVITE makes (section 12.1.1)."""
+        """Make the dialog of our 101-299 response to an INVITE (section 12.1.1)."""
         caller, contacts = request.from_, request.contacts
         return cls(
             (request.call_id, local_tag, caller.tag or ""),
@@ -75,7 +75,7 @@ class Dialog:
 
     @staticmethod
     def id_of(request: Request) -> DialogId:
-        """The dialog that a received request belongs to, seen from here."""
+        """Return the identifier of the dialog that a received request belongs to."""
         return request.call_id, request.to.tag or "", request.from_.tag or ""
 
     def next_sequence(self) -> int:
@@ -84,7 +84,7 @@ class Dialog:
         return self.local_sequence
 
     def in_order(self, cseq: CSeq) -> bool:
-        """Whether a request of the other side is newer than all before it; if so, remember it (12.2.2)."""
+        """Whether the CSeq of a received request is higher than all before it; if so, store it (12.2.2)."""
         if self.remote_sequence is not None and cseq.sequence <= self.remote_sequence:
             return False
         self.remote_sequence = cseq.sequence

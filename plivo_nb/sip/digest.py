@@ -1,7 +1,7 @@
 """Digest authentication, both sides (RFC 3261 section 22, RFC 7616, RFC 8760).
 
 The client side answers challenges: `Credentials.authorize` gives the header field for the next try. The
-server side, for the lab and for tests, makes challenges and verifies what comes back.
+server side, for the lab and for tests, makes challenges and verifies the answers.
 
     response = H(H(user:realm:password) : nonce [: nc : cnonce : qop] : H(method:uri [: H(body)]))
 """
@@ -30,7 +30,7 @@ _QUOTED = ("username", "realm", "nonce", "uri", "response", "cnonce", "opaque")
 
 
 class Random(Protocol):
-    """What this core needs of a random generator: `random.Random` has it, seeded or the system's."""
+    """The methods of `random.Random` that the SIP core uses."""
 
     def getrandbits(self, k: int, /) -> int:
         """An integer of k random bits."""
@@ -123,7 +123,7 @@ class Credentials:
     def authorize(
         self, challenge: Challenge, method: str, uri: str, body: bytes = b"", count: int = 1
     ) -> str:
-        """Answer a challenge.
+        """Return the answer to a challenge.
 
         Args:
             challenge: what the server asked; it must be `usable`.
@@ -168,12 +168,12 @@ def make_challenge(
     """Make the value of a WWW-Authenticate or Proxy-Authenticate field (the server's side).
 
     Args:
-        realm: what the password is for, the domain.
-        nonce: fresh and unguessable; the caller remembers it, or can recompute it.
-        algorithm: MD5 or SHA-256; None leaves the word out, which means MD5.
-        qop: "auth", a list such as "auth,auth-int", or None for the old scheme without it.
-        stale: the request's answer was right, only its nonce too old: the client need not ask its user.
-        opaque: comes back as it is.
+        realm: the protection domain, here the SIP domain.
+        nonce: a new unpredictable value; the caller stores it, or can compute it again.
+        algorithm: MD5 or SHA-256; None omits the parameter, which means MD5.
+        qop: "auth", a list such as "auth,auth-int", or None for the scheme of RFC 2069 without it.
+        stale: the credentials were valid but the nonce too old, so the client need not ask its user.
+        opaque: the client returns this value unchanged.
     """
     parts = [f"realm={quote(realm)}", f"nonce={quote(nonce)}"]
     if opaque is not None:

@@ -34,7 +34,7 @@ class Dispatcher:
         self.table = table
 
     def request(self, request: Request, now: float) -> None:
-        """Hand the request to its call, or answer it."""
+        """Pass the request to its call, or answer it."""
         core = self.core
         transaction = core.layer.receive_request(request, now)
         if request.method == "ACK":
@@ -115,7 +115,7 @@ class Dispatcher:
             IncomingCall(core, self.table, request, transaction).start(now)
 
     def _any_context(self, request: Request, transaction: ServerTransaction, now: float) -> None:
-        """OPTIONS, MESSAGE and NOTIFY, in a dialog or outside."""
+        """Answer OPTIONS, MESSAGE and NOTIFY, in a dialog or outside."""
         core = self.core
         if request.method == "OPTIONS":
             headers = [

@@ -1,4 +1,4 @@
-"""What the user agent tells its user: frozen events, drained with `UserAgent.events()`.
+"""The events of the user agent, read with `UserAgent.events()`. They are frozen.
 
 Every event about a call has `.call`, the opaque key that `invite` returned or `InviteReceived` brought. An
 outgoing call ends in exactly one of `CallFailed` (never answered) or `Ended` (after `Answered`); an
@@ -19,7 +19,7 @@ HeaderList = list[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """The server has our binding for `expires_s` seconds. `refreshed`: it had it before."""
+    """The server has our binding for `expires_s` seconds. `refreshed`: it was registered before."""
 
     expires_s: float
     refreshed: bool = False
@@ -32,7 +32,7 @@ class Unregistered:
 
 @dataclass(frozen=True, slots=True)
 class RegistrationFailed:
-    """The server does not take our registration, or the binding ran out and could not be renewed.
+    """The server refused our registration, or the binding expired and could not be renewed.
 
     `code` is the SIP status, None where the transport failed; `cause_text` the SDK's word for it.
     """
@@ -44,14 +44,14 @@ class RegistrationFailed:
 
 @dataclass(frozen=True, slots=True)
 class TransportSilent:
-    """The server took what we sent and has said nothing for `silent_s` seconds: replace the socket."""
+    """The server has not answered for `silent_s` seconds: replace the socket."""
 
     silent_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class InviteReceived:
-    """Somebody calls. A `100 Trying` is on its way; answer with ring, accept or reject."""
+    """An INVITE was received. A `100 Trying` is queued; answer with ring, accept or reject."""
 
     call: str
     caller: str
@@ -65,7 +65,7 @@ class InviteReceived:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A provisional response other than 100 to our INVITE."""
+    """A provisional response other than 100 to our INVITE; `to_tag` names the branch of a forked call."""
 
     call: str
     code: int
@@ -73,16 +73,18 @@ class Progress:
     body: bytes
     headers: HeaderList
     x_call_uuid: str | None
+    to_tag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A 2xx to our INVITE; its ACK is queued already."""
+    """A 2xx to our INVITE; its ACK is queued already. `to_tag` names the branch of a forked call."""
 
     call: str
     body: bytes
     headers: HeaderList
     x_call_uuid: str | None
+    to_tag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ class CallFailed:
 
 @dataclass(frozen=True, slots=True)
 class Canceled:
-    """The caller of an incoming call gave up before our answer."""
+    """The caller canceled an incoming call before our answer."""
 
     call: str
     protocol_reason: Reason | None = None
@@ -154,7 +156,7 @@ class ReinviteReceived:
 
 @dataclass(frozen=True, slots=True)
 class ReinviteAnswered:
-    """Our offer in mid-call was accepted; `body` is the answer."""
+    """Our offer during a call was accepted; `body` is the answer."""
 
     call: str
     body: bytes
@@ -162,7 +164,7 @@ class ReinviteAnswered:
 
 @dataclass(frozen=True, slots=True)
 class ReinviteFailed:
-    """Our offer in mid-call was refused; the call goes on as it was."""
+    """Our offer during a call was refused; the session does not change."""
 
     call: str
     code: int | None

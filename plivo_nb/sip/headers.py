@@ -49,11 +49,11 @@ class Headers:
         self._fields.append(self._field(name, value))
 
     def echo(self, name: str, value: str) -> None:
-        """Append a field as it was received: what `parse` let through may go back to where it came from."""
+        """Append a field as it was received, without the checks of `add`: `parse` has checked it."""
         self._fields.append((name.lower(), name, value))
 
     def add_first(self, name: str, value: str) -> None:
-        """Put a field before all others: how a hop adds its Via or Record-Route."""
+        """Insert a field before all others, as a proxy does with its Via or Record-Route."""
         self._fields.insert(0, self._field(name, value))
 
     def set(self, name: str, value: str) -> None:
@@ -68,12 +68,12 @@ class Headers:
             del self._fields[place]
 
     def remove(self, name: str) -> None:
-        """Drop all fields of that name, if any."""
+        """Remove all fields of that name, if any."""
         key = name.lower()
         self._fields = [field for field in self._fields if field[0] != key]
 
     def remove_first(self, name: str) -> str | None:
-        """Drop the first field of that name and return its value, None where there is none."""
+        """Remove the first field of that name and return its value; None if there is none."""
         key = name.lower()
         for place, field in enumerate(self._fields):
             if field[0] == key:
@@ -86,7 +86,7 @@ class Headers:
         return [(name, value) for _, name, value in self._fields]
 
     def copy(self) -> Headers:
-        """The same fields in an object of their own."""
+        """Return a copy."""
         new = Headers()
         new._fields = self._fields.copy()
         return new

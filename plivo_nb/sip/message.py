@@ -1,9 +1,9 @@
-"""SIP messages as they come from the wire: read and checked (RFC 3261 sections 7, 8.1.1 and 20).
+"""Parsing and checking of received SIP messages (RFC 3261 sections 7, 8.1.1 and 20).
 
-This is the only door for what comes from the network. A message that passes `parse` has a sound start line,
-the header fields that every message needs, each of them readable, none of them twice that may come once, and
-a body of the length that it states. What does not pass raises `MalformedMessage`, which knows whether an
-answer is due and can make it; nothing else is raised.
+All received data passes `parse`. A message that it returns has a valid start line, all mandatory header
+fields, readable values in those that are checked, no repeated field that may occur only once, and a body of
+the stated length. For all other data it raises `MalformedMessage`, which knows whether a response is to be
+sent and makes it; it raises nothing else.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ _NUMBER = re.compile(r"[0-9]{1,10}")
 
 
 class MalformedMessage(ValueError):
-    """What came is not a SIP message that can be acted on.
+    """The received data is not a SIP message that can be processed.
 
     Args:
         sentence: what is wrong with it.
-        status: the status that its sender is due, when it is a request that may be answered.
-        request: what could be read of such a request.
+        status: the status of the response to its sender, if it is a request that may be answered.
+        request: the readable part of such a request.
     """
 
     def __init__(self, sentence: str, status: int = 400, request: Request | None = None) -> None:
@@ -57,7 +57,7 @@ class MalformedMessage(ValueError):
         self.request = request
 
     def reply(self, to_tag: str | None = None) -> Response | None:
-        """The response that is due, None where none is: responses, ACK, and requests without a Via."""
+        """Return the response to send; None for responses, ACK, and requests without a Via."""
         request = self.request
         if request is None or request.method == "ACK" or "Via" not in request.headers:
             return None
@@ -104,7 +104,7 @@ _Problem = tuple[str, int] | None
 
 
 def _frame(data: str | bytes) -> tuple[str, bytes, _Problem]:
-    """Cut a message at its blank line, whatever it holds."""
+    """Split a message at its blank line."""
     problem: _Problem = None
     if isinstance(data, str):
         data = data.encode("utf-8", "replace")
@@ -166,7 +166,7 @@ def _read_headers(message: Request | Response, lines: list[str], *, strict: bool
 
 
 def _validate(message: Request | Response) -> None:
-    """Check what RFC 3261 sections 8.1.1 and 20 ask of every message. Raises ValueError."""
+    """Check what RFC 3261 sections 8.1.1 and 20 require of every message. Raises ValueError."""
     seen: set[str] = set()
     for key, name, _ in message.headers._fields:
         if key in _SINGLE and key in seen:

@@ -89,7 +89,7 @@ class _Message:
 
     @property
     def shown_headers(self) -> list[tuple[str, str]]:
-        """All fields as received, but those of authentication: what an event may show."""
+        """All fields as received, except those of authentication; events carry these."""
         return [(name, value) for key, name, value in self.headers._fields if key not in _AUTHENTICATION]
 
     @property
@@ -99,7 +99,7 @@ class _Message:
 
     @property
     def x_call_uuid(self) -> str | None:
-        """The server's id of the call (spec.md section 4), wherever it says it."""
+        """Plivo's id of the call: the value of X-CallUUID, None where it is absent."""
         return self.headers.get("X-CallUUID")
 
     @property
@@ -133,11 +133,11 @@ class _Message:
         return found
 
     def push_via(self, value: str) -> None:
-        """Put a Via on top, as a proxy does with a request that it forwards."""
+        """Insert a topmost Via, as a proxy does in a request that it forwards."""
         self.headers.add_first("Via", value)
 
     def pop_via(self) -> str | None:
-        """Take the topmost Via off, as a proxy does with a response that it forwards."""
+        """Remove the topmost Via, as a proxy does in a response that it forwards."""
         value = self.headers.remove_first("Via")
         if value is None:
             return None
@@ -164,7 +164,7 @@ class _Message:
             return self._head(len(body.encode("utf-8"))) + body
 
     def __bytes__(self) -> bytes:
-        """The bytes of a binary frame, the body as it is."""
+        """The bytes of a binary frame, with the body unchanged."""
         return self._head(len(self.body)).encode("utf-8") + self.body
 
     def __repr__(self) -> str:
@@ -186,7 +186,7 @@ class Request(_Message):
         self.uri = uri
 
     def copy(self) -> Request:
-        """The same request with headers of its own."""
+        """Return a copy with separate headers."""
         return Request(self.method, self.uri, self.headers.copy(), self.body)
 
     def _start_line(self) -> str:
@@ -232,7 +232,7 @@ class Response(_Message):
         return response
 
     def copy(self) -> Response:
-        """The same response with headers of its own."""
+        """Return a copy with separate headers."""
         return Response(self.status, self.reason, self.headers.copy(), self.body)
 
     def _start_line(self) -> str:

@@ -59,7 +59,7 @@ class OfferAnswer:
         self._pending = b""
 
     def apply(self, step: Step, body: bytes = b"") -> bool:
-        """Take a step. Returns False, and changes nothing, where the state does not allow it."""
+        """Take a step. Returns False, and changes nothing, if the state does not permit it."""
         after = TRANSITIONS.get((self.state, step))
         if after is None:
             return False

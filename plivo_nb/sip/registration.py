@@ -1,4 +1,4 @@
-"""Registration: keeping the server's knowledge of where we are (RFC 3261 section 10, RFC 5626).
+"""The registration of a user agent and its refreshes (RFC 3261 section 10, RFC 5626).
 
     off         --register-->              registering
     registering --2xx-->                   registered, until its refresh is due
@@ -9,7 +9,7 @@
     any         --unregister-->            leaving
     leaving     --any answer-->            off: Unregistered
 
-A lost socket takes the binding's way away, so a new one means to register again at once.
+A binding belongs to its socket (RFC 5626), so a new socket registers again at once.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _CAUSE_TEXTS = {
 
 
 class RegistrationState(Enum):
-    """Where a registration is."""
+    """The state of a registration."""
 
     OFF = "off"
     REGISTERING = "registering"
@@ -105,14 +105,14 @@ class Registration:
             self._send(now)
 
     def transport_up(self, now: float) -> None:
-        """A new socket: the way to us has to be made known again."""
+        """Register again over a new socket."""
         if self.wanted:
             self.state = RegistrationState.REFRESHING if self._reported else RegistrationState.REGISTERING
             self._pause_s = _FIRST_PAUSE_S
             self._send(now)
 
     def transport_down(self, now: float) -> None:
-        """The socket is lost; what was asked for waits for the next one."""
+        """The socket is lost: requests wait for the next one."""
         self._cancel_timer()
         self._attempt += 1
         if self.state is RegistrationState.UNREGISTERING:
@@ -164,7 +164,7 @@ class Registration:
             self._refused(response.status, response.reason, now, response)
 
     def _lengthen_interval(self, response: Response) -> bool:
-        """Ask for the interval that the server wants at least (section 10.2.8)."""
+        """Request at least the interval that the server requires (section 10.2.8)."""
         least = _seconds(response.headers.get("Min-Expires"))
         self._interval_tries += 1
         if least is None or least <= self._expires_s or self._interval_tries > _MAX_INTERVAL_TRIES:
@@ -185,7 +185,7 @@ class Registration:
         self.core.emit(Registered(float(expires_s), refreshed))
 
     def _granted(self, response: Response) -> int:
-        """The seconds that the server gives our Contact; a 200 lists the account's others too."""
+        """The seconds that the server grants our Contact; a 200 lists the account's other Contacts too."""
         for contact in response.contacts:
             ours = contact.parameters.get("+sip.instance") == f"<{self.core.instance_id}>"
             if ours or _same_place(contact, self.core.contact_uri):

@@ -67,7 +67,7 @@ class OutgoingReinvite:
         self.call.dialog_failed(None, True, now)
 
     def on_response(self, response: Response, now: float) -> None:
-        """Take the answer, try again after a glare, or fail."""
+        """Apply the answer, retry after a glare, or fail."""
         if response.status < 200:
             return
         if response.status < 300:
@@ -139,7 +139,7 @@ class OutgoingReinvite:
             self._timer = None
 
     def stop(self, now: float) -> None:
-        """The call is over; the transaction goes on until a final response or its time limit."""
+        """Stop: the call is over. The transaction continues until a final response or its time limit."""
         self._cancel_timer()
         invite = self._invite
         if self.pending and invite is not None and invite.transaction is not None:

@@ -31,7 +31,7 @@ _REPEATED = ("BYE", "CANCEL")  # sent again on a new connection: the other side 
 
 
 class State(Enum):
-    """Where a transaction is."""
+    """The state of a transaction."""
 
     CALLING = "calling"
     TRYING = "trying"
@@ -43,7 +43,7 @@ class State(Enum):
 
 
 class Input(Enum):
-    """What happens to it: a response (received by a client, sent by a server), a request, time, loss."""
+    """An input of a state table: a response (received or sent), a request, a timer, a transport error."""
 
     PROVISIONAL = "1xx"
     SUCCESS = "2xx"
@@ -55,7 +55,7 @@ class Input(Enum):
 
 
 class Action(Enum):
-    """What the transaction then does."""
+    """What a transaction does on an input."""
 
     RESPONSE_TO_TU = "give the response to the transaction user"
     SEND = "send the user's response"
@@ -132,22 +132,22 @@ _SERVER_TIMERS = {S.COMPLETED: 0.0}
 
 
 class TransactionUser(Protocol):
-    """Who sent a request and waits for its responses."""
+    """The user of a client transaction, which gets the responses to its request."""
 
     def on_response(self, response: Response, now: float) -> None:
-        """A response came."""
+        """Process a response."""
 
     def on_no_response(self, timed_out: bool, now: float) -> None:
-        """None will come: the time is over, or (False) the transport is gone."""
+        """Process the end of the wait: by time-out, or (False) because the transport is lost."""
 
 
 def input_of(status: int) -> Input:
-    """What a response's status means to the tables."""
+    """The input of the tables for a response's status."""
     return On.PROVISIONAL if status < 200 else On.SUCCESS if status < 300 else On.FAILURE
 
 
 class Transaction:
-    """What all four have in common: a state, its timer, and the table that moves it."""
+    """What all four kinds have in common: the state, its timer, and the table of transitions."""
 
     def __init__(
         self,
@@ -181,7 +181,7 @@ class Transaction:
         self.process(On.TIMER, None, now)
 
     def process(self, what: Input, response: Response | None, now: float) -> bool:
-        """Step by the table. False where this cannot happen in this state: nothing is done then."""
+        """Apply the table. Returns False, and does nothing, if it has no row for this input and state."""
         step = self._table.get((self.state, what))
         if step is None:
             return False
@@ -195,7 +195,7 @@ class Transaction:
         return True
 
     def end(self) -> None:
-        """Leave the layer."""
+        """Terminate, and leave the transaction layer."""
         self.state = S.TERMINATED
         if self._timer is not None:
             self._timer.cancel()
@@ -207,7 +207,7 @@ class Transaction:
 
 
 class ClientTransaction(Transaction):
-    """A request of ours (figures 5 and 6)."""
+    """A request that we sent (figures 5 and 6)."""
 
     def __init__(self, layer: TransactionLayer, request: Request, user: TransactionUser) -> None:
         if request.method == "INVITE":
@@ -219,7 +219,7 @@ class ClientTransaction(Transaction):
 
     @property
     def finished(self) -> bool:
-        """Whether a final response has come, or none will."""
+        """Whether a final response has come, or no response will come."""
         return self.state not in (S.CALLING, S.TRYING, S.PROCEEDING)
 
     def terminate(self) -> None:
@@ -254,7 +254,7 @@ class ServerTransaction(Transaction):
         self.on_cancel: Callable[[Request, float], None] | None = None
 
     def respond(self, response: Response, now: float) -> bool:
-        """Send a response of the user's; False where a final one was sent already."""
+        """Send a response; returns False if a final one was sent before."""
         return self.process(input_of(response.status), response, now)
 
     def repeat(self, now: float) -> None:
@@ -283,7 +283,7 @@ def acknowledge_failure(request: Request, response: Response) -> Request:
 
 
 def server_key(request: Request) -> ServerKey:
-    """What names the server transaction of a request; an ACK and its INVITE have the same (section 17.2.3).
+    """The key of a request's server transaction; an ACK and its INVITE have the same (section 17.2.3).
 
     A branch without the magic cookie comes from an RFC 2543 element: then other fields name the transaction.
     """
@@ -296,7 +296,7 @@ def server_key(request: Request) -> ServerKey:
 
 
 def _identity(request: Request) -> tuple[str, ...]:
-    """What two copies of a request that came by different paths have in common."""
+    """The fields that are equal in copies of a request that came by different paths (section 8.2.2.2)."""
     cseq = request.cseq
     return request.call_id, request.from_.tag or "", str(cseq.sequence), cseq.method
 
@@ -325,7 +325,7 @@ class TransactionLayer:
         return transaction
 
     def receive_response(self, response: Response, now: float) -> bool:
-        """Hand a response to its transaction; False where it has none."""
+        """Pass a response to its transaction; returns False if there is none."""
         transaction = self._clients.get((response.via.branch or "", response.cseq.method))
         if transaction is None:
             return False
@@ -333,7 +333,7 @@ class TransactionLayer:
         return True
 
     def receive_request(self, request: Request, now: float) -> ServerTransaction | None:
-        """The new transaction of a request; None for a repetition, and for an ACK, which makes none."""
+        """Return a new transaction for a request; None for a retransmission or an ACK."""
         key = server_key(request)
         known = self._servers.get(key)
         if known is not None:
@@ -346,7 +346,7 @@ class TransactionLayer:
         return transaction
 
     def matching_invite(self, cancel: Request) -> ServerTransaction | None:
-        """The INVITE transaction that a CANCEL means (section 9.2)."""
+        """Return the INVITE transaction that a CANCEL refers to (section 9.2)."""
         key = server_key(cancel)
         return self._servers.get((*key[:-1], "INVITE"))
 
@@ -356,13 +356,13 @@ class TransactionLayer:
         return first is not None and first.request is not request
 
     def transport_lost(self, now: float) -> None:
-        """The transport is gone: whoever still waits for a response to an INVITE or a request is told."""
+        """The transport is lost: every transaction that waits for a response reports it to its user."""
         for transaction in list(self._clients.values()):
             if transaction.request.method not in _REPEATED:
                 transaction.process(On.TRANSPORT_ERROR, None, now)
 
     def transport_restored(self, now: float) -> None:
-        """There is a transport again: what may have been lost with the old one is sent again.
+        """There is a new transport: send again what may have been lost with the old one.
 
         BYE and CANCEL, because the other side would hang on without them; final refusals of an INVITE,
         because they go on until an ACK comes.
@@ -375,7 +375,7 @@ class TransactionLayer:
                 server.repeat(now)
 
     def remove(self, transaction: Transaction) -> None:
-        """Drop a terminated transaction."""
+        """Remove a terminated transaction."""
         if isinstance(transaction, ClientTransaction):
             self._clients.pop(transaction.key, None)
         elif isinstance(transaction, ServerTransaction):

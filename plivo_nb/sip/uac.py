@@ -123,6 +123,7 @@ class OutgoingCall(Call):
                 response.body,
                 response.shown_headers,
                 self._x_call_uuid,
+                tag or "",
             )
         )
 
@@ -152,7 +153,15 @@ class OutgoingCall(Call):
         self.table.by_dialog[dialog.id] = self
         self.offer_answer.apply(Step.RECEIVE_ANSWER, response.body)
         self.session_timer.restart(session_timer.terms_of(response), now)
-        self.core.emit(Answered(self.key, response.body, response.shown_headers, self._x_call_uuid))
+        self.core.emit(
+            Answered(
+                self.key,
+                response.body,
+                response.shown_headers,
+                self._x_call_uuid,
+                response.to.tag or "",
+            )
+        )
 
     def on_no_response(self, timed_out: bool, now: float) -> None:
         """The INVITE had no response in time, or the connection was lost before there was one."""

@@ -1,4 +1,4 @@
-"""An incoming call until its ACK: the callee's side of INVITE (RFC 3261 sections 9.2, 13.3).
+"""An incoming call until its ACK: the UAS of an INVITE (RFC 3261 sections 9.2 and 13.3).
 
 ringing      --ring-->                     ringing: 180
              --accept-->                   accepted: 200, repeated until the ACK
@@ -129,7 +129,7 @@ class IncomingCall(Call):
     # ---- the other side
 
     def dialog_of(self, request: Request) -> Dialog | None:
-        """The one dialog, early or confirmed."""
+        """The dialog, early or confirmed."""
         return self._early
 
     def _acknowledged(self, ack: Request, now: float) -> None:

@@ -8,9 +8,9 @@
     agent.advance(now)                            # not later than agent.next_deadline()
     for event in agent.events(): ...
 
-`now` is in seconds on any monotonic clock, the same for all calls. After a stall give first what was
-received meanwhile, then advance: else answers that are there already count as missing. A method about a
-call that is over does nothing: its final event is on its way, or was read already.
+`now` is in seconds on any monotonic clock, the same for all calls. After a stall, first call `receive` with
+what came meanwhile, then `advance`; otherwise requests that have been answered time out. A method about a
+call that is over does nothing: the final event is queued, or was read before.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ __all__ = [
 
 @dataclass(slots=True)
 class Counters:
-    """What the agent has seen so far."""
+    """Counts since the user agent was made."""
 
     received: int = 0
     sent: int = 0
@@ -105,7 +105,7 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """What the agent holds at this moment; all zero when everything is over."""
+    """Numbers of present calls, dialogs and transactions; all zero when everything has ended."""
 
     calls: int
     dialogs: int
@@ -136,14 +136,14 @@ class UserAgent:
         self._heard_at = 0.0
         self.counters = Counters()
 
-    # ---- the pump
+    # ---- messages and time
 
     def transport_up(self, now: float, *, secure: bool | None = None) -> None:
-        """A socket is open: what waited is sent, the registration is made known again.
+        """A socket is open: send the queued messages and register again.
 
         Args:
             now: the time.
-            secure: whether it is a wss:// one, for Via; None: as before.
+            secure: whether it is a wss:// socket, for Via; None: as before.
         """
         core = self._core
         if secure is not None:
@@ -158,7 +158,7 @@ class UserAgent:
         self._keepalive = core.timers.start(now + core.config.keepalive_s, self._keep_alive)
 
     def transport_down(self, now: float) -> None:
-        """The socket is lost. Answered calls go on, what waits for an answer fails, nothing is sent."""
+        """The socket is lost: answered calls continue, pending requests fail, and nothing is sent."""
         core = self._core
         if not core.connected:
             return
@@ -196,7 +196,7 @@ class UserAgent:
             self.counters.unmatched_responses += 1
 
     def _refuse_malformed(self, text: str | bytes, error: MalformedMessage, now: float) -> None:
-        """Count it, and answer it where an answer is due, without a transaction (section 8.2.7)."""
+        """Count it, and answer it statelessly if it may be answered (section 8.2.7)."""
         self.counters.malformed += 1
         self._core.record("in", _as_text(text), None, now)
         reply = error.reply(self._core.random_string(10))
@@ -206,26 +206,26 @@ class UserAgent:
             self._core.record("out", self._core.outbox[-1], reply, now)
 
     def next_deadline(self) -> float | None:
-        """When `advance` wants to be called next; None: not before something else happens."""
+        """The time by which `advance` must be called; None if no timer is running."""
         return self._core.timers.next_deadline()
 
     def advance(self, now: float) -> None:
-        """Let time pass: fire all timers that are due."""
+        """Fire all timers that are due."""
         self._core.timers.advance(now)
 
     def outgoing(self) -> list[str]:
-        """Drain what is to be sent, in order."""
+        """Return the messages to send, in order, and empty the queue."""
         texts, self._core.outbox = self._core.outbox, []
         self.counters.sent += len(texts)
         return texts
 
     def events(self) -> list[Event]:
-        """Drain what happened, in order."""
+        """Return the events, in order, and empty the queue."""
         events, self._core.events = self._core.events, []
         return events
 
     def _keep_alive(self, now: float) -> None:
-        """Ask a silent server whether it is there; any answer will do."""
+        """Send an OPTIONS to a silent server; any answer shows that it is reachable."""
         config = self._core.config
         registered = self._registration.state is RegistrationState.REGISTERED
         if registered and now - self._heard_at >= config.keepalive_s:
@@ -250,7 +250,7 @@ class UserAgent:
 
     @property
     def contact(self) -> str:
-        """The URI that the server is told to reach us at."""
+        """The URI of our Contact."""
         return self._core.contact_uri
 
     @property
@@ -260,7 +260,7 @@ class UserAgent:
 
     @property
     def calls(self) -> Census:
-        """How many calls, dialogs and transactions are alive."""
+        """Count the present calls, dialogs and transactions."""
         return Census(len(self._table.by_key), len(self._table.by_dialog), len(self._core.layer))
 
     # ---- registration
@@ -286,7 +286,7 @@ class UserAgent:
     # ---- calls
 
     def invite(self, target: str, body: bytes, headers: Sequence[tuple[str, str]], now: float) -> str:
-        """Call somebody.
+        """Start a call.
 
         Args:
             target: 'echo', '+14155550100', 'bob@host' or a SIP URI.
@@ -329,7 +329,7 @@ class UserAgent:
             ringing.reject(now, code, reason)
 
     def hangup(self, call: str, now: float) -> None:
-        """End it: CANCEL before the answer, BYE after it, 486 for one that rings here."""
+        """End a call: CANCEL before the answer, BYE after it, 486 for an incoming call that rings."""
         if known := self._call(call):
             known.hangup(now)
 
@@ -346,13 +346,13 @@ class UserAgent:
             known.reinvite(body, now)
 
     def accept_reinvite(self, call: str, body: bytes, now: float) -> None:
-        """Answer the offer that `Reinvite` brought."""
+        """Answer the offer of a `ReinviteReceived`."""
         _check(body)
         if known := self._call(call):
             known.accept_reinvite(body, now)
 
     def reject_reinvite(self, call: str, code: int, now: float) -> None:
-        """Refuse the offer that `Reinvite` brought; the call goes on as it was."""
+        """Refuse the offer of a `ReinviteReceived`; the session does not change."""
         if known := self._call(call):
             known.reject_reinvite(code, now)
 
@@ -363,7 +363,7 @@ class UserAgent:
         return self._ask("MESSAGE", target, content_type, body, now)
 
     def options(self, target: str, now: float) -> str:
-        """Ask what somebody can do; `RequestAnswered` or `RequestFailed` follows with the key returned."""
+        """Send an OPTIONS; `RequestAnswered` or `RequestFailed` follows with the key returned."""
         return self._ask("OPTIONS", target, "", b"", now)
 
     def _ask(self, method: str, target: str, content_type: str, body: bytes, now: float) -> str:
@@ -404,5 +404,5 @@ def _as_text(data: str | bytes) -> str:
 
 
 def _check(body: bytes) -> None:
-    """A text frame carries UTF-8: other bodies would fail at a worse moment. Raises ValueError."""
+    """Raise ValueError if a body is not UTF-8, since messages are sent as text frames."""
     body.decode("utf-8")

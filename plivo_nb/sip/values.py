@@ -88,7 +88,7 @@ def quote(text: str) -> str:
 
 
 def unquote(text: str) -> str:
-    """Take the quotes and backslash escapes off a quoted-string; other text stays as it is."""
+    """Remove the quotes and backslash escapes of a quoted-string; other text is returned unchanged."""
     if len(text) >= 2 and text[0] == '"' == text[-1]:
         return re.sub(r"\\(.)", r"\1", text[1:-1], flags=re.DOTALL)
     return text

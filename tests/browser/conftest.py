@@ -34,7 +34,25 @@ CHROMIUM_ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 ]  # fmt: skip
+JSSIP = Path(__file__).parent / "jssip"
 SECONDS = 1000  # Playwright counts in milliseconds
+
+
+@pytest.fixture(scope="session")
+def jssip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """JsSIP as one script, from the versions that package-lock.json pins."""
+    lock, installed = JSSIP / "package-lock.json", JSSIP / "node_modules" / ".package-lock.json"
+    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+        assert shutil.which("npm"), "npm is not installed, and JsSIP comes by it: apt-get install npm."
+        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        done = subprocess.run(command, cwd=JSSIP, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, f"npm could not install JsSIP: {done.stderr}"
+    script = tmp_path_factory.mktemp("jssip") / "jssip.js"
+    esbuild = JSSIP / "node_modules" / ".bin" / "esbuild"
+    command = [str(esbuild), "node_modules/jssip/lib/JsSIP.js", "--bundle", "--format=iife"]
+    command += ["--global-name=JsSIP", "--log-level=error", f"--outfile={script}"]
+    subprocess.run(command, cwd=JSSIP, check=True, timeout=60)
+    return script
 
 
 @pytest.fixture
@@ -308,7 +326,7 @@ class Notebook:
 
 
 class PhoneInPage:
-    """The phone as a person sees it."""
+    """The phone as displayed in the page."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -332,7 +350,7 @@ class PhoneInPage:
 
 
 class DashboardInPage:
-    """The dashboard as a person sees it."""
+    """The dashboard as displayed in the page."""
 
     def __init__(self, page: Page) -> None:
         self.page = page

@@ -37,7 +37,7 @@ def test_every_codec_can_be_chosen_offered_and_coded(name: str) -> None:
     (offered,) = sdp.offered_formats([name])
     assert (offered.payload_type, offered.clock_rate) == (row.payload_type, row.clock_rate_hz)
     codec = Codec(row.name, row.payload_type, row.clock_rate_hz)
-    payload = make_encoder(codec).encode(np.zeros(row.frame_samples, np.int16))
-    assert make_decoder(codec).samples(payload) == row.frame_samples
+    payload = make_encoder(codec).encode(np.zeros(row.clock_rate_hz // 50, np.int16))
+    assert make_decoder(codec).samples(payload) == row.clock_rate_hz // 50
     assert 4.3 < mos.sdk(20.0, 1.0, 0.0, name) < 4.5
     assert 4.0 < mos.g107(20.0, 0.0, name) < 4.5

@@ -259,7 +259,7 @@ class AudioDevices:
     # ------------------------------------------------------------ calls
 
     def follow(self, session: CallSession) -> None:
-        """Give this call the microphone, the speaker and the tones."""
+        """Connect this call with the microphone, the speaker and the tones."""
         if self._options.perm_on_click:
             session.watchers.append(self._permission_at_call)
         if self._manager is not None and self._manager.error is None:
@@ -454,4 +454,4 @@ def _ideal(value: Any) -> Any:
 
 
 def _nothing() -> None:
-    """There is no device manager to wake."""
+    """Do nothing: there is no device manager."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import itertools
 import logging
 import os
@@ -67,6 +68,7 @@ class FrameSource:
         self._frames = iter(frames)
         self._rate = rate
         self._on_end = on_end
+        self._context = contextvars.copy_context()  # the cell's, to which the output of `frames` belongs
         self._pump: Pump | None = None
         self._old: Pump | None = None
 
@@ -78,7 +80,7 @@ class FrameSource:
                 return
             old.stop()
         self._old = old
-        self._pump = Pump("frames", self._resampled(rate), rate, _AHEAD_S, self._on_end)
+        self._pump = Pump("frames", self._resampled(rate), rate, _AHEAD_S, self._on_end, self._context)
 
     def _resampled(self, rate: int) -> Iterator[Pcm]:
         if self._old is not None:  # two threads must not iterate one generator
@@ -158,12 +160,15 @@ class CallableSink:
         self._ready = threading.Event()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._context = contextvars.copy_context()  # the cell's, to which the output of `function` belongs
 
     def open(self, rate: int) -> None:
         """Start the worker, or note a new rate."""
         self._rate = rate
         if self._thread is None and not self._closed:
-            self._thread = threading.Thread(target=self._run, name="plivo_nb sink", daemon=True)
+            self._thread = threading.Thread(
+                target=self._context.copy().run, args=(self._run,), name="plivo_nb sink", daemon=True
+            )
             self._thread.start()
 
     def write(self, frame: Pcm) -> None:

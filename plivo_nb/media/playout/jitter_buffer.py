@@ -173,7 +173,7 @@ class JitterBuffer:
         return True
 
     def skip_sequence(self, sequence: int) -> None:
-        """Note that this packet arrived without audio (DTMF), so its time is not lost."""
+        """Note that this packet arrived without audio (DTMF, comfort noise), so its time is not lost."""
         if self._next is None:
             return
         self._silent.add(sequence)
@@ -222,7 +222,7 @@ class JitterBuffer:
     def _play(self, entry: Entry, offset: int) -> Next:
         self._next = entry.timestamp + entry.samples
         self._last_sequence = max(self._last_sequence, entry.sequence)
-        self._quiet = entry.quiet_after
+        self._quiet = entry.quiet_after or self._last_sequence + 1 in self._silent
         if self._silent:
             self._silent = {number for number in self._silent if number > self._last_sequence}
         return Next(Step.PACKET, entry.samples - offset, entry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from plivo_nb.media.rtp.rtp import Placed
 
 _FORCE_S = 0.060  # a larger excess of delay is cut even where the cut may be audible
-_DTX_BYTES = 2  # Opus packets of so few bytes start a pause (DTX)
+DTX_BYTES = 2  # Opus packets of so few bytes start a pause (DTX; RFC 6716 section 2.1.9)
 
 
 class PlayOut:
@@ -92,7 +93,7 @@ class PlayOut:
             return False
         if self._opus and opus_has_fec(payload):
             self.fec_received += 1
-        quiet = self._opus and len(payload) <= _DTX_BYTES
+        quiet = self._opus and len(payload) <= DTX_BYTES
         entry = Entry(place.sequence, place.timestamp, payload, samples, arrival_s, quiet)
         return self.buffer.insert(entry, timed)
 
@@ -165,15 +166,17 @@ class PlayOut:
         return self._correct(pcm, correction) if correction else pcm
 
     def _conceal(self, samples: int, following: Entry | None) -> Pcm:
+        """Replace a lost packet: by the redundancy in the packet after it, or by sound that is made up."""
+        if following is not None and self._redundant and opus_has_fec(following.payload):
+            with contextlib.suppress(ValueError):
+                pcm, self.silent = self._concealer.lost(samples, following.payload)
+                self.recovered += 1
+                return pcm
         if not self._concealing:
             self._concealing = True
             self.concealment_events += 1
-        payload = following.payload if following is not None else None
-        if payload is not None and not (self._redundant and opus_has_fec(payload)):
-            payload = None
         try:
-            pcm, silent = self._concealer.lost(samples, payload)
-            self.recovered += payload is not None
+            pcm, silent = self._concealer.lost(samples, None)
         except ValueError:
             pcm, silent = np.zeros(samples, np.int16), True
         self.concealed += samples

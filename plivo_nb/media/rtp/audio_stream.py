@@ -30,7 +30,9 @@ __all__ = ["AudioStream", "Codec", "Counters", "Direction"]
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
 _TICK_S = 0.020
-_RTCP_MEAN_S = 1.0
+#: Mean time between RTCP reports with immediate feedback (RFC 4585, profile SAVPF) and without (RFC 3550).
+RTCP_MEAN_S = 1.0
+RTCP_MEAN_WITHOUT_FEEDBACK_S = 5.0
 _STALL_S = 0.060
 
 
@@ -42,6 +44,7 @@ class AudioStream:
         jitter_max_ms: longest target.
         random: generates SSRC, CNAME, first numbers and RTCP times; for tests.
         utc_offset_s: difference between Unix time and `now`; by default measured now.
+        clock: returns `now`; reports carry the time at which they are made. By default they carry the tick's.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class AudioStream:
         jitter_max_ms: float = 200.0,
         random: random_module.Random | None = None,
         utc_offset_s: float | None = None,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._random = random or random_module.SystemRandom()
         bits = self._random.getrandbits
@@ -59,6 +63,8 @@ class AudioStream:
         self.direction: Direction = "sendrecv"
         self.on_digit: Callable[[str, int], None] | None = None
         self._utc_offset_s = time.time() - time.monotonic() if utc_offset_s is None else utc_offset_s
+        self._clock = clock
+        self._rtcp_mean_s = RTCP_MEAN_S
         self._rtp = RtpSender(self.ssrc, bits(15), bits(32))
         self._sending = Sending(self._rtp)
         self._receiving = Receiving(jitter_min_ms / 1000, jitter_max_ms / 1000)
@@ -121,6 +127,7 @@ class AudioStream:
         receive: Sequence[Codec],
         telephone_event: Mapping[int, int] | None = None,
         direction: Direction = "sendrecv",
+        rtcp_mean_s: float | None = None,
     ) -> None:
         """Apply a negotiation; may be called again.
 
@@ -129,8 +136,10 @@ class AudioStream:
             receive: the codecs that may be received.
             telephone_event: payload types to clock rates in Hz, as negotiated for RFC 4733.
             direction: as seen from here (RFC 3264).
+            rtcp_mean_s: mean time between our reports; by default 1 s, which RFC 4585 (SAVPF) allows.
         """
         self.direction = direction
+        self._rtcp_mean_s = rtcp_mean_s or RTCP_MEAN_S
         self._sending.configure(send, telephone_event or {})
         self._receiving.configure(receive, telephone_event or {})
         self._open_sink()
@@ -158,10 +167,10 @@ class AudioStream:
         else:
             self._sending.skip(1)
         if self._rtcp_due_s is None:
-            self._rtcp_due_s = now + _RTCP_MEAN_S * self._random.uniform(0.25, 0.75)
+            self._rtcp_due_s = now + self._rtcp_mean_s * self._random.uniform(0.25, 0.75)
         elif now >= self._rtcp_due_s:
-            self._rtcp_due_s = now + _RTCP_MEAN_S * self._random.uniform(0.5, 1.5)
-            packets.append(self._report(now))
+            self._rtcp_due_s = now + self._rtcp_mean_s * self._random.uniform(0.5, 1.5)
+            packets.append(self._report(now if self._clock is None else self._clock()))
         return packets
 
     def skip(self, ticks: int) -> None:
@@ -227,26 +236,25 @@ class AudioStream:
         self._receiving.receive(data, now, timed)
 
     def receive_rtcp(self, data: bytes, now: float) -> None:
-        """Process an unprotected RTCP packet; a malformed one is counted and dropped, BYE is ignored.
+        """Process an unprotected RTCP packet; malformed parts are counted and dropped, BYE is ignored.
 
         Args:
             data: the packet.
             now: time of arrival.
         """
-        try:
-            packets = rtcp.parse(data)
-        except ValueError:
-            self._remote.malformed += 1
+        packets, faults = rtcp.parse(data)
+        self._remote.malformed += len(faults)
+        if not packets:
             return
         ntp_now = rtcp.ntp_time(now + self._utc_offset_s)
         self._remote.received += 1
+        if any(isinstance(packet, rtcp.SenderReport | rtcp.ReceiverReport) for packet in packets):
+            self._remote.heard_at = now
         for packet in packets:
             if isinstance(packet, rtcp.SenderReport):
                 self._remote.sender_report(packet, now)
         for block in rtcp.blocks_about(packets, self.ssrc):
-            self._remote.report_block(
-                block, rtcp.round_trip_s(block, ntp_now), now, self._rtp.first_sequence_number
-            )
+            self._remote.report_block(block, rtcp.round_trip_s(block, ntp_now), now, self._rtp)
             self._sending.expect_loss(block.fraction_lost)
 
     # ------------------------------------------------------------ RTCP
@@ -295,6 +303,12 @@ class AudioStream:
             remote_packets_expected=remote.packets_expected if reported else NAN,
             remote_fraction_lost=remote.fraction_lost,
             remote_report_at_s=remote.report_at,
+            remote_report_interval_s=remote.report_gaps.median_s,
+            remote_report_packets_sent=remote.report_packets_sent,
+            sender_report_at_s=NAN if remote.sr_at is None else remote.sr_at,
+            sender_report_packets=NAN if remote.sr_at is None else remote.sr_packets,
+            sender_report_interval_s=remote.sr_gaps.median_s,
+            rtcp_at_s=remote.heard_at,
             level_out_dbfs=self._sending.meter.take_peak_dbfs(0),
             level_in_dbfs=self._receiving.meter.take_peak_dbfs(0),
         )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from plivo_nb.media.playout.play_out import PlayOut
+from plivo_nb.media.playout.play_out import DTX_BYTES, PlayOut
 from plivo_nb.media.rtp import rtcp
 from plivo_nb.media.rtp.rtp import RtpPacket, RtpReceiver
 from plivo_nb.media.rtp.telephone_event import DtmfReceiver
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from plivo_nb.audio_types import Pcm
     from plivo_nb.media.codecs import Codec
 
+COMFORT_NOISE = 13  # payload type (RFC 3389)
 _OLD_SOURCE_S = 1.0  # how long packets of the former source are ignored as late ones
 
 
@@ -50,6 +51,7 @@ class Receiving:
         self.unknown = 0  # packets of a payload type that was not negotiated
         self.last_packet_s: float | None = None
         self.first_packet_s: float | None = None
+        self.last_was_pause = False  # the last packet announced a pause
         # of former sources and codecs
         self._before = Counters()
 
@@ -109,8 +111,11 @@ class Receiving:
             return
         kind = packet.payload_type
         codec = self._codecs.get(kind)
-        if self._play is None or (codec is None and kind not in self._events):
+        if self._play is None:
             self.unknown += 1
+            return
+        if codec is None and kind not in self._events:
+            self._receive_unknown(packet, len(data), now)
             return
         if codec is not None and codec.name != self._play.codec.name:
             self._switch(codec)
@@ -118,11 +123,8 @@ class Receiving:
         if source is None:
             return
         place = source.receive(packet.sequence_number, packet.timestamp, now, timed and codec is not None)
-        self.last_packet_s = now
-        if self.first_packet_s is None:
-            self.first_packet_s = now
-        self.bytes += len(packet.payload)
-        self.header_bytes += len(data) - len(packet.payload)
+        self._count(packet, len(data), now)
+        self.last_was_pause = codec is not None and codec.name == "OPUS" and len(packet.payload) <= DTX_BYTES
         if place is None or place.duplicate:
             return
         if place.restarted:
@@ -135,6 +137,28 @@ class Receiving:
             self._play.insert(packet.payload, place, now, timed)
         else:
             self._play.buffer.skip_sequence(place.sequence)  # a keep-alive (RFC 6263)
+
+    def _receive_unknown(self, packet: RtpPacket, size: int, now: float) -> None:
+        """Process a packet of the present source whose payload type was not negotiated: a gap in the sound.
+
+        Its sequence number is not lost. Comfort noise (RFC 3389) comes in this way too.
+        """
+        self.unknown += 1
+        source = self._source
+        if source is None or source.ssrc != packet.ssrc or self._play is None:
+            return
+        place = source.receive(packet.sequence_number, packet.timestamp, now, False)
+        self._count(packet, size, now)
+        self.last_was_pause = packet.payload_type == COMFORT_NOISE
+        if place is not None and not place.duplicate:
+            self._play.buffer.skip_sequence(place.sequence)
+
+    def _count(self, packet: RtpPacket, size: int, now: float) -> None:
+        self.last_packet_s = now
+        if self.first_packet_s is None:
+            self.first_packet_s = now
+        self.bytes += len(packet.payload)
+        self.header_bytes += size - len(packet.payload)
 
     def _source_of(self, ssrc: int, now: float) -> RtpReceiver | None:
         source = self._source
@@ -198,6 +222,7 @@ class Receiving:
     def counters(self) -> Counters:
         """The counts of all sources and codecs so far, and the present values of what is received."""
         source, play = self._source, self._play
+        unsettled, missing = source.unsettled() if source is not None else (0, 0)
         headers = Counters(bytes_received=self.bytes, header_bytes_received=self.header_bytes)
         parts = [part.counters() for part in (source, play) if part is not None]
         return added(
@@ -206,6 +231,10 @@ class Receiving:
             *parts,
             codec_in=play.codec.name if play is not None else "",
             sample_rate_hz=self.rate or NAN,
+            packets_unsettled=unsettled,
+            packets_missing=missing,
+            last_rtp_at_s=NAN if self.last_packet_s is None else self.last_packet_s,
+            last_rtp_was_pause=self.last_was_pause,
             jitter_in_s=source.jitter_s if source is not None and source.received else NAN,
             playout_delay_s=play.delay_s if play is not None else NAN,
             target_delay_s=play.buffer.target_s if play is not None and play.buffer.playing else NAN,

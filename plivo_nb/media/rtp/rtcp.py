@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 SR, RR, SDES, BYE = 200, 201, 202, 203
 _CNAME = 1
 _NTP_EPOCH_S = 2_208_988_800  # 1 January 1970 in NTP seconds
-_BLOCK = struct.Struct("!II4xII")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,34 +154,53 @@ def build(packets: Iterable[SenderReport | ReceiverReport | SourceDescription | 
     return b"".join(packet.serialize() for packet in packets)
 
 
-def parse(data: bytes) -> list[RtcpPacket]:
-    """Parse a compound (or reduced-size) packet.
+def parse(data: bytes) -> tuple[list[RtcpPacket], list[ValueError]]:
+    """Parse a compound (or reduced-size) packet, each of its packets by itself.
 
-    Raises:
-        ValueError: it is not RTCP, or is truncated.
+    Returns:
+        The packets that can be read, and what is wrong with the others. After one whose length is impossible
+        nothing more can be read.
     """
     packets: list[RtcpPacket] = []
+    faults: list[ValueError] = []
     position = 0
-    if len(data) < 4:
-        raise ValueError("shorter than an RTCP header")
-    while position < len(data):
-        if len(data) - position < 4:
-            raise ValueError("an RTCP packet cut off in its header")
-        first, packet_type, words = struct.unpack_from("!BBH", data, position)
-        if first >> 6 != 2:
-            raise ValueError("not RTCP version 2")
-        if not 192 <= packet_type <= 223:  # RFC 5761 section 4
-            raise ValueError("no RTCP packet type")
-        body = data[position + 4 : position + 4 + 4 * words]
-        if len(body) != 4 * words:
-            raise ValueError("an RTCP packet cut off")
-        position += 4 + 4 * words
-        if first & 0x20:
-            if not body or not 0 < body[-1] <= len(body) or position != len(data):
-                raise ValueError("impossible RTCP padding")
-            body = body[: -body[-1]]
-        packets.append(_parse_one(packet_type, first & 0x1F, body))
-    return packets
+    while position < len(data) or not data:
+        try:
+            first, packet_type, body = _frame(data, position)
+        except ValueError as fault:
+            faults.append(fault)
+            break
+        position += 4 + len(body)
+        try:
+            packets.append(
+                _parse_one(packet_type, first & 0x1F, _unpadded(first, body, position == len(data)))
+            )
+        except ValueError as fault:
+            faults.append(fault)
+    return packets, faults
+
+
+def _frame(data: bytes, position: int) -> tuple[int, int, bytes]:
+    """The first byte, type and body of the packet at a position of a compound packet."""
+    if len(data) - position < 4:
+        raise ValueError("an RTCP packet cut off in its header")
+    first, packet_type, words = struct.unpack_from("!BBH", data, position)
+    if first >> 6 != 2:
+        raise ValueError("not RTCP version 2")
+    if not 192 <= packet_type <= 223:  # RFC 5761 section 4
+        raise ValueError("no RTCP packet type")
+    body = data[position + 4 : position + 4 + 4 * words]
+    if len(body) != 4 * words:
+        raise ValueError("an RTCP packet cut off")
+    return first, packet_type, body
+
+
+def _unpadded(first: int, body: bytes, last: bool) -> bytes:
+    if not first & 0x20:
+        return body
+    if not body or not 0 < body[-1] <= len(body) or not last:
+        raise ValueError("impossible RTCP padding")
+    return body[: -body[-1]]
 
 
 def _parse_one(packet_type: int, count: int, body: bytes) -> RtcpPacket:

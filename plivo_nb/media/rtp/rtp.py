@@ -8,6 +8,9 @@ from typing import NamedTuple
 from plivo_nb.quality.counters import Counters
 
 _HEADER = struct.Struct("!BBHII")
+_CLOCK_STEP_S = 0.2  # a change of the transit time by more, with an RTP time that leaps, is the clock's
+_LONGEST_FRAME_S = 0.12
+_UNSETTLED = 32  # of so many of the newest packets, one that is missing may still come
 _MAX_DROPOUT = 3000
 _MAX_MISORDER = 100
 _SEEN_BITS = 256  # how many packets back duplicates are distinguished from late packets
@@ -155,6 +158,8 @@ class RtpReceiver:
         self._expected_before = 0  # of the sequence spaces before a restart of the source
         self._timestamp: int | None = None
         self._transit: float | None = None
+        self._measured: tuple[int, int] = (0, 0)  # sequence number and RTP time of the packet of `_transit`
+        self._frame = clock_rate // 50  # RTP time from one packet to the next
         self._jitter = 0.0
         self._expected_prior = self._received_prior = 0
 
@@ -182,6 +187,11 @@ class RtpReceiver:
     def jitter_s(self) -> float:
         """Interarrival jitter in seconds."""
         return self._jitter / self.clock_rate
+
+    def unsettled(self) -> tuple[int, int]:
+        """How many of the newest packets are unsettled, and how many of these are missing."""
+        count = min(_UNSETTLED, self._max - self._base + 1) if self._started else 0
+        return count, count - (self._seen & ((1 << count) - 1)).bit_count()
 
     def counters(self) -> Counters:
         """The counts of this source."""
@@ -229,7 +239,7 @@ class RtpReceiver:
         self.duplicates += duplicate
         place = self._extend(timestamp, restarted)
         if timed and not duplicate:
-            self._measure(place, arrival_s)
+            self._measure(sequence, place, arrival_s)
         return Placed(sequence, place, duplicate, restarted)
 
     def _start(self, sequence_number: int, cycles: int = 0) -> None:
@@ -264,11 +274,19 @@ class RtpReceiver:
             self._timestamp += ((timestamp - self._timestamp + 0x80000000) & 0xFFFFFFFF) - 0x80000000
         return self._timestamp
 
-    def _measure(self, timestamp: int, arrival_s: float) -> None:
+    def _measure(self, sequence: int, timestamp: int, arrival_s: float) -> None:
+        """Update the jitter; a step of the sender's RTP clock, which is not the network's, is left out."""
         transit = arrival_s * self.clock_rate - timestamp
         if self._transit is not None:
-            self._jitter += (abs(transit - self._transit) - self._jitter) / 16
+            difference = abs(transit - self._transit)
+            packets, elapsed = sequence - self._measured[0], timestamp - self._measured[1]
+            leap = abs(elapsed - packets * self._frame)
+            if difference <= _CLOCK_STEP_S * self.clock_rate or leap < difference / 2:
+                self._jitter += (difference - self._jitter) / 16
+            if packets == 1 and 0 < elapsed <= _LONGEST_FRAME_S * self.clock_rate:
+                self._frame = elapsed
         self._transit = transit
+        self._measured = (sequence, timestamp)
 
     def take_fraction_lost(self) -> float:
         """Return the fraction lost since the last call (A.3), 0..1, for the next report block."""

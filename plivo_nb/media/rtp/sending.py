@@ -9,6 +9,7 @@ import numpy as np
 from plivo_nb.audio_types import FRAME_S, FRAMES_PER_S
 from plivo_nb.media.audio.sources import Silence
 from plivo_nb.media.codecs import Codec, Encoder, make_encoder
+from plivo_nb.media.playout.play_out import DTX_BYTES
 from plivo_nb.media.rtp.telephone_event import DtmfSender
 from plivo_nb.media.stats import LevelMeter
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
     from plivo_nb.audio_types import Pcm, Sink, Source
     from plivo_nb.media.rtp.rtp import RtpSender
-
-_DTX_BYTES = 2  # Opus packets of so few bytes are a pause (DTX)
 
 
 class Sending:
@@ -124,7 +123,7 @@ class Sending:
     def _send_audio(self, codec: Codec, packets: list[bytes], pcm: Pcm) -> None:
         assert self._encoder is not None
         payload = self._encoder.encode(pcm)
-        quiet = codec.dtx and len(payload) <= _DTX_BYTES
+        quiet = codec.dtx and len(payload) <= DTX_BYTES
         if quiet and self._quiet:
             self._marker = True  # RFC 7587 section 3.1.3: nothing is sent; RTP time advances
         else:  # the first packet of a pause is sent, to show that nothing is lost

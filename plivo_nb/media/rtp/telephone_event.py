@@ -81,12 +81,12 @@ class DtmfSender:
         self._queue.extend((event, duration_ms, gap_ms) for event in events)
 
     def abort(self) -> None:
-        """Forget all digits, also the one that is being sent: telephone-event is not agreed to any more."""
+        """Drop all digits, also the one that is being sent: telephone-event is no longer negotiated."""
         self._queue.clear()
         self._event = None
 
     def tick(self, timestamp: int, rate: int) -> Outgoing | None:
-        """Say what this tick sends instead of audio.
+        """Return what this tick sends instead of audio.
 
         Args:
             timestamp: the RTP time now.

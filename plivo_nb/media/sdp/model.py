@@ -125,8 +125,14 @@ class SessionDescription:
     ssrc: int | None
     cname: str | None
     ptime_ms: int | None
+    max_ptime_ms: int | None
     sections: tuple[Section, ...]
     index: int
+
+    @property
+    def feedback(self) -> bool:
+        """Whether the profile allows RTCP reports more often than each 5 s (RFC 4585)."""
+        return self.sections[self.index].profile.upper().endswith("F")
 
     def audio(self, names: Sequence[str]) -> tuple[Format, ...]:
         """Return the formats whose names are in `names` (such as OPUS), in the peer's order.

@@ -29,8 +29,13 @@ _STATIC = {0: ("PCMU", 8000), 3: ("GSM", 8000), 8: ("PCMA", 8000), 9: ("G722", 8
 _NUMBER = re.compile(r"[0-9]+")
 
 
-def parse(text: str, kind: Kind = "offer") -> SessionDescription:
-    """Parse another peer's description.
+def parse(text: str, kind: Kind = "offer", codecs: Sequence[str] = ()) -> SessionDescription:
+    """Parse another peer's description: the first audio section with which a call is possible.
+
+    Args:
+        text: the SDP.
+        kind: an offer, an answer, or a provisional answer.
+        codecs: names of codecs, of which the section must have one; () if any will do.
 
     Tolerated: stray carriage returns and empty lines, rtpmap and fmtp lines of payload types that are not in
     the m= line, static payload types without rtpmap, no a=mid, no a=setup, actpass in an answer, malformed
@@ -45,8 +50,28 @@ def parse(text: str, kind: Kind = "offer") -> SessionDescription:
     session = lines[: ends[0]]
     blocks = [lines[a:b] for a, b in itertools.pairwise(ends)]
     sections = tuple(_section(block) for block in blocks)
-    index = _choose_audio(blocks, kind)
-    block, section = blocks[index], sections[index]
+    refusals = []
+    for index in _audio_in_use(blocks, kind):
+        try:
+            found = _description(session, blocks[index], sections, index, kind)
+            if codecs:
+                found.audio(codecs)
+        except IncompatibleSDP as refusal:
+            refusals.append(refusal)
+        else:
+            return found
+    raise refusals[0]
+
+
+def _description(
+    session: Sequence[str], block: Sequence[str], sections: tuple[Section, ...], index: int, kind: Kind
+) -> SessionDescription:
+    """Read one audio section, with what it inherits from the session.
+
+    Raises:
+        IncompatibleSDP: no call is possible with it.
+    """
+    section = sections[index]
     if section.profile.upper() not in _PROFILES:
         raise IncompatibleSDP(
             f"The other side offers audio as {section.profile}; only WebRTC's encrypted audio is supported."
@@ -59,7 +84,7 @@ def parse(text: str, kind: Kind = "offer") -> SessionDescription:
     if not ufrag or not pwd:
         raise IncompatibleSDP("The other side does not support ICE (no a=ice-ufrag or no a=ice-pwd).")
     ssrc, cname = _source(block)
-    bundle = (_attribute(session, "group") or "").split()
+    groups = [value.split() for value in _attributes(session, "group")]
     return SessionDescription(
         ice_ufrag=ufrag,
         ice_pwd=pwd,
@@ -70,10 +95,11 @@ def parse(text: str, kind: Kind = "offer") -> SessionDescription:
         direction=_direction(session, block),
         formats=_formats(block, section),
         mid=section.mid,
-        bundled=bundle[:1] == ["BUNDLE"] and section.mid in bundle[1:],
+        bundled=any(group[:1] == ["BUNDLE"] and section.mid in group[1:] for group in groups),
         ssrc=ssrc,
         cname=cname,
-        ptime_ms=_ptime(block),
+        ptime_ms=_milliseconds(block, "ptime"),
+        max_ptime_ms=_milliseconds(block, "maxptime"),
         sections=sections,
         index=index,
     )
@@ -104,19 +130,26 @@ def _section(block: Sequence[str]) -> Section:
     return Section(words[0], words[2], " ".join(words[3:]), _attribute(block, "mid") or None)
 
 
-def _choose_audio(blocks: Sequence[Sequence[str]], kind: Kind) -> int:
+def _audio_in_use(blocks: Sequence[Sequence[str]], kind: Kind) -> list[int]:
+    """The indexes of the audio sections whose port is not 0."""
     audio = [i for i, block in enumerate(blocks) if block[0].startswith("m=audio ")]
     if not audio:
         raise IncompatibleSDP("The other side's description has no audio.")
-    for i in audio:
-        port = blocks[i][0].split()[1].partition("/")[0]
-        if _NUMBER.fullmatch(port) and port != "0":
-            return i
+    in_use = [i for i in audio if _port(blocks[i][0])]
+    if in_use:
+        return in_use
     raise IncompatibleSDP(
         "The other side refused the audio (port 0)."
         if kind != "offer"
         else "The other side offers no audio that is in use (port 0)."
     )
+
+
+def _port(line: str) -> int:
+    """The port of an m= line; 0 where it has none."""
+    words = line.split()
+    port = words[1].partition("/")[0] if len(words) > 1 else ""
+    return int(port) if _NUMBER.fullmatch(port) and len(port) <= 5 else 0
 
 
 def _setup(value: str | None, kind: Kind) -> Setup:
@@ -200,6 +233,7 @@ def _source(block: Sequence[str]) -> tuple[int | None, str | None]:
     return ssrc, None
 
 
-def _ptime(block: Sequence[str]) -> int | None:
-    value = _attribute(block, "ptime") or ""
-    return int(value) if _NUMBER.fullmatch(value) else None
+def _milliseconds(block: Sequence[str], name: str) -> int | None:
+    """The value of a=ptime or a=maxptime; None where it is absent or of no use."""
+    value = _attribute(block, name) or ""
+    return int(value) if _NUMBER.fullmatch(value) and len(value) <= 5 and int(value) else None

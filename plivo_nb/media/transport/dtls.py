@@ -9,6 +9,8 @@ Work-arounds for aiortc 1.16, with the condition for their removal:
 - pylibsrtp allocates for each packet: `_SrtpDirection` calls libsrtp with its own buffers.
 - A refused certificate is only logged, and a handshake has no time-out: `DtlsSrtp` reports the reason, and
   has a time-out.
+- A certificate has to match every fingerprint: `DtlsSrtp._validate_peer_identity` lets one match of the
+  strongest hash be enough (RFC 8122 section 5.1).
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from aiortc import RTCCertificate, RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport
 from aiortc.rtcdtlstransport import State
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
 from pylibsrtp._binding import ffi, lib
 
 if TYPE_CHECKING:
@@ -31,6 +34,18 @@ if TYPE_CHECKING:
 
 _LONGEST_PACKET = 2048  # bytes
 _SRTP_TRAILER = 148  # SRTP_MAX_SRTCP_TRAILER_LEN of libsrtp
+
+
+#: The hash functions of fingerprints, by strength.
+_STRENGTH = {"sha-256": 0, "sha-384": 1, "sha-512": 2}
+
+
+def _digest(certificate: Any, algorithm: str) -> str | None:
+    """A certificate's digest as in a=fingerprint; None without a certificate or for another hash."""
+    hashes: dict[str, HashAlgorithm] = {"sha-256": SHA256(), "sha-384": SHA384(), "sha-512": SHA512()}
+    if certificate is None or algorithm not in hashes:
+        return None
+    return ":".join(f"{byte:02X}" for byte in certificate.fingerprint(hashes[algorithm]))
 
 
 class Switch:
@@ -103,7 +118,8 @@ class DtlsSrtp(RTCDtlsTransport):
         """Agree on keys with a peer that has these certificates; `on_state` reports the result.
 
         Args:
-            fingerprints: (hash name, value) pairs of the peer's description; all must match.
+            fingerprints: (hash name, value) pairs of the peer's description; one of those with the strongest
+                hash must match.
             client: whether we start the handshake.
             timeout_s: time-out in seconds.
         """
@@ -156,9 +172,20 @@ class DtlsSrtp(RTCDtlsTransport):
             "The other side's certificate does not match the fingerprint of its SDP: "
             "the audio might reach another party, so the call is not connected."
         )
-        super()._validate_peer_identity(remoteParameters)
+        super()._validate_peer_identity(RTCDtlsParameters(fingerprints=[self._matching(remoteParameters)]))
         if self._state is not State.FAILED:
             self._reason = ""
+
+    def _matching(self, parameters: RTCDtlsParameters) -> RTCDtlsFingerprint:
+        """The fingerprint that the peer's certificate has, or one that it does not have."""
+        strongest = max(_STRENGTH.get(f.algorithm.lower(), -1) for f in parameters.fingerprints)
+        usable = [f for f in parameters.fingerprints if _STRENGTH.get(f.algorithm.lower(), -1) == strongest]
+        certificate = self._ssl.get_peer_certificate(as_cryptography=True) if self._ssl is not None else None
+        for fingerprint in usable:
+            digest = _digest(certificate, fingerprint.algorithm.lower())
+            if digest is not None and digest == fingerprint.value.upper():
+                return fingerprint
+        return usable[0]
 
     def _set_state(self, state: State) -> None:
         before = self._state

@@ -365,7 +365,8 @@ def _turn_class(tcp: bool, marked: bool) -> Callable[..., turn.TurnClientProtoco
 
 def _read_small(transport: Any) -> None:
     """Read into a buffer of one datagram; asyncio allocates 256 KiB for each, which takes 17 us a packet."""
-    transport.max_size = 65_536
+    if hasattr(transport, "max_size"):  # not on uvloop, which has one buffer for all
+        transport.max_size = 65_536
 
 
 def _mark(sock: Any) -> None:

@@ -164,8 +164,21 @@ class Transport:
         return known is not None and (known.ice_ufrag, known.ice_pwd) != (remote.ice_ufrag, remote.ice_pwd)
 
     def changed_by(self, remote: sdp.SessionDescription) -> bool:
-        """Return whether this description is another peer's: it has another certificate."""
-        return self._remote is not None and self._remote.fingerprints != remote.fingerprints
+        """Return whether this description is another peer's.
+
+        Another peer has another certificate, or answers a description of ours that restarts nothing with ICE
+        credentials of its own (RFC 3261 section 13.2.1): a server has one certificate for all its calls.
+        """
+        known = self._remote
+        if known is None:
+            return False
+        same_certificate = set(known.fingerprints) == set(remote.fingerprints)
+        return not same_certificate or (self._next is None and self.restarted_by(remote))
+
+    @property
+    def received_at(self) -> float:
+        """`time.monotonic()` of the last authenticated packet, ICE consent included; 0.0 before the first."""
+        return self._received_at
 
     # ------------------------------------------------------------ connecting
 
@@ -173,8 +186,8 @@ class Transport:
         """Start connecting. Returns at once; `on_state` reports the progress.
 
         A second call with the same ICE credentials does nothing. After `gather(restart=True)` the transport
-        changes to a new path as soon as that works, and keeps the DTLS association. For another peer (new
-        fingerprints, RFC 8842 section 5.5) it connects again, with the candidates that were gathered.
+        changes to a new path as soon as that works, and keeps the DTLS association. For another peer (see
+        `changed_by`, and RFC 8842 section 5.5) it connects again, with the candidates that were gathered.
 
         Args:
             remote: the other side's description.
@@ -207,6 +220,9 @@ class Transport:
         self._switch = Switch()
         self._dtls = self._dtls.successor(self._switch)
         self._remote = self._current = None
+        self._received_at = 0.0
+        self._set_ice("checking")
+        self._on_state("dtls", "new", "")
         if former is None:
             return
         if self._next is None:

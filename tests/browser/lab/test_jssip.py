@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -29,20 +27,6 @@ VISIBLE = "--disable-features=WebRtcHideLocalIpsWithMdns"
 CREDENTIALS = """[peer.session.connection.localDescription, peer.session.connection.remoteDescription]
     .map((description) => description.sdp.match(/a=ice-ufrag:(.*)/)[1].trim())"""
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest.fixture(scope="module")
-def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """JsSIP as one script, from the versions that package-lock.json pins."""
-    if not (HERE / "node_modules" / ".package-lock.json").exists():
-        assert shutil.which("npm"), "npm is not installed, and JsSIP comes by it: apt-get install npm."
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        subprocess.run(command, cwd=HERE, check=True, capture_output=True, timeout=120)
-    made = tmp_path_factory.mktemp("jssip") / "jssip.js"
-    command = [str(HERE / "node_modules" / ".bin" / "esbuild"), "node_modules/jssip/lib/JsSIP.js", "--bundle"]
-    command += ["--format=iife", "--global-name=JsSIP", "--log-level=error", f"--outfile={made}"]
-    subprocess.run(command, cwd=HERE, check=True, timeout=60)
-    return made
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -94,11 +78,11 @@ also_hidden = pytest.mark.parametrize("browser", ["visible", "hidden"], indirect
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def phone(browser: Browser, lab: Lab, script: Path) -> AsyncIterator[Phone]:
+async def phone(browser: Browser, lab: Lab, jssip: Path) -> AsyncIterator[Phone]:
     """Registered."""
     page = await browser.new_page()
     phone = Phone(page)
-    await page.add_script_tag(path=script)
+    await page.add_script_tag(path=jssip)
     await page.add_script_tag(path=HERE / "peer.js")
     await phone.do("peer.register(...args)", lab.url, "bob", lab.password("bob"), OWN_HZ)
     await phone.expect("registered")

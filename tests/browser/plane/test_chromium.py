@@ -65,7 +65,7 @@ STATS = """async () => {
 
 
 class Kept:
-    """A sink that keeps what it hears."""
+    """A sink that keeps the received sound."""
 
     def __init__(self) -> None:
         self.frames: list[Any] = []
@@ -86,7 +86,7 @@ class Kept:
 
 
 class Here:
-    """Our side, ticking."""
+    """Our media session, and its ticker."""
 
     def __init__(self) -> None:
         self.reports: list[wire.Report] = []

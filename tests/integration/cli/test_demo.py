@@ -1,4 +1,4 @@
-"""The command line as people use it: real processes, a real lab, real calls."""
+"""The command line in real processes, with a real lab and real calls."""
 
 from __future__ import annotations
 

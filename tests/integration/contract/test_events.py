@@ -1,4 +1,4 @@
-"""Sections 4 and 5 of the contract: events, callInfo, several incoming calls, over the lab."""
+"""Events, callInfo and several incoming calls, as Plivo documents them, over the lab."""
 
 import asyncio
 import dataclasses

@@ -1,4 +1,4 @@
-"""Section 3 of the contract: methods and variables of the client, over the lab."""
+"""Methods and variables of the client, as Plivo documents them, over the lab."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""Sections 1 and 2 of the contract: names and options, over the lab."""
+"""Names and options, as Plivo documents them, over the lab."""
 
 import inspect
 import logging

@@ -1,4 +1,4 @@
-"""Each type of mediaMetrics provoked and cleared for real: calls over the lab, its network made bad and good.
+"""Each type of mediaMetrics is raised and cleared in calls over the lab, with a bad and a good network.
 
 Rules count samples, not seconds: a sample each 0.2 s makes the same rule quick.
 """
@@ -24,7 +24,7 @@ QUICK = {"sampleInterval": 0.2}
 
 
 class Zeros:
-    """A microphone that is open and hears nothing at all."""
+    """A microphone that is open and gives only zeros."""
 
     def open(self, rate: int) -> None: ...
     def read(self, samples: int) -> np.ndarray:
@@ -34,7 +34,7 @@ class Zeros:
 
 
 class Dead:
-    """A microphone that gives nothing, as one that another program took."""
+    """A microphone that gives no samples, as one that another program uses."""
 
     def open(self, rate: int) -> None: ...
     def read(self, samples: int) -> None:
@@ -82,7 +82,7 @@ async def quick(lab: Lab, clients: Callable[..., Client]) -> Client:
 
 @pytest.fixture
 def dead_stun_server() -> Iterator[str]:
-    """A port that takes every request and never answers."""
+    """A port that receives requests and never answers."""
     with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as deaf:
         deaf.bind(("127.0.0.1", 0))
         yield f"stun:127.0.0.1:{deaf.getsockname()[1]}"

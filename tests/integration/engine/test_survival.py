@@ -1,4 +1,4 @@
-"""Calls that outlive their network: long round trips, a black hole, a new address."""
+"""Calls continue over bad networks: long round trips, a black hole, a new address."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def of(call: Call, kind: str) -> dict[str, Any]:
 
 
 def unplug(protocol: Any) -> None:
-    """Let a socket neither send nor hear, as one whose address is gone."""
+    """Make a socket neither send nor receive, as if its address had been removed."""
     protocol.sock = None
     protocol.transport.sendto = lambda data, address: None
     protocol.datagram_received = lambda data, address: None

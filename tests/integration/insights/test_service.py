@@ -1,4 +1,4 @@
-"""The statistics service, told of real calls over the lab: a real collector, and calls without one."""
+"""Messages about real calls over the lab, to a real statistics service and without one."""
 
 import asyncio
 import json

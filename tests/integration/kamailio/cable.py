@@ -1,4 +1,4 @@
-"""A TCP cable between clients and Kamailio that can be cut and frozen: what networks do to WebSockets."""
+"""A TCP relay between clients and Kamailio that can reset and freeze connections."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class Cable:
             writer.transport.abort()
 
     def freeze(self) -> None:
-        """Carry nothing more, and close nothing: the other side seems to be there and says nothing."""
+        """Relay nothing more, and close nothing: the other side seems connected and sends nothing."""
         self._flowing.clear()
 
     def thaw(self) -> None:
-        """Carry on, with what waited first."""
+        """Relay again, beginning with what waited."""
         self._flowing.set()
 
     async def close(self) -> None:
@@ -80,7 +80,7 @@ class Cable:
 
 @contextlib.asynccontextmanager
 async def cable(port: int) -> AsyncIterator[Cable]:
-    """A cable to that port, gone at the end."""
+    """A relay to that port, closed at the end."""
     one = Cable(port)
     await one.start()
     try:

@@ -1,4 +1,4 @@
-"""An ear: a sink that keeps the last second of what it hears and tells its pitch."""
+"""A sink that keeps the last second of received sound and measures its frequency."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Ear:
             self._heard = [*self._heard[-19:], np.array(frame)]
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing."""
 
     def forget(self) -> None:
-        """Listen afresh from now on."""
+        """Drop what was received."""
         with self._lock:
             self._heard = []
 

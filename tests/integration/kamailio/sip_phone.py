@@ -118,6 +118,10 @@ class SipPhone:
                     f"{self.user} saw no {wanted} in {timeout_s} s, only {self.seen}"
                 ) from None
 
+    async def send(self, text: str) -> None:
+        """Send a message that is not the agent's."""
+        await self._socket.send(text)
+
     def requests(self, method: str, received: bool = True) -> list[str]:
         """The requests of that method received (or sent) so far."""
         return [text for text in (self.received if received else self.sent) if text.startswith(f"{method} ")]

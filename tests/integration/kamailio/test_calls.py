@@ -11,19 +11,26 @@ from typing import TYPE_CHECKING
 import pytest
 from cable import cable
 from client_phone import Person, hear_each_other, people, talk
+from hearing import Ear
 from kamailio_rig import FLAVOURS, Kamailio, expected_uuid, free_ports
+from sip_phone import SipPhone
 from waiting import until
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
 from plivo_nb import CallFailed, LoginFailed
+from plivo_nb.media.audio.sources import Tone
+from plivo_nb.media.transport.dtls import make_certificate
+from plivo_nb.plane import wire
+from plivo_nb.plane.media_session import MediaSession
+from plivo_nb.quality.sampler import ClockAnchor
+from plivo_nb.sip import events as sip_events
+from plivo_nb.sip.message import Request, Response, parse
 from plivo_nb.sip.user_agent import UserAgentConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from hearing import Ear
 
     from plivo_nb.call import Call
 
@@ -165,7 +172,7 @@ async def test_failures_by_number(kamailio: Kamailio) -> None:
     wanted = {
         403: "Rejected",
         404: "Not Found",
-        480: "No Answer",  # by the Reason header: Q.850 cause 18, no user responding
+        480: "Unavailable",  # whatever the Reason header says (here Q.850 cause 18)
         484: "Address Incomplete",
         486: "Busy",
         488: "Incompatible SDP",
@@ -215,6 +222,76 @@ async def test_forked_calls(kamailio: Kamailio) -> None:
         await hear_each_other(here, there)
         await there.hangup()
         await alice.expect("onCallTerminated")
+
+
+async def test_an_ack_without_the_sdp_that_is_due_ends_the_call(kamailio: Kamailio) -> None:
+    gateway_user, bob_user = names("gateway", "bob")
+    gateway = SipPhone(kamailio.plain, gateway_user)
+    async with people((kamailio.plain, bob_user)) as [bob]:
+        await gateway.connect()
+        await gateway.register()
+        gateway.invite(bob_user, b"")
+        await bob.expect("onIncomingCall")
+        with pytest.raises(CallFailed, match="Incompatible SDP"):
+            await bob.client.answer()
+        ended = await gateway.expect(sip_events.Ended)
+        assert ended.originator == "remote"
+        await gateway.disconnect()
+
+
+async def far_end(offer: str, tone_hz: float) -> tuple[MediaSession, asyncio.Task[None], str]:
+    """A media session that answers an offer and plays a tone; and its ticker."""
+    made = MediaSession(
+        1, wire.SessionConfig(loopback_candidates=True), lambda report: None, ClockAnchor.now()
+    )
+    made.set_source(Tone(tone_hz, -10))
+    made.set_remote("offer", offer)
+    answer = await made.create_answer()
+
+    async def tick() -> None:
+        due = time.monotonic()
+        while True:
+            due += 0.02
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            made.tick(time.monotonic())
+
+    return made, asyncio.create_task(tick()), answer
+
+
+async def test_the_branch_that_answers_is_heard_though_another_with_its_certificate_was_before(
+    kamailio: Kamailio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice_user, server_user = names("alice", "server")
+    server = SipPhone(kamailio.plain, server_user)
+    async with people((kamailio.plain, alice_user)) as [alice]:
+        certificate = make_certificate()  # the client has its own already; a server has one for all calls
+        await server.connect()
+        await server.register()
+        calling = alice.client.call(server_user)
+        incoming = await server.expect(sip_events.InviteReceived)
+        monkeypatch.setattr("plivo_nb.media.transport.transport.make_certificate", lambda: certificate)
+        first, first_ticks, first_sdp = await far_end(incoming.body.decode(), 600)
+        second, second_ticks, second_sdp = await far_end(incoming.body.decode(), 1500)
+        invite = parse(server.requests("INVITE")[-1])
+        assert isinstance(invite, Request)
+        early = Response.to_request(invite, 183, to_tag="first")
+        early.headers.add("Contact", f"<{server.agent.contact}>")
+        early.headers.add("Content-Type", "application/sdp")
+        early.body = first_sdp.encode()
+        await server.send(str(early))
+        await until(lambda: first.stats().get("inbound-rtp", {}).get("packetsReceived", 0) > 10)
+        first_ticks.cancel()
+        await first.close()
+        server.do(server.agent.accept, incoming.call, second_sdp.encode())
+        call = await calling
+        ear = Ear()
+        call.add_sink(ear)
+        await ear.hears(1500)
+        await call.hangup()
+        second_ticks.cancel()
+        await second.close()
+        await asyncio.gather(first_ticks, second_ticks, return_exceptions=True)
+        await server.disconnect()
 
 
 async def test_digits_by_info(kamailio: Kamailio) -> None:

@@ -1,4 +1,4 @@
-"""Noise at every door of a running lab, and calls one after the other: it goes on, and nothing piles up."""
+"""Malformed data at every port of a running lab, and calls one after the other: no resource leaks."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def noise(random: Random) -> bytes:
 
 
 async def shout(host: str, port: int, data: bytes) -> None:
-    """Bytes at a TCP port, and away."""
+    """Send bytes to a TCP port and disconnect."""
     with contextlib.suppress(OSError):
         _, writer = await asyncio.open_connection(host, port)
         writer.write(data)

@@ -1,4 +1,4 @@
-"""A real kernel that is busy: calls and the socket live on (design.md, rules of the loop)."""
+"""Calls and the WebSocket continue while a cell blocks a real kernel."""
 
 import itertools
 import json

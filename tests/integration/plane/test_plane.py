@@ -20,6 +20,7 @@ from waiting import until, wait_until
 from plivo_nb.audio_types import Pcm
 from plivo_nb.errors import PlaneDied
 from plivo_nb.media.audio.sources import Tone
+from plivo_nb.media.transport.dtls import make_certificate
 from plivo_nb.plane import wire
 from plivo_nb.plane.plane import SWITCH_INTERVAL_S, Plane
 
@@ -254,6 +255,32 @@ def test_early_media_of_one_and_the_answer_of_another(kernel: Kernel) -> None:
     kernel.ask(wire.SetRemote, session=1, type="answer", sdp=answers[3])  # said twice: nothing changes
     wait_until(lambda: kernel.received(3) > 10)
     assert kernel.until(1, "dtls", "connected").state == "connected"
+
+
+def test_two_peers_with_one_certificate_are_two_peers(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate = make_certificate()  # a server has one for all its calls
+    monkeypatch.setattr("plivo_nb.media.transport.transport.make_certificate", lambda: certificate)
+    heard = Kept()
+    for number in (1, 2, 3):
+        kernel.ask(wire.OpenSession, session=number, config=CONFIG)
+    kernel.ask(wire.SetSink, session=1, sink=heard)
+    kernel.ask(wire.SetSource, session=2, source=Tone(600))
+    kernel.ask(wire.SetSource, session=3, source=Tone(1500))
+    offer = kernel.ask(wire.CreateOffer, session=1)
+    answers = {}
+    for number in (2, 3):
+        kernel.ask(wire.SetRemote, session=number, type="offer", sdp=offer)
+        answers[number] = kernel.ask(wire.CreateAnswer, session=number)
+    kernel.ask(wire.SetRemote, session=1, type="pranswer", sdp=answers[2])
+    wait_until(lambda: len(heard.frames) > 40 and abs(heard.frequency() - 600) < 10)
+    kernel.ask(wire.CloseSession, session=2)
+    kernel.ask(wire.SetRemote, session=1, type="answer", sdp=answers[3])
+    before = time.monotonic()
+    wait_until(lambda: abs(heard.frequency() - 1500) < 10)
+    assert time.monotonic() - before < 3  # a second on a quiet machine
+    wait_until(lambda: kernel.received(3) > 10)
 
 
 def test_renegotiation_without_restart_changes_no_path(kernel: Kernel) -> None:
@@ -497,3 +524,39 @@ def test_a_peer_that_never_sends_is_an_rtp_timeout(kernel: Kernel, monkeypatch: 
     kernel.call(1, 2)
     kernel.until(1, "rtp", "timeout", within_s=3)
     assert not [s for s in kernel.of(wire.SessionState, 1) if s.state == "first-received"]
+
+
+def test_a_held_call_stays_while_the_other_side_consents(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plivo_nb.plane.media_session.RTP_TIMEOUT_S", 1.5)
+    monkeypatch.setattr("plivo_nb.media.transport.ice._CONSENT_INTERVAL_S", 0.2)
+    kernel.call(1, 2)
+    executor = kernel.plane._executor
+    assert executor is not None
+    other = executor.sessions[2]
+    hold = kernel.ask(wire.CreateOffer, session=2).replace("a=sendrecv", "a=sendonly")
+    kernel.ask(wire.SetRemote, session=1, type="offer", sdp=hold)
+    assert "a=recvonly" in kernel.ask(wire.CreateAnswer, session=1)
+    other.tick = lambda now: None  # type: ignore[method-assign]  # neither RTP nor RTCP comes
+    consent = executor.sessions[1].transport
+    responses = consent.stats()["candidate-pair"]["responsesReceived"]
+    wait_until(lambda: consent.stats()["candidate-pair"]["responsesReceived"] > responses + 15, 20)
+    assert not [s for s in kernel.of(wire.SessionState, 1) if s.state == "timeout"]
+    kernel.ask(wire.CloseSession, session=2)  # the consent ends too
+    kernel.until(1, "rtp", "timeout", within_s=8)
+
+
+def test_an_answered_call_whose_media_never_connects_is_an_rtp_timeout(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plivo_nb.plane.media_session.RTP_TIMEOUT_S", 0.6)
+    for number in (1, 2):
+        kernel.ask(wire.OpenSession, session=number, config=CONFIG)
+    kernel.ask(wire.SetRemote, session=2, type="offer", sdp=kernel.ask(wire.CreateOffer, session=1))
+    answer = kernel.ask(wire.CreateAnswer, session=2)
+    kernel.ask(wire.CloseSession, session=2)
+    kernel.ask(wire.SetRemote, session=1, type="pranswer", sdp=answer)
+    assert not [s for s in kernel.of(wire.SessionState, 1) if s.state == "timeout"]
+    kernel.ask(wire.SetRemote, session=1, type="answer", sdp=answer)
+    kernel.until(1, "rtp", "timeout", within_s=3)

@@ -11,7 +11,18 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
-from call_world import ACCOUNTS, SDP, MemoryEngine, SessionHarness, client_of, offered, rings, turns
+from call_world import (
+    ACCOUNTS,
+    SDP,
+    MemoryEngine,
+    SessionHarness,
+    answered,
+    client_of,
+    dialled,
+    offered,
+    rings,
+    turns,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from waiting import until
@@ -326,8 +337,8 @@ async def test_the_id_of_a_call_is_the_servers_else_the_call_id_and_stays(told: 
 @pytest.mark.parametrize(
     ("line", "cause", "state"),
     [
-        ('480 Temporarily Unavailable\r\nReason: Q.850;cause=19;text="No answer"', "No Answer", "failed"),
-        ("503 Service Unavailable\r\nReason: Q.850;cause=21", "Rejected", "rejected"),
+        ('480 Temporarily Unavailable\r\nReason: Q.850;cause=21;text="X"', "Unavailable", "failed"),
+        ("503 Service Unavailable\r\nReason: Q.850;cause=21", "SIP Failure Code", "failed"),
         ("488 Not Acceptable Here", "Incompatible SDP", "failed"),
         ("484 Address Incomplete", "Address Incomplete", "failed"),
         ("302 Moved Temporarily", "Redirected", "failed"),
@@ -352,14 +363,28 @@ async def test_what_a_server_answers_becomes_the_sdks_word(line: str, cause: str
 
 @pytest.mark.spec("4 causes")
 @pytest.mark.parametrize(
+    ("what", "state", "cause"), [("rtp", "timeout", "RTP Timeout"), ("dtls", "failed", "WebRTC Error")]
+)
+async def test_an_answered_call_ends_when_its_media_fails(what: Any, state: str, cause: str) -> None:
+    engine = MemoryEngine(3)
+    harness = SessionHarness(engine)
+    session = harness.call()
+    await session.media.open()
+    answered(dialled(session))
+    session.media._report(wire.SessionState(1, what, state, 1.0))
+    assert (session.state, session.cause) == ("hanging up", cause)
+    await harness.close()
+    await engine.close()
+
+
+@pytest.mark.spec("4 causes")
+@pytest.mark.parametrize(
     ("report", "cause"),
     [
         (lambda number: wire.Fault(number, "WebRTCError", "The tick failed."), "WebRTC Error"),
         (lambda number: wire.Fault(number, "IncompatibleSDP", "Nothing in common."), "Incompatible SDP"),
         (lambda number: wire.Fault(number, "ConnectionError", "Gone."), "Connection Error"),
         (lambda number: wire.Fault(number, "Timeout", "Late."), "Request Timeout"),
-        (lambda number: wire.SessionState(number, "rtp", "timeout", 1.0), "RTP Timeout"),
-        (lambda number: wire.SessionState(number, "dtls", "failed", 1.0), "WebRTC Error"),
         (lambda number: wire.PlaneDead("The plane ended."), "WebRTC Error"),
     ],
 )

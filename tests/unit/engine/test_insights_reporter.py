@@ -49,6 +49,7 @@ async def test_a_failure_of_the_media_is_told_once_with_its_sentence(
 ) -> None:
     harness = logged_in(make())
     session = dialled(harness.call())
+    session._apply("answered")
     state(session, "ice", "checking")
     session.media._report(report)
     session.media._report(report)

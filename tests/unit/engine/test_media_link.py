@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from call_world import SDP, MemoryEngine
+from call_world import MemoryEngine
 
 from plivo_nb import MediaError, Silence
 from plivo_nb.engine.media_link import MediaLink, session_config
@@ -104,15 +104,6 @@ async def test_reports_change_states_and_levels_and_are_passed_on(engine: Record
     assert media.levels == (-20.0, -30.0)
     assert reports == heard
     assert len(heard) == 3
-
-
-async def test_an_empty_answer_after_early_media_is_not_applied_again(engine: Recording) -> None:
-    media = link(engine)
-    await media.open()
-    await media.apply("pranswer", SDP.encode())
-    await media.apply("answer", b"\r\n")
-    assert engine.kinds().count("SetRemote") == 1
-    await media.close()
 
 
 async def test_digits_that_were_not_negotiated_are_false_and_other_errors_are_errors(

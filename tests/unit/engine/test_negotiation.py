@@ -1,15 +1,19 @@
 """Negotiation: a description that comes in mid-call is answered, or refused while the call goes on."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from call_world import SDP, MemoryEngine, SessionHarness, answered, dialled, rings
+from call_world import SDP, MemoryEngine, SessionHarness, answered, dialled, offered, rings, turns
 from waiting import until
 
 from plivo_nb.engine.call_session import CallSession
+from plivo_nb.errors import CallFailed
+from plivo_nb.plane import wire
+from plivo_nb.sip import events as sip
 
 
 class Told:
@@ -76,9 +80,67 @@ async def test_early_media_that_cannot_be_used_is_logged_and_the_call_still_ring
     rings(dialled(session))
     engine.memory_plane.unusable = True
     with caplog.at_level(logging.WARNING):
-        await session.negotiation.early_media(SDP.encode())
+        await session.negotiation.early_media(SDP.encode(), "t1")
     assert session.phase == "ringing"
     assert "waiting for the answer" in caplog.text
+
+
+async def test_the_first_branch_of_a_forked_call_is_heard_until_it_is_gone(
+    harness: SessionHarness, engine: MemoryEngine
+) -> None:
+    session = harness.call()
+    await session.media.open()
+    dialled(session)
+    applied: list[tuple[str, bytes]] = []
+
+    async def apply(kind: str, body: bytes) -> None:
+        applied.append((kind, body))
+
+    session.media.apply = apply  # type: ignore[method-assign]
+
+    def progress(tag: str, body: bytes) -> None:
+        session.on_progress(sip.Progress("call-id-1", 183, "Session Progress", body, [], "x-1", tag))
+
+    progress("b", b"SDP of b")
+    progress("c", b"SDP of c")
+    progress("d", b"SDP of d")
+    await until(lambda: bool(applied))
+    await turns(5)
+    assert applied == [("pranswer", b"SDP of b")]
+    session.media._report(wire.SessionState(1, "ice", "disconnected", 1.0))
+    await until(lambda: len(applied) == 2)
+    assert applied[1] == ("pranswer", b"SDP of d")
+    assert session.state == "ringing"
+    session.on_answered(sip.Answered("call-id-1", b"", [], "x-1", "c"))  # its SDP came with the 183
+    await until(lambda: session.state == "answered")
+    assert applied[2] == ("answer", b"SDP of c")
+
+
+@pytest.mark.parametrize("what", ["ice", "dtls"])
+async def test_early_media_that_fails_does_not_end_the_call(harness: SessionHarness, what: Any) -> None:
+    session = harness.call()
+    await session.media.open()
+    rings(dialled(session))
+    session.media._report(wire.SessionState(1, what, "failed", 1.0))
+    assert session.state == "ringing"
+    session.on_answered(sip.Answered("call-id-1", SDP.encode(), [], "x-1", "b"))
+    await until(lambda: session.state in ("answered", "over", "canceling", "hanging up"))
+    assert (session.state == "answered") is (what == "ice")
+
+
+async def test_an_ack_without_the_answer_that_is_due_ends_the_call(
+    harness: SessionHarness, engine: MemoryEngine
+) -> None:
+    session = offered(harness.call("INCOMING"))  # the INVITE has no SDP: our 200 makes the offer
+    session.account = told = Told()  # type: ignore[assignment]
+    engine.memory_plane.unusable = True  # as the plane refuses an empty description
+    answering = asyncio.ensure_future(session.answer())
+    await until(lambda: session._accepted)
+    session.on_confirmed(sip.Confirmed("call-id-1", b""))
+    with pytest.raises(CallFailed) as failure:
+        await answering
+    assert failure.value.cause == "Incompatible SDP"
+    assert ("hangup", "call-id-1") in told.asked
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 from media_network import OPUS, PCMU, Pair, stream, ticks
 
 from plivo_nb.media.audio.sources import Tone
+from plivo_nb.media.stats import Gaps
 
 BOTH = pytest.mark.parametrize("codec", [OPUS, PCMU], ids=["opus", "pcmu"])
 
@@ -30,7 +31,8 @@ def test_the_statistics_have_w3c_names_and_units() -> None:
     assert inbound["jitterBufferDelay"] / inbound["jitterBufferEmittedCount"] == pytest.approx(
         0.045, abs=0.011
     )
-    assert inbound["concealedSamples"] == pytest.approx(960 * pair.ab.dropped, abs=3 * 960)
+    recovered = inbound["fecPacketsReceived"] - inbound["fecPacketsDiscarded"]
+    assert inbound["concealedSamples"] == pytest.approx(960 * (pair.ab.dropped - recovered), abs=3 * 960)
     assert inbound["totalSamplesReceived"] == pytest.approx(48_000 * 9.9, rel=0.01)
     assert inbound["totalSamplesDuration"] == pytest.approx(9.9, abs=0.1)
     power = inbound["totalAudioEnergy"] / inbound["totalSamplesDuration"]
@@ -58,3 +60,29 @@ def test_levels_are_peaks_since_the_last_reading() -> None:
     ticks(one, 10)
     assert one.take_levels()[1] == -100
     assert one.counters().level_out_dbfs == pytest.approx(-17, abs=0.2)
+
+
+def test_samples_received_are_before_and_samples_played_after_a_change_of_speed() -> None:
+    pair = Pair(PCMU)
+    pair.ab.delay_s, pair.ab.jitter_s = 0.1, 0.06
+    pair.a.source = Tone(300)
+    pair.run(20.0)
+    pair.ab.jitter_s = 0.0
+    pair.run(20.0)
+    report = pair.b.stats(pair.now)
+    inbound, playout = report["inbound-rtp"], report["media-playout"]
+    inserted, removed = inbound["insertedSamplesForDeceleration"], inbound["removedSamplesForAcceleration"]
+    assert inserted + removed > 0
+    assert playout["totalSamplesCount"] == inbound["totalSamplesReceived"] + inserted - removed
+    played = sum(len(frame) for frame in pair.heard_b.frames)
+    assert playout["totalSamplesCount"] == pytest.approx(played, abs=8000 * 0.4)  # the wait before the first
+
+
+def test_the_usual_gap_is_the_median_of_the_last_five() -> None:
+    gaps = Gaps()
+    for at in (0.0, 1.0, 2.0):
+        gaps.add(at)
+    assert gaps.median_s == 5.0
+    for at in (3.0, 10.0, 17.0, 24.0):
+        gaps.add(at)
+    assert gaps.median_s == 7.0

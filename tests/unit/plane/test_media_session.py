@@ -6,10 +6,11 @@ import math
 from typing import Any
 
 import pytest
+from descriptions import PLIVO_OFFER
 from media_network import OPUS, Given, Pair, speech_like
 
 from plivo_nb.media import sdp
-from plivo_nb.plane.media_session import SessionSampler, _codec
+from plivo_nb.plane.media_session import SessionSampler, _codec, _sent_codec
 from plivo_nb.plane.plane import TICK_S
 from plivo_nb.quality.counters import Counters
 from plivo_nb.quality.sampler import ClockAnchor, SampleRow
@@ -86,3 +87,38 @@ def test_a_clean_network_reorders_and_recovers_nothing() -> None:
     rows = sampled(pair, 5)
     assert {(row.packets_reordered, row.packets_recovered) for row in rows} == {(0, 0)}
     assert math.isnan(rows[0].loss_out) or rows[0].loss_out == 0
+
+
+def remote(lines: str) -> sdp.SessionDescription:
+    """An offer of PCMU and Opus with more attribute lines."""
+    return sdp.parse(PLIVO_OFFER.replace("a=rtcp-mux", f"a=rtcp-mux\r\n{lines}".rstrip()))
+
+
+@pytest.mark.parametrize(
+    ("lines", "pcmu_ms", "opus_ms"),
+    [
+        ("", 20, 20),
+        ("a=ptime:40", 40, 20),
+        ("a=ptime:30", 30, 20),
+        ("a=ptime:10", 10, 20),
+        ("a=ptime:200", 60, 20),
+        ("a=ptime:0", 20, 20),
+        ("a=maxptime:10\r\na=ptime:40", 10, 10),
+        ("a=maxptime:15", 10, 10),
+        ("a=maxptime:5", 10, 10),
+        ("a=maxptime:100", 20, 20),
+    ],
+)
+def test_packets_have_the_length_that_the_peer_wants(lines: str, pcmu_ms: int, opus_ms: int) -> None:
+    description = remote(lines)
+    opus, pcmu = description.audio(["OPUS", "PCMU"])
+    assert _sent_codec(pcmu, description).ptime_ms == pcmu_ms
+    assert _sent_codec(opus, description).ptime_ms == opus_ms
+
+
+@pytest.mark.parametrize(
+    ("profile", "feedback"),
+    [("UDP/TLS/RTP/SAVPF", True), ("UDP/TLS/RTP/SAVP", False), ("RTP/SAVPF", True), ("RTP/SAVP", False)],
+)
+def test_reports_come_more_often_where_the_profile_allows_it(profile: str, feedback: bool) -> None:
+    assert sdp.parse(PLIVO_OFFER.replace("UDP/TLS/RTP/SAVPF", profile)).feedback is feedback

@@ -1,4 +1,4 @@
-"""A call to each of the lab's robots, judged by what the caller hears and is told."""
+"""A call to each of the lab's robots: what the caller hears, and the events it gets."""
 
 from __future__ import annotations
 

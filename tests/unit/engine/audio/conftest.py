@@ -22,5 +22,5 @@ async def make() -> AsyncIterator[Callable[..., AudioHarness]]:
         await harness.close()
     await asyncio.sleep(0)
     assert [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("plivo_nb")] == []
-    names = ("desk", "devices", "fake", "microphone", "speaker")
+    names = ("device manager", "fake sound", "microphone", "speaker")
     await until(lambda: not [thread for thread in threading.enumerate() if thread.name.endswith(names)])

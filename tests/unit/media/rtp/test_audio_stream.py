@@ -1,6 +1,7 @@
 """Two audio streams over a simulated network in simulated time."""
 
 import math
+import random
 
 import numpy as np
 import pytest
@@ -22,8 +23,17 @@ from media_network import (
 from plivo_nb.media.audio.sources import Loopback, Tone
 from plivo_nb.media.codecs import Codec
 from plivo_nb.media.playout.concealment import rms
-from plivo_nb.media.rtp.audio_stream import AudioStream
-from plivo_nb.media.rtp.rtcp import Goodbye, SenderReport, SourceDescription, parse
+from plivo_nb.media.rtp.audio_stream import RTCP_MEAN_WITHOUT_FEEDBACK_S, AudioStream
+from plivo_nb.media.rtp.rtcp import (
+    Goodbye,
+    ReceiverReport,
+    ReportBlock,
+    SenderReport,
+    SourceDescription,
+    build,
+    parse,
+    unix_time,
+)
 from plivo_nb.media.rtp.rtp import RtpPacket
 
 BOTH = pytest.mark.parametrize("codec", [OPUS, PCMU], ids=["opus", "pcmu"])
@@ -113,7 +123,7 @@ def test_reports_come_about_each_second_at_random() -> None:
 def test_a_compound_report_has_cname_and_counts() -> None:
     one = stream(PCMU)
     packets = [p for i in range(100) for p in one.tick(i * 0.02) if is_rtcp(p)]
-    report, names = parse(packets[-1])
+    (report, names), _ = parse(packets[-1])
     assert isinstance(report, SenderReport)
     assert report.ssrc == one.ssrc
     assert report.octet_count == report.packet_count * 160
@@ -125,7 +135,7 @@ def test_a_bye_ends_nothing() -> None:
     pair.a.source = Tone(300)
     pair.run(1.0)
     goodbye = pair.a.bye(pair.now)
-    assert Goodbye((pair.a.ssrc,)) in parse(goodbye)
+    assert Goodbye((pair.a.ssrc,)) in parse(goodbye)[0]
     pair.b.receive_rtcp(goodbye, pair.now)
     pair.run(1.0)
     assert all(rms(frame) > 0.05 for frame in pair.heard_b.frames[-40:])
@@ -203,3 +213,94 @@ def test_any_network_gives_a_frame_a_tick_and_sane_counts(
     assert counters.packets_late <= counters.packets_discarded <= counters.packets_received
     assert counters.packets_received <= counters.packets_expected + counters.packets_duplicated
     assert counters.packets_recovered <= counters.fec_packets_received
+
+
+def test_without_feedback_reports_come_about_each_five_seconds() -> None:
+    one = AudioStream(random=random.Random(1), utc_offset_s=1.7e9)
+    one.configure(PCMU, [PCMU], {}, "sendrecv", RTCP_MEAN_WITHOUT_FEEDBACK_S)
+    at = [i * 0.02 for i in range(50_000) if any(is_rtcp(p) for p in one.tick(i * 0.02))]
+    gaps = np.diff(at)
+    assert gaps.mean() == pytest.approx(5.0, abs=0.3)
+    assert gaps.min() >= 2.5
+
+
+def test_reports_carry_the_time_at_which_they_leave() -> None:
+    clock = {"now": 0.0}
+    one = AudioStream(random=random.Random(1), utc_offset_s=1.7e9, clock=lambda: clock["now"])
+    one.configure(PCMU, [PCMU], {})
+    reports = []
+    for i in range(100):
+        clock["now"] = i * 0.02 + 0.007  # the tick's work before the report took 7 ms
+        reports += [(clock["now"], p) for p in one.tick(i * 0.02) if is_rtcp(p)]
+    at, packet = reports[-1]
+    (report, _), _ = parse(packet)
+    assert isinstance(report, SenderReport)
+    assert unix_time(report.ntp_time) == pytest.approx(1.7e9 + at, abs=1e-4)
+
+
+@pytest.mark.parametrize("first", [0, 65_000, 65_535])
+@pytest.mark.parametrize("cycles_counted", [True, False])
+def test_reports_of_receivers_that_do_not_count_cycles_are_understood(
+    first: int, cycles_counted: bool
+) -> None:
+    one = stream(PCMU)
+    rtp = one._rtp
+    rtp.sequence_number = rtp.first_sequence_number = first
+    seen = []
+    for i in range(70_000):
+        one.tick(i * 0.02)
+        if i % 1000 == 500:
+            highest = first + rtp.packets - 1 - 3  # three packets are on their way
+            block = ReportBlock(one.ssrc, 0.0, 0, highest if cycles_counted else highest & 0xFFFF, 0)
+            one.receive_rtcp(build([ReceiverReport(7, (block,))]), i * 0.02)
+            seen.append(rtp.packets - one.counters().remote_packets_expected)
+    assert set(seen) == {3}
+
+
+def test_a_report_from_before_the_first_packet_counts_nothing() -> None:
+    one = stream(PCMU)
+    one.receive_rtcp(build([ReceiverReport(7, (ReportBlock(one.ssrc, 0.0, 0, 0, 0),))]), 0.0)
+    assert one.counters().remote_packets_expected == 0
+
+
+@given(
+    st.integers(0, 2**31),
+    st.floats(0, 0.4),
+    st.floats(0, 0.08),
+    st.floats(0, 0.2),
+    st.sampled_from([OPUS, PCMU]),
+)
+@settings(max_examples=25, deadline=None)
+def test_expected_is_what_came_and_what_was_lost(
+    seed: int, loss: float, jitter_s: float, duplicate: float, codec: Codec
+) -> None:
+    pair = Pair(codec, seed=seed)
+    pair.ab.loss, pair.ab.jitter_s, pair.ab.duplicate = loss, jitter_s, duplicate
+    pair.a.source = Tone(300)
+    pair.run(3.0)
+    pair.ab.decide, pair.ab.jitter_s, pair.ab.duplicate = (lambda: False), 0.0, 0.0
+    pair.run(1.0)  # all that was on its way has come
+    counters = pair.b.counters()
+    unique = counters.packets_received - counters.packets_duplicated
+    dropped_before_the_first = pair.ab.dropped + pair.ab.forwarded - counters.packets_expected
+    assert counters.packets_expected == pytest.approx(
+        unique + pair.ab.dropped - dropped_before_the_first, abs=3
+    )
+    assert 0 <= counters.packets_missing <= counters.packets_unsettled <= 32
+    assert counters.packets_missing == 0
+
+
+def test_facts_of_the_far_ends_reports_are_kept() -> None:
+    pair = Pair(OPUS)
+    pair.a.source, pair.b.source = Tone(300), Tone(500)
+    pair.run(2.0)
+    assert pair.a.counters().remote_report_interval_s == 5.0  # until there are three gaps
+    pair.run(8.0)
+    counters = pair.a.counters()
+    assert counters.remote_report_interval_s == pytest.approx(1.0, abs=0.35)
+    assert counters.sender_report_interval_s == pytest.approx(1.0, abs=0.35)
+    assert counters.sender_report_packets == pytest.approx(500, abs=80)
+    assert pair.now - 1.6 <= counters.rtcp_at_s <= pair.now
+    assert counters.rtcp_at_s == max(counters.sender_report_at_s, counters.remote_report_at_s)
+    assert counters.packets_sent - 80 <= counters.remote_report_packets_sent <= counters.packets_sent
+    assert pair.now - 0.04 <= counters.last_rtp_at_s <= pair.now

@@ -128,3 +128,65 @@ def test_digits_survive_loss() -> None:
     pair.a.send_dtmf("0123456789")
     pair.run(3.0)
     assert "".join(digits) == "0123456789"
+
+
+def packets_of(kinds: list[int], payload: bytes = bytes([0xD5]) * 160) -> list[bytes]:
+    """One packet each 20 ms: audio, or a payload type that is none."""
+    return [
+        RtpPacket(kind, 1000 + n, 160 * n, 7, payload if kind == 0 else b"\x40").serialize()
+        for n, kind in enumerate(kinds)
+    ]
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        [0] * 40 + [13] + [0] * 20 + [13] + [0] * 20,
+        [0] * 30 + [101] * 10 + [0] * 40,
+        [0] * 30 + [13, 101, 96] + [0] * 40,
+    ],
+    ids=["comfort noise", "ten events that were not negotiated", "mixed"],
+)
+def test_payload_types_that_were_not_negotiated_fill_their_sequence_number(kinds: list[int]) -> None:
+    one = stream(PCMU)
+    arriving = packets_of(kinds)
+    for n in range(len(kinds) + 20):
+        if n < len(arriving):
+            one.receive_rtp(arriving[n], 0.02 * n)
+        one.tick(0.02 * n + 0.01)
+        if n == len(arriving) - 1:
+            counters = one.counters()
+    assert (counters.packets_lost, counters.concealed_samples) == (0, 0)
+    assert counters.packets_received == counters.packets_expected == len(kinds)
+
+
+def test_an_unknown_payload_type_of_another_source_does_not_end_the_present_one() -> None:
+    one = stream(PCMU)
+    for n, data in enumerate(packets_of([0] * 30)):
+        one.receive_rtp(data, 0.02 * n)
+        one.receive_rtp(RtpPacket(96, n, 160 * n, 8, b"video").serialize(), 0.02 * n)
+        one.tick(0.02 * n + 0.01)
+    counters = one.counters()
+    assert (counters.packets_received, counters.packets_lost, counters.concealed_samples) == (30, 0, 0)
+
+
+def test_a_pause_after_comfort_noise_is_silence_and_not_concealed() -> None:
+    one = stream(PCMU)
+    for n, data in enumerate(packets_of([0] * 30 + [13])):
+        one.receive_rtp(data, 0.02 * n)
+        one.tick(0.02 * n + 0.01)
+    for n in range(31, 100):
+        one.tick(0.02 * n + 0.01)
+    counters = one.counters()
+    assert counters.last_rtp_was_pause
+    assert counters.concealed_samples == 0
+
+
+def test_an_opus_packet_of_dtx_announces_a_pause() -> None:
+    codec = Codec("OPUS", 111, 48_000, dtx=True)
+    pair = Pair(codec)
+    pair.a.source = Given(np.concatenate([speech_like(2.0, 48_000), np.zeros(48_000 * 2, np.int16)]))
+    pair.run(1.0)
+    assert not pair.b.counters().last_rtp_was_pause
+    pair.run(2.3)
+    assert pair.b.counters().last_rtp_was_pause

@@ -192,3 +192,33 @@ def test_no_order_of_packets_upsets_the_counts(packets: list[tuple[int, int]]) -
     assert 0 <= receiver.reordered <= max(0, receiver.received - receiver.duplicates)
     assert receiver.lost == receiver.expected - receiver.received
     assert 0 <= receiver.take_fraction_lost() <= 1
+
+
+@pytest.mark.parametrize("step", [28_800_000, -28_800_000, 48_000, 20_000, -20_000])
+def test_a_step_of_the_senders_clock_is_no_jitter(step: int) -> None:
+    receiver = RtpReceiver(1, 48_000)
+    for n in range(400):
+        clock = n * 960 + (step if n >= 200 else 0)
+        receiver.receive(n, clock & 0xFFFFFFFF, n * 0.02)
+    assert receiver.jitter_s < 0.001
+
+
+def test_a_late_network_is_jitter_and_a_pause_of_the_sender_is_none() -> None:
+    receiver = RtpReceiver(1, 8000)
+    for n in range(100):
+        receiver.receive(n, n * 160, n * 0.02)
+    receiver.receive(100, 100 * 160 + 8000 * 5, 100 * 0.02 + 5.0)  # a pause of 5 s (DTX)
+    assert receiver.jitter_s < 0.001
+    receiver.receive(101, 101 * 160 + 8000 * 5, 101 * 0.02 + 6.0)  # one second late
+    assert receiver.jitter_s == pytest.approx(1 / 16, rel=0.01)
+
+
+def test_the_newest_packets_are_unsettled() -> None:
+    receiver = RtpReceiver(1, 8000)
+    assert receiver.unsettled() == (0, 0)
+    feed(receiver, [10, 11, 14])
+    assert receiver.unsettled() == (5, 2)
+    feed(receiver, [12])
+    assert receiver.unsettled() == (5, 1)
+    feed(receiver, list(range(15, 100)))
+    assert receiver.unsettled() == (32, 0)

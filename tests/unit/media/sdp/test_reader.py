@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from plivo_nb.media import sdp
 
+LOCAL = sdp.Local("ufrag", "p" * 22, (), ("sha-256", "AA"), 1, "cname", "active")
+
 
 def test_the_captured_offer_is_read() -> None:
     offer = sdp.parse(PLIVO_OFFER)
@@ -117,3 +119,64 @@ def test_broken_twins_raise_the_one_error_or_work(at: int, cut: int) -> None:
     except sdp.IncompatibleSDP:
         return
     assert offer.ice_ufrag
+
+
+SAVP_CRYPTO = """m=audio 4000 RTP/SAVP 0
+c=IN IP4 192.0.2.1
+a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz
+a=mid:crypto
+"""
+
+
+def before_audio(text: str) -> str:
+    """The captured offer with another m= section before its own."""
+    head, mark, rest = PLIVO_OFFER.partition("m=audio")
+    return head + text.replace("\n", "\r\n") + mark + rest
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        SAVP_CRYPTO,
+        SAVP_CRYPTO.replace("4000", "0"),
+        SAVP_CRYPTO.replace("4000", "65536000"),
+        SAVP_CRYPTO.replace("RTP/SAVP", "RTP/AVP"),
+        "m=audio 9 UDP/TLS/RTP/SAVPF 18\na=mid:g729\n",
+        "m=video 9 UDP/TLS/RTP/SAVPF 96\na=mid:video\n",
+    ],
+    ids=["crypto", "port 0", "no port", "plain", "no ICE", "video"],
+)
+def test_the_first_audio_section_with_which_a_call_is_possible_is_taken(first: str) -> None:
+    offer = sdp.parse(before_audio(first), "offer", ["OPUS"])
+    assert (offer.index, offer.mid, offer.formats[0].name) == (1, "0", "opus")
+    answer = sdp.build_answer(LOCAL, offer, offer.audio(["OPUS"]))
+    ports = [line.split()[1] for line in answer.splitlines() if line.startswith("m=")]
+    assert ports[0] == "0"
+    assert ports[1] != "0"
+
+
+def test_an_audio_section_without_a_common_codec_is_passed_over() -> None:
+    block = PLIVO_OFFER[PLIVO_OFFER.index("m=audio") :]
+    g729 = block.replace("SAVPF 111 0", "SAVPF 18").replace("a=mid:0", "a=mid:g729").replace("\r\n", "\n")
+    text = before_audio(g729)
+    assert sdp.parse(text, "offer", ["OPUS", "PCMU"]).index == 1
+    assert sdp.parse(text, "offer").index == 0
+    with pytest.raises(sdp.IncompatibleSDP, match="codec"):
+        sdp.parse(text, "offer", ["PCMA"])
+
+
+@pytest.mark.parametrize(
+    ("groups", "bundled"),
+    [
+        ("a=group:LS 0\r\na=group:BUNDLE 0\r\n", True),
+        ("a=group:BUNDLE other\r\na=group:BUNDLE 0\r\n", True),
+        ("a=group:LS 0\r\n", False),
+        ("", False),
+    ],
+)
+def test_a_bundle_group_counts_wherever_it_stands(groups: str, bundled: bool) -> None:
+    line = next(line for line in PLIVO_OFFER.split("\r\n") if line.startswith("a=group:"))
+    offer = sdp.parse(PLIVO_OFFER.replace(line + "\r\n", groups))
+    assert offer.bundled is bundled
+    answer = sdp.build_answer(LOCAL, offer, offer.audio(["OPUS"]))
+    assert ("a=group:BUNDLE 0\r\n" in answer) is bundled
