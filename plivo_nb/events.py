@@ -314,7 +314,7 @@ class EventStream:
         self._take(None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Subscription:
     """A callback, and the context (PEP 567) in which it was registered.
 
@@ -394,7 +394,10 @@ class Emitter:
             watcher(event)
         for subscription in list(self._subscriptions.get(name, [])):
             if subscription.once:
-                self._subscriptions[name].remove(subscription)
+                left = self._subscriptions.get(name, [])
+                if subscription not in left:
+                    continue  # an event that a callback of this one caused was the next one
+                left.remove(subscription)
             context = subscription.in_context()
             result = context.run(_call, name, subscription.callback, arguments)
             if inspect.isawaitable(result):

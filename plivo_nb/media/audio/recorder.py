@@ -139,6 +139,8 @@ class Recorder:
     # ------------------------------------------------------------ the writer's thread
 
     def _run(self, rate: int) -> None:
+        import av
+
         channels = 2 if self.both else 1
         try:
             with _writer(self.path, rate, channels) as writer:

@@ -13,6 +13,7 @@ from plivo_nb.engine.validation import (
     FeedbackComment,
     are_digits,
     feedback_problem,
+    split_uri_headers,
     valid_headers,
 )
 
@@ -121,5 +122,5 @@ def test_other_feedback_is_refused_with_what_is_wrong(
 def test_header_fields_leave_the_address_and_only_those_for_plivo_are_kept(
     dialled: str, target: str, headers: dict[str, str], warned: int, caplog
 ) -> None:
-    assert validation.split_uri_headers(dialled) == (target, headers)
+    assert split_uri_headers(dialled) == (target, headers)
     assert len(caplog.records) == warned

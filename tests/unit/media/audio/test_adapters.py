@@ -1,5 +1,6 @@
 """Users' generators and functions as sources and sinks."""
 
+import contextvars
 import threading
 import time
 from collections.abc import Iterator
