@@ -503,7 +503,7 @@ class CallSession:
         facts = causes.facts_of(event)
         if self.state == "canceling":
             facts["originator"] = "local"
-        cause = causes.of_failure(event.code, event.originator, event.protocol_reason)
+        cause = causes.of_sip(event.code, event.originator)
         self._apply("declined" if cause == causes.REJECTED else "failed", cause, **facts)
 
     # ------------------------------------------------------------ incoming
@@ -647,8 +647,8 @@ class CallSession:
     def _on_report(self, report: wire.Report) -> None:
         match report:
             case wire.Sample(row=row):
-                if self.phase == "answered":
-                    self._on_sample(self, row)
+                if self.answered.done() and self.answered.exception() is None:
+                    self._on_sample(self, row)  # also the last one, which comes when the media has closed
             case wire.SessionState(what=what, state=state, at=at, detail=detail):
                 self._on_media_state(what, state, at, detail)
             case wire.Digit(digit=digit, duration_ms=duration):
