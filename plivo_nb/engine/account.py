@@ -323,8 +323,8 @@ class Account:
 
     def _on_report(self, report: wire.Report) -> None:
         match report:
-            case wire.Received(text=text):
-                self._ua.receive(text, self._now)
+            case wire.Received(data=data):
+                self._ua.receive(data, self._now)
                 self._pump()
             case wire.SocketState(socket=socket, code=code, reason=reason):
                 if socket == self._socket:
