@@ -12,6 +12,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 BLOCKED_S = 2.0
 
 
+@pytest.mark.alone
 async def test_a_blocked_cell_does_not_change_the_times_of_a_bye(lab: Lab, alice: Client) -> None:
     call = await alice.call("echo")
     await asyncio.sleep(0.3)
@@ -45,11 +46,12 @@ async def test_a_far_end_that_hangs_up_while_a_cell_is_busy_did_so_at_its_time(
 
 async def test_the_set_up_is_timed_by_the_wire(lab: Lab, alice: Client) -> None:
     operation = alice.call("echo")
-    await until(lambda: "INVITE" in alice.sip_trace["start"].tolist())
-    time.sleep(1.0)
+    await until(lambda: alice.sip_trace["start"].tolist().count("INVITE") == 2)  # with credentials
+    slept = time.monotonic()
+    time.sleep(BLOCKED_S)
     call = await operation
     times = call.timings
-    assert times["answered"] - times["invite_sent"] < 0.5, "the 200 came while the cell was busy"
+    assert times["answered"] - slept < BLOCKED_S / 2, "the 200 came while the cell was busy"
     assert times["dialled"] <= times["invite_sent"] <= times["ringing"] <= times["answered"]
     await call.hangup()
 
@@ -63,7 +65,6 @@ async def test_two_clients_see_the_whole_stall_once_each(lab: Lab, alice: Client
         await call.hangup()
         lags = call.samples["loop_lag_ms"]
         assert (lags > 1200).sum() == 1, lags.tolist()
-        assert (lags > 200).sum() == 1, lags.tolist()
         row = client.calls.iloc[-1]
         assert row["stalls"] >= 1
         assert row["packets_in"] == call.samples["packets_in"].sum() > 50
