@@ -2,7 +2,7 @@
 
     counters      the numbers of an audio stream, made by the media stack (a leaf: anyone may import it)
     limits        warning limits, and the word and colour of a MOS (a leaf)
-    mos           scores by Plivo's formula and by ITU-T G.107
+    mos           scores by Plivo's formula, by ITU-T G.107 and by G.107.2
     sampler       the numbers of one interval; `SampleRow` defines the columns of `samples`
     columns       what a column of a frame is
     frames        the schema of all frames, and how they are built from it
