@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
 
     import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
+    from plivo_nb.analysis.figures import CallFigure
     from plivo_nb.analysis.ladder import Ladder
     from plivo_nb.client import Client
     from plivo_nb.engine.call_session import CallSession
@@ -108,10 +111,11 @@ class Call:
     def timings(self) -> dict[str, float]:
         """When the call reached each stage, in seconds of `time.monotonic()`.
 
-        Keys, for the stages it has reached: dialled, invite_sent, ringing, answered, first_rtp_sent,
-        first_rtp_received, ended.
+        Keys, for the stages it has reached: dialled, invite_sent, ringing, answered, ice_checking,
+        ice_connected, dtls_connected, first_rtp_sent, first_rtp_received, ended; and of the account:
+        socket_connecting, socket_connected, register_sent, registered.
         """
-        return dict(self._session.timings)
+        return {**self._session.account.timings, **self._session.timings}
 
     @property
     def post_dial_delay_s(self) -> float:
@@ -147,6 +151,25 @@ class Call:
     def ladder(self) -> Ladder:
         """This call's SIP messages as a ladder diagram; see `Client.ladder`."""
         return self._client.ladder(self)
+
+    def plot(self, *, ax: Axes | None = None) -> CallFigure | Figure:
+        """Plot the call over time: MOS, packets, jitter, delay, mediaMetrics and SIP, the kernel's lag.
+
+        Args:
+            ax: matplotlib axes to draw in the place of; by default a new figure.
+
+        Returns:
+            The figure; see `plivo_nb.analysis.plots.call_figure`.
+        """
+        from plivo_nb.analysis.plots import call_figure  # late: it imports matplotlib
+
+        return call_figure(
+            self.samples,
+            media_metrics=self.media_metrics,
+            sip_trace=self.sip_trace,
+            title=f"The call with {self._session.peer}",
+            ax=ax,
+        )
 
     @property
     def muted(self) -> bool:

@@ -582,11 +582,14 @@ class Client:
         """
         from plivo_nb.analysis.ladder import Ladder  # late: it imports matplotlib
 
+        us = self.username or "this phone"
         if call is None:
-            return Ladder(self._endpoint.trace.of(None), title="All SIP messages")
-        key, peer = call.sip_call_id, call.info.dest if call.info.direction == "OUTGOING" else call.info.src
-        messages = self._endpoint.trace.of(key) if key is not None else []
-        return Ladder(messages, call.timings, title=f"SIP of the call with {peer}")
+            return Ladder(self._endpoint.trace.of(None), us=us, title="All SIP messages")
+        info = call.info
+        peer = info.dest if info.direction == "OUTGOING" else info.src
+        messages = self._endpoint.trace.of(call.sip_call_id) if call.sip_call_id is not None else []
+        them = f"server, for {peer}"
+        return Ladder(messages, call.timings, us=us, them=them, title=f"SIP of the call with {peer}")
 
     # ------------------------------------------------------------ operations
 

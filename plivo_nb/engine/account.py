@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 from plivo_nb.engine import causes
@@ -75,6 +76,9 @@ class Account:
         self._closed = False
         self.username: str | None = None
         self.registered = False
+        #: `time.monotonic()` seconds of the last socket and registration: socket_connecting,
+        #: socket_connected, register_sent, registered.
+        self.timings: dict[str, float] = {}
 
     @property
     def domain(self) -> str:
@@ -121,6 +125,7 @@ class Account:
 
     async def _register(self, username: str, password: str) -> None:
         self._login = self._engine.loop.create_future()
+        self.timings["register_sent"] = time.monotonic()
         self._ua.register(username, password, self._now)
         self._pump()
         try:
@@ -259,6 +264,7 @@ class Account:
     def _handle(self, event: sip.Event) -> None:
         match event:
             case sip.Registered():
+                self.timings.setdefault("registered", time.monotonic())
                 self._on_registered()
             case sip.RegistrationFailed(code=code, reason=reason):
                 self._on_registration_failed(code, reason)
@@ -298,6 +304,7 @@ class Account:
     async def _open(self, url: str) -> None:
         socket = self._engine.new_id()
         self._engine.route_socket(socket, self._on_report)
+        self.timings = {"socket_connecting": time.monotonic()}
         try:
             await self._engine.ask(wire.OpenSocket, socket=socket, url=url)
         except BaseException:
@@ -308,6 +315,7 @@ class Account:
             self._engine.post(wire.CloseSocket, socket=socket, code=1000, reason="logout")
             raise LoginFailed(causes.CANCELED, "The login was canceled by a logout.")
         self._socket = socket
+        self.timings["socket_connected"] = time.monotonic()
         self._log.add("connected", url)
         self._emit("onConnectionChange", {"state": "connected"})
         self._ua.transport_up(self._now)

@@ -210,7 +210,9 @@ class MediaSession:
         if self._ticks % _LEVEL_TICKS == 0:
             in_dbfs, out_dbfs = self.stream.take_levels()
             self._report(Level(self.number, in_dbfs, out_dbfs))
-        row = self._sampler.due(self.stream, now)
+        self._report_sample(self._sampler.due(self.stream, now))
+
+    def _report_sample(self, row: SampleRow | None) -> None:
         if row is not None:
             self._report(Sample(self.number, row))
 
@@ -355,6 +357,7 @@ class MediaSession:
         """Send RTCP BYE and DTLS close_notify, close all sockets, and return the final statistics."""
         final: Stats = {}
         if not self.failed:
+            self._report_sample(self._sampler.last(self.stream, time.monotonic()))
             final = self.stats()
             self.transport.send(self.stream.bye(time.monotonic()))
         await self.transport.close()
@@ -386,7 +389,13 @@ class SessionSampler:
             return None
         missed = int((now - self._due_at) / self._interval_s)
         self._due_at += (missed + 1) * self._interval_s
-        return self._sampler.sample(stream.counters(), now)
+        return self._sampler.sample(stream.counters(), now, direction=stream.direction)
+
+    def last(self, stream: AudioStream, now: float) -> SampleRow | None:
+        """Return the sample of the time since the last one, at the end of the session, if there is any."""
+        if self._sampler is None or now <= self._due_at - self._interval_s:
+            return None
+        return self._sampler.sample(stream.counters(), now, direction=stream.direction, last=True)
 
     def utc_ms(self, now: float) -> float:
         """Return a monotonic time as milliseconds since 1970, for W3C timestamps."""

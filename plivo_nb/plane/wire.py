@@ -234,9 +234,9 @@ class Received:
 class SessionState:
     """A state of a session changed.
 
-    Values of `what` and `state`: ``gathering`` complete | timeout; ``ice`` new | checking | connected |
-    disconnected | failed | closed; ``dtls`` connecting | connected | failed | closed; ``rtp`` first-sent |
-    first-received | timeout | resumed.
+    Values of `what` and `state`: ``gathering`` gathering | complete | timeout; ``ice`` new | checking |
+    connected | disconnected | failed | closed; ``dtls`` connecting | connected | failed | closed; ``rtp``
+    first-sent | first-received | timeout | resumed.
     """
 
     session: int
@@ -248,7 +248,7 @@ class SessionState:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The measurements of one sample interval."""
+    """The measurements of one sample interval; the last one of a session is shorter."""
 
     session: int
     row: SampleRow

@@ -325,7 +325,8 @@ def explain(samples: Any, scale: Scale = "g107") -> pd.Series[float] | pd.DataFr
 
     Returns:
         For a frame a frame with the same index, for one sample a Series. `undisturbed` less `delay`, `codec`,
-        `loss` and `discards` is `rating`; all are in points of R. NaN where a number or the codec is missing.
+        `loss` and `discards` is `rating`; all are in points of R. NaN where a number or the codec is missing,
+        and where `loss_in` is: nothing was due then.
 
         | column | meaning |
         | --- | --- |
@@ -379,6 +380,8 @@ def _mapping(sample: Any) -> Any:
 def _costs(frame: pd.DataFrame, scale: Scale) -> dict[str, Any]:
     codec, numbers = frame["codec"], {name: _floats(frame[name]) for name in _EXPLAINED_BY if name != "codec"}
     delay_ms = _floats(one_way_delay_ms(numbers["rtt_ms"], numbers["playout_delay_ms"], codec))
+    if "loss_in" in frame:
+        delay_ms = np.where(frame["loss_in"].isna(), np.nan, delay_ms)
     if scale == "g107":
         best, worst, factor = _UNDISTURBED, _WORST, 1.0
         delayed, figures = _delay_cost(delay_ms), _narrowband
@@ -411,7 +414,8 @@ def concealed_share(concealed_ms: Any, interval_s: Any) -> Any:
         concealed_ms: the column `concealed_ms` of `samples`.
         interval_s: the column `interval_s`.
     """
-    return _plain(np.clip(_floats(concealed_ms) / (1e3 * _floats(interval_s)), 0.0, 1.0))
+    with np.errstate(divide="ignore", invalid="ignore"):  # an interval of no length has no share
+        return _plain(np.clip(_floats(concealed_ms) / (1e3 * _floats(interval_s)), 0.0, 1.0))
 
 
 # ---------------------------------------------------------------- scalars and arrays

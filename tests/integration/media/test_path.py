@@ -36,7 +36,7 @@ class Side(asyncio.DatagramProtocol):
 
 
 class Path:
-    """Two sockets between two peers, with a delay each way, and a switch that makes all go dark."""
+    """Two sockets between two peers, with a delay in each direction, and a switch that drops all packets."""
 
     def __init__(self, delay_s: float) -> None:
         self.delay_s = delay_s
@@ -94,7 +94,7 @@ class Peer:
         return sdp.build_offer(local, sdp.offered_formats(["OPUS"]))
 
     async def live(self) -> None:
-        """What a session's ticks do."""
+        """Call `tick` as the plane does."""
         for number in itertools.count():
             await asyncio.sleep(0.02)
             self.transport.poll(time.monotonic())

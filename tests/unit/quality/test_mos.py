@@ -293,6 +293,16 @@ def test_a_frame_is_explained_row_by_row_with_its_index():
     pd.testing.assert_series_equal(mos.explain(frame.loc[5]), costs.loc[5], check_names=False)
 
 
+def test_a_sample_in_which_nothing_was_due_is_not_explained():
+    costs = mos.explain(pd.DataFrame([sample(loss_in=0.1), sample(loss_in=math.nan)]))
+    assert costs["rating"].isna().tolist() == [False, True]
+
+
+def test_an_interval_of_no_length_has_no_share():
+    assert math.isnan(mos.concealed_share(0.0, 0.0))
+    assert mos.concealed_share(np.array([0.0, 40.0, 1_020.0]), 1.0).tolist() == [0.0, 0.04, 1.0]
+
+
 def test_what_cannot_be_explained_is_said():
     with pytest.raises(ValueError, match="columns are needed too: codec, interval_s"):
         mos.explain({name: value for name, value in sample().items() if name not in ("codec", "interval_s")})
