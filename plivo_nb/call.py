@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import html
+import logging
 import os
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
     from plivo_nb.events import CallInfo
 
 
+_logger = logging.getLogger("plivo_nb.call")
 _T = TypeVar("_T")
+_OVER = "this call is over; make a new call."
 
 
 class Ended:
@@ -339,13 +342,18 @@ class Call:
     # ------------------------------------------------------------ control
 
     def mute(self) -> bool:
-        """Send silence; RTP goes on. Always True."""
-        self._session.set_muted(True)
-        return True
+        """Send silence; RTP goes on. False, with a warning, once the call is over."""
+        return self._set_muted("mute", True)
 
     def unmute(self) -> bool:
-        """Send the source again. Always True."""
-        self._session.set_muted(False)
+        """Send the source again. False, with a warning, once the call is over."""
+        return self._set_muted("unmute", False)
+
+    def _set_muted(self, method: str, muted: bool) -> bool:
+        if self._session.phase == "over":
+            _logger.warning("%s: %s", method, _OVER)
+            return False
+        self._session.set_muted(muted)
         return True
 
     def send_dtmf(self, digits: str) -> Operation[None]:
@@ -390,7 +398,7 @@ class Call:
 
     def _check_open(self, method: str) -> None:
         if self._session.phase == "over":
-            raise InvalidState(f"{method}: this call is over; make a new call.")
+            raise InvalidState(f"{method}: {_OVER}")
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(

@@ -503,7 +503,7 @@ class CallSession:
         facts = causes.facts_of(event)
         if self.state == "canceling":
             facts["originator"] = "local"
-        cause = causes.of_failure(event.code, event.originator, event.protocol_reason)
+        cause = causes.of_sip(event.code, event.originator)
         self._apply("declined" if cause == causes.REJECTED else "failed", cause, **facts)
 
     # ------------------------------------------------------------ incoming

@@ -172,7 +172,7 @@ async def test_failures_by_number(kamailio: Kamailio) -> None:
     wanted = {
         403: "Rejected",
         404: "Not Found",
-        480: "No Answer",  # by the Reason header: Q.850 cause 18, no user responding
+        480: "Unavailable",  # whatever the Reason header says (here Q.850 cause 18)
         484: "Address Incomplete",
         486: "Busy",
         488: "Incompatible SDP",
