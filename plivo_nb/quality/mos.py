@@ -392,9 +392,7 @@ def _costs(frame: pd.DataFrame, scale: Scale) -> dict[str, Any]:
         raise ValueError(f"There is no scale {scale!r}; choose g107 or g107_fb.")
     ie, bpl = (_numbers(codec, lambda row: figures(row).ie), _numbers(codec, lambda row: figures(row).bpl))
     missing = _loss_cost(concealed_share(numbers["concealed_ms"], numbers["interval_s"]), ie, bpl, worst)
-    lost = np.maximum(numbers["packets_lost_in"] - numbers["packets_recovered"], 0.0)
-    late = np.maximum(numbers["packets_discarded"], 0.0)
-    by_loss = np.divide(lost, lost + late, out=np.zeros_like(lost), where=lost + late != 0.0)
+    by_loss = _share_of_loss(*(numbers[f"packets_{what}"] for what in ("lost_in", "recovered", "discarded")))
     rating = best - delayed - ie - missing
     return {
         "undisturbed": np.full(len(frame), best),
@@ -405,6 +403,17 @@ def _costs(frame: pd.DataFrame, scale: Scale) -> dict[str, Any]:
         "rating": rating,
         "mos": _rounded_mos(rating / factor),
     }
+
+
+def _share_of_loss(lost: FloatArray, recovered: FloatArray, discarded: FloatArray) -> FloatArray:
+    """How much of what was concealed was lost, 0..1; the rest came too late.
+
+    A packet that is recovered in one interval may have been lost in the one before.
+    """
+    for_good = np.maximum(lost - recovered, 0.0)
+    late = np.maximum(discarded, 0.0)
+    any_lost = np.where(lost > 0.0, 1.0, 0.0)
+    return np.divide(for_good, for_good + late, out=any_lost, where=for_good + late != 0.0)
 
 
 def concealed_share(concealed_ms: Any, interval_s: Any) -> Any:

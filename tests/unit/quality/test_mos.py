@@ -278,6 +278,12 @@ def test_sound_concealed_while_a_packet_is_late_counts_as_discards():
     assert costs["discards"] > 10
 
 
+def test_a_packet_recovered_in_the_next_interval_does_not_make_losses_late():
+    costs = mos.explain(sample(packets_lost_in=5, packets_recovered=5, packets_discarded=0, concealed_ms=20))
+    assert costs["discards"] == 0
+    assert costs["loss"] > 5
+
+
 def test_repaired_packets_cost_nothing():
     costs = mos.explain(sample(packets_lost_in=5, packets_recovered=5, packets_discarded=0, concealed_ms=0))
     assert costs["loss"] == costs["discards"] == 0
