@@ -413,7 +413,8 @@ def _share_of_loss(lost: FloatArray, recovered: FloatArray, discarded: FloatArra
     for_good = np.maximum(lost - recovered, 0.0)
     late = np.maximum(discarded, 0.0)
     any_lost = np.where(lost > 0.0, 1.0, 0.0)
-    return np.divide(for_good, for_good + late, out=any_lost, where=for_good + late != 0.0)
+    share: FloatArray = np.divide(for_good, for_good + late, out=any_lost, where=for_good + late != 0.0)
+    return share
 
 
 def concealed_share(concealed_ms: Any, interval_s: Any) -> Any:
