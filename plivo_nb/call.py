@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from plivo_nb.audio_types import Sink, Source
 from plivo_nb.engine.audio.kept_audio import Clip, KeptAudio
+from plivo_nb.engine.sip_capture import SipCapture
 from plivo_nb.errors import InvalidState
 from plivo_nb.media.audio.adapters import as_sink, as_source
 from plivo_nb.media.audio.sinks import Recorder
@@ -81,7 +82,8 @@ class Call:
         self._kept = KeptAudio(client.options.keep_audio)
         if client.options.keep_audio:
             session.media.add_sink(self._kept)
-        session.at_end.append(self._close_owned)
+        self._capture = SipCapture(session, client._endpoint.trace)
+        session.at_end += [self._close_owned, self._capture.close]
 
     # ------------------------------------------------------------ what it is
 
@@ -302,9 +304,12 @@ class Call:
         self._session.media.remove_sink(made if made is not None else as_sink(sink))
 
     def capture(self, path: str | os.PathLike[str]) -> Operation[None]:
-        """Write the RTP and RTCP packets, unencrypted, to a pcapng file for Wireshark.
+        """Write the call to a pcapng file for Wireshark: its SIP, and RTP and RTCP without encryption.
 
-        From now until `stop_capture` or the call's end. The operation is done when the file is open.
+        From now until `stop_capture` or the call's end; the SIP messages so far are written too. The
+        operation is done when the file is open. SIP stands in UDP packets on port 5060, with passwords and
+        keys masked; in its SDP the profile is RTP/AVPF and the address that of the media, so that Wireshark
+        decodes the packets without any setting. The original text is the packet's comment.
 
         Raises (when awaited):
             MediaError: the file cannot be written (code FileError).
@@ -313,7 +318,7 @@ class Call:
 
         async def begin() -> None:
             self._check_media("capture")
-            await self._session.media.start_capture(os.fspath(path))
+            await self._capture.start(os.fspath(path))
 
         return self._operation(f"capture to {os.fspath(path)}", begin)
 
@@ -322,7 +327,7 @@ class Call:
 
         async def stop() -> int:
             self._check_media("stop_capture")
-            return await self._session.media.stop_capture()
+            return await self._capture.stop()
 
         return self._operation("stop the capture", stop)
 

@@ -8,7 +8,7 @@ and lines differ in style or marker too.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -41,7 +41,22 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from plivo_nb.call import Call
+
+class Call(Protocol):
+    """What is needed of a `plivo_nb.call.Call`."""
+
+    @property
+    def timings(self) -> dict[str, float]:
+        """When it reached each stage, `time.monotonic()` seconds."""
+
+    @property
+    def samples(self) -> pd.DataFrame:
+        """Its samples."""
+
+    @property
+    def info(self) -> Any:
+        """Its `CallInfo`."""
+
 
 __all__ = ["CallFigure", "Span", "call_figure", "compare", "distribution", "mos_breakdown", "setup_timeline"]
 

@@ -51,6 +51,8 @@ class SipTrace:
         self._size = size
         self._messages: dict[int, SipMessage] = {}  # by number, in the order of `add`
         self._added = 0
+        #: Called with each message that is added.
+        self.listeners: list[Callable[[SipMessage], None]] = []
 
     def add(self, record: MessageRecord, at: float) -> int:
         """Keep one message of the SIP core's trace.
@@ -63,7 +65,7 @@ class SipTrace:
             Its number, for `sent`.
         """
         self._added += 1
-        self._messages[self._added] = SipMessage(
+        message = self._messages[self._added] = SipMessage(
             self._utc_ns_at(at) / 1e9,
             at,
             record.direction,
@@ -74,6 +76,8 @@ class SipTrace:
         )
         if len(self._messages) > self._size:
             del self._messages[next(iter(self._messages))]
+        for listener in list(self.listeners):
+            listener(message)
         if _logger.isEnabledFor(ALL):
             _logger.log(ALL, "SIP %s\n%s", "sent" if record.direction == "out" else "received", record.text)
         return self._added

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from plivo_nb.audio_types import Sink, Source
+    from plivo_nb.media.rtp.captured_sip import SipFrame
     from plivo_nb.quality.sampler import ClockAnchor, SampleRow
 
 _logger = logging.getLogger("plivo_nb.plane.session")
@@ -332,8 +333,12 @@ class MediaSession:
                 future.set_result(None)
         self._dtmf_waiting.clear()
 
-    async def start_capture(self, path: str) -> None:
+    async def start_capture(self, path: str, sip: Sequence[SipFrame] = ()) -> None:
         """Write all packets, unprotected, to a pcapng file; finish a capture that is in progress.
+
+        Args:
+            path: of the file.
+            sip: the call's SIP messages so far.
 
         Raises:
             SessionError: the file cannot be written.
@@ -343,7 +348,14 @@ class MediaSession:
             capture = await asyncio.to_thread(Capture, path, 46 if self._config.dscp else 0)
         except OSError as error:
             raise SessionError("FileError", f"The capture {path} cannot be written: {error}.") from error
+        for frame in sip:
+            capture.add_sip(frame)
         self.transport.capture = capture
+
+    def capture_sip(self, frame: SipFrame) -> None:
+        """Write a SIP message to the capture, if there is one."""
+        if self.transport.capture is not None:
+            self.transport.capture.add_sip(frame)
 
     async def stop_capture(self) -> int:
         """Finish the capture, if there is one, and return its number of packets."""
