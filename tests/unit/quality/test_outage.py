@@ -106,6 +106,7 @@ def mos_of(rows: Iterable[SampleRow]) -> list[float]:
 # ---------------------------------------------------------------- outages
 
 
+@pytest.mark.spec("6 dead direction")
 @pytest.mark.parametrize("codec", [OPUS, PCMU], ids=["opus", "pcmu"])
 @pytest.mark.parametrize("cut", [("ab", "ba"), ("ab",)], ids=["both ways", "received only"])
 def test_a_line_that_brings_nothing_is_dead_from_the_first_whole_second(codec: Codec, cut: tuple) -> None:
@@ -131,6 +132,7 @@ def test_a_line_that_brings_nothing_is_dead_from_the_first_whole_second(codec: C
     )
 
 
+@pytest.mark.spec("6 dead direction")
 @pytest.mark.parametrize("codec", [OPUS, PCMU], ids=["opus", "pcmu"])
 def test_a_sent_direction_is_dead_when_the_far_ends_highest_number_stands_still(codec: Codec) -> None:
     call = Call(codec)
@@ -171,6 +173,7 @@ def test_a_sent_direction_is_dead_when_the_far_ends_reports_no_longer_mention_it
 # ---------------------------------------------------------------- silence that is none
 
 
+@pytest.mark.spec("6 dead direction")
 def test_an_opus_pause_is_not_sent_and_not_lost() -> None:
     call = Call(Codec("OPUS", 111, 48_000, dtx=True))
     call.run(3)
@@ -246,6 +249,7 @@ def test_nothing_is_due_on_hold_and_for_two_seconds_after_it() -> None:
 # ---------------------------------------------------------------- the pace of the far end's reports
 
 
+@pytest.mark.spec("6 far-end reports")
 def test_a_far_end_that_reports_each_five_seconds_counts_by_its_reports() -> None:
     """As browsers and media servers do."""
     call = Call()
