@@ -163,6 +163,7 @@ def rated(rows=10, **columns):
         "playout_delay_ms": np.full(rows, 60.0),
         "interval_s": np.ones(rows),
         "packets_in": np.full(rows, 50.0),
+        "loss_in": np.full(rows, 0.1),
         "packets_lost_in": np.full(rows, 5.0),
         "packets_recovered": np.full(rows, 3.0),
         "packets_discarded": np.zeros(rows),
