@@ -11,7 +11,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from plivo_nb.engine import dtmf, validation
+from plivo_nb.engine import causes, dtmf, validation
 from plivo_nb.engine.account import Account
 from plivo_nb.engine.audio.devices import AudioDevices
 from plivo_nb.engine.call_manager import CallManager
@@ -22,6 +22,7 @@ from plivo_nb.engine.records import Records
 from plivo_nb.engine.sip_trace import SipTrace
 from plivo_nb.errors import InvalidFeedback, InvalidState, LoginFailed
 from plivo_nb.events import CallInfo, Emitter, EventName
+from plivo_nb.sip.user_agent import UserAgentConfig
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -127,6 +128,10 @@ class Endpoint:
                 self._logging_in = None
 
     async def _register(self, username: str, password: str) -> None:
+        refusal = self._options.refused_addresses.get("registration_domain_socket")
+        if refusal is not None:
+            self.emit("onLoginFailed", causes.CONNECTION_ERROR)
+            raise LoginFailed(causes.CONNECTION_ERROR, f"Login failed: {refusal}")
         account = Account(
             self._engine,
             self._options.registration_domain_socket,
@@ -134,6 +139,10 @@ class Endpoint:
             self.log,
             on_sip_event=self.call_manager.on_sip_event,
             on_restored=self.call_manager.on_restored,
+            config=UserAgentConfig(
+                realms=self._options.realms, follow_redirects=self._options.follow_redirects
+            ),
+            ca_file=self._options.ca_file,
             on_message=self.trace.add,
         )
         self.account = self.call_manager.account = account

@@ -19,6 +19,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from plivo_nb.lab.config import HOST
+from plivo_nb.lab.local_only import is_local, refuse_others
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -63,7 +64,13 @@ class Collector:
         )
         self._http_port = int(self._http.sockets[0].getsockname()[1])
         self._socket = await serve(
-            self._serve_socket, HOST, self._socket_port, compression=None, close_timeout=1, ping_interval=None
+            self._serve_socket,
+            HOST,
+            self._socket_port,
+            process_request=refuse_others,
+            compression=None,
+            close_timeout=1,
+            ping_interval=None,
         )
         self._socket_port = int(next(iter(self._socket.sockets)).getsockname()[1])
 
@@ -121,6 +128,8 @@ class Collector:
         fields = {
             name.strip().lower(): value.strip() for name, _, value in (x.partition(":") for x in head[1:])
         }
+        if not is_local(fields.get("host"), fields.get("origin")):
+            return "403 Forbidden", b""
         length = fields.get("content-length", "0")
         if not length.isdigit() or int(length) > _MAX_BODY_BYTES:
             return "413 Content Too Large", b""
