@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import html
+import logging
 import os
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from plivo_nb.audio_types import Sink, Source
 from plivo_nb.engine.audio.kept_audio import Clip, KeptAudio
+from plivo_nb.engine.sip_capture import SipCapture
 from plivo_nb.errors import InvalidState
 from plivo_nb.media.audio.adapters import as_sink, as_source
 from plivo_nb.media.audio.sinks import Recorder
@@ -19,14 +21,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
 
     import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
+    from plivo_nb.analysis.figures import CallFigure
     from plivo_nb.analysis.ladder import Ladder
     from plivo_nb.client import Client
     from plivo_nb.engine.call_session import CallSession
     from plivo_nb.events import CallInfo
 
 
+_logger = logging.getLogger("plivo_nb.call")
 _T = TypeVar("_T")
+_OVER = "this call is over; make a new call."
 
 
 class Ended:
@@ -75,7 +82,8 @@ class Call:
         self._kept = KeptAudio(client.options.keep_audio)
         if client.options.keep_audio:
             session.media.add_sink(self._kept)
-        session.at_end.append(self._close_owned)
+        self._capture = SipCapture(session, client._endpoint.trace)
+        session.at_end += [self._close_owned, self._capture.close]
 
     # ------------------------------------------------------------ what it is
 
@@ -108,10 +116,11 @@ class Call:
     def timings(self) -> dict[str, float]:
         """When the call reached each stage, in seconds of `time.monotonic()`.
 
-        Keys, for the stages it has reached: dialled, invite_sent, ringing, answered, first_rtp_sent,
-        first_rtp_received, ended.
+        Keys, for the stages it has reached: dialled, invite_sent, ringing, answered, ice_checking,
+        ice_connected, dtls_connected, first_rtp_sent, first_rtp_received, ended; and of the account:
+        socket_connecting, socket_connected, register_sent, registered.
         """
-        return dict(self._session.timings)
+        return {**self._session.account.timings, **self._session.timings}
 
     @property
     def post_dial_delay_s(self) -> float:
@@ -147,6 +156,25 @@ class Call:
     def ladder(self) -> Ladder:
         """This call's SIP messages as a ladder diagram; see `Client.ladder`."""
         return self._client.ladder(self)
+
+    def plot(self, *, ax: Axes | None = None) -> CallFigure | Figure:
+        """Plot the call over time: MOS, packets, jitter, delay, mediaMetrics and SIP, the kernel's lag.
+
+        Args:
+            ax: matplotlib axes to draw in the place of; by default a new figure.
+
+        Returns:
+            The figure; see `plivo_nb.analysis.plots.call_figure`.
+        """
+        from plivo_nb.analysis.plots import call_figure  # late: it imports matplotlib
+
+        return call_figure(
+            self.samples,
+            media_metrics=self.media_metrics,
+            sip_trace=self.sip_trace,
+            title=f"The call with {self._session.peer}",
+            ax=ax,
+        )
 
     @property
     def muted(self) -> bool:
@@ -276,9 +304,12 @@ class Call:
         self._session.media.remove_sink(made if made is not None else as_sink(sink))
 
     def capture(self, path: str | os.PathLike[str]) -> Operation[None]:
-        """Write the RTP and RTCP packets, unencrypted, to a pcapng file for Wireshark.
+        """Write the call to a pcapng file for Wireshark: its SIP, and RTP and RTCP without encryption.
 
-        From now until `stop_capture` or the call's end. The operation is done when the file is open.
+        From now until `stop_capture` or the call's end; the SIP messages so far are written too. The
+        operation is done when the file is open. SIP stands in UDP packets on port 5060, with passwords and
+        keys masked; in its SDP the profile is RTP/AVPF and the address that of the media, so that Wireshark
+        decodes the packets without any setting. The original text is the packet's comment.
 
         Raises (when awaited):
             MediaError: the file cannot be written (code FileError).
@@ -287,7 +318,7 @@ class Call:
 
         async def begin() -> None:
             self._check_media("capture")
-            await self._session.media.start_capture(os.fspath(path))
+            await self._capture.start(os.fspath(path))
 
         return self._operation(f"capture to {os.fspath(path)}", begin)
 
@@ -296,7 +327,7 @@ class Call:
 
         async def stop() -> int:
             self._check_media("stop_capture")
-            return await self._session.media.stop_capture()
+            return await self._capture.stop()
 
         return self._operation("stop the capture", stop)
 
@@ -316,13 +347,18 @@ class Call:
     # ------------------------------------------------------------ control
 
     def mute(self) -> bool:
-        """Send silence; RTP goes on. Always True."""
-        self._session.set_muted(True)
-        return True
+        """Send silence; RTP goes on. False, with a warning, once the call is over."""
+        return self._set_muted("mute", True)
 
     def unmute(self) -> bool:
-        """Send the source again. Always True."""
-        self._session.set_muted(False)
+        """Send the source again. False, with a warning, once the call is over."""
+        return self._set_muted("unmute", False)
+
+    def _set_muted(self, method: str, muted: bool) -> bool:
+        if self._session.phase == "over":
+            _logger.warning("%s: %s", method, _OVER)
+            return False
+        self._session.set_muted(muted)
         return True
 
     def send_dtmf(self, digits: str) -> Operation[None]:
@@ -367,7 +403,7 @@ class Call:
 
     def _check_open(self, method: str) -> None:
         if self._session.phase == "over":
-            raise InvalidState(f"{method}: this call is over; make a new call.")
+            raise InvalidState(f"{method}: {_OVER}")
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(

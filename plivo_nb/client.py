@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("plivo_nb.client")
 _T = TypeVar("_T")
 _CLOSE_TIMEOUT_S = 0.05
+_CLOSED = "{}: this client is closed; make a new Client."
 
 _LEVELS = {"OFF": logging.CRITICAL + 10, "ERROR": logging.ERROR, "WARN": logging.WARNING}
 _LEVELS |= {"INFO": logging.INFO, "DEBUG": logging.DEBUG, "ALL": ALL}
@@ -143,12 +144,8 @@ class Client:
             InvalidState: this client is closed.
         """
 
-        def start() -> Coroutine[Any, Any, None]:
-            if self._closed:
-                raise refusal("login: this client is closed; make a new Client.")
-            return self._endpoint.login(username, password)
-
-        return self._operation(f"log in as {username}", start)
+        begin = self._while_open("login", lambda: self._endpoint.login(username, password))
+        return self._operation(f"log in as {username}", begin)
 
     def logout(self) -> Operation[None]:
         """Hang up, unregister and close the sockets; `onLogout` follows. When logged out, only warn."""
@@ -207,9 +204,11 @@ class Client:
 
         Raises (when awaited):
             CallFailed: the call ended unanswered; with `.cause` and `.call_info`.
-            InvalidState: not logged in, or there is a call already, or a call is ringing.
+            InvalidState: not logged in, or there is a call already, or a call is ringing, or this client is
+                closed.
         """
-        return self._call_operation(f"call {number}", lambda: self._endpoint.call(number, extraHeaders))
+        begin = self._while_open("call", lambda: self._endpoint.call(number, extraHeaders))
+        return self._call_operation(f"call {number}", begin)
 
     def answer(self, callUUID: str | None = None) -> Operation[Call]:
         """Answer a ringing call. An active call is hung up first, and other ringing calls are rejected.
@@ -225,7 +224,8 @@ class Client:
             InvalidState: no call is ringing.
             CallFailed: the caller hung up first.
         """
-        return self._call_operation("answer", lambda: self._endpoint.answer(callUUID))
+        begin = self._while_open("answer", lambda: self._endpoint.answer(callUUID))
+        return self._call_operation("answer", begin)
 
     def hangup(self) -> Operation[CallInfo]:
         """End the current call: CANCEL before the answer, BYE after it. Await it for the final `CallInfo`.
@@ -235,7 +235,7 @@ class Client:
         Raises (when awaited):
             InvalidState: there is no call.
         """
-        return self._end_operation("hang up", self._endpoint.hangup)
+        return self._end_operation("hang up", self._while_open("hangup", self._endpoint.hangup))
 
     def reject(self, callUUID: str | None = None) -> Operation[CallInfo]:
         """Reject a ringing call with 486 Busy Here. Await it for the final `CallInfo`.
@@ -246,7 +246,8 @@ class Client:
         Raises (when awaited):
             InvalidState: no call is ringing.
         """
-        return self._end_operation("reject", lambda: self._endpoint.reject(callUUID))
+        begin = self._while_open("reject", lambda: self._endpoint.reject(callUUID))
+        return self._end_operation("reject", begin)
 
     def ignore(self, callUUID: str | None = None) -> Operation[CallInfo]:
         """Stop ringing here and send no final response, so that it keeps ringing for the caller.
@@ -264,7 +265,7 @@ class Client:
             session = self._endpoint.ignore(callUUID)
             return _done(session.now_info()), self._call_of(session)
 
-        return self.own(Operation.start(self._loop, "ignore", start))
+        return self.own(Operation.start(self._loop, "ignore", self._while_open("ignore", start)))
 
     # ------------------------------------------------------------ during a call
 
@@ -280,12 +281,20 @@ class Client:
         Raises (when awaited):
             InvalidState: there is no answered call, or a character is no digit; nothing is sent then.
         """
-        return self._operation(f"send DTMF {digit}", lambda: self._endpoint.send_dtmf(digit))
+        begin = self._while_open("sendDtmf", lambda: self._endpoint.send_dtmf(digit))
+        return self._operation(f"send DTMF {digit}", begin)
 
     sendDtmf = send_dtmf
 
     def mute(self) -> bool:
-        """Send silence; RTP goes on. Without a call, the next one starts muted. Always True."""
+        """Send silence; RTP goes on. Without a call, the next one starts muted.
+
+        Returns:
+            True; False, with a warning, when this client is closed.
+        """
+        if self._closed:
+            _logger.warning(_CLOSED.format("mute"))
+            return False
         return self._endpoint.mute()
 
     def unmute(self) -> bool:
@@ -582,11 +591,14 @@ class Client:
         """
         from plivo_nb.analysis.ladder import Ladder  # late: it imports matplotlib
 
+        us = self.username or "this phone"
         if call is None:
-            return Ladder(self._endpoint.trace.of(None), title="All SIP messages")
-        key, peer = call.sip_call_id, call.info.dest if call.info.direction == "OUTGOING" else call.info.src
-        messages = self._endpoint.trace.of(key) if key is not None else []
-        return Ladder(messages, call.timings, title=f"SIP of the call with {peer}")
+            return Ladder(self._endpoint.trace.of(None), us=us, title="All SIP messages")
+        info = call.info
+        peer = info.dest if info.direction == "OUTGOING" else info.src
+        messages = self._endpoint.trace.of(call.sip_call_id) if call.sip_call_id is not None else []
+        them = f"server, for {peer}"
+        return Ladder(messages, call.timings, us=us, them=them, title=f"SIP of the call with {peer}")
 
     # ------------------------------------------------------------ operations
 
@@ -595,6 +607,16 @@ class Client:
         self._operations.add(operation)
         operation.add_done_callback(lambda: self._operations.discard(operation))
         return operation
+
+    def _while_open(self, method: str, begin: Callable[[], _T]) -> Callable[[], _T]:
+        """`begin`, refused once this client is closed."""
+
+        def start() -> _T:
+            if self._closed:
+                raise refusal(_CLOSED.format(method))
+            return begin()
+
+        return start
 
     def _operation(self, name: str, begin: Callable[[], Coroutine[Any, Any, _T]]) -> Operation[_T]:
         return self.own(Operation.start(self._loop, name, lambda: (begin(), None)))

@@ -10,7 +10,31 @@ from typing import Literal
 
 CodecName = Literal["OPUS", "PCMU", "PCMA"]
 
-_G113 = "ITU-T G.113 (11/2007) Appendix I, G.711"
+
+@dataclass(frozen=True, slots=True)
+class Impairment:
+    """What a codec costs on a scale of the E-model, by itself and under loss (ITU-T G.107 clause 7.5).
+
+    Attributes:
+        ie: equipment impairment factor Ie, in points of R.
+        bpl: packet-loss robustness factor Bpl, in percent of loss.
+        source: where the two come from.
+    """
+
+    ie: float
+    bpl: float
+    source: str
+
+
+_G113 = Impairment(0.0, 25.1, "ITU-T G.113 (11/2007) Appendix I, G.711 with concealment")
+_PESQ = "PESQ (ITU-T P.862) of this receiver, French voice: tests/bench/listening_quality.py"
+_FULLBAND_OPUS = (
+    "Ie: EVS at 32 kbit/s, the nearest codec in ITU-T G.113 (09/2024) Appendix V; "
+    "Bpl: ViSQOL 3 of this receiver, French and Italian voices: tests/bench/listening_quality.py"
+)
+_FULLBAND_G711 = (
+    "Ie: ITU-T G.113 Appendix IV (Ie,wb 36) and Appendix V (19 more); Bpl: as on the narrowband scale"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,10 +50,10 @@ class CodecRow:
         look_ahead_ms: what the encoder waits for beyond the frame.
         r0: transmission rating of an undisturbed call in the Browser SDK's MOS formula.
         loss_limit: packet loss above which mediaMetrics warns (`high_packetloss`), 0..1.
-        ie: equipment impairment factor of the E-model (ITU-T G.107), on the narrowband R scale.
-        bpl: packet-loss robustness factor of the E-model with concealment, percent.
-        bpl_without_concealment: the same without concealment.
-        source: where `ie` and `bpl` come from.
+        narrowband: its figures on the scale of ITU-T G.107, measured with this package's receiver; the loss
+            that they count is what is missing from the sound after in-band FEC.
+        fullband: the same on the scale of ITU-T G.107.2.
+        planning: published figures on the scale of ITU-T G.107, for any receiver that conceals.
         offered: whether it is offered by default.
     """
 
@@ -41,12 +65,15 @@ class CodecRow:
     look_ahead_ms: float
     r0: float
     loss_limit: float
-    ie: float
-    bpl: float
-    bpl_without_concealment: float
-    source: str
+    narrowband: Impairment
+    fullband: Impairment
+    planning: Impairment
     offered: bool
 
+
+# the same for both laws: they share the concealment
+_G711_NARROWBAND = Impairment(11.1, 12.7, _PESQ)
+_G711_FULLBAND = Impairment(55.0, 12.7, _FULLBAND_G711)
 
 _ROWS = (
     CodecRow(
@@ -58,12 +85,12 @@ _ROWS = (
         look_ahead_ms=6.5,  # RFC 6716 section 2
         r0=95.0,
         loss_limit=0.10,
-        # G.113 has no Opus. On the narrowband scale used here the figures for narrowband Opus at its highest
-        # rate are the nearest published ones. Opus always conceals.
-        ie=2.03,
-        bpl=15.95,
-        bpl_without_concealment=15.95,
-        source="M. AlAhmadi, P. Pocta, H. Melvin (2021): Opus narrowband, 11 kb/s constant, random loss",
+        narrowband=Impairment(8.4, 12.1, _PESQ),
+        fullband=Impairment(8.7, 16.0, _FULLBAND_OPUS),
+        # G.113 has no Opus. Those of narrowband Opus at its highest rate are the nearest published ones.
+        planning=Impairment(
+            2.03, 15.95, "M. AlAhmadi, P. Pocta, H. Melvin (2021): Opus narrowband, 11 kb/s, random loss"
+        ),
         offered=True,
     ),
     CodecRow(
@@ -75,10 +102,9 @@ _ROWS = (
         look_ahead_ms=0.0,
         r0=93.2,
         loss_limit=0.20,
-        ie=0.0,
-        bpl=25.1,
-        bpl_without_concealment=4.3,
-        source=_G113,
+        narrowband=_G711_NARROWBAND,
+        fullband=_G711_FULLBAND,
+        planning=_G113,
         offered=True,
     ),
     # Not offered by default: Plivo's Browser SDK, as the other side, refuses more than two codecs.
@@ -91,10 +117,9 @@ _ROWS = (
         look_ahead_ms=0.0,
         r0=93.2,
         loss_limit=0.20,
-        ie=0.0,
-        bpl=25.1,
-        bpl_without_concealment=4.3,
-        source=_G113,
+        narrowband=_G711_NARROWBAND,
+        fullband=_G711_FULLBAND,
+        planning=_G113,
         offered=False,
     ),
 )

@@ -8,8 +8,10 @@ errors and are corrected here: ``no_microphone_acesss``, ``dec`` and ``Type`` ar
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -314,18 +316,40 @@ class EventStream:
         self._take(None)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Subscription:
+    """A callback, and the context (PEP 567) in which it was registered.
+
+    In a notebook the context says which cell output belongs to. What a callback prints, and what is logged
+    about it, is thus always shown below the cell that registered it, whatever runs when the event comes.
+    """
+
+    callback: Callback
+    once: bool
+    context: contextvars.Context
+
+    def in_context(self) -> contextvars.Context:
+        """A copy of the context: a context cannot be entered twice, and callbacks may cause events."""
+        return self.context.copy()
+
+
 class Emitter:
     """Calls the callbacks of events: functions or coroutine functions.
 
-    An exception in a callback is logged with the event's name. It does not reach the caller of `emit`, and
-    the other callbacks are called. The emitter owns the tasks of coroutine callbacks: `close` cancels and
-    awaits them.
+    A callback runs in the context (`contextvars`) in which it was registered. An exception in a callback is
+    logged with the event's name. It does not reach the caller of `emit`, and the other callbacks are called.
+    The emitter owns the tasks of coroutine callbacks: `close` cancels and awaits them.
+
+    Args:
+        utc_ns: the clock of the events' times, ns since 1970.
     """
 
-    def __init__(self) -> None:
-        self._callbacks: dict[str, list[tuple[Callback, bool]]] = {}
+    def __init__(self, utc_ns: Callable[[], int] = time.time_ns) -> None:
+        self._utc_ns = utc_ns
+        self._subscriptions: dict[str, list[_Subscription]] = {}
         self._watchers: list[Callable[[Event | None], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     @overload
     def on(self, name: str) -> Callable[[_C], _C]: ...
@@ -359,28 +383,27 @@ class Emitter:
         """Remove `callback` from the event `name`, or all of its callbacks when none is given."""
         self._check(name)
         if callback is None:
-            self._callbacks.pop(name, None)
+            self._subscriptions.pop(name, None)
             return
-        kept = [entry for entry in self._callbacks.get(name, []) if entry[0] is not callback]
-        self._callbacks[name] = kept
+        kept = [item for item in self._subscriptions.get(name, []) if item.callback is not callback]
+        self._subscriptions[name] = kept
 
     def emit(self, name: EventName, *arguments: Any) -> None:
         """Call every callback of `name` now, in the order of registration."""
         self._check(name)
-        event = Event(name, arguments, datetime.now(UTC))
+        event = Event(name, arguments, datetime.fromtimestamp(self._utc_ns() / 1e9, UTC))
         for watcher in list(self._watchers):
             watcher(event)
-        for entry in list(self._callbacks.get(name, [])):
-            callback, once = entry
-            if once:
-                self._callbacks[name].remove(entry)
-            try:
-                result = callback(*arguments)
-            except Exception:
-                _logger.exception("A callback of %s raised; the call and other callbacks go on.", name)
-                continue
+        for subscription in list(self._subscriptions.get(name, [])):
+            if subscription.once:
+                left = self._subscriptions.get(name, [])
+                if subscription not in left:
+                    continue  # an event that a callback of this one caused was the next one
+                left.remove(subscription)
+            context = subscription.in_context()
+            result = context.run(_call, name, subscription.callback, arguments)
             if inspect.isawaitable(result):
-                self._own(name, result)
+                self._own(name, result, context)
 
     async def close(self, spare: asyncio.Task[Any] | None = None) -> None:
         """Cancel and await the coroutine callbacks that still run, and remove all callbacks.
@@ -388,7 +411,8 @@ class Emitter:
         Args:
             spare: a task that is not cancelled, because it awaits this method.
         """
-        self._callbacks.clear()
+        self._closed = True
+        self._subscriptions.clear()
         for watcher in list(self._watchers):
             watcher(None)
         self._watchers.clear()
@@ -400,6 +424,9 @@ class Emitter:
 
     def watch(self, watcher: Callable[[Event | None], None]) -> Callable[[], None]:
         """Call `watcher` with every event, and with None at the end; returns a function that stops it."""
+        if self._closed:
+            watcher(None)
+            return lambda: None
         self._watchers.append(watcher)
         return lambda: self._watchers.remove(watcher) if watcher in self._watchers else None
 
@@ -430,16 +457,27 @@ class Emitter:
             return lambda function: self._add(name, function, once=once)
         if not callable(callback):
             raise ValueError(f"The callback of {name} must be a function, not {callback!r}.")
-        self._callbacks.setdefault(name, []).append((callback, once))
+        subscription = _Subscription(callback, once, contextvars.copy_context())
+        self._subscriptions.setdefault(name, []).append(subscription)
         return callback
 
-    def _own(self, name: str, awaitable: Awaitable[Any]) -> None:
+    def _own(self, name: str, awaitable: Awaitable[Any], context: contextvars.Context) -> None:
         async def run() -> None:
             try:
                 await awaitable
             except Exception:
                 _logger.exception("A callback of %s raised; the call and other callbacks go on.", name)
 
-        task = asyncio.get_running_loop().create_task(run(), name=f"plivo_nb callback of {name}")
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(run(), name=f"plivo_nb callback of {name}", context=context)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _call(name: str, callback: Callback, arguments: tuple[Any, ...]) -> Any:
+    """What the callback returns; None, after a log record, if it raises."""
+    try:
+        return callback(*arguments)
+    except Exception:
+        _logger.exception("A callback of %s raised; the call and other callbacks go on.", name)
+        return None

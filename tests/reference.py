@@ -37,6 +37,7 @@ MODULES = (
     "plivo_nb.quality.mos",
     "plivo_nb.quality.rules",
     "plivo_nb.analysis.ladder",
+    "plivo_nb.analysis.figures",
     "plivo_nb.analysis.plots",
     "plivo_nb.analysis.store",
     "plivo_nb.widgets",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from plivo_nb.analysis.plots import CallFigure
+from plivo_nb.analysis.figures import CallFigure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,10 +44,14 @@ class Message(Protocol):
     def cseq(self) -> str:
         """The CSeq header field."""
 
+    @property
+    def call(self) -> str:
+        """The Call-ID."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """One row of a ladder. `at_s` is the time since the first row; `direction` is out, in or mark."""
+    """One row of a ladder. `at_s` counts from the first row; `direction` is out, in, mark or heading."""
 
     at_s: float
     direction: str
@@ -57,6 +61,8 @@ class Rung:
 
 class Ladder:
     """A SIP ladder diagram. A notebook displays it as a picture; ``str(ladder)`` is for terminals.
+
+    Messages of several calls and registrations (Call-IDs) are separated, each with its own heading.
 
     Args:
         messages: oldest first.
@@ -77,11 +83,21 @@ class Ladder:
     ) -> None:
         self.us, self.them, self.title = us, them, title
         origin = messages[0].time_monotonic_s if messages else 0.0
-        rungs = [_rung(message, origin) for message in messages]
-        for name, label in _MARKS.items():
-            if timings and name in timings:
-                rungs.append(Rung(timings[name] - origin, "mark", label, "media"))
-        self.rungs = sorted(rungs, key=lambda rung: rung.at_s)
+        marks = [
+            Rung(timings[name] - origin, "mark", label, "media")
+            for name, label in _MARKS.items()
+            if timings and name in timings
+        ]
+        calls = list(dict.fromkeys(message.call for message in messages))
+        self.rungs: list[Rung] = []
+        for number, call in enumerate(calls):
+            own = [message for message in messages if message.call == call]
+            rungs = [_rung(message, origin) for message in own] + (marks if len(calls) == 1 else [])
+            if len(calls) > 1:
+                self.rungs.append(
+                    Rung(own[0].time_monotonic_s - origin, "heading", _heading(number, own), "")
+                )
+            self.rungs += sorted(rungs, key=lambda rung: rung.at_s)
 
     def __str__(self) -> str:
         width = max([24, *(len(rung.label) + 6 for rung in self.rungs)])
@@ -93,6 +109,9 @@ class Ladder:
                     arrow = f"|{label:-^{width - 1}}>|"
                 case "in":
                     arrow = f"|<{label:-^{width - 1}}|"
+                case "heading":
+                    lines.append(f"{'':>10} {rung.label}")
+                    continue
                 case _:
                     arrow = f"|{label:=^{width}}|"
             lines.append(f"{rung.at_s:9.3f}s {arrow}")
@@ -103,7 +122,7 @@ class Ladder:
 
     def figure(self) -> CallFigure:
         """The picture, for the Agg canvas: save it, or let it be the last line of a notebook's cell."""
-        heights = _heights([rung.at_s for rung in self.rungs])
+        heights = _heights(self.rungs)
         bottom = heights[-1] if heights else 0.0
         figure = CallFigure(figsize=(8.5, 1.5 + 0.36 * (bottom + 1)), layout="constrained")
         FigureCanvasAgg(figure)
@@ -117,7 +136,7 @@ class Ladder:
         previous = 0.0
         for rung, y in zip(self.rungs, heights, strict=True):
             _draw(axes, rung, y)
-            if rung.at_s - previous > _LONG_S:
+            if rung.at_s - previous > _LONG_S and rung.direction != "heading":
                 text = f"{rung.at_s - previous:.1f} s"
                 axes.text(0.5, y - 1.25, text, ha="center", fontsize=8, color=_FAINT, style="italic")
             previous = rung.at_s
@@ -137,16 +156,27 @@ def _rung(message: Message, origin: float) -> Rung:
     return Rung(at_s, message.direction, f"{message.start} ({method})", kind)
 
 
-def _heights(times: Sequence[float]) -> list[float]:
+def _heading(number: int, messages: Sequence[Message]) -> str:
+    """What the messages of one Call-ID are about: the first request's method, and the Call-ID."""
+    method = messages[0].cseq.rpartition(" ")[2] or messages[0].start
+    return f"{number + 1}. {method}, Call-ID {messages[0].call}"
+
+
+def _heights(rungs: Sequence[Rung]) -> list[float]:
     """Rows in order, with a wider gap where nothing happened for long: milliseconds stay readable."""
     heights: list[float] = []
-    for index, at_s in enumerate(times):
-        gap = 0.0 if index == 0 else _PAUSE if at_s - times[index - 1] > _LONG_S else _ROW
+    for index, rung in enumerate(rungs):
+        wide = rung.direction == "heading" or (index and rung.at_s - rungs[index - 1].at_s > _LONG_S)
+        gap = 0.0 if index == 0 else _PAUSE if wide else _ROW
         heights.append((heights[-1] if heights else 0.0) + gap)
     return heights
 
 
 def _draw(axes: Axes, rung: Rung, y: float) -> None:
+    if rung.direction == "heading":
+        axes.plot([-0.2, 1.1], [y - 0.45, y - 0.45], color=_FAINT, linewidth=0.8)
+        axes.text(-0.2, y, rung.label, ha="left", va="center", fontsize=9, fontweight="bold", color=_INK)
+        return
     axes.text(-0.04, y, f"{rung.at_s:.3f} s", ha="right", va="center", fontsize=8.5, color=_INK)
     if rung.direction == "mark":
         axes.plot([0, 1], [y, y], color=_MEDIA, linewidth=2.5, linestyle=(0, (2, 1.5)))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _KEY = b"plivo_nb"
+_RENAMED = {"discarded": "packets_discarded"}  # columns of earlier versions
 _JSON = "json"  # names of columns of mixed types, kept as JSON: Parquet columns have one type
 
 
@@ -38,7 +39,7 @@ def save(frame: pd.DataFrame, path: Path | str, name: str = "samples") -> None:
 def load(path: Path | str) -> pd.DataFrame:
     """Read a frame that `save` wrote, by this version or an earlier one."""
     table = pq.read_table(str(path))
-    frame: pd.DataFrame = table.to_pandas()
+    frame: pd.DataFrame = table.to_pandas().rename(columns=_RENAMED)
     about = json.loads((table.schema.metadata or {}).get(_KEY, b"{}"))
     for key in frame.select_dtypes("category"):
         if not len(frame[key].cat.categories):  # Parquet does not keep the type of no categories

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from typing import TYPE_CHECKING, Any
 
 from plivo_nb.engine import causes
@@ -97,6 +98,9 @@ class Account:
         self._pumping = False
         self._closed = False
         self.username: str | None = None
+        #: `time.monotonic()` seconds of the last socket and registration: socket_connecting,
+        #: socket_connected, register_sent, registered.
+        self.timings: dict[str, float] = {}
 
     @property
     def domain(self) -> str:
@@ -281,6 +285,7 @@ class Account:
     def _handle(self, event: sip.Event) -> None:
         match event:
             case sip.Registered(refreshed=refreshed):
+                self.timings.setdefault("registered", time.monotonic())
                 self._on_registered(refreshed=refreshed)
             case sip.RegistrationFailed():
                 self._on_registration_failed(event)
@@ -392,6 +397,7 @@ class Account:
     async def _open(self, url: str) -> int:
         socket = self._engine.new_id()
         self._engine.route_socket(socket, self._on_report)
+        self.timings = {"socket_connecting": time.monotonic()}
         try:
             await self._engine.ask(wire.OpenSocket, socket=socket, url=url, ca_file=self._ca_file)
         except BaseException:
@@ -401,6 +407,7 @@ class Account:
         if self._closed:
             self._close_socket(socket, "logout")
             raise LoginFailed(causes.CANCELED, "The login was canceled by a logout.")
+        self.timings["socket_connected"] = self.timings["register_sent"] = time.monotonic()
         secure = url.lower().startswith("wss:")
         if self._socket is None:
             self._socket = socket

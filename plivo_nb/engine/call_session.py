@@ -102,6 +102,10 @@ _PHASES: dict[State, Phase] = {
 }
 
 
+#: The states of the media session whose times are kept in `CallSession.timings`.
+_TIMED_STATES = {("ice", "checking"), ("ice", "connected"), ("dtls", "connected")}
+
+
 @dataclass(frozen=True, slots=True)
 class Transition:
     """What a trigger does in a state.
@@ -277,8 +281,8 @@ class CallSession:
         answered: resolved when onCallAnswered is fired; raises `CallFailed` when that can no longer be.
         over: resolved with the final `CallInfo`.
         closed: resolved when media and recordings are closed too.
-        timings: `time.monotonic()` seconds by name: dialled, invite_sent, ringing, answered, first_rtp_sent,
-            first_rtp_received, ended.
+        timings: `time.monotonic()` seconds by name: dialled, invite_sent, ringing, answered, ice_checking,
+            ice_connected, dtls_connected, first_rtp_sent, first_rtp_received, ended.
         media: the media session.
         negotiation: offers and answers after the first.
         at_end: awaited after the media session is closed.
@@ -499,7 +503,7 @@ class CallSession:
         facts = causes.facts_of(event)
         if self.state == "canceling":
             facts["originator"] = "local"
-        cause = causes.of_failure(event.code, event.originator, event.protocol_reason)
+        cause = causes.of_sip(event.code, event.originator)
         self._apply("declined" if cause == causes.REJECTED else "failed", cause, **facts)
 
     # ------------------------------------------------------------ incoming
@@ -643,8 +647,8 @@ class CallSession:
     def _on_report(self, report: wire.Report) -> None:
         match report:
             case wire.Sample(row=row):
-                if self.phase == "answered":
-                    self._on_sample(self, row)
+                if self.answered.done() and self.answered.exception() is None:
+                    self._on_sample(self, row)  # also the last one, which comes when the media has closed
             case wire.SessionState(what=what, state=state, at=at, detail=detail):
                 self._on_media_state(what, state, at, detail)
             case wire.Digit(digit=digit, duration_ms=duration):
@@ -656,6 +660,8 @@ class CallSession:
 
     def _on_media_state(self, what: str, state: str, at: float, detail: str) -> None:
         before = self.media.previous_states[what]
+        if (what, state) in _TIMED_STATES:
+            self.timings.setdefault(f"{what}_{state}", at)
         if what == "rtp" and state.startswith("first-"):
             self.timings.setdefault("first_rtp_" + state.removeprefix("first-"), at)
         elif what == "rtp" and state == "timeout":

@@ -6,12 +6,9 @@ each are those of RFC 3261 section 21.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from plivo_nb.sip import events as sip
-
-if TYPE_CHECKING:
-    from plivo_nb.sip.values import Reason
 
 BUSY = "Busy"
 REJECTED = "Rejected"
@@ -50,34 +47,6 @@ _BY_CODE: dict[int, str] = {
     606: INCOMPATIBLE_SDP,
 }
 
-# ITU-T Q.850 causes of telephone networks, after RFC 3398 section 7.2.4.1 where the SDK has no closer word.
-_BY_Q850: dict[int, str] = {
-    1: NOT_FOUND,  # unallocated number
-    2: NOT_FOUND,  # no route to network
-    3: NOT_FOUND,  # no route to destination
-    17: BUSY,
-    18: NO_ANSWER,  # no user responding
-    19: NO_ANSWER,  # no answer, the user was alerted
-    20: UNAVAILABLE,  # subscriber absent
-    21: REJECTED,
-    22: UNAVAILABLE,  # number changed
-    23: REDIRECTED,  # redirection to new destination
-    26: NOT_FOUND,  # non-selected user clearing
-    27: UNAVAILABLE,  # destination out of order
-    28: ADDRESS_INCOMPLETE,
-    31: UNAVAILABLE,  # normal, unspecified
-    55: REJECTED,  # incoming calls barred within the group
-    57: REJECTED,  # bearer capability not authorised
-    65: INCOMPATIBLE_SDP,  # bearer capability not implemented
-    70: INCOMPATIBLE_SDP,
-    87: REJECTED,  # user not a member of the group
-    88: INCOMPATIBLE_SDP,  # incompatible destination
-    102: REQUEST_TIMEOUT,  # recovery on timer expiry
-}
-
-# Causes that a Reason header may make more exact.
-_VAGUE = frozenset({SIP_FAILURE, UNAVAILABLE, CANCELED})
-
 # Codes of the plane's Failed and Fault messages.
 _BY_MEDIA_CODE: dict[str, str] = {
     "IncompatibleSDP": INCOMPATIBLE_SDP,
@@ -89,6 +58,9 @@ _BY_MEDIA_CODE: dict[str, str] = {
 
 def of_sip(code: int | None, originator: str) -> str:
     """The cause of a failure with this SIP code; without a code, of a silent or lost server.
+
+    The code alone decides, as in the SDK. A Reason header (RFC 3326) changes nothing here: `facts_of` puts it
+    into `callInfo`.
 
     Args:
         code: the final response's status code, or None when none came.
@@ -105,37 +77,15 @@ def of_sip(code: int | None, originator: str) -> str:
     return _BY_CODE.get(code, SIP_FAILURE)
 
 
-def of_failure(code: int | None, originator: str, header: Reason | None) -> str:
-    """The cause of an unanswered call: its status code, made more exact by a Reason header (RFC 3326).
-
-    Where the code itself says what happened (486, 404, …), it decides. A gateway often answers 480, 487 or
-    5xx and puts the telephone network's cause into the header.
-
-    Args:
-        code: the final response's status, or None when none came.
-        originator: 'local', 'remote' or 'system'.
-        header: the parsed Reason header, if there was one.
-    """
-    plain = of_sip(code, originator)
-    if header is None or header.cause is None or originator != "remote" or plain not in _VAGUE:
-        return plain
-    match header.protocol.upper():
-        case "Q.850":
-            return _BY_Q850.get(header.cause, plain)
-        case "SIP":
-            exact = of_sip(header.cause, originator)
-            return plain if exact == SIP_FAILURE else exact
-    return plain
-
-
 def of_media(code: str) -> str:
     """The cause of a media session's failure, by the plane's code."""
     return _BY_MEDIA_CODE.get(code, WEBRTC_ERROR)
 
 
 def facts_of(event: sip.CallFailed | sip.Canceled | sip.Ended) -> dict[str, Any]:
-    """`originator`, `code`, `reason`, `protocol` of `callInfo`, from the event that ended a call; and `contact`,
-    where it was redirected.
+    """`originator`, `code`, `reason`, `protocol` of `callInfo`, from the event that ended a call.
+
+    Also `contact`, where the call was redirected.
 
     A status code goes before the Reason header's cause (RFC 3326), the header's text before the phrase.
     """

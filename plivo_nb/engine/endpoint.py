@@ -203,7 +203,8 @@ class Endpoint:
             problem = f"call needs a number or SIP address as text, such as 'echo', not {number!r}."
         if problem is not None:
             raise refusal(problem)
-        target, headers = number.strip(), validation.valid_headers(extra_headers)
+        target, uri_headers = validation.split_uri_headers(number.strip())
+        headers = uri_headers | validation.valid_headers(extra_headers)
         session = self.call_manager.outgoing(target, headers)
         region = self._options.client_region
         return session, session.dial(

@@ -35,11 +35,13 @@ ReportHandler = Callable[[wire.Report], None]
 def media_stack_loads() -> bool:
     """True if the modules for media and sockets can be imported; if not, the log says what is missing."""
     try:
+        import av
+
         from plivo_nb.plane import plane
     except (ImportError, OSError) as error:
         _logger.error("The media stack does not load: %s", error)
         return False
-    return plane is not None
+    return None not in (av, plane)
 
 
 class Closable(Protocol):

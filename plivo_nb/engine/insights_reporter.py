@@ -10,7 +10,7 @@ from plivo_nb.engine import causes
 from plivo_nb.errors import MediaError, PlaneDied
 from plivo_nb.insights import Service, Subject, messages
 from plivo_nb.plane import wire
-from plivo_nb.quality.rule_engine import merged
+from plivo_nb.quality.merging import merged
 from plivo_nb.quality.sampler import ClockAnchor
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class CallStatistics:
                 messages.call_stats(
                     self._subject,
                     stats,
-                    merged([row.values() for row in rows]),
+                    merged(rows),
                     pdd_ms=self._post_dial_delay_ms(),
                     media_setup_ms=max(0.0, setup_s * 1000),
                 )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from plivo_nb.audio_types import Sink, Source
     from plivo_nb.engine.engine import Engine
+    from plivo_nb.media.rtp.captured_sip import SipFrame
     from plivo_nb.options import Options
 
 _logger = logging.getLogger("plivo_nb.media_link")
@@ -161,13 +162,21 @@ class MediaLink:
         sinks = self.sinks
         self._send(wire.SetSink, sink=sinks[0] if len(sinks) == 1 else Tee(*sinks) if sinks else Null())
 
-    async def start_capture(self, path: str) -> None:
+    async def start_capture(self, path: str, sip: tuple[SipFrame, ...] = ()) -> None:
         """Write RTP and RTCP, unprotected, to a pcapng file from now on.
+
+        Args:
+            path: of the file.
+            sip: the call's SIP messages so far, written too.
 
         Raises:
             MediaError: the file cannot be written (FileError), or the session is gone.
         """
-        await self._engine.ask(wire.StartCapture, session=self._id, path=path)
+        await self._engine.ask(wire.StartCapture, session=self._id, path=path, sip=sip)
+
+    def capture_sip(self, frame: SipFrame) -> None:
+        """Write a SIP message to the capture, if there is one."""
+        self._send(wire.CaptureSip, frame=frame)
 
     async def stop_capture(self) -> int:
         """Finish the capture; returns the number of packets in it."""

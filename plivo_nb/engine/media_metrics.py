@@ -14,7 +14,7 @@ from plivo_nb.errors import InvalidOption
 from plivo_nb.insights import Service, is_wanted, messages
 from plivo_nb.media.audio.sources import Silence
 from plivo_nb.plane import wire
-from plivo_nb.quality import rules
+from plivo_nb.quality import limits, rules
 from plivo_nb.quality.rule_engine import Event, RuleEngine
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from plivo_nb.options import Options
 
 _logger = logging.getLogger("plivo_nb.media_metrics")
-ICE_TIMEOUT_S = 2.0
+ICE_TIMEOUT_S = limits.ICE_GATHERING_LIMIT_MS / 1000
 
 
 class MediaMetrics:
@@ -133,35 +133,49 @@ class CallMetrics:
         self._records = records
         self._early: list[tuple[int, Event]] = []
         self._gathering: asyncio.TimerHandle | None = None
+        self._gathering_since_s = time.monotonic()
         session.watchers.append(self._watch)
         session.media.listeners.append(self._report)
         session.over.add_done_callback(self._ended)
 
     def _watch(self, what: str) -> None:
         match what:
-            case "dial" | "answer":
-                self._start_gathering_timer()
             case "answered" | "confirmed":
                 self._rule_engine.begin(time.monotonic())
 
-    def _start_gathering_timer(self) -> None:
-        """Where the option iceGatheringTimeout is longer than the rule's 2 s, no report comes at 2 s."""
-        if self._options.ice_gathering_timeout > ICE_TIMEOUT_S:
-            loop = self._session.over.get_loop()
-            self._gathering = loop.call_later(ICE_TIMEOUT_S, self._gathering_is_slow)
+    def _gathering_state(self, state: str, at: float) -> None:
+        """Report a gathering that takes over 2 s, or over iceGatheringTimeout where that is shorter."""
+        self._stop_gathering_timer()
+        if state == "gathering":
+            self._gathering_since_s = at
+            if self._options.ice_gathering_timeout > ICE_TIMEOUT_S:
+                due_in_s = at + ICE_TIMEOUT_S - time.monotonic()
+                loop = self._session.over.get_loop()
+                self._gathering = loop.call_later(max(0.0, due_in_s), self._gathering_is_slow)
+        self._fire(self._rule_engine.state("gathering", state, self._gathering_ms(at)))
 
     def _gathering_is_slow(self) -> None:
         self._gathering = None
-        if self._session.media.states["gathering"] == "new":
-            self._fire(self._rule_engine.state("gathering", "timeout"))
+        self._fire(self._rule_engine.state("gathering", "timeout", self._gathering_ms(time.monotonic())))
+
+    def _gathering_ms(self, now: float) -> int:
+        """Time since the gathering began, to 10 ms: timers are not more exact."""
+        return round((now - self._gathering_since_s) * 100) * 10
+
+    def _stop_gathering_timer(self) -> None:
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
 
     def _report(self, report: wire.Report) -> None:
         match report:
             case wire.Sample(row=row):
                 if self._session.phase == "answered":
                     self._fire(self._rule_engine.sample(row, silent_source=self._silence_is_chosen()))
-            case wire.SessionState(what="ice" | "gathering" as what, state=state):
-                self._fire(self._rule_engine.state(what, state))
+            case wire.SessionState(what="ice", state=state):
+                self._fire(self._rule_engine.state("ice", state))
+            case wire.SessionState(what="gathering", state=state, at=at):
+                self._gathering_state(state, at)
 
     def _silence_is_chosen(self) -> bool:
         source = self._session.media.source
@@ -183,5 +197,4 @@ class CallMetrics:
 
     def _ended(self, _: Any) -> None:
         self._record_early()
-        if self._gathering is not None:
-            self._gathering.cancel()
+        self._stop_gathering_timer()

@@ -21,8 +21,9 @@ class PeerConnection:
 
     @property
     def iceGatheringState(self) -> str:
-        """new or complete."""
-        return "new" if self._session.media.states["gathering"] == "new" else "complete"
+        """new, gathering or complete."""
+        state = self._session.media.states["gathering"]
+        return "complete" if state == "timeout" else state
 
     @property
     def connectionState(self) -> str:

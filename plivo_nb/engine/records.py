@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -29,17 +30,16 @@ class Records:
         self._samples = ColumnStore(SAMPLES)
         self._media_metrics = ColumnStore(MEDIA_METRICS)
         self._calls: list[dict[str, Any]] = []
-        self._mos: dict[int, list[float]] = {}
+        self._mos: dict[str | None, list[float]] = {}
         self.feedback: dict[str, tuple[int, str]] = {}
 
     def add_sample(self, session: CallSession, row: SampleRow) -> None:
-        """Keep one second's numbers of a call."""
+        """Keep one second's numbers of a call; the last part of a second comes after `add_call`."""
         hand_over_ms = (time.monotonic() - row.time_monotonic_s) * 1000
         lag_ms = max(self._engine.take_lag_ms(), hand_over_ms)
-        self._samples.append(
-            row.time_utc_ns, call_uuid=session.uuid or session.key, loop_lag_ms=lag_ms, **row.values()
-        )
-        self._mos.setdefault(id(session), []).append(row.mos)
+        call_uuid = session.uuid or session.key
+        self._samples.append(row.time_utc_ns, call_uuid=call_uuid, loop_lag_ms=lag_ms, **row.values())
+        self._mos.setdefault(call_uuid, []).append(row.mos)
 
     def add_media_metric(
         self, session: CallSession | None, event: dict[str, Any], at_ns: int | None = None
@@ -52,8 +52,6 @@ class Records:
     def add_call(self, session: CallSession) -> None:
         """Keep the row of a call that ended."""
         info = session.over.result()
-        scores = np.array(self._mos.pop(id(session), []), dtype=float)
-        scores = scores[~np.isnan(scores)]
         times = session.timings
         self._calls.append(
             {
@@ -71,8 +69,6 @@ class Records:
                 "answer_delay_ms": _between_ms(times, "ringing", "answered"),
                 "media_setup_ms": _between_ms(times, "answered", "first_rtp_received"),
                 "duration_s": _between_ms(times, "answered", "ended") / 1000,
-                "mos_mean": float(scores.mean()) if scores.size else np.nan,
-                "mos_p5": float(np.percentile(scores, 5)) if scores.size else np.nan,
             }
         )
 
@@ -87,7 +83,12 @@ class Records:
     def calls(self) -> pd.DataFrame:
         """One row for each call that ended, in the order of their beginnings (index `time`)."""
         rows = [
-            {**row, "feedback_score": score, "feedback_comment": comment}
+            {
+                **row,
+                **_mos_of(self._mos.get(row["call_uuid"], [])),
+                "feedback_score": score,
+                "feedback_comment": comment,
+            }
             for row in self._calls
             for score, comment in [self.feedback.get(str(row["call_uuid"]), (None, None))]
         ]
@@ -96,6 +97,13 @@ class Records:
             [round(row["time"] * 1e9) for row in rows],
             {column.name: [row[column.name] for row in rows] for column in CALLS},
         )
+
+
+def _mos_of(scores: list[float]) -> dict[str, float]:
+    known = [score for score in scores if not math.isnan(score)]
+    if not known:
+        return {"mos_mean": math.nan, "mos_p5": math.nan}
+    return {"mos_mean": float(np.mean(known)), "mos_p5": float(np.percentile(known, 5))}
 
 
 def _between_ms(times: dict[str, float], start: str, end: str) -> float:

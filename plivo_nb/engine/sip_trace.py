@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
     from plivo_nb.sip.trace import MessageRecord
@@ -40,6 +42,8 @@ class SipTrace:
 
     def __init__(self, size: int = 10_000) -> None:
         self._messages: deque[SipMessage] = deque(maxlen=size)
+        #: Called with each message that is added.
+        self.listeners: list[Callable[[SipMessage], None]] = []
 
     def add(self, record: MessageRecord) -> None:
         """Keep one message of the SIP core's trace."""
@@ -53,6 +57,8 @@ class SipTrace:
             record.text,
         )
         self._messages.append(message)
+        for listener in list(self.listeners):
+            listener(message)
         if _logger.isEnabledFor(ALL):
             _logger.log(ALL, "SIP %s\n%s", "sent" if record.direction == "out" else "received", record.text)
 

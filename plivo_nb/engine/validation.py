@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
+from urllib.parse import unquote
 
 _logger = logging.getLogger("plivo_nb.client")
 
@@ -52,6 +53,29 @@ def valid_headers(given: Any) -> dict[str, str]:
         else:
             kept[name] = value
     return kept
+
+
+def split_uri_headers(target: str) -> tuple[str, dict[str, str]]:
+    """Take the header fields off a SIP URI that is called: they do not belong into a Request-URI.
+
+    RFC 3261 section 19.1.1 and 19.1.5: they become header fields of the request. Here the rules of
+    `valid_headers` apply to them, so that a link cannot set any field but X-PH ones.
+
+    Args:
+        target: what was dialled, such as ``sip:bob@host?X-PH-Room=5``.
+
+    Returns:
+        The target without them, and the valid ones, unescaped.
+    """
+    is_uri = target.lower().startswith(("sip:", "sips:"))
+    user, at, host = target.partition("@") if is_uri else target.rpartition("@")
+    if not at and not is_uri:
+        return target, {}  # a number or a name
+    before, after = (user + at, host) if at else ("", target)
+    address, _, query = after.partition("?")
+    fields = [field.partition("=") for field in query.split("&") if field]
+    given = {unquote(name): unquote(value) for name, _, value in fields}
+    return before + address, valid_headers(given)
 
 
 def are_digits(given: Any) -> bool:

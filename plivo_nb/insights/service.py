@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from plivo_nb.addresses import is_same_secure_host
+from plivo_nb.late_import import import_in_thread
 from plivo_nb.options import INSIGHTS_URL, STATS_URL
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class Service:
         self._key: str | None = None
         self._unreachable = False
         self._refused = False
+        self._aiohttp = import_in_thread("aiohttp")  # needed after a login; it takes half a second
         self.rtp_enabled: bool | None = None
         self.sent = 0
         self.dropped = 0
@@ -183,7 +185,8 @@ class Service:
         Raises:
             _Unreachable: no answer, HTTP 429 or 5xx.
         """
-        import aiohttp  # late: it is needed after a login only
+        await asyncio.wrap_future(self._aiohttp)
+        import aiohttp
 
         from plivo_nb.connections import tls_context
 

@@ -72,7 +72,7 @@ class CommandExecutor:
                 sending = session.send_dtmf(command.digits, command.duration_ms, command.gap_ms)
                 self._spawn(command, sending, ("session", command.session))
             case wire.StartCapture():
-                self._spawn(command, self._session(command.session).start_capture(command.path))
+                self._spawn(command, self._session(command.session).start_capture(command.path, command.sip))
             case wire.StopCapture():
                 self._spawn(command, self._session(command.session).stop_capture())
             case wire.CloseSession():
@@ -90,6 +90,8 @@ class CommandExecutor:
                 self._session(command.session).set_source(command.source)
             case wire.SetSink():
                 self._session(command.session).set_sink(command.sink)
+            case wire.CaptureSip():
+                self._session(command.session).capture_sip(command.frame)
             case wire.GetStats():
                 return self._session(command.session).stats()
             case _:

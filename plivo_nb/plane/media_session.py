@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from plivo_nb.audio_types import Sink, Source
+    from plivo_nb.media.rtp.captured_sip import SipFrame
     from plivo_nb.quality.sampler import ClockAnchor, SampleRow
 
 _logger = logging.getLogger("plivo_nb.plane.session")
@@ -210,7 +211,9 @@ class MediaSession:
         if self._ticks % _LEVEL_TICKS == 0:
             in_dbfs, out_dbfs = self.stream.take_levels()
             self._report(Level(self.number, in_dbfs, out_dbfs))
-        row = self._sampler.due(self.stream, now)
+        self._report_sample(self._sampler.due(self.stream, now))
+
+    def _report_sample(self, row: SampleRow | None) -> None:
         if row is not None:
             self._report(Sample(self.number, row))
 
@@ -330,8 +333,12 @@ class MediaSession:
                 future.set_result(None)
         self._dtmf_waiting.clear()
 
-    async def start_capture(self, path: str) -> None:
+    async def start_capture(self, path: str, sip: Sequence[SipFrame] = ()) -> None:
         """Write all packets, unprotected, to a pcapng file; finish a capture that is in progress.
+
+        Args:
+            path: of the file.
+            sip: the call's SIP messages so far.
 
         Raises:
             SessionError: the file cannot be written.
@@ -341,7 +348,14 @@ class MediaSession:
             capture = await asyncio.to_thread(Capture, path, 46 if self._config.dscp else 0)
         except OSError as error:
             raise SessionError("FileError", f"The capture {path} cannot be written: {error}.") from error
+        for frame in sip:
+            capture.add_sip(frame)
         self.transport.capture = capture
+
+    def capture_sip(self, frame: SipFrame) -> None:
+        """Write a SIP message to the capture, if there is one."""
+        if self.transport.capture is not None:
+            self.transport.capture.add_sip(frame)
 
     async def stop_capture(self) -> int:
         """Finish the capture, if there is one, and return its number of packets."""
@@ -355,6 +369,7 @@ class MediaSession:
         """Send RTCP BYE and DTLS close_notify, close all sockets, and return the final statistics."""
         final: Stats = {}
         if not self.failed:
+            self._report_sample(self._sampler.last(self.stream, time.monotonic()))
             final = self.stats()
             self.transport.send(self.stream.bye(time.monotonic()))
         await self.transport.close()
@@ -386,7 +401,13 @@ class SessionSampler:
             return None
         missed = int((now - self._due_at) / self._interval_s)
         self._due_at += (missed + 1) * self._interval_s
-        return self._sampler.sample(stream.counters(), now)
+        return self._sampler.sample(stream.counters(), now, direction=stream.direction)
+
+    def last(self, stream: AudioStream, now: float) -> SampleRow | None:
+        """Return the sample of the time since the last one, at the end of the session, if there is any."""
+        if self._sampler is None or now <= self._due_at - self._interval_s:
+            return None
+        return self._sampler.sample(stream.counters(), now, direction=stream.direction, last=True)
 
     def utc_ms(self, now: float) -> float:
         """Return a monotonic time as milliseconds since 1970, for W3C timestamps."""

@@ -10,7 +10,7 @@ the exceptions are `SetSource` and `SetSink`, which carry objects.
     OpenSession, CloseSession                     SessionState, Fault
     CreateOffer, CreateAnswer, SetRemote          Ok(value=the SDP text) | Failed(code, sentence)
     SetMuted, SetSource, SetSink, SendDtmf        Digit, Level
-    StartCapture, StopCapture
+    StartCapture, CaptureSip, StopCapture
     GetStats                                      Ok(value={id: {W3C name: value}}), Sample
                                                   PlaneDead: all sockets and sessions are gone
 
@@ -27,6 +27,7 @@ from plivo_nb.codec_table import DEFAULT_CODECS
 
 if TYPE_CHECKING:
     from plivo_nb.audio_types import Sink, Source
+    from plivo_nb.media.rtp.captured_sip import SipFrame
     from plivo_nb.quality.sampler import SampleRow
 
 
@@ -172,9 +173,20 @@ class GetStats(SessionCommand):
 
 @dataclass(frozen=True, slots=True)
 class StartCapture(SessionCommand):
-    """Write the session's unprotected RTP and RTCP packets to a pcapng file from now on."""
+    """Write the session's unprotected RTP and RTCP packets to a pcapng file from now on.
+
+    `sip` are the call's SIP messages so far.
+    """
 
     path: str
+    sip: tuple[SipFrame, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureSip(SessionCommand):
+    """Write a SIP message of the call to the session's capture, if there is one."""
+
+    frame: SipFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,9 +247,9 @@ class Received:
 class SessionState:
     """A state of a session changed.
 
-    Values of `what` and `state`: ``gathering`` complete | timeout; ``ice`` new | checking | connected |
-    disconnected | failed | closed; ``dtls`` connecting | connected | failed | closed; ``rtp`` first-sent |
-    first-received | timeout | resumed.
+    Values of `what` and `state`: ``gathering`` gathering | complete | timeout; ``ice`` new | checking |
+    connected | disconnected | failed | closed; ``dtls`` connecting | connected | failed | closed; ``rtp``
+    first-sent | first-received | timeout | resumed.
     """
 
     session: int
@@ -249,7 +261,7 @@ class SessionState:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The measurements of one sample interval."""
+    """The measurements of one sample interval; the last one of a session is shorter."""
 
     session: int
     row: SampleRow

@@ -30,6 +30,8 @@ class Column:
         source: where the number comes from.
         growth_of: the counter (a field of `plivo_nb.quality.counters.Counters`) whose growth in the interval
             it is; ``""`` where it is worked out otherwise.
+        age: the column with the age in seconds of the far end's report that the number comes from; ``""``
+            where this end measures it.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Column:
     meaning: str
     source: str
     growth_of: str = ""
+    age: str = ""
 
     @property
     def dtype(self) -> str:
@@ -45,9 +48,13 @@ class Column:
         return _PANDAS[self.kind]
 
 
-def column(unit: str, meaning: str, source: str, *, kind: Kind = "float", growth_of: str = "") -> Any:
+def column(
+    unit: str, meaning: str, source: str, *, kind: Kind = "float", growth_of: str = "", age: str = ""
+) -> Any:
     """A dataclass field that is a column of a frame, under the field's name; by default missing."""
-    about = {"kind": kind, "unit": unit, "meaning": meaning, "source": source, "growth_of": growth_of}
+    about = {
+        "kind": kind, "unit": unit, "meaning": meaning, "source": source, "growth_of": growth_of, "age": age,
+    }  # fmt: skip
     return field(default=_MISSING[kind], metadata={"column": about})
 
 

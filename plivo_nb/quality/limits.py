@@ -2,7 +2,7 @@
 
 The limits are those of the mediaMetrics events of Plivo's Browser SDK V2.1; those named `SDK_2_2_...` are the
 ones that the published packages 2.1.29 to 2.2.21 use instead. Colours are from Okabe and Ito's palette, which
-can be told apart with any colour vision, darkened where white text stands on them.
+can be distinguished with any colour vision, darkened where white text is drawn on them.
 """
 
 from __future__ import annotations

@@ -11,8 +11,9 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from plivo_nb.quality import mos
+from plivo_nb.quality.merging import merged
 from plivo_nb.quality.rules import V2_1, AnyRule, EventRule, Exemption, Rule, SpanRule
+from plivo_nb.quality.sampler import COLUMNS
 
 if TYPE_CHECKING:
     from plivo_nb.quality.sampler import SampleRow
@@ -23,6 +24,7 @@ Values = Mapping[str, Any]
 NAN = math.nan
 _DIGITS = 3
 _SLACK_S = 0.05  # samples are not exactly an interval apart
+_AGES = {column.name: column.age for column in COLUMNS if column.age}
 
 
 class RuleEngine:
@@ -54,15 +56,15 @@ class RuleEngine:
         exempt: set[Exemption] = set()
         if row.muted:
             exempt.add("muted")
-        if row.packets_out == 0:
+        if row.direction in ("recvonly", "inactive"):
             exempt.add("held")
         if silent_source:
             exempt.add("silent source")
         events: list[Event] = []
         since_s = self._last_at_s
-        merged = {interval_s: merger.add(values, since_s) for interval_s, merger in self._merging.items()}
+        due = {interval_s: merger.add(row, since_s) for interval_s, merger in self._merging.items()}
         for window in self._windows:
-            taken = merged[window.rule.interval_s]
+            taken = due[window.rule.interval_s]
             if taken is not None:
                 events += window.add(taken, exempt)
         for span in self._spans:
@@ -74,14 +76,15 @@ class RuleEngine:
         """The call was answered at this monotonic time: the first sample covers the time from there."""
         self._last_at_s = at_s
 
-    def state(self, what: str, state: str) -> list[Event]:
+    def state(self, what: str, state: str, number: float | None = None) -> list[Event]:
         """Apply the rules to a change of state.
 
         Args:
             what: ``gathering``, ``ice`` or ``microphone``.
             state: the new one, such as ``timeout``, ``disconnected`` or ``lost``.
+            number: what was measured with it: of a gathering that timed out, the ms waited.
         """
-        return [event for rule in self._states if rule.rule.what == what for event in rule.add(state)]
+        return [event for rule in self._states if rule.rule.what == what for event in rule.add(state, number)]
 
     @property
     def active(self) -> list[tuple[str, str]]:
@@ -105,11 +108,12 @@ def _event(rule: AnyRule, value: float | str, active: bool) -> Event:
 
 
 class _Window:
-    """A `Rule` and the last samples of it."""
+    """A `Rule` and the last samples of it, or for a column of the far end's reports the last reports."""
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
         self.active = False
+        self._age = "" if rule.interval_s else _AGES.get(rule.column, "")
         self._values: deque[tuple[float, bool]] = deque(maxlen=rule.window)
         self._measured = 0.0
         self._taken = 0
@@ -117,6 +121,10 @@ class _Window:
     def add(self, values: Values, exempt: set[Exemption]) -> list[Event]:
         rule = self.rule
         value = NAN if exempt.intersection(rule.unless) else float(values[rule.column])
+        if self._age and math.isnan(value):
+            return self._cleared()
+        if self._age and values[self._age] >= values["interval_s"]:
+            return []  # the report was in an earlier sample
         if not math.isnan(value):
             self._measured = value
         self._values.append((value, rule.is_over(value, str(values["codec"]))))
@@ -127,11 +135,14 @@ class _Window:
         if hits >= rule.count:
             was_active, self.active = self.active, True
             return [] if was_active and not rule.repeat else [_event(rule, self._raised_value(), True)]
-        if self.active and hits <= rule.clear:
-            self.active = False
-            cleared = self._measured if rule.cleared_value is None else rule.cleared_value
-            return [_event(rule, cleared, False)]
-        return []
+        return self._cleared() if hits <= rule.clear else []
+
+    def _cleared(self) -> list[Event]:
+        if not self.active:
+            return []
+        self.active = False
+        value = self.rule.cleared_value
+        return [_event(self.rule, self._measured if value is None else value, False)]
 
     def _hits(self) -> int:
         if self.rule.over != "repeats":
@@ -186,9 +197,9 @@ class _State:
         self.active = False
         self._last = ""
 
-    def add(self, state: str) -> list[Event]:
+    def add(self, state: str, number: float | None) -> list[Event]:
         rule, was, self._last = self.rule, self._last, state
-        value = state if rule.value is None else rule.value
+        value = next(value for value in (rule.value, number, state) if value is not None)
         if state in rule.raised_by and state != was:
             self.active = True
             return [_event(rule, value, True)]
@@ -201,7 +212,7 @@ class _State:
 
 
 class _Merger:
-    """Merges the samples of an interval into one: counts are summed, of the rest the last one is taken.
+    """Merges the samples of an interval into one.
 
     Args:
         interval_s: seconds; 0 returns every sample as it is.
@@ -209,49 +220,18 @@ class _Merger:
 
     def __init__(self, interval_s: float) -> None:
         self._interval_s = interval_s
-        self._rows: list[Values] = []
+        self._rows: list[SampleRow] = []
         self._began_s = NAN
 
-    def add(self, values: Values, since_s: float) -> Values | None:
+    def add(self, row: SampleRow, since_s: float) -> Values | None:
         """The merged sample, when one is due. `since_s`: where the sample's own interval began."""
         if not self._interval_s:
-            return values
-        now = float(values["time_monotonic_s"])
+            return row.values()
+        now = row.time_monotonic_s
         if math.isnan(self._began_s):
             self._began_s = now if math.isnan(since_s) else since_s
-        self._rows.append(values)
+        self._rows.append(row)
         if now - self._began_s < self._interval_s - _SLACK_S:
             return None
         rows, self._rows, self._began_s = self._rows, [], now
         return merged(rows)
-
-
-def merged(rows: Sequence[Values]) -> Values:
-    """One sample of several: loss over all of them, scores from that, the last of the rest.
-
-    Args:
-        rows: at least one, each as of `SampleRow.values`.
-    """
-    last = dict(rows[-1])
-    lost, received = _sum(rows, "packets_lost_in"), _sum(rows, "packets_in")
-    last["loss_in"] = min(max(lost / (lost + received), 0.0), 1.0) if lost + received > 0 else NAN
-    last["loss_out"] = _mean(rows, "loss_out")
-    scores = [
-        mos.sdk(last["rtt_ms"], last[jitter], last[loss], last["codec"])
-        for jitter, loss in (("jitter_in_ms", "loss_in"), ("jitter_out_ms", "loss_out"))
-    ]
-    last["mos"] = min((score for score in scores if not math.isnan(score)), default=NAN)
-    return last
-
-
-def _known(rows: Sequence[Values], column: str) -> list[float]:
-    return [float(row[column]) for row in rows if not math.isnan(row[column])]
-
-
-def _sum(rows: Sequence[Values], column: str) -> float:
-    return sum(_known(rows, column))
-
-
-def _mean(rows: Sequence[Values], column: str) -> float:
-    known = _known(rows, column)
-    return sum(known) / len(known) if known else NAN

@@ -45,7 +45,7 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Warning:
-    """What the event of any rule says.
+    """The keys that the events of all rules have.
 
     Args:
         type, group, desc: as in the event.
@@ -69,9 +69,12 @@ class Rule(_Warning):
         over: how a value that is over the limit compares with it. ``repeats`` has no limit: over are the
             samples of the window with its most frequent value, if at least two have it.
         limit: in the column's unit; or by codec (``{"OPUS": 0.1, "PCMU": 0.2}``, ``""`` for all others).
-        window: how many of the last samples count.
+        window: how many of the last samples count. Of a column that comes from the far end's RTCP reports
+            (jitter_out_ms, loss_out, mos_out, rtt_ms), how many of the last reports, unless `interval_s` is
+            set: a sample without a new report changes nothing.
         count: raised when at least this many of them are over. A missing sample is not over.
-        clear: cleared, once, when at most this many are.
+        clear: cleared, once, when at most this many are; a column of the far end's reports also when it
+            goes missing.
         value: ``current``, or ``mean over``: the mean of those in the window that are over.
         cleared_value: the value when cleared; None: the last one measured.
         every: evaluated at every n-th sample.
@@ -157,7 +160,7 @@ class EventRule(_Warning):
         raised_by: states that raise it.
         cleared_by: states that clear it.
         over_by: states that end it without an event, so that it can be raised again.
-        value: the event's value; None: the state.
+        value: the event's value; None: the number reported with the state, else the state.
     """
 
     what: str
@@ -204,8 +207,7 @@ _COMMON: tuple[AnyRule, ...] = (
         desc="Possible NAT/Firewall issue",
         what="gathering",
         raised_by=frozenset({"timeout"}),
-        over_by=frozenset({"complete"}),
-        value=limits.ICE_GATHERING_LIMIT_MS,
+        over_by=frozenset({"gathering", "complete"}),
     ),
     EventRule(
         type="ice_connection",

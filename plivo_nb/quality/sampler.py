@@ -4,7 +4,9 @@ Each second the I/O plane reads the `Counters` of a media session and gives them
 which keeps the reading before and returns a `SampleRow`: what happened between the two. Missing is NaN,
 never 0.
 
-Directions: `in` is what is received, `out` what is sent, as the far end reports it in RTCP receiver reports.
+Directions: `in` is what is received, `out` what is sent, as the far end reports it in RTCP. What comes from
+the far end's reports moves at their pace (1 to 7.5 s): it is held until the next one, has its age in a column
+of its own, and is missing after 2.5 report intervals.
 """
 
 from __future__ import annotations
@@ -12,17 +14,19 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from plivo_nb.codec_table import CODECS
 from plivo_nb.quality import mos
 from plivo_nb.quality.columns import column, columns_of
 from plivo_nb.quality.counters import NAN, Counters
+from plivo_nb.quality.outage import IncomingOutage, OutgoingOutage, Reception, is_current
 
-#: RTCP reports older than this say nothing about now: jitter_out_ms and loss_out are missing then.
-REPORT_VALID_S = 12.0
-
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _PEAK = "-100 (silence) .. 0"
+_REPORT = "RTCP report of the far end"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,21 +43,62 @@ class SampleRow:
     codec: str = column(
         "", f"Codec that is sent: {', '.join(CODECS)}; missing before one is chosen", "SDP", kind="category"
     )
-    rtt_ms: float = column("ms", "Round-trip time on the media path", "RTCP LSR/DLSR, RFC 3550 6.4.1")
-    rtt_age_s: float = column("s", "Age of rtt_ms: RTCP comes every few seconds only", "monotonic clock")
+    direction: str = column(
+        "",
+        "Direction of the SDP as seen from here: sendrecv, sendonly, recvonly or inactive (on hold)",
+        "SDP, RFC 3264",
+        kind="category",
+    )
+    interval_s: float = column(
+        "s", "Length of the interval; the last one of a call is shorter", "monotonic clock"
+    )
+    rtt_ms: float = column(
+        "ms", "Round-trip time on the media path", "RTCP LSR/DLSR, RFC 3550 6.4.1", age="rtt_age_s"
+    )
+    rtt_age_s: float = column("s", "Age of rtt_ms; less than interval_s: it is new", "monotonic clock")
+    report_age_s: float = column(
+        "s",
+        "Age of the far end's last report about what is sent: of jitter_out_ms, loss_out and mos_out; "
+        "less than interval_s: it is new",
+        "monotonic clock",
+    )
     jitter_in_ms: float = column("ms", "Interarrival jitter of what is received", "RFC 3550 A.8")
-    jitter_out_ms: float = column("ms", "Interarrival jitter of what is sent", "RTCP report of the far end")
-    loss_in: float = column("0..1", "Share of the interval's packets that did not arrive", "RFC 3550 A.3")
+    jitter_out_ms: float = column("ms", "Interarrival jitter of what is sent", _REPORT, age="report_age_s")
+    loss_in: float = column(
+        "0..1",
+        "Share of packets_expected_in that did not arrive on the network; 1 while packets are due and none "
+        "arrives; missing while none is due",
+        "RFC 3550 A.3",
+    )
     loss_out: float = column(
         "0..1",
-        "Share of the packets sent that did not arrive, between two reports",
-        "RTCP report of the far end",
+        "Share of packets_expected_out that did not arrive, between two reports; 1 when none of them did",
+        _REPORT,
+        age="report_age_s",
+    )
+    not_sent_in: bool = column(
+        "",
+        "Whether nothing arrived because nothing was sent: after a comfort-noise or Opus DTX packet, or by "
+        "the packet count of the far end's sender reports",
+        "RFC 3389, RFC 7587 3.1.3, RTCP",
+        kind="bool",
     )
     mos: float = column("1..4.5", "Score of the call: the smaller one of both directions", "SDK formula")
-    mos_in: float = column("1..4.5", "Score of what is received", "SDK formula")
-    mos_out: float = column("1..4.5", "Score of what is sent", "SDK formula")
+    mos_in: float = column("1..4.5", "Score of what is received; 1 when loss_in is 1", "SDK formula")
+    mos_out: float = column(
+        "1..4.5", "Score of what is sent; 1 when loss_out is 1", "SDK formula", age="report_age_s"
+    )
     r_factor: float = column("R", "Transmission rating behind mos", "SDK formula")
-    mos_g107: float = column("1..4.5", "Score of what is received by the E-model", "ITU-T G.107 and G.113")
+    mos_g107: float = column(
+        "1..4.5",
+        "Score of what is heard, on the scale of telephony: by the delay, and the sound missing after FEC",
+        "ITU-T G.107; Ie and Bpl fitted to PESQ",
+    )
+    mos_fb: float = column(
+        "1..4.5",
+        "The same on the scale of full-bandwidth sound, where G.711 reaches 3.2; compare with itself only",
+        "ITU-T G.107.2; Bpl fitted to ViSQOL",
+    )
     level_in_dbfs: float = column("dBFS", f"Peak level of what is played, {_PEAK}", "play-out")
     level_out_dbfs: float = column("dBFS", f"Peak level of the source, before muting, {_PEAK}", "source")
     bitrate_in_kbps: float = column("kbit/s", "RTP payload received in the interval", "RTP")
@@ -70,14 +115,29 @@ class SampleRow:
         "RFC 3550 A.3",
         growth_of="packets_lost",
     )
+    packets_expected_in: float = column(
+        "packets",
+        "Packets of which it was settled in the interval whether they arrive: all but the newest 32, of "
+        "which one that is missing may still come. loss_in weighted by it gives the call's loss",
+        "RFC 3550 A.3",
+    )
     packets_lost_out: float = column(
-        "packets", "New losses that the far end reported in the interval", "RTCP report of the far end"
+        "packets", "New losses that the far end reported in the interval", _REPORT
+    )
+    packets_expected_out: float = column(
+        "packets", "Packets sent that the reports of the interval are about", _REPORT
     )
     packets_reordered: float = column(
         "packets",
         "Packets that arrived in the interval after one with a higher sequence number",
         "RFC 4737 section 3.3",
         growth_of="packets_reordered",
+    )
+    packets_discarded: float = column(
+        "packets",
+        "Packets that arrived in the interval and were not played: too late, or too many in the buffer",
+        "W3C packetsDiscarded",
+        growth_of="packets_discarded",
     )
     packets_recovered: float = column(
         "packets",
@@ -86,15 +146,11 @@ class SampleRow:
         growth_of="packets_recovered",
     )
     concealed_ms: float = column(
-        "ms", "Sound made up in the interval because its packet was not there", "play-out"
+        "ms",
+        "Sound played in the interval that the decoder made up, with no packet nor redundancy for it",
+        "W3C concealedSamples",
     )
     playout_delay_ms: float = column("ms", "Time a packet waits in the jitter buffer", "jitter buffer")
-    discarded: float = column(
-        "packets",
-        "Packets that arrived too late to be played",
-        "jitter buffer",
-        growth_of="packets_discarded",
-    )
     source_bytes: float = column(
         "bytes",
         "RTP payload sent in the interval that was encoded from the source",
@@ -135,7 +191,8 @@ class Sampler:
     """Makes the samples of one session.
 
     Args:
-        started_at_s: monotonic time at which the counters began at 0; without it the first row lacks rates.
+        started_at_s: monotonic time at which the transport was up and the counters began at 0; without it
+            the first row lacks rates, and an outage before the first packet is not seen.
         anchor: ties monotonic time to UTC; share one among sessions. By default made now.
     """
 
@@ -143,76 +200,115 @@ class Sampler:
         self._anchor = anchor or ClockAnchor.now()
         self._last_at_s = started_at_s
         self._last = Counters()
-        self._reported = (0.0, 0.0)  # lost and expected by the far end's last report
-        self._report_at_s = NAN
-        self._loss_out = NAN
+        self._settled = (0.0, 0.0)  # packets of which it is settled whether they arrive; those that did not
+        self._in = IncomingOutage(started_at_s)
+        self._out = OutgoingOutage()
 
-    def sample(self, counters: Counters, now: float) -> SampleRow:
+    def sample(
+        self, counters: Counters, now: float, *, direction: str = "sendrecv", last: bool = False
+    ) -> SampleRow:
         """The numbers from the last call of `sample` to this one.
 
         Args:
             counters: the session's counters at this moment.
             now: monotonic seconds of this moment.
+            direction: of the SDP as seen from here (RFC 3264); it tells what is due.
+            last: the session ends: no packet that is missing will come.
         """
-        last, elapsed_s = self._last, now - self._last_at_s
-        grown = {name: getattr(counters, source) - getattr(last, source) for name, source in _GROWTHS}
-        lost, discarded = grown["packets_lost_in"], grown["discarded"]
-        expected = grown["packets_in"] + lost
-        loss_in = _share(lost, expected)
-        report_valid = now - counters.remote_report_at_s <= REPORT_VALID_S
-        lost_out = counters.remote_packets_lost - self._reported[0]
-        jitter_out_ms = counters.jitter_out_s * 1e3 if report_valid else NAN
-        loss_out = self._remote_loss(counters) if report_valid else NAN
-        rtt_ms, jitter_in_ms, delay_ms = (
-            1e3 * seconds for seconds in (counters.rtt_s, counters.jitter_in_s, counters.playout_delay_s)
-        )
-        rating_in = mos.r_factor(rtt_ms, jitter_in_ms, loss_in, counters.codec)
-        rating_out = mos.r_factor(rtt_ms, jitter_out_ms, loss_out, counters.codec)
-        rating = _smaller(rating_in, rating_out)
-        not_played = _share(max(lost, 0.0) + discarded, expected)
-        heard_after_ms = mos.one_way_delay_ms(rtt_ms, delay_ms, counters.codec)
-        concealed = counters.concealed_samples - last.concealed_samples
+        before, interval_s = self._last, now - self._last_at_s
+        grown = {name: getattr(counters, source) - getattr(before, source) for name, source in _GROWTHS}
+        reception = self._in.reception(counters, now, direction in ("sendrecv", "recvonly"))
+        expected_in, lost_in = self._settle(counters, last and reception != "lost")
+        loss_in = _loss_in(reception, expected_in, lost_in, grown)
+        report = self._out.report(counters, now)
+        rtt_ms = _if_current(counters.rtt_s * 1e3, counters.rtt_at_s, counters, now)
+        jitter_out_ms = _if_current(counters.jitter_out_s * 1e3, counters.remote_report_at_s, counters, now)
+        jitter_in_ms, delay_ms = counters.jitter_in_s * 1e3, counters.playout_delay_s * 1e3
+        rating_in = rating(rtt_ms, jitter_in_ms, loss_in, counters.codec)
+        rating_out = rating(rtt_ms, jitter_out_ms, report.loss, counters.codec)
+        rating_of_both = smaller(rating_in, rating_out)
+        concealed = counters.concealed_samples - before.concealed_samples
+        concealed_ms = 1e3 * concealed / counters.sample_rate_hz
+        share = mos.concealed_share(concealed_ms, interval_s)
+        heard, heard_fullband = _heard(rtt_ms, delay_ms, loss_in, share, counters.codec)
         self._last, self._last_at_s = counters, now
         return SampleRow(
             time_utc_ns=self._anchor.utc_ns_at(now),
             time_monotonic_s=now,
             codec=counters.codec,
+            direction=direction,
+            interval_s=interval_s,
             muted=counters.muted,
             rtt_ms=rtt_ms,
             rtt_age_s=now - counters.rtt_at_s,
+            report_age_s=now - report.at_s,
             jitter_in_ms=jitter_in_ms,
             jitter_out_ms=jitter_out_ms,
             loss_in=loss_in,
-            loss_out=loss_out,
-            mos=_score(rating),
-            mos_in=_score(rating_in),
-            mos_out=_score(rating_out),
-            r_factor=rating,
-            mos_g107=mos.g107(heard_after_ms, not_played, counters.codec),
+            loss_out=report.loss,
+            not_sent_in=reception == "not sent",
+            mos=score(rating_of_both),
+            mos_in=score(rating_in),
+            mos_out=score(rating_out),
+            r_factor=rating_of_both,
+            mos_g107=heard,
+            mos_fb=heard_fullband,
             level_in_dbfs=counters.level_in_dbfs,
             level_out_dbfs=counters.level_out_dbfs,
-            bitrate_in_kbps=_rate_kbps(counters.bytes_received - last.bytes_received, elapsed_s),
-            bitrate_out_kbps=_rate_kbps(counters.bytes_sent - last.bytes_sent, elapsed_s),
-            packets_lost_out=lost_out,
-            concealed_ms=1e3 * concealed / counters.sample_rate_hz,
+            bitrate_in_kbps=_rate_kbps(counters.bytes_received - before.bytes_received, interval_s),
+            bitrate_out_kbps=_rate_kbps(counters.bytes_sent - before.bytes_sent, interval_s),
+            packets_expected_in=expected_in,
+            packets_lost_out=report.lost,
+            packets_expected_out=report.expected,
+            concealed_ms=concealed_ms,
             playout_delay_ms=delay_ms,
             **grown,
         )
 
-    def _remote_loss(self, counters: Counters) -> float:
-        """Loss between the far end's last two reports; held until the next one comes.
+    def _settle(self, counters: Counters, last: bool) -> tuple[float, float]:
+        """How many packets were settled since the last reading, and how many of them did not arrive.
 
-        By its cumulative numbers where they are known: the report's own fraction is cut to 8 bits, which
-        loses up to 0.4 points.
+        One that comes after it was settled as lost is taken back from later losses, so that the sum stays
+        right and no share is below 0.
         """
-        if counters.remote_report_at_s == self._report_at_s:
-            return self._loss_out
-        lost, expected = counters.remote_packets_lost, counters.remote_packets_expected
-        by_counts = _share(lost - self._reported[0], expected - self._reported[1])
-        self._loss_out = counters.remote_fraction_lost if math.isnan(by_counts) else by_counts
-        self._report_at_s = counters.remote_report_at_s
-        self._reported = (lost, expected)
-        return self._loss_out
+        unsettled = 0.0 if last else counters.packets_unsettled
+        missing = 0.0 if last else counters.packets_missing
+        expected = counters.packets_expected - unsettled
+        arrived = counters.packets_received - counters.packets_duplicated
+        lost = max(counters.packets_expected - arrived - missing, self._settled[1])
+        before, self._settled = self._settled, (expected, lost)
+        return expected - before[0], lost - before[1]
+
+
+def rating(rtt_ms: float, jitter_ms: float, loss: float, codec: str) -> float:
+    """The transmission rating R of one direction by the SDK's formula.
+
+    Returns:
+        0 (MOS 1) where nothing arrives at all (a loss of 1), with or without a round-trip time. NaN where a
+        number is missing.
+    """
+    return 0.0 if loss == 1.0 else mos.r_factor(rtt_ms, jitter_ms, loss, codec)
+
+
+def score(rating: float) -> float:
+    """MOS of a rating R, to 3 decimals."""
+    return round(mos.from_rating(rating), 3)
+
+
+def _if_current(value: float, at_s: float, counters: Counters, now: float) -> float:
+    """A value of a report that came at `at_s`; missing when that says nothing about now."""
+    return value if is_current(at_s, counters.remote_report_interval_s, now) else NAN
+
+
+def _loss_in(reception: Reception, expected: float, lost: float, grown: Mapping[str, float]) -> float:
+    if reception == "lost":
+        return 1.0
+    if expected > 0.0:
+        return _share(lost, expected)
+    if reception != "received":
+        return NAN
+    # nothing is settled yet: the first packets of the call
+    return _share(grown["packets_lost_in"], grown["packets_in"] + grown["packets_lost_in"])
 
 
 def _share(part: float, whole: float) -> float:
@@ -222,15 +318,27 @@ def _share(part: float, whole: float) -> float:
     return min(max(part / whole, 0.0), 1.0)
 
 
-def _smaller(one: float, other: float) -> float:
+def smaller(one: float, other: float) -> float:
     """The smaller number; the known one when the other is missing."""
     if math.isnan(one) or math.isnan(other):
         return other if math.isnan(one) else one
     return min(one, other)
 
 
-def _score(rating: float) -> float:
-    return round(mos.from_rating(rating), 3)
+def _heard(
+    rtt_ms: float, playout_delay_ms: float, loss_in: float, concealed: float, codec: str
+) -> tuple[float, float]:
+    """MOS of what is heard, by ITU-T G.107 and by G.107.2; missing where nothing was due.
+
+    Args:
+        concealed: share of the interval's sound that was concealed.
+    """
+    if math.isnan(loss_in):
+        return NAN, NAN
+    if loss_in == 1.0:
+        return 1.0, 1.0
+    delay_ms: float = mos.one_way_delay_ms(rtt_ms, playout_delay_ms, codec)
+    return mos.g107(delay_ms, concealed, codec), mos.g107_fb(delay_ms, concealed, codec)
 
 
 def _rate_kbps(count_bytes: float, elapsed_s: float) -> float:

@@ -14,7 +14,7 @@ from plivo_nb.sip.message import Request, Response
 from plivo_nb.sip.timers import Timers
 from plivo_nb.sip.trace import record_of
 from plivo_nb.sip.transaction import MAGIC_COOKIE, TIMEOUT, TransactionLayer
-from plivo_nb.sip.values import parse_uri
+from plivo_nb.sip.values import check_request_uri, parse_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -127,7 +127,7 @@ class Core:
                 user = user.translate({ord(char): None for char in " -().\u00a0"})
             text = f"sip:{quote(user, safe=_USER_SAFE + '%')}{at}{host}"
         parse_uri(text)
-        return text
+        return check_request_uri(text)
 
     # ---- requests
 

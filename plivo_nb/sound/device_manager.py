@@ -126,6 +126,11 @@ class DeviceManager:
             return device_id in devices and devices[device_id].kind == kind
         return any(device.kind == kind for device in devices.values())
 
+    def label(self, device_id: str) -> str | None:
+        """Return the label that this device had in the last list of devices; None if it was not there."""
+        device = self._devices.get(device_id)
+        return None if device is None else device.label
+
     # ------------------------------------------------------------ on the device manager's thread
 
     def ready(self) -> None:

@@ -1,6 +1,6 @@
 """PESQ (ITU-T P.862) of speech after loss: this package's receiver and aiortc's on the same packets.
 
-    pip install plivo-nb[bench]; cd tests && python -m bench.media_quality
+    pip install plivo-nb[listen]; cd tests && python -m bench.media_quality
 
 The shipped speech goes through the encoder, a simulated network and each receiver. Time is simulated, so the
 figures are the same in every run. aiortc's receiver is its jitter buffer and decoder on a 20 ms clock.
@@ -81,7 +81,7 @@ def main() -> None:
         from pesq import pesq
     except ImportError:
         sys.exit(
-            "This bench needs one more package, and a C compiler to build it: pip install plivo-nb[bench]"
+            "This bench needs one more package, and a C compiler to build it: pip install plivo-nb[listen]"
         )
     for codec in (OPUS, PCMU):
         rate = codec.clock_rate

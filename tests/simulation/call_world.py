@@ -1,4 +1,4 @@
-"""A world for stories of calls: real clients and a real switch; wires and media are in memory.
+"""Calls between real clients over a real switch, with sockets and media simulated in memory.
 
 The clients, their engine and the SIP core are the package's own, and so is the lab's switch. Only the I/O
 plane is replaced: what it would carry over sockets goes through a queue, whose pace a seed decides, so that
@@ -30,7 +30,7 @@ ACCOUNTS = {name: f"{name}-secret" for name in ("alice", "bob", "carol")}
 
 
 class MemoryPlane:
-    """Answers what the plane answers, and carries SIP to a switch and back."""
+    """Answers commands as the plane does, and passes SIP messages to a switch and back."""
 
     alive = True
 
@@ -108,7 +108,7 @@ class MemoryEngine(Engine):
 
 
 async def turns(count: int) -> None:
-    """Let the loop go round so often."""
+    """Let the loop run so many iterations."""
     for _ in range(count):
         await asyncio.sleep(0)
 

@@ -19,7 +19,7 @@ TICK_S = 0.020
 
 
 class Collector:
-    """A sink that keeps everything."""
+    """A sink that keeps all frames."""
 
     def __init__(self) -> None:
         self.rate = 0

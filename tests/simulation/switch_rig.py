@@ -1,4 +1,4 @@
-"""The lab's switch with phones, fed with text and time; for tests of its modules."""
+"""The lab's switch with phones, for tests of its modules; text and time are arguments."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Peer:
 
 
 def describe(peer: Peer, setup: sdp.Setup = "actpass") -> sdp.SessionDescription:
-    """A peer's description as it goes over the wire and comes out at the other end."""
+    """A peer's description, written and parsed as the other side receives it."""
     formats = sdp.offered_formats(["OPUS", "PCMU"])
     return sdp.parse(sdp.build_offer(peer.local(setup), formats), "offer" if setup == "actpass" else "answer")
 

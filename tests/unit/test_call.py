@@ -89,6 +89,7 @@ async def test_after_its_end_each_method_that_needs_a_call_says_that_it_is_over(
             use()
     with pytest.raises(InvalidState, match="over"):
         await ours.send_dtmf("1")
+    assert [ours.mute(), ours.unmute(), ours.muted] == [False, False, False]
     for operation in (ours.capture(tmp_path / "x.pcapng"), ours.stop_capture()):
         with pytest.raises(InvalidState, match="no media"):
             await operation

@@ -4,11 +4,14 @@ import ast
 import inspect
 import logging
 import re
+import subprocess
+import sys
 from typing import get_args
 
 import pytest
+from call_world import MemoryEngine, client_of
 
-from plivo_nb import Client, NoRunningLoop, Plivo
+from plivo_nb import Client, InvalidState, NoRunningLoop, Plivo
 from plivo_nb.events import EVENT_NAMES
 from plivo_nb.lab import Lab
 from plivo_nb.options import OPTION_NAMES, DebugLevel, Options
@@ -87,3 +90,68 @@ def test_set_debug_sets_the_level_and_refuses_another(
     Client.setDebug("LOUD")  # type: ignore[arg-type]
     assert logger.level == logging.INFO
     assert "'LOUD' is not a level" in caplog.text
+
+
+async def test_every_method_of_a_closed_client_says_that_it_is_closed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    engine = MemoryEngine(seed=1)
+    client = await client_of(engine, "alice")
+    await client.close()
+    logging.getLogger("plivo_nb").setLevel(logging.WARNING)
+    closed = "this client is closed; make a new Client"
+    for name, operation in {
+        "login": client.login("alice", "x"),
+        "call": client.call("echo"),
+        "answer": client.answer(),
+        "hangup": client.hangup(),
+        "reject": client.reject(),
+        "ignore": client.ignore(),
+        "sendDtmf": client.send_dtmf("1"),
+    }.items():
+        with pytest.raises(InvalidState, match=f"^{name}: {closed}"):
+            await operation
+    assert client.mute() is False
+    assert f"mute: {closed}" in caplog.text
+    with pytest.raises(InvalidState, match="the client was closed"):
+        await client.wait_for("onLogin")
+    assert [event async for event in client.events()] == []
+    await engine.close()
+
+
+WITHOUT = """
+import asyncio, importlib.abc, sys
+
+class Missing(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == sys.argv[1]:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Missing())
+from plivo_nb import Client, LoginFailed
+
+async def main():
+    client, told = Client(sound="none"), []
+    client.on("onWebrtcNotSupported", lambda: told.append("onWebrtcNotSupported"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    print(client.webRTC(), *told)
+    try:
+        await client.login("alice", "x")
+    except LoginFailed as error:
+        print(error)
+    await client.close()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.spec("3 webRTC", "4 onWebrtcNotSupported")
+@pytest.mark.parametrize("module", ["aiortc", "aioice", "av", "pylibsrtp"])
+def test_where_the_media_stack_does_not_load_the_client_says_so(module: str) -> None:
+    command = [sys.executable, "-c", WITHOUT, module]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    first, second = result.stdout.splitlines()
+    assert first == "False onWebrtcNotSupported", result.stderr
+    assert "does not load" in second
+    assert f"No module named '{module}" in result.stderr

@@ -1,6 +1,7 @@
 """The emitter, the stream of events, and CallInfo."""
 
 import asyncio
+import contextvars
 import dataclasses
 import logging
 from typing import get_args
@@ -129,3 +130,45 @@ async def test_the_next_event_can_be_awaited_and_is_cancelled_by_close() -> None
 
 def test_the_type_of_a_digit_has_every_digit_of_the_table() -> None:
     assert get_args(DtmfDigit) == tuple(DTMF_DIGITS)
+
+
+CELL: contextvars.ContextVar[str] = contextvars.ContextVar("CELL", default="none")
+
+
+async def test_callbacks_run_in_the_context_of_their_registration() -> None:
+    """In a notebook the context says which cell shows the output, also that of what a callback logs."""
+    emitter, heard = Emitter(), []
+
+    def plain() -> None:
+        heard.append(("plain", CELL.get()))
+        if len(heard) == 1:
+            emitter.emit("onLogin")  # a context cannot be entered twice
+
+    async def slow() -> None:
+        await asyncio.sleep(0)
+        heard.append(("slow", CELL.get()))
+
+    CELL.set("1")
+    emitter.on("onLogin", plain)
+    CELL.set("2")
+    emitter.once("onLogin")(slow)
+    CELL.set("3")
+    contextvars.Context().run(emitter.emit, "onLogin")
+    await until(lambda: len(heard) == 3)
+    assert heard == [("plain", "1"), ("plain", "1"), ("slow", "2")]
+    assert CELL.get() == "3"
+    await emitter.close()
+
+
+async def test_what_waits_for_events_of_a_closed_emitter_ends_at_once() -> None:
+    emitter = Emitter()
+    await emitter.close()
+    assert emitter.next("onLogin").cancelled()
+    assert [event async for event in EventStream(emitter)] == []
+
+
+def test_the_time_of_an_event_is_that_of_the_clock_given() -> None:
+    emitter, seen = Emitter(lambda: 1_500_000_000), []
+    emitter.watch(seen.append)
+    emitter.emit("onLogin")
+    assert seen[0].time.timestamp() == 1.5

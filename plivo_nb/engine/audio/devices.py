@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from plivo_nb.engine.audio.call_audio import CallAudio
@@ -40,17 +39,20 @@ class DeviceChoice:
     """One of `microphone_devices`, `speaker_devices` and `ringtone_devices`.
 
     Args:
-        choose: switches the route to a device; None: the system's default.
+        name: for its repr.
+        audio: the devices of the client.
         route: the route to the device.
         players: what `media` returns.
     """
 
     def __init__(
-        self, choose: Callable[[str | None], Operation[None]], route: DeviceRoute, players: dict[str, Player]
+        self, name: str, audio: AudioDevices, route: DeviceRoute, players: dict[str, Player]
     ) -> None:
-        self._choose = choose
+        self._name = name
+        self._audio = audio
         self._route = route
         self._players = players
+        self._choosing: tuple[Operation[None], str | None] | None = None
 
     def set(self, device_id: str) -> Operation[None]:
         """Use this device from now on, also in a call that is going on.
@@ -64,12 +66,24 @@ class DeviceChoice:
         return self._choose(str(device_id))
 
     def get(self) -> str | None:
-        """The id of the chosen device; None while the system's default is used."""
-        return self._route.chosen
+        """The id of the chosen device, at once after `set`; None while the system's default is used."""
+        return self._route.chosen if self._choosing is None else self._choosing[1]
 
     def reset(self) -> Operation[None]:
         """Use the system's default device again."""
         return self._choose(None)
+
+    def _choose(self, device_id: str | None) -> Operation[None]:
+        operation = self._audio.choose(self._route, device_id)
+        if not operation.done() and self._audio.may_have(self._route, device_id):
+            self._choosing = choosing = (operation, device_id)
+            operation.add_done_callback(lambda: self._chosen(choosing))
+        return operation
+
+    def _chosen(self, choosing: tuple[Operation[None], str | None]) -> None:
+        """The device is in use, or was refused: the route knows which one is chosen."""
+        if self._choosing is choosing:
+            self._choosing = None
 
     def media(self, source: str) -> Player:
         """The player of a sound.
@@ -83,6 +97,9 @@ class DeviceChoice:
         if source not in self._players:
             raise ValueError(f"media takes 'dtmf' or 'ringback', not {source!r}.")
         return self._players[source]
+
+    def __repr__(self) -> str:
+        return f"<DeviceChoice of the {self._name}: {self._audio.label_of(self.get())}>"
 
 
 class AudioDevices:
@@ -108,6 +125,7 @@ class AudioDevices:
         self._on_microphone = on_microphone
         self._operations: set[Operation[Any]] = set()
         self._permission_reported = False
+        self._no_microphone: MediaError | None = None
         self._closed = False
         self._manager: DeviceManager | None = managers.acquire(options.sound)
         wake = self._manager.wake if self._manager is not None else _nothing
@@ -116,25 +134,17 @@ class AudioDevices:
         self.ringtone_route = OutputRoute(wake)
         self.tones = Tones(engine, self.speaker_route, self.ringtone_route, on=self._manager is not None)
         players = self.tones.players
-        self._microphone_devices = DeviceChoice(
-            partial(self._choose, self.input_route), self.input_route, players
-        )
-        self._speaker_devices = DeviceChoice(
-            partial(self._choose, self.speaker_route), self.speaker_route, players
-        )
-        self._ringtone_devices = DeviceChoice(
-            partial(self._choose, self.ringtone_route), self.ringtone_route, players
-        )
+        self._microphone_devices = DeviceChoice("microphone", self, self.input_route, players)
+        self._speaker_devices = DeviceChoice("speaker", self, self.speaker_route, players)
+        self._ringtone_devices = DeviceChoice("ring-tone device", self, self.ringtone_route, players)
         self._constrain()
         if self._manager is not None:
             self._manager.add(self.input_route, self._changed)
             self._manager.add(self.speaker_route)
             self._manager.add(self.ringtone_route)
-        if options.sound not in (
-            "none",
-            "browser",
-        ):  # without a microphone there is nothing to ask permission for
             engine.spawn(self._prepare(), "sound")
+        elif options.sound == "none" and not options.perm_on_click:
+            engine.loop.call_soon(self._report_permission, None)  # the user chose silence as the source
 
     # ------------------------------------------------------------ for users
 
@@ -250,11 +260,13 @@ class AudioDevices:
 
     def follow(self, session: CallSession) -> None:
         """Connect this call with the microphone, the speaker and the tones."""
+        if self._options.perm_on_click:
+            session.watchers.append(self._permission_at_call)
         if self._manager is not None and self._manager.error is None:
             CallAudio(self, session)
 
-    def _choose(self, route: DeviceRoute, device_id: str | None) -> Operation[None]:
-        """Switch a route to a device, at once also in a call."""
+    def choose(self, route: DeviceRoute, device_id: str | None) -> Operation[None]:
+        """Switch a route to a device, at once also in a call; None: the system's default."""
 
         async def choose() -> None:
             manager = self._manager
@@ -263,6 +275,30 @@ class AudioDevices:
             await self._ask(lambda: manager.choose(route, device_id))
 
         return self._operation("choose a device", choose())
+
+    def may_have(self, route: DeviceRoute, device_id: str | None) -> bool:
+        """False where it is already known that a route cannot be switched to this device."""
+        manager = self._manager
+        if manager is None or manager.error is not None:
+            return False
+        return device_id is None or not manager.has(route.kind) or manager.has(route.kind, device_id)
+
+    def label_of(self, device_id: str | None) -> str:
+        """How a repr shows a device: by its label, or by its id where that is not known."""
+        if self._manager is None:
+            return "none"
+        if device_id is None:
+            return "the system's default"
+        return repr(self._manager.label(device_id) or device_id)
+
+    def __repr__(self) -> str:
+        if self.mode != "device":
+            return f"<AudioDevices: sound {self.mode!r}>"
+        microphone, speaker, ringer = (
+            self.label_of(choice.get())
+            for choice in (self._microphone_devices, self._speaker_devices, self._ringtone_devices)
+        )
+        return f"<AudioDevices: microphone {microphone}, speaker {speaker}, ring tone on {ringer}>"
 
     # ------------------------------------------------------------ permission and changes
 
@@ -280,7 +316,9 @@ class AudioDevices:
                 )
             else:
                 _logger.warning("%s Calls have neither microphone nor speaker.", error)
-            self._report_permission(error)
+            self._no_microphone = error
+            if not self._options.perm_on_click:
+                self._report_permission(error)
             return
         wanted = self.input_route.chosen
         if wanted is not None and not manager.has("audioinput", wanted):
@@ -288,6 +326,11 @@ class AudioDevices:
         if not self._options.perm_on_click:
             with contextlib.suppress(MediaError):
                 await self._try_microphone()
+
+    def _permission_at_call(self, trigger: str) -> None:
+        """With permOnClick the outcome is reported when a call begins; an open microphone reports itself."""
+        if trigger in ("dial", "answer") and (self._no_microphone or self._options.sound == "none"):
+            self._report_permission(self._no_microphone)
 
     async def _try_microphone(self) -> None:
         manager = self._manager

@@ -17,6 +17,7 @@ import numpy as np
 
 from plivo_nb.audio_types import to_int16
 from plivo_nb.errors import SourceError
+from plivo_nb.late_import import import_in_thread
 from plivo_nb.media.audio import tones
 from plivo_nb.media.audio.sources import AudioFile
 
@@ -140,7 +141,8 @@ class ToneFiles:
         Raises:
             SourceError: it is not there within 10 s, is over 10 MB, or is no sound file.
         """
-        import aiohttp  # late: most clients play the built-in tones
+        await asyncio.wrap_future(import_in_thread("aiohttp"))  # late: most clients play the built-in tones
+        import aiohttp
 
         try:
             timeout = aiohttp.ClientTimeout(total=_DOWNLOAD_S)

@@ -61,7 +61,7 @@ class Sine(Synthesis):
 
 
 class MusicOnHold(Synthesis):
-    """Four broken chords of two seconds each, in a loop; made by this project, so free of others' rights."""
+    """Four broken chords of two seconds each, in a loop. Composed for this project."""
 
     _CHORDS_HZ = (
         (261.63, 329.63, 392.0),

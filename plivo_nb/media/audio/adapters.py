@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import itertools
 import logging
 import os
@@ -10,7 +11,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-import av
 import numpy as np
 
 from plivo_nb.audio_types import FRAMES_PER_S, FULLBAND_RATE, Pcm, Sink, Source, padded
@@ -18,6 +18,7 @@ from plivo_nb.media.audio.pump import Pump
 from plivo_nb.media.audio.sources import AudioFile
 
 if TYPE_CHECKING:
+    import av
     from numpy.typing import ArrayLike
 
 _log = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class FrameSource:
         self._frames = iter(frames)
         self._rate = rate
         self._on_end = on_end
+        self._context = contextvars.copy_context()  # the cell's, to which the output of `frames` belongs
         self._pump: Pump | None = None
         self._old: Pump | None = None
 
@@ -78,7 +80,7 @@ class FrameSource:
                 return
             old.stop()
         self._old = old
-        self._pump = Pump("frames", self._resampled(rate), rate, _AHEAD_S, self._on_end)
+        self._pump = Pump("frames", self._resampled(rate), rate, _AHEAD_S, self._on_end, self._context)
 
     def _resampled(self, rate: int) -> Iterator[Pcm]:
         if self._old is not None:  # two threads must not iterate one generator
@@ -86,6 +88,8 @@ class FrameSource:
         if rate == self._rate:
             yield from map(to_pcm, self._frames)
             return
+        import av  # late, as in `sources`
+
         resampler = av.AudioResampler(format="s16", layout="mono", rate=rate)
         for samples in self._frames:
             pcm = to_pcm(samples)
@@ -156,12 +160,15 @@ class CallableSink:
         self._ready = threading.Event()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._context = contextvars.copy_context()  # the cell's, to which the output of `function` belongs
 
     def open(self, rate: int) -> None:
         """Start the worker, or note a new rate."""
         self._rate = rate
         if self._thread is None and not self._closed:
-            self._thread = threading.Thread(target=self._run, name="plivo_nb sink", daemon=True)
+            self._thread = threading.Thread(
+                target=self._context.copy().run, args=(self._run,), name="plivo_nb sink", daemon=True
+            )
             self._thread.start()
 
     def write(self, frame: Pcm) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import threading
 from typing import TYPE_CHECKING
@@ -29,6 +30,8 @@ class Pump:
         rate: sample rate in Hz.
         ahead_s: capacity of the ring buffer in seconds.
         on_end: called in the thread when the last sample has been read; not after `stop`.
+        context: in which the iterator runs. In a notebook it says which cell the output of users' code
+            belongs to.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class Pump:
         rate: int,
         ahead_s: float,
         on_end: Callable[[], None] | None = None,
+        context: contextvars.Context | None = None,
     ) -> None:
         self.rate = rate
         self.ended = False
@@ -47,7 +51,8 @@ class Pump:
         self._room = threading.Event()
         self._stopped = False
         self._complete = False  # all samples are in the ring buffer
-        self._thread = threading.Thread(target=self._run, name=f"plivo_nb {name}", daemon=True)
+        run = (context or contextvars.copy_context()).copy().run
+        self._thread = threading.Thread(target=run, args=(self._run,), name=f"plivo_nb {name}", daemon=True)
         self._thread.start()
 
     def read(self, samples: int) -> Pcm | None:

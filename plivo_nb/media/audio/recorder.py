@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-import av
 import numpy as np
 
 from plivo_nb.audio_types import FULLBAND_RATE, Pcm
@@ -18,6 +17,8 @@ from plivo_nb.errors import MediaError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import av
 
 
 _log = logging.getLogger(__name__)
@@ -138,6 +139,8 @@ class Recorder:
     # ------------------------------------------------------------ the writer's thread
 
     def _run(self, rate: int) -> None:
+        import av
+
         channels = 2 if self.both else 1
         try:
             with _writer(self.path, rate, channels) as writer:
@@ -201,6 +204,8 @@ class _Side:
         return taken
 
     def _resample(self, rate: int, samples: Pcm) -> list[Pcm]:
+        import av  # late, as in `sources`
+
         if self._resampler is None or self._resampler[0] != rate:
             self._resampler = (rate, av.AudioResampler(format="s16", layout="mono", rate=self._rate))
         frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
@@ -231,6 +236,8 @@ class _AvWriter:
     def write(self, samples: Pcm) -> None:
         if not len(samples):
             return
+        import av
+
         layout = "stereo" if samples.shape[1] == 2 else "mono"
         frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout=layout)
         frame.sample_rate = self._stream.rate
@@ -252,6 +259,8 @@ def _writer(path: Path, rate: int, channels: int) -> Iterator[_Writer]:
             file.setframerate(rate)
             yield _WaveWriter(file)
         return
+    import av
+
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=rate, layout="stereo" if channels == 2 else "mono")
         writer = _AvWriter(container, cast("av.AudioStream", stream))

@@ -11,7 +11,6 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import av
 import numpy as np
 
 from plivo_nb.audio_types import FRAMES_PER_S, FULLBAND_RATE, Pcm, padded
@@ -149,6 +148,8 @@ def _probe(path: Path) -> float | None:
     """Check that a file can be played; return its length in seconds, None if unknown."""
     if not path.is_file():
         raise SourceError(f"There is no audio file {str(path)!r}; check the path.")
+    import av  # late: where it is missing, a client can be made all the same and say so (webRTC())
+
     try:
         with av.open(str(path)) as container:
             if not container.streams.audio:
@@ -161,6 +162,8 @@ def _probe(path: Path) -> float | None:
 
 def _decode(path: Path, rate: int, loop: bool, start_s: float) -> Iterator[Pcm]:
     """Decode a file from a position on; with `loop`, repeatedly."""
+    import av
+
     skip = round(start_s * rate)
     for _ in itertools.count() if loop else range(1):
         length = 0

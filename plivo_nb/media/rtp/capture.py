@@ -1,8 +1,8 @@
-"""Captures of a session's packets before protection, as pcapng for Wireshark (draft-ietf-opsawg-pcapng).
+"""Captures of a call as pcapng for Wireshark (draft-ietf-opsawg-pcapng): SIP, and media before protection.
 
 Packets on the network are encrypted; here each RTP and RTCP packet is written unencrypted, with IP and UDP
-headers made from the addresses in use. In Wireshark, use Decode As… RTP on the UDP port, or enable the
-heuristic dissector of RTP. A separate thread writes the file a few times a second.
+headers made from the addresses in use, and each SIP message as a UDP packet on port 5060 (`captured_sip`), so
+that Wireshark decodes the call without any setting. A separate thread writes the file a few times a second.
 """
 
 from __future__ import annotations
@@ -14,18 +14,27 @@ import threading
 import time
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from plivo_nb.media.rtp.captured_sip import Address, SipFrame, SipWriter, WrittenSip
 
 if TYPE_CHECKING:
     from typing import BinaryIO
-
-Address = tuple[str, int]
 
 _logger = logging.getLogger("plivo_nb.media.rtp.capture")
 _WRITE_EACH_S = 0.25
 _WAITING_MAX = 50_000
 _LINKTYPE_RAW_IP = 101
+_LONGEST_COMMENT = 65_000  # bytes
 _UDP = 17
+
+
+class _MediaPacket(NamedTuple):
+    at: float
+    source: Address
+    to: Address
+    data: bytes
+    sent: bool
 
 
 class Capture:
@@ -45,7 +54,8 @@ class Capture:
         self.dropped = 0
         self._tos = dscp << 2
         self._utc_offset_ns = time.time_ns() - time.monotonic_ns()
-        self._waiting: deque[tuple[float, Address, Address, bytes, bool]] = deque()
+        self._waiting: deque[_MediaPacket | SipFrame] = deque()
+        self._sip = SipWriter()
         self._ending = threading.Event()
         self._file: BinaryIO = self.path.open("wb")
         self._file.write(_section_header() + _interface())
@@ -64,7 +74,11 @@ class Capture:
         if len(self._waiting) >= _WAITING_MAX:
             self.dropped += 1
         else:
-            self._waiting.append((at, source, to, data, sent))
+            self._waiting.append(_MediaPacket(at, source, to, data, sent))
+
+    def add_sip(self, frame: SipFrame) -> None:
+        """Queue a SIP message of the call, without waiting."""
+        self._waiting.append(frame)
 
     def close(self) -> None:
         """Write the queued packets and close the file, within 1 s. A second call does nothing."""
@@ -77,16 +91,33 @@ class Capture:
                 while not self._ending.wait(_WRITE_EACH_S):
                     self._write()
                 self._write()
+                for message in self._sip.rest():
+                    self._write_sip(message)
         except OSError:
             _logger.exception("Writing the capture %s failed.", self.path)
 
     def _write(self) -> None:
         while self._waiting:
-            at, source, to, data, sent = self._waiting.popleft()
-            packet = _ip_packet(source, to, data, self._tos if sent else 0)
-            self._file.write(_enhanced_packet(round(at * 1e9) + self._utc_offset_ns, packet, sent))
-            self.packets += 1
+            item = self._waiting.popleft()
+            if isinstance(item, SipFrame):
+                self._sip.add(item)
+            else:
+                local, remote = (item.source, item.to) if item.sent else (item.to, item.source)
+                self._sip.use_pair(local, remote, item.at)
+            for message in self._sip.ready(item.at):
+                self._write_sip(message)
+            if isinstance(item, _MediaPacket):
+                packet = _ip_packet(item.source, item.to, item.data, self._tos if item.sent else 0)
+                self._write_packet(item.at, packet, item.sent)
         self._file.flush()
+
+    def _write_sip(self, message: WrittenSip) -> None:
+        packet = _ip_packet(message.source, message.to, message.data, 0)
+        self._write_packet(message.frame.at, packet, message.frame.sent, message.comment)
+
+    def _write_packet(self, at: float, packet: bytes, sent: bool, comment: str = "") -> None:
+        self._file.write(_enhanced_packet(round(at * 1e9) + self._utc_offset_ns, packet, sent, comment))
+        self.packets += 1
 
 
 def _block(kind: int, body: bytes) -> bytes:
@@ -100,7 +131,7 @@ def _option(code: int, value: bytes) -> bytes:
 
 
 def _section_header() -> bytes:
-    note = b"RTP and RTCP of a plivo_nb call before protection; IP and UDP headers are synthetic."
+    note = b"SIP, RTP and RTCP of a plivo_nb call before protection; IP and UDP headers are synthetic."
     options = _option(1, note) + _option(4, b"plivo_nb") + _option(0, b"")
     return _block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1) + options)
 
@@ -110,10 +141,12 @@ def _interface() -> bytes:
     return _block(1, struct.pack("<HHI", _LINKTYPE_RAW_IP, 0, 0) + nanoseconds)
 
 
-def _enhanced_packet(utc_ns: int, packet: bytes, sent: bool) -> bytes:
+def _enhanced_packet(utc_ns: int, packet: bytes, sent: bool, comment: str = "") -> bytes:
     body = struct.pack("<IIIII", 0, utc_ns >> 32, utc_ns & 0xFFFFFFFF, len(packet), len(packet))
-    direction = _option(2, struct.pack("<I", 2 if sent else 1)) + _option(0, b"")
-    return _block(6, body + packet + bytes(-len(packet) % 4) + direction)
+    options = _option(2, struct.pack("<I", 2 if sent else 1))
+    if comment:
+        options += _option(1, comment.encode("utf-8", "replace")[:_LONGEST_COMMENT])
+    return _block(6, body + packet + bytes(-len(packet) % 4) + options + _option(0, b""))
 
 
 def _ip_packet(source: Address, to: Address, data: bytes, tos: int) -> bytes:

@@ -60,7 +60,8 @@ class Transport:
         config: its configuration.
         on_rtp, on_rtcp: called with (decrypted packet, time.monotonic() seconds), in the socket's callback.
         on_state: called with (what, state, detail): ``ice`` checking, connected, disconnected, failed,
-            closed; ``dtls`` connecting, connected, failed, closed; ``gathering`` complete, timeout.
+            closed; ``dtls`` connecting, connected, failed, closed; ``gathering`` gathering, timeout,
+            complete.
     """
 
     def __init__(
@@ -141,6 +142,7 @@ class Transport:
             self._next = None
         if self._latest is not None and not restart:
             return
+        self._on_state("gathering", "gathering", "")
         connection = self._next = self._latest = IceConnection(
             self.config, controlling, self._datagram, self._on_received
         )

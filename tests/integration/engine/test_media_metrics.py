@@ -193,7 +193,8 @@ async def test_a_dead_stun_server_is_an_ice_timeout_and_the_call_goes_on(
     await client.login("alice", lab.password("alice"))
     operation = client.call("echo")
     event = await told.raised("ice_timeout")
-    assert (event["value"], event["group"], event["desc"]) == (2000, "network", "Possible NAT/Firewall issue")
+    assert (event["group"], event["desc"]) == ("network", "Possible NAT/Firewall issue")
+    assert 2000 <= event["value"] < 3000, "the time really waited"
     call = await operation
     call.play(Tone(440.0))
     await asyncio.sleep(0.6)

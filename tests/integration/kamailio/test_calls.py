@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import functools
 import itertools
+import subprocess
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from cable import cable
 from client_phone import Person, hear_each_other, people, talk
 from hearing import Ear
-from kamailio_rig import FLAVOURS, Kamailio, expected_uuid, free_ports
+from kamailio_rig import FLAVOURS, Kamailio, expected_uuid, free_ports, password
 from sip_phone import SipPhone
 from waiting import until
 from websockets.asyncio.server import ServerConnection, serve
@@ -30,7 +32,6 @@ from plivo_nb.sip.user_agent import UserAgentConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from plivo_nb.call import Call
 
@@ -172,7 +173,7 @@ async def test_failures_by_number(kamailio: Kamailio) -> None:
     wanted = {
         403: "Rejected",
         404: "Not Found",
-        480: "No Answer",  # by the Reason header: Q.850 cause 18, no user responding
+        480: "Unavailable",  # whatever the Reason header says (here Q.850 cause 18)
         484: "Address Incomplete",
         486: "Busy",
         488: "Incompatible SDP",
@@ -292,6 +293,45 @@ async def test_the_branch_that_answers_is_heard_though_another_with_its_certific
         await second.close()
         await asyncio.gather(first_ticks, second_ticks, return_exceptions=True)
         await server.disconnect()
+
+
+def tshark(path: Path, *arguments: str) -> list[list[str]]:
+    """Rows of what tshark finds without any setting."""
+    command = ["tshark", "-r", str(path), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    return [line.split("\t") for line in done.stdout.splitlines()]
+
+
+def fields(path: Path, what: str, *names: str) -> list[list[str]]:
+    """The values of these fields in the packets that a display filter finds."""
+    return tshark(path, "-Y", what, "-T", "fields", *(word for name in names for word in ("-e", name)))
+
+
+@pytest.mark.parametrize(("codec", "decoded"), [("OPUS", "opus"), ("PCMU", "g711U")])
+async def test_a_capture_opens_as_a_call(
+    kamailio: Kamailio, tmp_path: Path, codec: str, decoded: str
+) -> None:
+    path = tmp_path / "call.pcapng"
+    async with people(*plain(kamailio, "alice", "bob"), codecs=[codec]) as [alice, bob]:
+        here, there = await talk(alice, bob)
+        await here.capture(path)
+        await hear_each_other(here, there)
+        await here.hangup()
+        await here.ended
+    rows = fields(path, "sip", "sip.Method", "sip.Status-Code", "frame.comment")
+    messages = [row[0] or row[1] for row in rows]
+    assert [m for m in messages if m not in ("100", "407", "180")][-4:] == ["INVITE", "200", "ACK", "BYE"]
+    assert "UDP/TLS/RTP/SAVPF" in "".join(row[-1] for row in rows)
+    rows = fields(path, "rtp", "rtp.ssrc", "rtp.setup-method")
+    assert len({row[0] for row in rows}) == 2
+    assert {row[1] for row in rows} == {"SDP"}
+    assert len(rows) > 20
+    if codec == "OPUS":
+        assert len(fields(path, "opus", "rtp.seq")) == len(rows)
+    streams = [" ".join(row) for row in tshark(path, "-q", "-z", "rtp,streams")]
+    assert len([line for line in streams if f" {decoded} " in line]) == 2, streams
+    assert fields(path, "rtcp", "rtcp.pt")
+    assert not [user for user in (alice.user, bob.user) if password(user).encode() in path.read_bytes()]
 
 
 async def test_digits_by_info(kamailio: Kamailio) -> None:

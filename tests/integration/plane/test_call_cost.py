@@ -1,4 +1,4 @@
-"""What calls cost beside stock aiortc, by the bench's own measure, in one run."""
+"""CPU time of calls compared with stock aiortc, measured as the bench does, in one run."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from waiting import until, wait_until
 from plivo_nb.audio_types import Pcm
 from plivo_nb.errors import PlaneDied
 from plivo_nb.media.audio.sources import Tone
+from plivo_nb.media.rtp.captured_sip import SipFrame
 from plivo_nb.media.transport.dtls import make_certificate
 from plivo_nb.plane import wire
 from plivo_nb.plane.plane import SWITCH_INTERVAL_S, Plane
@@ -496,6 +497,45 @@ def test_a_capture_is_read_by_tshark(kernel: Kernel, tmp_path: Path) -> None:
     assert {row[3] for row in ours} == {"46"}
     assert any(row[2].startswith(("200", "201")) for row in rows)
     assert not any(row[5] for row in rows)
+
+
+def test_a_capture_decodes_the_media_before_and_after_an_ice_restart(kernel: Kernel, tmp_path: Path) -> None:
+    def sip(first_line: str, body: str, sent: bool) -> SipFrame:
+        fields = [
+            "Via: SIP/2.0/WS a.invalid;branch=z9hG4bK1",
+            "From: <sip:a@a.invalid>;tag=1",
+            "To: <sip:b@b.invalid>",
+            "Call-ID: c",
+            "CSeq: 1 INVITE",
+            "Content-Type: application/sdp",
+            f"Content-Length: {len(body)}",
+        ]
+        return SipFrame(time.monotonic(), sent, "\r\n".join([first_line, *fields, "", body]))
+
+    def tshark(*arguments: str) -> list[list[str]]:
+        command = ["tshark", "-r", str(path), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        return [line.split("\t") for line in done.stdout.splitlines()]
+
+    for number in (1, 2):
+        kernel.ask(wire.OpenSession, session=number, config=CONFIG)
+        kernel.ask(wire.SetSource, session=number, source=Tone(1000))
+    path = tmp_path / "call.pcapng"
+    kernel.ask(wire.StartCapture, session=1, path=str(path))
+    for restart in (False, True):
+        offer, answer = kernel.negotiate(1, 2, ice_restart=restart)
+        kernel.ask(wire.CaptureSip, session=1, frame=sip("INVITE sip:b@b.invalid SIP/2.0", offer, True))
+        kernel.ask(wire.CaptureSip, session=1, frame=sip("SIP/2.0 200 OK", answer, False))
+        kernel.until(1, "dtls", "connected")
+        before = kernel.received(1)
+        wait_until(lambda before=before: kernel.received(1) > before + 60)  # type: ignore[misc]
+    kernel.ask(wire.StopCapture, session=1)
+    fields = ("rtp.ssrc", "rtp.setup-method", "udp.srcport", "udp.dstport")
+    rows = tshark("-Y", "rtp", "-T", "fields", *(word for field in fields for word in ("-e", field)))
+    assert {row[1] for row in rows} == {"SDP"}
+    assert len({row[0] for row in rows}) == 2
+    assert len({frozenset(row[2:4]) for row in rows}) == 2, "the pair before and the pair after the restart"
+    assert tshark("-Y", "udp && !sip && !rtp && !rtcp") == []
 
 
 def test_a_capture_that_cannot_be_written_is_said_so(kernel: Kernel, tmp_path: Path) -> None:

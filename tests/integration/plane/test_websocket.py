@@ -174,7 +174,7 @@ async def test_a_server_that_answers_no_ping_is_given_up_with_1011(monkeypatch: 
 
 @pytest.fixture
 def tls(tmp_path: Path) -> ssl.SSLContext:
-    """A server's TLS with a certificate that nobody vouches for."""
+    """A server's TLS context with a self-signed certificate."""
     from aiortc import RTCCertificate
 
     made = RTCCertificate.generateCertificate()

@@ -1,4 +1,4 @@
-"""Machines without sound, or with sound that somebody else has: a call goes on all the same."""
+"""A call works on a machine without sound devices, or with devices that another program uses."""
 
 import asyncio
 import contextlib
@@ -65,7 +65,7 @@ asyncio.run(main())
 
 
 async def phone(lab: Lab, folder: Path, environment: dict[str, str], **options: object) -> tuple[dict, str]:
-    """Run the phone; gives what it was told, and what went to standard error."""
+    """Run the phone; returns its events and what it wrote to standard error."""
     script = folder / "phone.py"
     script.write_text(textwrap.dedent(_PHONE))
     process = await asyncio.create_subprocess_exec(

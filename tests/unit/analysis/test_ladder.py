@@ -11,6 +11,7 @@ class Message:
     direction: str
     start: str
     cseq: str
+    call: str = "one"
 
 
 MESSAGES = [
@@ -67,3 +68,19 @@ def test_nothing_to_draw_is_an_empty_ladder() -> None:
     assert len(str(ladder).splitlines()) == 2
     assert ladder._repr_png_().startswith(b"\x89PNG")
     assert "0 lines" in repr(ladder)
+
+
+def test_messages_of_several_calls_are_separated_with_a_heading_each() -> None:
+    register = [
+        Message(99.0, "out", "REGISTER", "1 REGISTER", "reg"),
+        Message(104.0, "out", "REGISTER", "2 REGISTER", "reg"),
+    ]
+    ladder = Ladder([register[0], *MESSAGES, register[1]], us="alice", them="server, for bob")
+    labels = [rung.label for rung in ladder.rungs]
+    assert labels[0] == "1. REGISTER, Call-ID reg"
+    assert labels[1:3] == ["REGISTER", "REGISTER"]
+    assert labels[3] == "2. INVITE, Call-ID one"
+    assert len(labels) == 4 + len(MESSAGES)
+    assert "alice" in str(ladder)
+    texts = {text.get_text() for text in ladder.figure().axes[0].texts}
+    assert {"alice", "server, for bob", "2. INVITE, Call-ID one"} <= texts

@@ -337,8 +337,8 @@ async def test_the_id_of_a_call_is_the_servers_else_the_call_id_and_stays(told: 
 @pytest.mark.parametrize(
     ("line", "cause", "state"),
     [
-        ('480 Temporarily Unavailable\r\nReason: Q.850;cause=19;text="No answer"', "No Answer", "failed"),
-        ("503 Service Unavailable\r\nReason: Q.850;cause=21", "Rejected", "rejected"),
+        ('480 Temporarily Unavailable\r\nReason: Q.850;cause=21;text="X"', "Unavailable", "failed"),
+        ("503 Service Unavailable\r\nReason: Q.850;cause=21", "SIP Failure Code", "failed"),
         ("488 Not Acceptable Here", "Incompatible SDP", "failed"),
         ("484 Address Incomplete", "Address Incomplete", "failed"),
         ("302 Moved Temporarily", "Redirected", "failed"),

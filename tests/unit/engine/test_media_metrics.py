@@ -54,14 +54,28 @@ async def test_what_is_told_before_the_call_has_an_id_is_kept_under_the_id_it_ge
 async def test_a_longer_gathering_time_out_is_told_at_two_seconds_all_the_same(make) -> None:
     harness = make(iceGatheringTimeout=10)
     slow, quick = harness.call(), harness.call()
-    slow._apply("dial")
-    quick._apply("dial")
+    for session in (slow, quick):
+        session._apply("dial")
+        state(session, "gathering", "gathering")
     state(quick, "gathering", "complete")
     await asyncio.sleep(1.2)
     assert harness.metrics == []
     await until(lambda: [event["type"] for event in harness.metrics] == ["ice_timeout"], timeout_s=2)
     state(slow, "gathering", "timeout")
     assert len(harness.metrics) == 1, "once a gathering"
+    assert 2000 <= harness.metrics[0]["value"] < 2500
+
+
+@pytest.mark.spec("6 ice_timeout")
+async def test_a_gathering_time_out_reports_the_time_that_was_waited(make) -> None:
+    harness = make(iceGatheringTimeout=0.5)
+    session = harness.call()
+    session._apply("dial")
+    for name, at in (("gathering", 7.0), ("timeout", 7.502), ("complete", 7.502)):
+        session.media._report(wire.SessionState(1, "gathering", name, at))
+    session.media._report(wire.SessionState(1, "gathering", "gathering", 20.0))
+    session.media._report(wire.SessionState(1, "gathering", "timeout", 20.731))
+    assert [event["value"] for event in harness.metrics] == [500, 730], "each gathering by itself"
 
 
 @pytest.mark.parametrize(
@@ -125,7 +139,7 @@ async def test_the_published_packages_rules_are_a_choice(make) -> None:
     session = await answered_call(harness)
     now = harness.engine.loop.time()
     for second in range(1, 11):
-        session.media._report(wire.Sample(1, row(now + second, packets_in=45.0, packets_lost_in=5.0)))
+        session.media._report(wire.Sample(1, row(now + second, loss_in=0.1, packets_expected_in=50.0)))
     (event,) = harness.metrics
     assert (event["type"], event["desc"], event["value"]) == (
         "high_packetloss",

@@ -54,6 +54,8 @@ async def test_gathering_is_complete_once_it_ended_by_itself_or_by_time(harness:
     session = harness.call()
     connection = PeerConnection(session)
     assert connection.iceGatheringState == "new"
+    session.media._report(wire.SessionState(1, "gathering", "gathering", 0.0, ""))
+    assert connection.iceGatheringState == "gathering"
     session.media._report(wire.SessionState(1, "gathering", "timeout", 0.0, ""))
     assert connection.iceGatheringState == "complete"
 

@@ -62,6 +62,8 @@ def test_a_call_has_its_scores_and_its_feedback() -> None:
         records.add_sample(session, sample(mos))
     records.add_call(session)
     assert records.calls()["mos_mean"].iloc[0] == pytest.approx(3.5)
+    records.add_sample(session, sample(2.0))
+    assert records.calls()["mos_mean"].iloc[0] == pytest.approx(3.0), "the last part of a second comes late"
     assert math.isnan(records.calls()["feedback_score"].iloc[0])
     records.feedback["u"] = (5, "bad-audio")
     row = records.calls().iloc[0]

@@ -13,6 +13,7 @@ from plivo_nb.engine.validation import (
     FeedbackComment,
     are_digits,
     feedback_problem,
+    split_uri_headers,
     valid_headers,
 )
 
@@ -103,3 +104,23 @@ def test_other_feedback_is_refused_with_what_is_wrong(
     uuid: Any, score: Any, comment: Any, sentence: str
 ) -> None:
     assert re.search(sentence, feedback_problem(uuid, (None, "u"), score, comment) or "")
+
+
+@pytest.mark.parametrize(
+    ("dialled", "target", "headers", "warned"),
+    [
+        ("sip:x@y?H=v", "sip:x@y", {}, 1),
+        ("sip:x@y;user=phone?X-PH-Room=5&Subject=hi", "sip:x@y;user=phone", {"X-PH-Room": "5"}, 1),
+        ("sips:y?X-PH-A=a%2Bb", "sips:y", {"X-PH-A": "a+b"}, 0),
+        ("bob@host?Route=%3Csip:evil%3E", "bob@host", {}, 1),
+        ("sip:what?ever@host", "sip:what?ever@host", {}, 0),
+        ("sip:x@y?Subject=a@b", "sip:x@y", {}, 1),
+        ("what?", "what?", {}, 0),
+        ("+14155550100", "+14155550100", {}, 0),
+    ],
+)
+def test_header_fields_leave_the_address_and_only_those_for_plivo_are_kept(
+    dialled: str, target: str, headers: dict[str, str], warned: int, caplog
+) -> None:
+    assert split_uri_headers(dialled) == (target, headers)
+    assert len(caplog.records) == warned

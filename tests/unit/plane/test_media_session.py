@@ -22,6 +22,7 @@ class Stream:
     def __init__(self) -> None:
         self.read = 0
         self.values = Counters()
+        self.direction = "sendrecv"
 
     def counters(self) -> Counters:
         self.read += 1
@@ -40,6 +41,19 @@ def test_samples_are_due_each_interval_and_once_after_a_stall() -> None:
     assert row.time_monotonic_s == 10.02
     assert row.time_utc_ns == pytest.approx(10.02e9)
     assert stream.read == 5
+
+
+def test_the_last_partial_interval_gets_a_sample_of_its_own_length() -> None:
+    stream: Any = Stream()
+    sampler = SessionSampler(ClockAnchor(0, 0.0), 1.0)
+    assert sampler.last(stream, 0.5) is None, "the transport was never up"
+    for now in (0.0, 0.48):
+        assert sampler.due(stream, now) is None
+    row = sampler.last(stream, 0.5)
+    assert row is not None
+    assert (row.interval_s, row.time_monotonic_s) == (0.5, 0.5)
+    assert sampler.due(stream, 1.0) is not None
+    assert sampler.last(stream, 1.0) is None, "nothing is left"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from plivo_nb.analysis import plots
+from plivo_nb.analysis import call_panels
 from plivo_nb.cli.screen import mos_text
 from plivo_nb.codec_table import CODECS
 from plivo_nb.quality import limits
@@ -41,7 +41,7 @@ def test_every_codec_has_a_loss_limit() -> None:
 
 def test_rules_and_pictures_use_the_same_limits() -> None:
     by_type = {rule.type: rule.limit for rule in V2_1 if isinstance(rule, Rule)}
-    assert by_type["high_jitter"] == plots.JITTER_LIMIT_MS == FIGURE_LIMITS["jitter"] == 30.0
-    assert by_type["high_rtt"] == plots.RTT_LIMIT_MS == FIGURE_LIMITS["rtt"] == 400.0
-    assert by_type["low_mos"] == plots.MOS_LIMIT == FIGURE_LIMITS["mos"] == 3.0
+    assert by_type["high_jitter"] == call_panels.JITTER_LIMIT_MS == FIGURE_LIMITS["jitter"] == 30.0
+    assert by_type["high_rtt"] == call_panels.RTT_LIMIT_MS == FIGURE_LIMITS["rtt"] == 400.0
+    assert by_type["low_mos"] == call_panels.MOS_LIMIT == FIGURE_LIMITS["mos"] == 3.0
     assert by_type["high_packetloss"] == limits.LOSS_LIMITS

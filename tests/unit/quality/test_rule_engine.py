@@ -6,6 +6,7 @@ import math
 from dataclasses import fields
 
 import pytest
+import rules_recomputed
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,7 +30,14 @@ GOOD = {
     "packets_in": 50.0,
     "packets_out": 50.0,
     "packets_lost_in": 0.0,
+    "packets_expected_in": 50.0,
+    "packets_expected_out": 50.0,
     "source_bytes": 4000.0,
+    "direction": "sendrecv",
+    "interval_s": 1.0,
+    "rtt_age_s": 0.4,
+    "report_age_s": 0.4,
+    "not_sent_in": False,
 }
 
 
@@ -118,7 +126,7 @@ def test_silence_is_raised_when_all_of_five_are_silent(stream: str, column: str,
 def test_silence_is_not_ours_while_muted_or_held_but_theirs_is_always_theirs() -> None:
     local, remote = [only("no_audio_received", "local")], [only("no_audio_received", "remote")]
     assert judged(local, "level_out_dbfs", [-100.0] * 9, muted=True) == []
-    assert judged(local, "level_out_dbfs", [-100.0] * 9, packets_out=0.0) == []
+    assert judged(local, "level_out_dbfs", [-100.0] * 9, direction="recvonly") == []
     assert len(judged(remote, "level_in_dbfs", [-100.0] * 9, muted=True)) == 1
 
 
@@ -174,8 +182,151 @@ def test_a_missing_sample_is_not_over_for_any_rule(missing: list[bool]) -> None:
 
 
 def test_what_went_missing_after_it_was_raised_is_cleared_with_the_last_value_known() -> None:
-    found = judged(V2_1, "rtt_ms", [500.0, 500.0, 520.0] + [NAN] * 6)
-    assert found[1] == (8, "high_rtt", 520.0, False)
+    found = judged(V2_1, "jitter_in_ms", [50.0, 50.0, 52.0] + [NAN] * 6)
+    assert found[1] == (8, "high_jitter", 52.0, False)
+
+
+# ---------------------------------------------------------------- what the far end reports
+
+FAR_END = [
+    ("loss_out", "report_age_s", "high_packetloss", 0.5, 0.0),
+    ("jitter_out_ms", "report_age_s", "high_jitter", 60.0, 2.0),
+    ("rtt_ms", "rtt_age_s", "high_rtt", 600.0, 20.0),
+]
+
+
+def reported(column: str, age: str, reports: list[float], every_s: int, **others) -> list[tuple]:
+    """(second, type, value, active): a far end that reports every so many seconds, a sample each second."""
+    engine = RuleEngine(V2_1, started_at_s=100.0)
+    told = []
+    for second in range(every_s * len(reports)):
+        values = {column: reports[second // every_s], age: second % every_s + 0.4}
+        for event in engine.sample(row(1.0 + second, **{**values, **others})):
+            told.append((second, event["type"], event["value"], event["active"]))
+    return told
+
+
+@pytest.mark.parametrize("every_s", [1, 5])
+@pytest.mark.parametrize(("column", "age", "type_", "over", "good"), FAR_END)
+def test_one_report_of_the_far_end_counts_once_however_long_it_is_held(
+    column: str, age: str, type_: str, over: float, good: float, every_s: int
+) -> None:
+    assert reported(column, age, [over, good, good, good], every_s) == []
+    assert reported(column, age, [over, good, over, good, good], every_s) == []
+    reports = [over, good, over, over, good, good, good, good, good, good]
+    assert reported(column, age, reports, every_s) == [
+        (3 * every_s, type_, over, True),
+        (8 * every_s, type_, good, False),
+    ]
+
+
+@pytest.mark.parametrize(("column", "age", "type_", "over", "good"), FAR_END)
+def test_what_the_far_end_reports_is_cleared_when_it_goes_missing(
+    column: str, age: str, type_: str, over: float, good: float
+) -> None:
+    engine = RuleEngine(V2_1, started_at_s=100.0)
+    told = []
+    for second, value in enumerate([over] * 3 + [NAN] * 3 + [good] * 6, 1):
+        fresh = {column: value, age: 0.4 if value == value else 3.0 + second}
+        told += [(second, event["value"], event["active"]) for event in engine.sample(row(second, **fresh))]
+    assert told[:2] == [(3, over, True), (4, over, False)], "the last value known"
+    assert all(active is False for _, _, active in told[3:])
+
+
+def test_a_rule_of_the_user_on_a_far_end_value_counts_reports_too() -> None:
+    rule = Rule(type="t", group="g", desc="d", column="mos_out", over="<", limit=3, window=2, count=2)
+    engine = RuleEngine([rule], started_at_s=100.0)
+    ages = [0.4, 1.4, 2.4, 0.1, 1.1]
+    raised = [
+        second
+        for second, age in enumerate(ages, 1)
+        if engine.sample(row(second, mos_out=2.0, report_age_s=age))
+    ]
+    assert raised == [4]
+
+
+# ---------------------------------------------------------------- both presets against a re-computation
+
+_numbers = {
+    "jitter_in_ms": st.sampled_from([NAN, 2.0, 30.0, 31.0, 80.0]),
+    "loss_in": st.sampled_from([NAN, 0.0, 0.02, 0.1, 0.15, 0.3, 1.0]),
+    "mos": st.sampled_from([NAN, 1.0, 2.9, 3.0, 3.4, 4.4]),
+    "level_in_dbfs": st.sampled_from([-100.0, -70.0, -69.0, -20.0]),
+    "level_out_dbfs": st.sampled_from([-100.0, -70.0, -69.0, -20.0]),
+    "packets_expected_in": st.sampled_from([0.0, 10.0, 50.0]),
+    "muted": st.booleans(),
+    "direction": st.sampled_from(["sendrecv"] * 5 + ["recvonly", "sendonly", "inactive"]),
+}
+_report = st.fixed_dictionaries(
+    {
+        "jitter_out_ms": st.sampled_from([2.0, 31.0, 80.0]),
+        "loss_out": st.sampled_from([0.0, 0.02, 0.1, 0.15, 0.3, 1.0]),
+        "rtt_ms": st.sampled_from([20.0, 400.0, 401.0, 900.0]),
+        "packets_expected_out": st.sampled_from([0.0, 10.0, 250.0]),
+    }
+)
+
+
+@st.composite
+def calls(draw: st.DrawFn) -> tuple[str, list[dict]]:
+    """A codec and a call of samples, one a second; reports come, are held, and go missing after 3 s."""
+    codec = draw(st.sampled_from(["OPUS", "PCMU"]))
+    seconds = draw(st.lists(st.fixed_dictionaries(_numbers), min_size=5, max_size=70))
+    report: dict = {"jitter_out_ms": NAN, "loss_out": NAN, "rtt_ms": NAN}
+    age = NAN
+    samples = []
+    for number, second in enumerate(seconds, 1):
+        age += 1.0
+        if draw(st.booleans()):
+            report, age = draw(_report), draw(st.sampled_from([0.0, 0.4]))
+        told = dict(report) if age < 3.0 else dict.fromkeys(report, NAN)
+        told["packets_expected_out"] = report["packets_expected_out"] if age < 1.0 else 0.0
+        samples.append({**GOOD, **second, **told, "codec": codec, "report_age_s": age, "rtt_age_s": age})
+        samples[-1]["time_monotonic_s"] = 100.0 + number
+    return codec, samples
+
+
+def events_of(preset, samples: list[dict]) -> list[tuple]:
+    rules = [rule for rule in preset if isinstance(rule, Rule)]
+    engine = RuleEngine(rules, started_at_s=100.0)
+    found = []
+    for index, sample in enumerate(samples):
+        values = {name: value for name, value in sample.items() if name != "time_monotonic_s"}
+        for event in engine.sample(row(sample["time_monotonic_s"] - 100.0, **values)):
+            found.append((index, event["type"], event["stream"], event["active"], event["value"]))
+    return sorted(found)
+
+
+def rounded(events: list[tuple]) -> list[tuple]:
+    return [(*event[:4], pytest.approx(event[4], abs=0.0006)) for event in events]
+
+
+@given(calls())
+@pytest.mark.spec("6 three of five")
+def test_the_documented_events_are_exactly_those_of_a_recomputation(call) -> None:
+    _, samples = call
+    assert events_of(V2_1, samples) == rounded(rules_recomputed.v2_1(samples))
+
+
+@given(calls())
+@pytest.mark.spec("6 sdk-2.2")
+def test_the_published_packages_events_are_exactly_those_of_a_recomputation(call) -> None:
+    _, samples = call
+    assert events_of(SDK_2_2, samples) == rounded(rules_recomputed.sdk_2_2(samples, score))
+
+
+def score(rtt_ms: float, jitter_ms: float, loss: float, codec: str) -> float:
+    """Plivo's formula, in its own words."""
+    latency = rtt_ms + 2 * jitter_ms + 10
+    rating = 95.0 if codec == "OPUS" else 93.2
+    rating -= latency / 40 if latency < 160 else (latency - 120) / 10
+    rating -= 250 * loss
+    if math.isnan(rating):
+        return NAN
+    if rating <= 0:
+        return 1.0
+    found = 1 + 0.035 * rating + 0.000007 * rating * (rating - 60) * (100 - rating)
+    return min(max(round(found, 3), 1.0), 4.5)
 
 
 # ---------------------------------------------------------------- the byte rule
@@ -195,7 +346,7 @@ def test_fewer_than_80_bytes_in_three_seconds_is_no_microphone_and_80_are_one() 
     )
 
 
-@pytest.mark.parametrize("exempt", [{"muted": True}, {"packets_out": 0.0}], ids=["muted", "held"])
+@pytest.mark.parametrize("exempt", [{"muted": True}, {"direction": "inactive"}], ids=["muted", "held"])
 def test_the_byte_rule_rests_while_muted_or_held_and_begins_a_new_span_after(exempt: dict) -> None:
     assert judged(BYTES, "source_bytes", [0.0] * 9, **exempt) == []
     engine = RuleEngine(BYTES, started_at_s=100.0)
@@ -263,11 +414,12 @@ def test_ice_connection_tells_each_change_for_the_worse_and_the_recovery_but_not
 
 def test_ice_timeout_comes_once_a_gathering_and_is_never_cleared() -> None:
     engine, told = RuleEngine(V2_1), []
-    for state in ("timeout", "timeout", "complete", "complete", "timeout", "complete"):
-        told += engine.state("gathering", state)
+    states = ("gathering", "timeout", "timeout", "complete", "gathering", "timeout", "complete")
+    for waited_ms, state in enumerate(states):
+        told += engine.state("gathering", state, waited_ms)
     assert [(event["type"], event["value"], event["active"]) for event in told] == [
-        ("ice_timeout", 2000, True),
-        ("ice_timeout", 2000, True),
+        ("ice_timeout", 1, True),
+        ("ice_timeout", 5, True),
     ]
     assert told[0]["desc"] == "Possible NAT/Firewall issue"
     assert engine.active == []
@@ -311,15 +463,11 @@ def test_sdk_rules_judge_every_second_sample_of_five_seconds_and_tell_again_whil
 def test_sdk_loss_is_that_of_five_seconds_with_the_packages_limits_and_words() -> None:
     local, remote = only("high_packetloss", "local", SDK_2_2), only("high_packetloss", "remote", SDK_2_2)
     assert (local.desc, remote.desc) == ("packetLossLocalMeasures", "packetLossRemoteMeasures")
-    lossy = {"packets_in": 45.0, "codec": "OPUS"}
-    assert every_5_s(RuleEngine([remote], started_at_s=100.0), "packets_lost_in", [5.0] * 2, **lossy) == [
-        (2, 0.1, True)
-    ]
-    assert every_5_s(RuleEngine([remote], started_at_s=100.0), "packets_lost_in", [4.0] * 2, **lossy) == []
-    lossy = {"packets_in": 49.0, "codec": "PCMU"}
-    assert every_5_s(RuleEngine([remote], started_at_s=100.0), "packets_lost_in", [1.0] * 2, **lossy) == [
-        (2, 0.02, True)
-    ]
+    for codec, limit in (("OPUS", 0.1), ("PCMU", 0.02)):
+        engine = RuleEngine([remote], started_at_s=100.0)
+        assert every_5_s(engine, "loss_in", [limit] * 2, codec=codec) == [(2, limit, True)]
+        engine = RuleEngine([remote], started_at_s=100.0)
+        assert every_5_s(engine, "loss_in", [limit - 0.001] * 2, codec=codec) == []
     assert every_5_s(RuleEngine([local], started_at_s=100.0), "loss_out", [0.1] * 2) == [(2, 0.1, True)]
 
 

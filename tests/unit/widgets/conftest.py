@@ -85,7 +85,7 @@ class StandInClient(Emitter):
         return lambda: self.closers.remove(callback)
 
     def listeners(self) -> int:
-        return sum(len(entries) for entries in self._callbacks.values())
+        return sum(len(entries) for entries in self._subscriptions.values())
 
     def _ask(self, *what: Any) -> Operation[Any]:
         error = self.broken

@@ -1,4 +1,4 @@
-"""What the kit measures is what the lab's network did: loss and round-trip time over thirty seconds."""
+"""Measured loss and round-trip time agree with what the lab's network did, over thirty seconds."""
 
 import asyncio
 

@@ -28,7 +28,11 @@ async def test_gathering_ends_in_time_with_what_there_is() -> None:
     before = time.monotonic()
     await peer.transport.gather(controlling=True)
     assert 0.25 < time.monotonic() - before < 2.5
-    assert [state for what, state in peer.states if what == "gathering"] == ["timeout", "complete"]
+    assert [state for what, state in peer.states if what == "gathering"] == [
+        "gathering",
+        "timeout",
+        "complete",
+    ]
     assert any(c.address == "127.0.0.1" for c in peer.transport.candidates)
     await peer.transport.close()
     silent.close()

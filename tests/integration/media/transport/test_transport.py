@@ -24,6 +24,7 @@ async def test_packets_go_both_ways_unparsed(pair: tuple[Peer, Peer]) -> None:
         assert there.rtp == [RTP]
         assert there.rtcp == [RTCP]
     assert pair[0].states == [
+        ("gathering", "gathering"),
         ("gathering", "complete"),
         ("ice", "checking"),
         ("ice", "connected"),

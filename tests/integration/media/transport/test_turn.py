@@ -155,7 +155,7 @@ async def test_a_wrong_password_leaves_the_other_candidates(coturn: int) -> None
     )
     await transport.gather(controlling=True)
     assert {c.type for c in transport.candidates} == {"host"}
-    assert states == [("gathering", "complete")]
+    assert states == [("gathering", "gathering"), ("gathering", "complete")]
     await transport.close()
 
 

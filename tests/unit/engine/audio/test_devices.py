@@ -125,13 +125,68 @@ async def test_without_sound_nobody_is_asked_and_nothing_is_opened(make) -> None
     harness = make("none")
     session = dialled(harness.call())
     await asyncio.sleep(0.1)
-    assert (harness.events[1:], session.media.source, session.media.sinks) == ([], None, [])
+    events = [event for event in harness.events if event[0] not in ("onCalling", "onMediaPermission")]
+    assert (events, session.media.source, session.media.sinks) == ([], None, [])
     assert (harness.audio.mode, await harness.audio.available_devices()) == ("none", [])
     assert harness.audio.latency_ms == {}
     with pytest.raises(MediaError, match="sound='none'"):
         await harness.audio.speaker_devices.set("x")
     assert harness.audio.tones.choose("ring", False), "what is chosen is kept all the same"
     harness.audio.tones.digits("12")
+
+
+@pytest.mark.spec("2 permOnClick", "4 onMediaPermission")
+async def test_silence_that_the_user_chose_is_permitted_once_at_the_time_of_perm_on_click(make) -> None:
+    granted = [{"status": "success", "stream": True}]
+    at_once, later = make("none"), make("none", permOnClick=True)
+    assert at_once.fired("onMediaPermission") == [], "a listener of the same cell must get it"
+    await until(lambda: at_once.fired("onMediaPermission") == granted)
+    assert later.fired("onMediaPermission") == []
+    for harness in (at_once, later):
+        dialled(harness.call())
+        assert harness.fired("onMediaPermission") == granted
+
+
+async def test_a_missing_microphone_is_reported_at_the_time_of_perm_on_click(make) -> None:
+    harness = make(FakeSound(()), permOnClick=True)
+    await harness.audio.available_devices()
+    await asyncio.sleep(0.05)
+    assert harness.fired("onMediaPermission") == []
+    dialled(harness.call())
+    await until(lambda: harness.fired("onMediaPermission"))
+    assert harness.fired("onMediaPermission") == [{"status": "failure", "error": "NotFoundError"}]
+
+
+async def test_get_gives_what_was_set_at_once_and_the_former_one_after_a_refusal(make) -> None:
+    audio = make(FakeSound(("Desk", "Head"), ("Box",))).audio
+    desk, head, _ = await audio.available_devices()
+    choice = audio.microphone_devices
+    first, second = choice.set(desk.deviceId), choice.set(head.deviceId)
+    assert choice.get() == head.deviceId
+    await first
+    assert choice.get() == head.deviceId
+    await second
+    assert choice.get() == head.deviceId
+    wrong = choice.set("nothing")
+    assert choice.get() == head.deviceId, "it is known already that there is no such device"
+    with pytest.raises(MediaError):
+        await wrong
+    reset = choice.reset()
+    assert choice.get() is None
+    await reset
+    assert choice.get() is None
+
+
+async def test_the_reprs_name_the_devices_by_their_labels(make) -> None:
+    audio = make(FakeSound(("Desk", "Head"), ("Box",))).audio
+    _, head, _ = await audio.available_devices()
+    await audio.microphone_devices.set(head.deviceId)
+    assert repr(audio.microphone_devices) == "<DeviceChoice of the microphone: 'Head'>"
+    assert repr(audio.speaker_devices) == "<DeviceChoice of the speaker: the system's default>"
+    assert repr(audio).startswith("<AudioDevices: microphone 'Head', speaker the system's default")
+    silent = make("none").audio
+    assert repr(silent) == "<AudioDevices: sound 'none'>"
+    assert repr(silent.speaker_devices) == "<DeviceChoice of the speaker: none>"
 
 
 # ---------------------------------------------------------------- audioConstraints

@@ -1,5 +1,6 @@
 """Users' generators and functions as sources and sinks."""
 
+import contextvars
 import threading
 import time
 from collections.abc import Iterator
@@ -198,3 +199,25 @@ def test_what_users_have_becomes_a_source_or_a_sink(tmp_path: Path) -> None:
     assert isinstance(as_sink(print), CallableSink)
     with pytest.raises(TypeError, match="is not a sink"):
         as_sink(7)
+
+
+CELL: contextvars.ContextVar[str] = contextvars.ContextVar("CELL", default="none")
+
+
+def test_users_functions_run_in_the_context_in_which_they_were_given() -> None:
+    """In a notebook the context says which cell shows what they print."""
+    seen: list[str] = []
+
+    def make(samples: int, rate: int) -> None:
+        seen.append(CELL.get())
+
+    CELL.set("1")
+    source, sink = CallableSource(make), CallableSink(lambda pcm, rate: seen.append(CELL.get()))
+    CELL.set("2")
+    contextvars.Context().run(source.open, 8_000)
+    contextvars.Context().run(sink.open, 8_000)
+    sink.write(np.zeros(160, np.int16))
+    wait_until(lambda: len(seen) == 2)
+    source.close()
+    sink.close()
+    assert seen == ["1", "1"]

@@ -1,0 +1,135 @@
+"""What all pictures of calls share: the figure that notebooks display, colours, axes, calls of a frame.
+
+Figures are made for the Agg canvas without pyplot, so no global state is involved.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+    from matplotlib.axes import Axes
+
+    FloatArray = npt.NDArray[np.float64]
+
+TEXT_COLOUR, GRID_COLOUR, LIMIT_COLOUR = "#222222", "#D9D9D9", "#8A1C4A"
+#: Palette of Okabe and Ito, which colour-blind people can distinguish, darkest first; one for each call.
+CALL_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+CALL_STYLES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
+LEGEND: dict[str, Any] = {"fontsize": 8, "frameon": False, "handlelength": 1.8, "borderaxespad": 0.2}
+_DPI = 80
+
+
+class CallFigure(Figure):
+    """A matplotlib figure that a notebook displays without pyplot or a backend."""
+
+    def _repr_png_(self) -> bytes:
+        target = io.BytesIO()
+        self.savefig(target, format="png", dpi=_DPI)
+        return target.getvalue()
+
+
+def axes_or_new(ax: Axes | None, width: float, height: float) -> tuple[CallFigure | Figure, Axes]:
+    """The figure of these axes, or a new figure of that size (inches) with axes of its own."""
+    if ax is not None:
+        figure = ax.get_figure(root=True)
+        assert figure is not None
+        return figure, ax
+    made = CallFigure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(made)
+    return made, made.subplots()
+
+
+def stacked_panels(ax: Axes, heights: Sequence[float]) -> list[Axes]:
+    """Panels over each other in the place of `ax`, with a common horizontal axis; heights are relative."""
+    ax.axis("off")
+    gap = 0.035
+    scale = (1.0 - gap * (len(heights) - 1)) / sum(heights)
+    panels: list[Axes] = []
+    top = 1.0
+    for height in heights:
+        bottom = top - height * scale
+        panels.append(ax.inset_axes((0.0, bottom, 1.0, height * scale), sharex=panels[0] if panels else None))
+        top = bottom - gap
+    for panel in panels[:-1]:
+        panel.tick_params(labelbottom=False)
+    return panels
+
+
+def plain(panel: Axes, *, grid: bool = True) -> None:
+    """Two spines and, if wanted, faint horizontal lines."""
+    if grid:
+        panel.grid(axis="y", color=GRID_COLOUR, linewidth=0.6)
+    panel.set_axisbelow(True)
+    for side in ("top", "right"):
+        panel.spines[side].set_visible(False)
+    panel.tick_params(colors=TEXT_COLOUR, labelsize=9)
+    panel.yaxis.label.set_color(TEXT_COLOUR)
+    panel.xaxis.label.set_color(TEXT_COLOUR)
+
+
+def numbers(frame: pd.DataFrame, name: str) -> FloatArray:
+    """A column as floats; NaN where the frame has no such column."""
+    if name not in frame:
+        return np.full(len(frame), np.nan)
+    return frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def calls_of(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The calls of a frame by id, in the order in which they begin; one without an id is ``""``."""
+    if "call_uuid" not in frame or not len(frame):
+        return [("", frame)]
+    ids = frame["call_uuid"].astype("object").where(frame["call_uuid"].notna(), "")
+    return [(str(key), frame[ids == key]) for key in dict.fromkeys(ids)]
+
+
+def call_name(uuid: str, number: int) -> str:
+    """A short name for a call in a legend: the beginning of its id, or its number (from 0)."""
+    return uuid.partition("-")[0][:12] or f"call {number + 1}"
+
+
+def starts_at(samples: pd.DataFrame) -> pd.Timestamp:
+    """When the first interval of these samples began."""
+    if not len(samples):
+        return pd.Timestamp(0, tz="UTC")
+    first = numbers(samples, "interval_s")[:1]
+    seconds = float(first[0]) if len(first) and np.isfinite(first[0]) else 1.0
+    return pd.Timestamp(samples.index[0]) - pd.Timedelta(seconds=seconds)
+
+
+def seconds_since(times: Any, origin: pd.Timestamp) -> FloatArray:
+    """Seconds from `origin` to each of these times."""
+    return np.asarray((pd.DatetimeIndex(times) - origin).total_seconds(), dtype=np.float64)
+
+
+def limit_line(panel: Axes, value: float, label: str, values: FloatArray) -> None:
+    """Set the vertical range to what was measured, and show a limit: as a line where the range reaches it.
+
+    A limit of more than twice what was measured is only named, so that the measured values keep their shape.
+    """
+    highest = float(np.nanmax(values)) if np.isfinite(values).any() else 0.0
+    near = highest >= value / 2 or highest <= 0.0
+    top = max(highest, value) if near else highest
+    panel.set_ylim(0.0, 1.25 * top if top > 0.0 else 1.0)
+    if near:
+        panel.axhline(value, color=LIMIT_COLOUR, linewidth=1.0, linestyle=(0, (6, 3)), zorder=1)
+    panel.annotate(
+        label if near else f"{label} (above the picture)",
+        (1.0, value) if near else (1.0, 1.0),
+        xycoords=("axes fraction", "data") if near else "axes fraction",
+        xytext=(-4, 3 if near else -3),
+        textcoords="offset points",
+        ha="right",
+        va="bottom" if near else "top",
+        fontsize=8,
+        color=LIMIT_COLOUR,
+    )
