@@ -117,7 +117,7 @@ class Client:
         self._engine = engine or Engine.current()
         self._loop = self._engine.loop
         self._operations: set[Operation[Any]] = set()
-        self._emitter = Emitter()
+        self._emitter = Emitter(self._engine.utc_ns)
         self._endpoint = Endpoint(self._engine, self.options, self._emitter)
         self._calls: dict[int, Call] = {}
         self._closed = False

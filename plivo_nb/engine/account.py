@@ -12,6 +12,7 @@ import asyncio
 import logging
 import random
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from plivo_nb.engine import causes
@@ -54,11 +55,14 @@ class Account:
         servers: WebSocket URLs, tried in turn.
         emit: fires an event of the client.
         log: the client's log.
-        on_sip_event: called with each event of the SIP core that is about calls.
+        on_sip_event: called with each event of the SIP core that is about calls, and with its time: when the
+            bytes came that caused it.
         on_restored: called when it is registered again over a new socket.
         config: the settings of the SIP core.
         ca_file: PEM file with more certificate authorities, for wss:// servers.
-        on_message: called with every SIP message sent or received, credentials masked.
+        on_message: called with every SIP message sent or received, credentials masked, and with the time
+            (`time.monotonic()` seconds) when it came or is sent; returns a number for it.
+        on_sent: called with that number, the message, and the time at which the I/O plane sent it.
     """
 
     def __init__(
@@ -68,11 +72,12 @@ class Account:
         emit: Callable[..., None],
         log: Log,
         *,
-        on_sip_event: Callable[[sip.Event], None],
+        on_sip_event: Callable[[sip.Event, float], None],
         on_restored: Callable[[], None],
         config: UserAgentConfig | None = None,
         ca_file: str | None = None,
-        on_message: Callable[[MessageRecord], None] | None = None,
+        on_message: Callable[[MessageRecord, float], int] = lambda record, at: 0,
+        on_sent: Callable[[int, MessageRecord, float], None] = lambda number, record, at: None,
     ) -> None:
         self._engine = engine
         self._servers = servers
@@ -81,9 +86,13 @@ class Account:
         self._log = log
         self._on_sip_event = on_sip_event
         self._on_restored = on_restored
-        self._config = config or UserAgentConfig()
         self._ca_file = ca_file
-        self._ua = UserAgent(self._config, on_message=on_message)
+        self._config = config or UserAgentConfig()
+        self._on_message = on_message
+        self._on_sent = on_sent
+        self._received_at: float | None = None  # while a frame is processed: when it came
+        self._recorded: list[tuple[int, MessageRecord]] = []  # sent messages that are not posted yet
+        self._ua = UserAgent(self._config, on_message=self._record)
         self._socket: int | None = None
         self._candidate: int | None = None  # a second socket, while it is tried
         self._urls: dict[int, str] = {}  # of these sockets
@@ -257,17 +266,43 @@ class Account:
                 trial = self._ua.candidate_outgoing()
                 if not texts and not trial and not events:
                     break
-                self._send(self._socket, texts)
-                self._send(self._candidate, trial)
+                self._post(texts, trial)
+                at, self._received_at = self._received_at or time.monotonic(), None
                 for event in events:
-                    self._handle(event)
+                    self._handle(event, at)
         finally:
             self._pumping = False
         self._schedule()
 
-    def _send(self, socket: int | None, texts: Sequence[str]) -> None:
-        for text in texts if socket is not None else ():
-            self._engine.post(wire.SendText, socket=socket, text=text)
+    def _record(self, record: MessageRecord) -> None:
+        """The SIP core received a message, or put one into its outbox."""
+        if record.direction == "in":
+            self._on_message(record, self._received_at or time.monotonic())
+        else:
+            self._recorded.append((self._on_message(record, time.monotonic()), record))
+
+    def _post(self, texts: list[str], trial: list[str]) -> None:
+        """Send messages, `trial` to the second socket; the I/O plane says when their bytes left."""
+        recorded, self._recorded = self._recorded, []
+        registers = [entry for entry in recorded if trial and entry[1].start.startswith("REGISTER")]
+        others = [entry for entry in recorded if entry not in registers]
+        self._post_to(self._socket, texts, others)
+        self._post_to(self._candidate, trial, registers)
+
+    def _post_to(
+        self, socket: int | None, texts: list[str], recorded: list[tuple[int, MessageRecord]]
+    ) -> None:
+        # The outbox is cleared when a socket is lost: what is in it now was recorded last.
+        latest = recorded[-len(texts) :] if texts else []
+        for text, (number, record) in zip(texts, latest, strict=True):
+            if socket is None:
+                continue
+            sent = self._engine.post(wire.SendText, socket=socket, text=text)
+            sent.add_done_callback(partial(self._sent, number, record))
+
+    def _sent(self, number: int, record: MessageRecord, sent: asyncio.Future[float]) -> None:
+        if not sent.cancelled() and sent.exception() is None:
+            self._on_sent(number, record, sent.result())
 
     def _schedule(self) -> None:
         if self._timer is not None:
@@ -282,10 +317,10 @@ class Account:
         self._ua.advance(self._now)
         self._pump()
 
-    def _handle(self, event: sip.Event) -> None:
+    def _handle(self, event: sip.Event, at: float) -> None:
         match event:
             case sip.Registered(refreshed=refreshed):
-                self.timings.setdefault("registered", time.monotonic())
+                self.timings.setdefault("registered", at)
                 self._on_registered(refreshed=refreshed)
             case sip.RegistrationFailed():
                 self._on_registration_failed(event)
@@ -298,7 +333,7 @@ class Account:
                     self._logout.set_result(None)
             case _:
                 try:
-                    self._on_sip_event(event)
+                    self._on_sip_event(event, at)
                 except Exception:
                     _logger.exception("A SIP event could not be handled: %r", event)
 
@@ -439,9 +474,11 @@ class Account:
 
     def _on_report(self, report: wire.Report) -> None:
         match report:
-            case wire.Received(text=text):
+            case wire.Received(text=text, at=at):
+                self._received_at = at
                 self._ua.receive(text, self._now)
                 self._pump()
+                self._received_at = None
             case wire.SocketState(socket=socket, code=code, reason=reason):
                 self._on_socket_closed(socket, code, reason)
             case wire.PlaneDead(sentence=sentence):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from plivo_nb.engine.call_session import CallSession
     from plivo_nb.engine.engine import Engine
     from plivo_nb.options import Options
+    from plivo_nb.sip.trace import MessageRecord
 
 _logger = logging.getLogger("plivo_nb.client")
 _END_TIMEOUT_S = 1.0
@@ -57,8 +58,8 @@ class Endpoint:
         self._engine = engine
         self._options = options
         self._emitter = emitter
-        self.log = Log()
-        self.trace = SipTrace()
+        self.log = Log(engine.utc_ns)
+        self.trace = SipTrace(engine.utc_ns)
         self.records = Records(engine)
         self.tracking = MediaMetrics(engine, options, self.emit, self.records)
         self.call_manager = CallManager(
@@ -144,6 +145,7 @@ class Endpoint:
             ),
             ca_file=self._options.ca_file,
             on_message=self.trace.add,
+            on_sent=self._sent,
         )
         self.account = self.call_manager.account = account
         try:
@@ -156,6 +158,10 @@ class Endpoint:
             raise
         self.tracking.logged_in(username, password, account.domain)
         self.emit("onLogin")
+
+    def _sent(self, number: int, record: MessageRecord, at: float) -> None:
+        self.trace.sent(number, at)
+        self.call_manager.on_sent(record, at)
 
     async def logout(self) -> None:
         """Hang up, unregister and close the sockets; when nobody is logged in, only warn."""

@@ -90,7 +90,7 @@ class OpenSocket(SocketCommand):
 
 @dataclass(frozen=True, slots=True)
 class SendText(SocketCommand):
-    """Send one SIP message as one text frame."""
+    """Send one SIP message as one text frame. Ok with the time at which it was handed to the system."""
 
     text: str = field(repr=False)
 
@@ -236,11 +236,11 @@ class SocketState:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One text frame (or a binary one, decoded as UTF-8 with replacement) of a socket."""
+    """One text frame (or a binary one, decoded as UTF-8 with replacement) of a socket, and when it came."""
 
     socket: int
     text: str = field(repr=False)
-    at: float = 0.0
+    at: float
 
 
 @dataclass(frozen=True, slots=True)

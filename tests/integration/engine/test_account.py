@@ -34,7 +34,7 @@ class Phone:
             tuple(server.url for server in servers),
             lambda *event: self.events.append(event),
             Log(),
-            on_sip_event=self.sip.append,
+            on_sip_event=lambda event, at: self.sip.append(event),
             on_restored=self._on_restored,
             **settings,
         )
