@@ -58,7 +58,7 @@ class Account:
         on_sip_event: called with each event of the SIP core that is about calls, and with its time: when the
             bytes came that caused it.
         on_restored: called when it is registered again over a new socket.
-        config: the settings of the SIP core.
+        realms, follow_redirects: as of `UserAgentConfig`.
         ca_file: PEM file with more certificate authorities, for wss:// servers.
         on_message: called with every SIP message sent or received, credentials masked, and with the time
             (`time.monotonic()` seconds) when it came or is sent; returns a number for it.
@@ -74,7 +74,8 @@ class Account:
         *,
         on_sip_event: Callable[[sip.Event, float], None],
         on_restored: Callable[[], None],
-        config: UserAgentConfig | None = None,
+        realms: tuple[str, ...] = (),
+        follow_redirects: bool = False,
         ca_file: str | None = None,
         on_message: Callable[[MessageRecord, float], int] = lambda record, at: 0,
         on_sent: Callable[[int, MessageRecord, float], None] = lambda number, record, at: None,
@@ -87,7 +88,7 @@ class Account:
         self._on_sip_event = on_sip_event
         self._on_restored = on_restored
         self._ca_file = ca_file
-        self._config = config or UserAgentConfig()
+        self._config = UserAgentConfig(realms=realms, follow_redirects=follow_redirects)
         self._on_message = on_message
         self._on_sent = on_sent
         self._received_at: float | None = None  # while a frame is processed: when it came
@@ -102,6 +103,7 @@ class Account:
         self._logged_in = False  # the login has succeeded
         self._announced = False  # the user believes that we are registered
         self._needs_server = False
+        self._told_connected = False  # the last onConnectionChange
         self._logout: asyncio.Future[None] | None = None
         self._reconnecting: asyncio.Task[Any] | None = None
         self._pumping = False
@@ -373,6 +375,8 @@ class Account:
             self._needs_server = True
             if not self._ua.live_calls:
                 self._drop_socket(event.reason)
+            elif event.silent:
+                self._tell_disconnected(1006, event.reason)
             self._start_reconnecting()
 
     def _fail_attempt(self, error: Exception) -> bool:
@@ -446,8 +450,7 @@ class Account:
         secure = url.lower().startswith("wss:")
         if self._socket is None:
             self._socket = socket
-            self._log.add("connected", url)
-            self._emit("onConnectionChange", {"state": "connected"})
+            self._tell_connected(url)
             self._ua.transport_up(self._now, secure=secure)
         else:
             self._candidate = socket
@@ -460,12 +463,21 @@ class Account:
         before, self._socket, self._candidate = self._socket, socket, None
         url = self._urls[socket]
         if before is not None:
+            self._tell_disconnected(1000, "moved to another server")
             self._close_socket(before, "moved to another server")
-            self._log.add("moved", url)
-        else:
-            self._log.add("connected", url)
-            self._emit("onConnectionChange", {"state": "connected"})
+        self._tell_connected(url)
         self._ua.candidate_chosen(self._now, secure=url.lower().startswith("wss:"))
+
+    def _tell_connected(self, url: str) -> None:
+        self._log.add("connected", url)
+        self._told_connected = True
+        self._emit("onConnectionChange", {"state": "connected"})
+
+    def _tell_disconnected(self, code: int, reason: str) -> None:
+        if self._told_connected:
+            self._told_connected = False
+            change = {"state": "disconnected", "eventCode": code, "eventReason": reason}
+            self._emit("onConnectionChange", change)
 
     def _close_socket(self, socket: int, reason: str) -> None:
         self._urls.pop(socket, None)
@@ -509,7 +521,7 @@ class Account:
         self._pump()
         if self._candidate is None:
             self._fail_attempt(_ServerUnusable(causes.CONNECTION_ERROR, _closed_sentence(code, reason)))
-        self._emit("onConnectionChange", {"state": "disconnected", "eventCode": code, "eventReason": reason})
+        self._tell_disconnected(code, reason)
         if self._logged_in:
             self._needs_server = True
             self._start_reconnecting()

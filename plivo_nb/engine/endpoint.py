@@ -22,7 +22,6 @@ from plivo_nb.engine.records import Records
 from plivo_nb.engine.sip_trace import SipTrace
 from plivo_nb.errors import InvalidFeedback, InvalidState, LoginFailed
 from plivo_nb.events import CallInfo, Emitter, EventName
-from plivo_nb.sip.user_agent import UserAgentConfig
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -140,9 +139,8 @@ class Endpoint:
             self.log,
             on_sip_event=self.call_manager.on_sip_event,
             on_restored=self.call_manager.on_restored,
-            config=UserAgentConfig(
-                realms=self._options.realms, follow_redirects=self._options.follow_redirects
-            ),
+            realms=self._options.realms,
+            follow_redirects=self._options.follow_redirects,
             ca_file=self._options.ca_file,
             on_message=self.trace.add,
             on_sent=self._sent,

@@ -49,12 +49,14 @@ class ServerFailed:
     """The server cannot serve us now: use another one.
 
     It refused a REGISTER with a 5xx, 408, 430 or 480 (`code`), did not answer a REGISTER or OPTIONS in time
-    (408), or the connection was lost meanwhile (None). `retry_after_s`: how long it asks to be left alone.
+    (408, `silent`), or the connection was lost meanwhile (None). `retry_after_s`: how long it asks to be left
+    alone.
     """
 
     code: int | None
     reason: str
     retry_after_s: float | None = None
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

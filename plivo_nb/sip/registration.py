@@ -162,9 +162,8 @@ class Registration:
         if self.state is RegistrationState.UNREGISTERING:
             self._unregistered()
         elif response is None:
-            self._server_failed(
-                408 if timed_out else None, "the server does not answer" if timed_out else "Connection Error"
-            )
+            reason = "the server does not answer" if timed_out else "Connection Error"
+            self._server_failed(408 if timed_out else None, reason, silent=timed_out)
         elif response.status < 300:
             self._accepted(response, now)
         elif response.status == 423 and self._lengthen_interval(response):
@@ -216,10 +215,12 @@ class Registration:
                 return seconds
         return _seconds(response.headers.get("Expires")) or self._expires_s
 
-    def _server_failed(self, code: int | None, reason: str, retry_after_s: float | None = None) -> None:
+    def _server_failed(
+        self, code: int | None, reason: str, retry_after_s: float | None = None, *, silent: bool = False
+    ) -> None:
         """Wait for the next connection, which the application opens after `ServerFailed`."""
         self._failure = (code, reason)
-        self.core.emit(ServerFailed(code, reason, retry_after_s))
+        self.core.emit(ServerFailed(code, reason, retry_after_s, silent))
 
     def _refused(self, code: int, reason: str) -> None:
         """The server does not want us. A registration that held is tried again over the next connection."""

@@ -288,7 +288,7 @@ class UserAgent:
         def done(response: Response | None, timed_out: bool, at: float) -> None:
             self._probing = False
             if timed_out:
-                self._core.emit(ServerFailed(408, "the server does not answer"))
+                self._core.emit(ServerFailed(408, "the server does not answer", silent=True))
 
         send_request(self._core, request, now, done, limit_s=self._core.config.response_s)
 

@@ -156,7 +156,22 @@ async def test_a_call_keeps_its_socket_until_another_server_has_registered_us(ph
         await until(lambda: not old.sockets)
         phone.account.hangup(call)
         await until(lambda: new.of("BYE") or old.of("BYE"))
-        assert [event for event in phone.events if event[-1] == {"state": "connected"}][1:] == []
+        changes = [event[1] for event in phone.events if event[0] == "onConnectionChange"]
+        assert [change["state"] for change in changes] == ["connected", "disconnected", "connected"]
+        assert changes[1]["eventCode"] == 1000
+
+
+async def test_a_call_leaves_a_server_that_falls_silent(phones: Any) -> None:
+    async with SipServer(REGISTER=[200, SILENCE]) as old, SipServer() as new:
+        old.expires = 2
+        phone = phones(old, new)
+        await phone.login()
+        call = await phone.in_call(old)
+        await until(lambda: phone.restored == 1, 20)
+        changes = [event[1] for event in phone.events if event[0] == "onConnectionChange"]
+        assert [change.get("eventCode") for change in changes] == [None, 1006, None]
+        assert changes[1]["eventReason"] == "the server does not answer"
+        assert call in phone.account._ua.live_calls
 
 
 @pytest.mark.parametrize("method", ["INVITE", "INFO", "BYE"])

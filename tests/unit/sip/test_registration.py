@@ -318,7 +318,7 @@ def test_a_server_that_only_says_trying_is_left_after_four_seconds() -> None:
     world.wait(3.9)
     assert world.take("alice") == []
     world.wait(0.2)
-    assert world.take("alice") == [ServerFailed(408, "the server does not answer")]
+    assert world.take("alice") == [ServerFailed(408, "the server does not answer", silent=True)]
     assert alice.wanted
 
 
@@ -436,7 +436,7 @@ def test_a_server_that_accepts_and_never_answers_is_found_out() -> None:
     world.proxy.mute = True
     login(world)
     world.wait(4.1)
-    assert world.take("alice") == [ServerFailed(408, "the server does not answer")]
+    assert world.take("alice") == [ServerFailed(408, "the server does not answer", silent=True)]
     world.agents["alice"].transport_down(world.now)
     world.proxy.mute = False
     world.agents["alice"].transport_up(world.now)
