@@ -140,8 +140,7 @@ class WebSocket:
         try:
             while True:
                 frame = await connection.recv()
-                text = frame if isinstance(frame, str) else frame.decode("utf-8", "replace")
-                self._report(Received(self.number, text, time.monotonic()))
+                self._report(Received(self.number, frame, time.monotonic()))
         except ConnectionClosed as error:
             # The other side's Close, else ours (too big a frame, no pong), else None.
             close = error.rcvd or error.sent
