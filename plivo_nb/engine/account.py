@@ -486,9 +486,9 @@ class Account:
 
     def _on_report(self, report: wire.Report) -> None:
         match report:
-            case wire.Received(text=text, at=at):
+            case wire.Received(data=data, at=at):
                 self._received_at = at
-                self._ua.receive(text, self._now)
+                self._ua.receive(data, self._now)
                 self._pump()
                 self._received_at = None
             case wire.SocketState(socket=socket, code=code, reason=reason):

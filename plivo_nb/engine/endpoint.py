@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from plivo_nb.engine import causes, dtmf, validation
@@ -156,6 +157,32 @@ class Endpoint:
             raise
         self.tracking.logged_in(username, password, account.domain)
         self.emit("onLogin")
+        await self._replace_others()
+        _logged_in.add(self)
+
+    async def _replace_others(self) -> None:
+        """Log out another client of this process that has the same user: its cell was run again.
+
+        Both would ring. A client that has a call keeps it, and is only warned of.
+        """
+        for other in list(_logged_in):
+            if other is self or not other.registered or not self._has_same_user(other):
+                continue
+            who = f"{self.account.username if self.account else ''} was still logged in by another Client"
+            if other.call_manager.sessions or other._engine.loop is not self._engine.loop:
+                _logger.warning("%s of this kernel, which stays logged in: calls ring at both.", who)
+                continue
+            _logger.warning(
+                "%s of this kernel, which is logged out now; before making it again, await client.close().",
+                who,
+            )
+            await other.leave()
+
+    def _has_same_user(self, other: Endpoint) -> bool:
+        servers = set(self._options.registration_domain_socket)
+        same_server = not servers.isdisjoint(other._options.registration_domain_socket)
+        both = (self.account, other.account)
+        return same_server and len({account and account.username for account in both}) == 1
 
     def _sent(self, number: int, record: MessageRecord, at: float) -> None:
         self.trace.sent(number, at)
@@ -336,6 +363,10 @@ class Endpoint:
         rated = active if active is not None and active.uuid == call_uuid else last
         if rated is not None:
             self.tracking.feedback(rated, score, comment)
+
+
+#: The endpoints of all clients of this process that have logged in.
+_logged_in: weakref.WeakSet[Endpoint] = weakref.WeakSet()
 
 
 def refusal(sentence: str) -> InvalidState:

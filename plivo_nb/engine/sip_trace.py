@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -39,17 +40,25 @@ class SipMessage:
 
 
 class SipTrace:
-    """The last `size` messages; each is logged at level `ALL` as well.
+    """The last messages, bounded in number and in bytes; each is logged at level `ALL` as well.
 
     Args:
         utc_ns_at: UTC, ns since 1970, of a `time.monotonic()` time.
         size: how many messages are kept.
+        max_bytes: how many bytes their texts may take; the oldest are dropped.
     """
 
-    def __init__(self, utc_ns_at: Callable[[float], int] | None = None, size: int = 10_000) -> None:
+    def __init__(
+        self,
+        utc_ns_at: Callable[[float], int] | None = None,
+        size: int = 10_000,
+        max_bytes: int = 16 * 1024 * 1024,
+    ) -> None:
         self._utc_ns_at = utc_ns_at or ClockAnchor.now().utc_ns_at
         self._size = size
         self._messages: dict[int, SipMessage] = {}  # by number, in the order of `add`
+        self._max_bytes = max_bytes
+        self._bytes = 0
         self._added = 0
         #: Called with each message that is added.
         self.listeners: list[Callable[[SipMessage], None]] = []
@@ -74,8 +83,9 @@ class SipTrace:
             record.cseq,
             record.text,
         )
-        if len(self._messages) > self._size:
-            del self._messages[next(iter(self._messages))]
+        self._bytes += _bytes_of(message)
+        while len(self._messages) > self._size or self._bytes > self._max_bytes:
+            self._bytes -= _bytes_of(self._messages.pop(next(iter(self._messages))))
         for listener in list(self.listeners):
             listener(message)
         if _logger.isEnabledFor(ALL):
@@ -105,3 +115,7 @@ class SipTrace:
             [round(message.time_utc_s * 1e9) for message in messages],
             {name: [getattr(message, name) for message in messages] for name in columns},
         )
+
+
+def _bytes_of(message: SipMessage) -> int:
+    return sum(sys.getsizeof(text) for text in (message.text, message.start, message.call, message.cseq))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from ssl import SSLContext
 
-    from aiohttp import ClientSession
+    from aiohttp import ClientSession, StreamReader
     from websockets.asyncio.client import ClientConnection
 
     from plivo_nb.insights.messages import Message
@@ -36,6 +36,8 @@ FLUSH_S = 0.5
 _REQUEST_S = 10.0
 _CANCELS = 3
 _MAX_REDIRECTS = 3
+MAX_ANSWER_BYTES = 64 * 1024
+_MAX_KEY_LENGTH = 1024
 
 
 def is_wanted(options: Options) -> bool:
@@ -193,9 +195,10 @@ class Service:
         timeout = aiohttp.ClientTimeout(total=_REQUEST_S)
         try:
             tls = await asyncio.to_thread(tls_context, self._ca_file)  # reading takes 20 ms
-            async with aiohttp.ClientSession(timeout=timeout) as session:
+            # Not decompressed: a small answer may become a very large one.
+            async with aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as session:
                 status, body = await self._post_to(session, self._stats_url, credentials, tls)
-        except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _Unreachable(f"{type(error).__name__} at {self._stats_url}") from None
         if status >= 500 or status == 429:
             raise _Unreachable(f"HTTP {status} from {self._stats_url}")
@@ -208,24 +211,30 @@ class Service:
             return None
         try:
             answer = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):  # RecursionError: nested too deeply
             answer = None
-        if not isinstance(answer, dict) or not isinstance(answer.get("data"), str):
+        key = answer.get("data") if isinstance(answer, dict) else None
+        if not isinstance(answer, dict) or not isinstance(key, str) or len(key) > _MAX_KEY_LENGTH:
             _logger.info("The statistics service sent an answer of unknown format; it is not used.")
             return None
         return answer
 
     async def _post_to(
         self, session: ClientSession, url: str, credentials: dict[str, str], tls: SSLContext
-    ) -> tuple[int, str]:
+    ) -> tuple[int, bytes]:
         """The status and body of the answer; redirects to the same host over https are followed."""
         from plivo_nb.connections import system_proxy
 
         for _ in range(_MAX_REDIRECTS + 1):
             async with session.post(
-                url, json=credentials, allow_redirects=False, ssl=tls, proxy=system_proxy(url)
+                url,
+                json=credentials,
+                headers={"Accept-Encoding": "identity"},
+                allow_redirects=False,
+                ssl=tls,
+                proxy=system_proxy(url),
             ) as response:
-                status, body = response.status, await response.text()
+                status, body = response.status, await _read(response.content)
                 target = urljoin(url, response.headers.get("Location", ""))
             if status not in (301, 302, 307, 308) or not is_same_secure_host(url, target):
                 break
@@ -244,7 +253,12 @@ class Service:
 
         try:
             connection = await websocket(
-                self._insights_url, ca_file=self._ca_file, open_timeout=_REQUEST_S, close_timeout=FLUSH_S
+                self._insights_url,
+                ca_file=self._ca_file,
+                open_timeout=_REQUEST_S,
+                close_timeout=FLUSH_S,
+                compression=None,
+                max_size=MAX_ANSWER_BYTES,
             )
             async with connection as socket:
                 await self._talk(socket)
@@ -294,6 +308,17 @@ class Service:
         self._queue = deque(message for message in self._queue if wanted(message))
         if not self._queue:
             self._empty.set()
+
+
+async def _read(content: StreamReader) -> bytes:
+    """The body of an answer up to one byte more than `MAX_ANSWER_BYTES`, which then is no JSON."""
+    body = bytearray()
+    while len(body) <= MAX_ANSWER_BYTES:
+        part = await content.read(MAX_ANSWER_BYTES + 1 - len(body))
+        if not part:
+            return bytes(body)
+        body += part
+    return b"\0"
 
 
 async def _drain(socket: ClientConnection) -> None:

@@ -31,6 +31,7 @@ _MAX_BODY_BYTES = 64 * 1024
 _MAX_HEAD_BYTES = 16 * 1024
 _REQUEST_S = 10.0
 _KEPT = 20_000
+_KEPT_BYTES = 16 * 1024 * 1024  # of their frames
 _MAX_KEYS = 10_000
 
 
@@ -54,7 +55,9 @@ class Collector:
         self._socket: Server | None = None
         self._http_port = 0
         self._socket_port = 0
-        self.messages: deque[dict[str, Any]] = deque(maxlen=_KEPT)
+        self.messages: deque[dict[str, Any]] = deque()
+        self._sizes: deque[int] = deque()
+        self._bytes = 0
         self.rejected = 0
 
     async def start(self) -> None:
@@ -69,6 +72,7 @@ class Collector:
             self._socket_port,
             process_request=refuse_others,
             compression=None,
+            max_size=_MAX_BODY_BYTES,
             close_timeout=1,
             ping_interval=None,
         )
@@ -131,7 +135,7 @@ class Collector:
         if not is_local(fields.get("host"), fields.get("origin")):
             return "403 Forbidden", b""
         length = fields.get("content-length", "0")
-        if not length.isdigit() or int(length) > _MAX_BODY_BYTES:
+        if not length.isascii() or not length.isdigit() or int(length[:9]) > _MAX_BODY_BYTES:
             return "413 Content Too Large", b""
         body = await reader.readexactly(int(length))
         if rest.partition(" ")[0].partition("?")[0].rstrip("/") != VALIDATE_PATH.rstrip("/"):
@@ -144,7 +148,7 @@ class Collector:
         try:
             given = json.loads(body)
             user, password = str(given["username"]), str(given["password"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return "400 Bad Request", b""
         expected = self._accounts.get(user)
         if expected is None or not secrets.compare_digest(expected.encode(), password.encode()):
@@ -166,9 +170,14 @@ class Collector:
         try:
             message = json.loads(frame)
             user = self._keys[message["callstats_key"]]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             self.rejected += 1
             return
         entry = {"time_utc_ns": time.time_ns(), "user": user, **message}
         self.messages.append(entry)
+        self._sizes.append(len(frame))
+        self._bytes += len(frame)
+        while len(self.messages) > _KEPT or self._bytes > _KEPT_BYTES:
+            self.messages.popleft()
+            self._bytes -= self._sizes.popleft()
         self._collected(entry)

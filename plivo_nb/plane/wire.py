@@ -236,10 +236,10 @@ class SocketState:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One text frame (or a binary one, decoded as UTF-8 with replacement) of a socket, and when it came."""
+    """One frame of a socket, and when it came: the text of a text frame, the bytes of a binary one."""
 
     socket: int
-    text: str = field(repr=False)
+    data: str | bytes = field(repr=False)
     at: float
 
 

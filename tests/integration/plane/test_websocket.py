@@ -42,7 +42,7 @@ async def test_frames_go_both_ways_in_order() -> None:
         await here.open(5)
         await asyncio.gather(*(here.send(f"OPTIONS {n}") for n in range(50)))
         await until(lambda: len(reports) == 50)
-        assert [r.text for r in reports] == [f"OPTIONS {n}" for n in range(50)]
+        assert [r.data for r in reports] == [f"OPTIONS {n}" for n in range(50)]
         assert {r.socket for r in reports} == {3}
         await here.close(1000, "done")
     assert reports[-1] == wire.SocketState(3, "closed", 1000, reports[-1].reason, reports[-1].at)
@@ -64,7 +64,7 @@ async def test_subprotocol_and_binary_frames() -> None:
         await here.open(5)
         await until(lambda: bool(reports))
         assert seen == ["sip"]
-        assert reports[0].text == "SIP/2.0 200 \ufffd"
+        assert reports[0].data == b"SIP/2.0 200 \xff"
         await here.close()
 
 
@@ -189,3 +189,30 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(tls: ssl.SSLCont
     async with server(echo, ssl=tls) as url:
         with pytest.raises(SocketError, match=r"TLS connection to 127\.0\.0\.1 failed"):
             await WebSocket(1, url.replace("ws:", "wss:"), print).open(5)
+
+
+async def test_a_busy_receiver_slows_the_server_down_and_does_not_keep_the_socket_open() -> None:
+    sent = 0
+
+    async def flood(connection: ServerConnection) -> None:
+        nonlocal sent
+        while True:
+            await connection.send("x" * 10_000)
+            sent += 1
+
+    reports: list[Any] = []
+    room = asyncio.Event()
+    async with server(flood) as url:
+        here = WebSocket(1, url, reports.append, room=room.wait)  # type: ignore[arg-type]
+        await here.open(5)
+        await until(lambda: bool(reports))
+        before = -1
+        while sent > before:  # until TCP's buffers are full
+            before = sent
+            await asyncio.sleep(0.2)
+        assert len(reports) == 1
+        assert sent < 5_000
+        room.set()
+        await until(lambda: sent > before)
+        room.clear()
+        await asyncio.wait_for(here.close(), 3)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import sys
+from dataclasses import replace
 
 import pytest
 
@@ -52,3 +54,13 @@ def test_the_order_and_the_times_are_those_of_the_wire() -> None:
         trace.add(record(number), 12.0)
     trace.sent(first, 13.0)  # it is no longer kept
     assert [message.cseq for message in trace.of(None)] == ["3 INVITE", "4 INVITE", "5 INVITE"]
+
+
+def test_the_texts_take_a_bounded_number_of_bytes() -> None:
+    trace = SipTrace(max_bytes=100_000)
+    for number in range(100):
+        trace.add(replace(record(number), text="\u20ac" * 5_000), 1.0)
+    kept = trace.of(None)
+    assert sum(sys.getsizeof(message.text) for message in kept) <= 100_000
+    assert kept[-1].cseq == "99 INVITE"
+    assert len(kept) == 9
