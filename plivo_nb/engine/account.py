@@ -125,6 +125,7 @@ class Account:
 
     async def _register(self, username: str, password: str) -> None:
         self._login = self._engine.loop.create_future()
+        self._login.add_done_callback(_retrieve_exception)  # a login that was cancelled waits for it no more
         self.timings["register_sent"] = time.monotonic()
         self._ua.register(username, password, self._now)
         self._pump()
@@ -141,6 +142,12 @@ class Account:
             self._pump()
             await asyncio.wait([self._logout], timeout=_GOODBYE_S)
         await self.close()
+
+    def send_goodbye(self) -> None:
+        """Un-register, and wait for no answer."""
+        if self.registered and self.connected:
+            self._ua.unregister(self._now)
+            self._pump()
 
     async def close(self) -> None:
         """Close the socket and stop every timer and task of this account."""
@@ -376,3 +383,9 @@ def _login_sentence(cause: str, code: int | None, reason: str) -> str:
     if code is None or cause in (causes.REQUEST_TIMEOUT, causes.CONNECTION_ERROR):
         return "Login failed: the server did not answer the registration; check the network and try again."
     return f"Login failed: {cause} (SIP {code}{' ' + reason if reason else ''})."
+
+
+def _retrieve_exception(future: asyncio.Future[None]) -> None:
+    """Mark the exception as seen."""
+    if not future.cancelled():
+        future.exception()
