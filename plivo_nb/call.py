@@ -379,11 +379,12 @@ class Call:
         if self._session.is_ringing:
             return self._client.reject(self._session.uuid)
 
-        async def hang_up() -> CallInfo:
-            self._session.hangup()
-            return await self.ended
+        def start() -> tuple[Coroutine[Any, Any, CallInfo], None]:
+            self._session.hangup()  # at once: the cell may go on without giving the loop a turn
+            return self.wait_ended(), None
 
-        return self._operation(f"hang up {self._session.peer}", hang_up)
+        operation = Operation.start(self._client.loop, f"hang up {self._session.peer}", start)
+        return self._client.own(operation)
 
     @property
     def ended(self) -> Ended:

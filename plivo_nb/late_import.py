@@ -19,6 +19,7 @@ def import_in_thread(name: str) -> concurrent.futures.Future[Any]:
         'json'
     """
     future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+    future.set_running_or_notify_cancel()  # who waits may be cancelled; the import is not
 
     def work() -> None:
         try:

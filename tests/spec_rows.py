@@ -110,6 +110,8 @@ ROWS: dict[str, str] = {
     "6 no_audio_received": "-70 dBFS, 5 of 5",
     "6 no_microphone_access": "fewer than 80 bytes in 3 s",
     "6 ice_timeout": "gathering over 2 s, never cleared",
+    "6 dead direction": "loss 1 and MOS 1 while packets are due and none arrives; a pause is not sent",
+    "6 far-end reports": "a window of five reports; missing after 2.5 report intervals",
     "6 ice_connection": "disconnected or failed; cleared when back",
     "6 three of five": "raised at 3 of 5, cleared once when none of 5",
     "6 sdk-2.2": "the published packages' rule",

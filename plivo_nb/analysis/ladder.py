@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-from plivo_nb.analysis.figures import CallFigure
+from plivo_nb.analysis.figures import CallFigure, axes_or_new
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _INK, _FAINT = "#222222", "#9A9A9A"
 # Okabe and Ito's palette, as in the other pictures.
@@ -120,13 +119,18 @@ class Ladder:
     def __repr__(self) -> str:
         return f"<Ladder of {len(self.rungs)} lines: {self.title}>"
 
-    def figure(self) -> CallFigure:
-        """The picture, for the Agg canvas: save it, or let it be the last line of a notebook's cell."""
+    def figure(self, ax: Axes | None = None) -> CallFigure | Figure:
+        """Draw the ladder.
+
+        Args:
+            ax: axes to draw in; by default a new figure.
+
+        Returns:
+            The figure. Save it with `savefig`, or make it the last expression of a cell.
+        """
         heights = _heights(self.rungs)
         bottom = heights[-1] if heights else 0.0
-        figure = CallFigure(figsize=(8.5, 1.5 + 0.36 * (bottom + 1)), layout="constrained")
-        FigureCanvasAgg(figure)
-        axes: Axes = figure.subplots()
+        figure, axes = axes_or_new(ax, 8.5, 1.5 + 0.36 * (bottom + 1))
         axes.set_xlim(-0.22, 1.12)
         axes.set_ylim(bottom + 0.7, -1.6)
         axes.axis("off")
@@ -140,11 +144,13 @@ class Ladder:
                 text = f"{rung.at_s - previous:.1f} s"
                 axes.text(0.5, y - 1.25, text, ha="center", fontsize=8, color=_FAINT, style="italic")
             previous = rung.at_s
-        figure.suptitle(self.title, fontsize=13, fontweight="bold", color=_INK, x=0.02, ha="left")
+        axes.set_title(self.title, fontsize=13, fontweight="bold", color=_INK, loc="left")
         return figure
 
     def _repr_png_(self) -> bytes:
-        return self.figure()._repr_png_()
+        figure = self.figure()
+        assert isinstance(figure, CallFigure)
+        return figure._repr_png_()
 
 
 def _rung(message: Message, origin: float) -> Rung:

@@ -65,6 +65,8 @@ _SCALES: dict[mos.Scale, str] = {"g107": "ITU-T G.107", "g107_fb": "ITU-T G.107.
 #: The causes of `mos.explain`, bottom to top.
 _CAUSE_COLOURS = {"codec": "#56B4E9", "delay": "#009E73", "loss": "#D55E00", "discards": "#CC79A7"}
 _PERCENT = {"loss_in", "loss_out"}
+#: Columns that keep the value of the last far-end report until the next one.
+_HELD = {"loss_out", "jitter_out_ms", "rtt_ms", "mos_out"}
 _UNITS = {column.name: column.unit for column in SCHEMA["samples"]}
 
 
@@ -284,7 +286,8 @@ def compare(
         values = [scale * numbers(frame, name) for _, frame in groups]
         for number, ((label, frame), line) in enumerate(zip(groups, values, strict=True)):
             seconds = seconds_since(frame.index, starts_at(frame))
-            panel.plot(seconds, line, linewidth=1.5, label=label, **_style(number))
+            drawn = "steps-post" if name in _HELD else "default"
+            panel.plot(seconds, line, linewidth=1.5, drawstyle=drawn, label=label, **_style(number))
         panel.set_ylabel(f"{name}\n({unit})" if unit else name, fontsize=9)
         panel.yaxis.set_label_coords(-0.08, 0.5)
         _boxes(box, values)

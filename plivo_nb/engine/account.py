@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from plivo_nb.engine import causes
@@ -42,9 +43,12 @@ class Account:
         servers: WebSocket URLs, tried in turn.
         emit: fires an event of the client.
         log: the client's log.
-        on_sip_event: called with each event of the SIP core that is about calls.
+        on_sip_event: called with each event of the SIP core that is about calls, and with its time: when the
+            bytes came that caused it.
         on_restored: called when a lost socket is open again and the registration is under way.
-        on_message: called with every SIP message sent or received, credentials masked.
+        on_message: called with every SIP message sent or received, credentials masked, and with the time
+            (`time.monotonic()` seconds) when it came or is sent; returns a number for it.
+        on_sent: called with that number, the message, and the time at which the I/O plane sent it.
     """
 
     def __init__(
@@ -54,9 +58,10 @@ class Account:
         emit: Callable[..., None],
         log: Log,
         *,
-        on_sip_event: Callable[[sip.Event], None],
+        on_sip_event: Callable[[sip.Event, float], None],
         on_restored: Callable[[], None],
-        on_message: Callable[[MessageRecord], None] | None = None,
+        on_message: Callable[[MessageRecord, float], int] = lambda record, at: 0,
+        on_sent: Callable[[int, MessageRecord, float], None] = lambda number, record, at: None,
     ) -> None:
         self._engine = engine
         self._servers = servers
@@ -66,7 +71,11 @@ class Account:
         self._on_sip_event = on_sip_event
         self._on_restored = on_restored
         self._config = UserAgentConfig()
-        self._ua = UserAgent(self._config, on_message=on_message)
+        self._on_message = on_message
+        self._on_sent = on_sent
+        self._received_at: float | None = None  # while a frame is processed: when it came
+        self._recorded: list[tuple[int, MessageRecord]] = []  # sent messages that are not posted yet
+        self._ua = UserAgent(self._config, on_message=self._record)
         self._socket: int | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._login: asyncio.Future[None] | None = None
@@ -246,14 +255,34 @@ class Account:
                 texts, events = self._ua.outgoing(), self._ua.events()
                 if not texts and not events:
                     break
-                for text in texts:
-                    if self._socket is not None:
-                        self._engine.post(wire.SendText, socket=self._socket, text=text)
+                self._post(texts)
+                at, self._received_at = self._received_at or time.monotonic(), None
                 for event in events:
-                    self._handle(event)
+                    self._handle(event, at)
         finally:
             self._pumping = False
         self._schedule()
+
+    def _record(self, record: MessageRecord) -> None:
+        """The SIP core received a message, or put one into its outbox."""
+        if record.direction == "in":
+            self._on_message(record, self._received_at or time.monotonic())
+        else:
+            self._recorded.append((self._on_message(record, time.monotonic()), record))
+
+    def _post(self, texts: list[str]) -> None:
+        """Send messages; the I/O plane says when their bytes left."""
+        # The outbox is cleared when a socket is lost: what is in it now was recorded last.
+        recorded, self._recorded = self._recorded[-len(texts) :] if texts else [], []
+        for text, (number, record) in zip(texts, recorded, strict=True):
+            if self._socket is None:
+                continue
+            sent = self._engine.post(wire.SendText, socket=self._socket, text=text)
+            sent.add_done_callback(partial(self._sent, number, record))
+
+    def _sent(self, number: int, record: MessageRecord, sent: asyncio.Future[float]) -> None:
+        if not sent.cancelled() and sent.exception() is None:
+            self._on_sent(number, record, sent.result())
 
     def _schedule(self) -> None:
         if self._timer is not None:
@@ -268,10 +297,10 @@ class Account:
         self._ua.advance(self._now)
         self._pump()
 
-    def _handle(self, event: sip.Event) -> None:
+    def _handle(self, event: sip.Event, at: float) -> None:
         match event:
             case sip.Registered():
-                self.timings.setdefault("registered", time.monotonic())
+                self.timings.setdefault("registered", at)
                 self._on_registered()
             case sip.RegistrationFailed(code=code, reason=reason):
                 self._on_registration_failed(code, reason)
@@ -282,7 +311,7 @@ class Account:
                 self._replace_socket("the server does not answer")
             case _:
                 try:
-                    self._on_sip_event(event)
+                    self._on_sip_event(event, at)
                 except Exception:
                     _logger.exception("A SIP event could not be handled: %r", event)
 
@@ -330,9 +359,11 @@ class Account:
 
     def _on_report(self, report: wire.Report) -> None:
         match report:
-            case wire.Received(text=text):
-                self._ua.receive(text, self._now)
+            case wire.Received(data=data, at=at):
+                self._received_at = at
+                self._ua.receive(data, self._now)
                 self._pump()
+                self._received_at = None
             case wire.SocketState(socket=socket, code=code, reason=reason):
                 if socket == self._socket:
                     self._on_socket_lost(code, reason)

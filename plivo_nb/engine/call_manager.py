@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from plivo_nb.engine.records import Records
     from plivo_nb.events import Direction
     from plivo_nb.plane import wire
+    from plivo_nb.sip.trace import MessageRecord
 
 _logger = logging.getLogger("plivo_nb.call_manager")
 MAX_RINGING = 50
@@ -116,7 +117,7 @@ class CallManager:
             self._on_new(session)
         return session
 
-    def _incoming(self, event: sip.InviteReceived) -> None:
+    def _incoming(self, event: sip.InviteReceived, at: float) -> None:
         busy = not self._allow_multiple and (self.active is not None or self.ringing)
         if busy or len(self.ringing) >= MAX_RINGING:
             self._log.add("incoming call rejected", f"from {event.caller}: busy")
@@ -124,7 +125,7 @@ class CallManager:
             return
         headers = {name: value for name, value in event.headers if name.lower().startswith("x-ph-")}
         user = event.caller.partition("@")[0]
-        self._session("INCOMING", user, self._account.uri, headers).on_offered(event)
+        self._session("INCOMING", user, self._account.uri, headers).on_offered(event, at)
 
     async def answer(self, session: CallSession) -> None:
         """Answer this call, after hanging up the active one and rejecting the others that ring."""
@@ -158,10 +159,22 @@ class CallManager:
         assert self.account is not None
         return self.account
 
-    def on_sip_event(self, event: sip.Event) -> None:
-        """Pass an event of the SIP core to the call that it is about."""
+    def on_sent(self, record: MessageRecord, at: float) -> None:
+        """The bytes of a SIP message left at that time (`time.monotonic()` seconds)."""
+        if record.start == "INVITE":
+            for session in self.sessions:
+                if session.key == record.call:
+                    session.on_invite_sent(at)
+
+    def on_sip_event(self, event: sip.Event, at: float) -> None:
+        """Pass an event of the SIP core to the call that it is about.
+
+        Args:
+            event: the event.
+            at: when the bytes came that caused it, `time.monotonic()` seconds.
+        """
         if isinstance(event, sip.InviteReceived):
-            self._incoming(event)
+            self._incoming(event, at)
             return
         key = getattr(event, "call", None)
         session = next((item for item in self.sessions if item.key is not None and item.key == key), None)
@@ -170,21 +183,21 @@ class CallManager:
             return
         match event:
             case sip.Progress():
-                session.on_progress(event)
+                session.on_progress(event, at)
             case sip.Answered():
-                session.on_answered(event)
+                session.on_answered(event, at)
             case sip.Confirmed():
-                session.on_confirmed(event)
+                session.on_confirmed(event, at)
             case sip.CallFailed():
-                session.on_failed(event)
+                session.on_failed(event, at)
             case sip.Canceled():
-                session.on_canceled(event)
+                session.on_canceled(event, at)
             case sip.NoAnswer():
                 session.on_no_answer()
             case sip.Rejected():
                 session.on_rejected(event)
             case sip.Ended():
-                session.on_ended(event)
+                session.on_ended(event, at)
             case sip.ReinviteReceived(call=call, body=body):
                 self._engine.spawn(session.negotiation.on_reinvite(call, body), "re-INVITE")
             case sip.ReinviteAnswered(body=body):

@@ -281,8 +281,9 @@ class CallSession:
         answered: resolved when onCallAnswered is fired; raises `CallFailed` when that can no longer be.
         over: resolved with the final `CallInfo`.
         closed: resolved when media and recordings are closed too.
-        timings: `time.monotonic()` seconds by name: dialled, invite_sent, ringing, answered, ice_checking,
-            ice_connected, dtls_connected, first_rtp_sent, first_rtp_received, ended.
+        timings: `time.monotonic()` seconds by name, those of messages and media by the I/O plane: dialled,
+            invite_sent, ringing, answered, ice_checking, ice_connected, dtls_connected, first_rtp_sent,
+            first_rtp_received, ended.
         media: the media session.
         negotiation: offers and answers after the first.
         at_end: awaited after the media session is closed.
@@ -314,7 +315,7 @@ class CallSession:
         self.media = MediaLink(engine, config, self._on_report)
         self.negotiation = Negotiation(self)
         self.timings: dict[str, float] = {}
-        self.started_utc_s = time.time()
+        self.started_utc_s = engine.utc_ns() / 1e9
         self.cause: str | None = None
         self.watchers: list[Callable[[str], None]] = []
         self.at_end: list[Callable[[], Awaitable[None]]] = []
@@ -374,12 +375,15 @@ class CallSession:
 
     # ------------------------------------------------------------ the state machine
 
-    def _apply(self, trigger: Trigger, cause: str | None = None, **ending: Any) -> Transition | None:
+    def _apply(
+        self, trigger: Trigger, cause: str | None = None, *, at: float | None = None, **ending: Any
+    ) -> Transition | None:
         """Do what `TRANSITIONS` says.
 
         Args:
             trigger: what happened.
             cause: why, where the call ends by it and the table names no cause.
+            at: when, `time.monotonic()` seconds; None: now.
             ending: fields of the final `CallInfo`.
 
         Returns:
@@ -391,20 +395,21 @@ class CallSession:
                 "The trigger '%s' is ignored: the call with %s is %s.", trigger, self.peer, self.state
             )
             return None
+        _logger.debug("The call with %s: '%s' makes it %s.", self.peer, trigger, transition.to)
         self.state = transition.to
         self.phase = _PHASES.get(transition.to, self.phase)
         self._notify_watchers(trigger)
         if transition.to == "over":
-            self._finish(transition, cause, ending)
+            self._finish(transition, cause, time.monotonic() if at is None else at, ending)
         return transition
 
-    def _finish(self, transition: Transition, cause: str | None, ending: dict[str, Any]) -> None:
+    def _finish(self, transition: Transition, cause: str | None, at: float, ending: dict[str, Any]) -> None:
         assert transition.final is not None
         info = self.identity.info(transition.final, **ending)
         failed = transition.event == "onCallFailed"
         if failed:
             self.cause = transition.cause or cause or causes.WEBRTC_ERROR
-        self.timings["ended"] = time.monotonic()
+        self.timings["ended"] = at
         if not self.answered.done():
             word = self.cause if failed and self.cause else causes.CANCELED
             self.answered.set_exception(CallFailed(word, info, _why_unanswered(word, info)))
@@ -460,10 +465,13 @@ class CallSession:
         except ValueError as error:
             self.fail(causes.ADDRESS_INCOMPLETE, str(error))
             return
-        self.timings["invite_sent"] = time.monotonic()
         self._apply("invite sent")
 
-    def on_progress(self, event: sip.Progress) -> None:
+    def on_invite_sent(self, at: float) -> None:
+        """The bytes of the INVITE left; it is sent again with credentials, and after the call is answered."""
+        self.timings.setdefault("invite_sent", at)
+
+    def on_progress(self, event: sip.Progress, at: float) -> None:
         """A provisional response: the far end rings, or sends early media."""
         self.identity.learn_uuid(event.x_call_uuid)
         if event.code <= 100:
@@ -471,18 +479,18 @@ class CallSession:
         transition = self._apply("progress")
         if transition is None:
             return
-        self.timings.setdefault("ringing", time.monotonic())
+        self.timings.setdefault("ringing", at)
         if event.body:
             self.spawn(self.negotiation.early_media(event.body, event.to_tag), "early media")
         if transition.event is not None:
             self._emit(transition.event, self.identity.info("ringing"))
 
-    def on_answered(self, event: sip.Answered) -> None:
+    def on_answered(self, event: sip.Answered, at: float) -> None:
         """A 2xx: the far end took the call."""
         self.identity.learn_uuid(event.x_call_uuid)
         if self._apply("answered") is None:
             return
-        self.timings["answered"] = time.monotonic()
+        self.timings["answered"] = at
         answer = self.negotiation.answer_of(event.to_tag, event.body)
         self.spawn(self._apply_answer(answer), "apply the answer")
 
@@ -497,25 +505,26 @@ class CallSession:
             return
         self._on_connected()
 
-    def on_failed(self, event: sip.CallFailed) -> None:
+    def on_failed(self, event: sip.CallFailed, at: float) -> None:
         """Our INVITE ended without an answer."""
         self.identity.learn_uuid(event.x_call_uuid)
         facts = causes.facts_of(event)
         if self.state == "canceling":
             facts["originator"] = "local"
         cause = causes.of_sip(event.code, event.originator)
-        self._apply("declined" if cause == causes.REJECTED else "failed", cause, **facts)
+        self._apply("declined" if cause == causes.REJECTED else "failed", cause, at=at, **facts)
 
     # ------------------------------------------------------------ incoming
 
-    def on_offered(self, event: sip.InviteReceived) -> None:
+    def on_offered(self, event: sip.InviteReceived, at: float) -> None:
         """An INVITE came: send 180 Ringing."""
         self.identity.key = event.call
         self._offer = event.body
         self.identity.learn_uuid(event.x_call_uuid)
         if self._apply("offered") is None:
             return
-        self.timings["ringing"] = time.monotonic()
+        self.timings["ringing"] = at
+        self.started_utc_s = self._engine.utc_ns(at) / 1e9
         self.account.ring(event.call)
         self._emit(
             "onIncomingCall", event.caller, dict(self.identity.extra_headers), self.identity.info("ringing")
@@ -544,11 +553,11 @@ class CallSession:
                 self.account.accept(self._key, description)
         await asyncio.shield(self.answered)
 
-    def on_confirmed(self, event: sip.Confirmed) -> None:
+    def on_confirmed(self, event: sip.Confirmed, at: float) -> None:
         """The ACK to our 200 came; it carries the answer where the offer was ours."""
         if self._apply("confirmed") is None:
             return
-        self.timings["answered"] = time.monotonic()
+        self.timings["answered"] = at
         if self._offer.strip():
             self._on_connected()
         else:
@@ -565,9 +574,9 @@ class CallSession:
         if transition is not None:
             self._emit(transition.event, self.identity.info("ignored"))
 
-    def on_canceled(self, event: sip.Canceled) -> None:
+    def on_canceled(self, event: sip.Canceled, at: float) -> None:
         """The caller gave up before the answer."""
-        self._apply("canceled", **causes.facts_of(event))
+        self._apply("canceled", at=at, **causes.facts_of(event))
 
     def on_no_answer(self) -> None:
         """Nobody answered here in time; the caller got a 408."""
@@ -593,15 +602,15 @@ class CallSession:
         if self._apply("hang up", originator="local") is not None and self.key is not None:
             self.account.hangup(self.key)
 
-    def on_ended(self, event: sip.Ended) -> None:
+    def on_ended(self, event: sip.Ended, at: float) -> None:
         """The dialog has ended, by a BYE of either side or by a failure."""
         if self.state == "canceling":
-            self._apply("ended", originator="local")
+            self._apply("ended", at=at, originator="local")
             return
         facts = causes.facts_of(event)
         if self.cause is not None:
             facts["reason"] = self.cause
-        self._apply("ended", causes.of_sip(event.code, event.originator), **facts)
+        self._apply("ended", causes.of_sip(event.code, event.originator), at=at, **facts)
 
     def fail(self, cause: str, sentence: str) -> None:
         """End the call for a reason of our own, such as media that does not come.
@@ -659,6 +668,7 @@ class CallSession:
                 self.fail(causes.WEBRTC_ERROR, sentence)
 
     def _on_media_state(self, what: str, state: str, at: float, detail: str) -> None:
+        _logger.debug("The call with %s: %s is %s. %s", self.peer, what, state, detail)
         before = self.media.previous_states[what]
         if (what, state) in _TIMED_STATES:
             self.timings.setdefault(f"{what}_{state}", at)

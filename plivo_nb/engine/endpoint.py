@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from plivo_nb.engine import dtmf, validation
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from plivo_nb.engine.call_session import CallSession
     from plivo_nb.engine.engine import Engine
     from plivo_nb.options import Options
+    from plivo_nb.sip.trace import MessageRecord
 
 _logger = logging.getLogger("plivo_nb.client")
 _END_TIMEOUT_S = 1.0
@@ -56,8 +58,8 @@ class Endpoint:
         self._engine = engine
         self._options = options
         self._emitter = emitter
-        self.log = Log()
-        self.trace = SipTrace()
+        self.log = Log(engine.utc_ns)
+        self.trace = SipTrace(engine.utc_ns)
         self.records = Records(engine)
         self.tracking = MediaMetrics(engine, options, self.emit, self.records)
         self.call_manager = CallManager(
@@ -145,6 +147,7 @@ class Endpoint:
             on_sip_event=self.call_manager.on_sip_event,
             on_restored=self.call_manager.on_restored,
             on_message=self.trace.add,
+            on_sent=self._sent,
         )
         self.account = self.call_manager.account = account
         try:
@@ -157,6 +160,36 @@ class Endpoint:
             raise
         self.tracking.logged_in(username, password, account.domain)
         self.emit("onLogin")
+        await self._replace_others()
+        _logged_in.add(self)
+
+    async def _replace_others(self) -> None:
+        """Log out another client of this process that has the same user: its cell was run again.
+
+        Both would ring. A client that has a call keeps it, and is only warned of.
+        """
+        for other in list(_logged_in):
+            if other is self or not other.registered or not self._has_same_user(other):
+                continue
+            who = f"{self.account.username if self.account else ''} was still logged in by another Client"
+            if other.call_manager.sessions or other._engine.loop is not self._engine.loop:
+                _logger.warning("%s of this kernel, which stays logged in: calls ring at both.", who)
+                continue
+            _logger.warning(
+                "%s of this kernel, which is logged out now; before making it again, await client.close().",
+                who,
+            )
+            await other.leave()
+
+    def _has_same_user(self, other: Endpoint) -> bool:
+        servers = set(self._options.registration_domain_socket)
+        same_server = not servers.isdisjoint(other._options.registration_domain_socket)
+        both = (self.account, other.account)
+        return same_server and len({account and account.username for account in both}) == 1
+
+    def _sent(self, number: int, record: MessageRecord, at: float) -> None:
+        self.trace.sent(number, at)
+        self.call_manager.on_sent(record, at)
 
     async def logout(self) -> None:
         """Hang up, unregister and close the sockets; when nobody is logged in, only warn."""
@@ -339,6 +372,10 @@ class Endpoint:
         rated = active if active is not None and active.uuid == call_uuid else last
         if rated is not None:
             self.tracking.feedback(rated, score, comment)
+
+
+#: The endpoints of all clients of this process that have logged in.
+_logged_in: weakref.WeakSet[Endpoint] = weakref.WeakSet()
 
 
 def refusal(sentence: str) -> InvalidState:

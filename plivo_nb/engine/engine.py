@@ -20,16 +20,17 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from plivo_nb.engine.loop_lag import LoopLag
 from plivo_nb.engine.termination import TERMINATION
 from plivo_nb.engine.watchdog import HUNG_S, INTERVAL_S, Watchdog
 from plivo_nb.errors import MediaError, NoRunningLoop, PlaneDied
 from plivo_nb.plane import wire
+from plivo_nb.quality.sampler import ClockAnchor
 
 if TYPE_CHECKING:
     from plivo_nb.plane.plane import Plane
 
 _logger = logging.getLogger("plivo_nb.engine")
-_LAG_INTERVAL_S = 0.05
 _SHUTDOWN_S = 2.0
 
 _KEPT: list[object] = []  # in a forked child: what belongs to the parent
@@ -63,6 +64,9 @@ class Closable(Protocol):
 class Engine:
     """The loop, the I/O plane, and the routes of its reports.
 
+    Attributes:
+        loop_lag: how late this loop runs.
+
     Args:
         plane: ``"thread"`` runs the I/O plane in a daemon thread of its own, so that calls go on while
             a cell blocks; ``"loop"`` runs the same code on this loop, for teaching and comparison.
@@ -90,8 +94,8 @@ class Engine:
         self._clients: list[Closable] = []
         self._shutdown_hook: AsyncGenerator[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._lag_timer: asyncio.TimerHandle | None = None
-        self._lag_max_s = 0.0
+        self.loop_lag = LoopLag(self.loop)
+        self._anchor = ClockAnchor.now()
         self._watchdog_timer: asyncio.TimerHandle | None = None
         #: Whether this is a forked child, and the engine its parent's.
         self.forked = False
@@ -108,6 +112,16 @@ class Engine:
         engine = cls()
         cls._engines[engine.loop] = engine
         return engine
+
+    # ------------------------------------------------------------ the clock
+
+    def utc_ns(self, monotonic_s: float | None = None) -> int:
+        """UTC, ns since 1970, of a `time.monotonic()` time; by default of now.
+
+        The engine, its I/O plane and all clients count from one reading of the two clocks. So their times are
+        in order, and do not jump when the system's clock is set.
+        """
+        return self._anchor.utc_ns_at(time.monotonic() if monotonic_s is None else monotonic_s)
 
     # ------------------------------------------------------------ clients and tasks
 
@@ -145,9 +159,9 @@ class Engine:
         self.forked = True
         atexit.unregister(self._at_exit)
         self._clients.clear()
-        for timer in (self._lag_timer, self._watchdog_timer):
-            if timer is not None:
-                timer.cancel()
+        self.loop_lag.stop()
+        if self._watchdog_timer is not None:
+            self._watchdog_timer.cancel()
         _KEPT.append((self._plane, self._shutdown_hook))  # what is not collected closes nothing
         self._plane = self._shutdown_hook = None
 
@@ -248,13 +262,15 @@ class Engine:
                 raise PlaneDied("The media stack (aiortc, PyAV) does not load here; reinstall plivo_nb.")
             from plivo_nb.plane.plane import Plane
 
-            self._plane = Plane()
+            # Nothing is going on: from now on all times are counted from a new reading of the two clocks.
+            self._anchor = ClockAnchor.now()
+            self._plane = Plane(self._anchor)
             if self.plane_mode == "loop":
                 self._plane.run_on(self.loop, self._reports)
             else:
                 self._plane.start(self._reports, deliver_on=self.loop)
                 self._watch_plane(self._plane, Watchdog())
-            self._schedule_lag_probe()
+            self.loop_lag.start()
         return self._plane
 
     def _watch_plane(self, plane: Plane, watchdog: Watchdog) -> None:
@@ -280,9 +296,7 @@ class Engine:
         if self._watchdog_timer is not None:
             self._watchdog_timer.cancel()
             self._watchdog_timer = None
-        if self._lag_timer is not None:
-            self._lag_timer.cancel()
-            self._lag_timer = None
+        self.loop_lag.stop()
         plane, self._plane = self._plane, None
         if plane is None:
             return
@@ -328,23 +342,6 @@ class Engine:
                 future.set_exception(PlaneDied(report.sentence))
         for handler in [*self._sessions.values(), *self._sockets.values()]:
             handler(report)
-
-    # ------------------------------------------------------------ the loop's lag
-
-    def _schedule_lag_probe(self) -> None:
-        if self._lag_timer is not None:
-            self._lag_timer.cancel()
-        due = self.loop.time() + _LAG_INTERVAL_S
-        self._lag_timer = self.loop.call_at(due, self._lag_probe, due)
-
-    def _lag_probe(self, due: float) -> None:
-        self._lag_max_s = max(self._lag_max_s, self.loop.time() - due)
-        self._schedule_lag_probe()
-
-    def take_lag_ms(self) -> float:
-        """The longest time, in ms, that this loop ran late since the last call."""
-        lag, self._lag_max_s = self._lag_max_s, 0.0
-        return lag * 1000
 
 
 def _route(table: dict[int, ReportHandler], number: int, handler: ReportHandler | None) -> None:

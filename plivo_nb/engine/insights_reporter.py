@@ -11,7 +11,6 @@ from plivo_nb.errors import MediaError, PlaneDied
 from plivo_nb.insights import Service, Subject, messages
 from plivo_nb.plane import wire
 from plivo_nb.quality.merging import merged
-from plivo_nb.quality.sampler import ClockAnchor
 
 if TYPE_CHECKING:
     from plivo_nb.engine.call_session import CallSession
@@ -71,7 +70,6 @@ class CallStatistics:
         self._service = service
         self._about = about
         self._account = account
-        self._anchor = ClockAnchor.now()
         self._signalling: dict[str, Any] = {}
         self._media: dict[str, int] = {}
         self._rows: list[SampleRow] = []
@@ -136,7 +134,7 @@ class CallStatistics:
                 self._failure("MEDIA_FAILURE", sentence)
 
     def _utc_ms(self, at: float) -> int:
-        return self._anchor.utc_ns_at(at) // 1_000_000
+        return self._engine.utc_ns(at) // 1_000_000
 
     def _failure(self, kind: messages.Failure, sentence: str) -> None:
         """Queue a failure message, once for each kind."""

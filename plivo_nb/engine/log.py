@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
+
+
+_logger = logging.getLogger("plivo_nb.log")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +28,22 @@ class Entry:
 
 
 class Log:
-    """The last `size` entries."""
+    """The last `size` entries.
 
-    def __init__(self, size: int = 10_000) -> None:
+    Args:
+        utc_ns: the clock, ns since 1970.
+    """
+
+    def __init__(self, utc_ns: Callable[[], int] = time.time_ns, size: int = 10_000) -> None:
+        self._utc_ns = utc_ns
         self._entries: deque[Entry] = deque(maxlen=size)
         self.added = 0
 
     def add(self, event: str, text: str = "", call_uuid: str | None = None) -> None:
-        """Keep one entry, stamped with the time now."""
-        self._entries.append(Entry(time.time(), event, call_uuid, text))
+        """Keep one entry, stamped with the time now, and log it at INFO."""
+        self._entries.append(Entry(self._utc_ns() / 1e9, event, call_uuid, text))
         self.added += 1
+        _logger.info("%s%s%s", event, text and f" {text}", f" ({call_uuid})" if call_uuid else "")
 
     def tail(self, count: int) -> list[Entry]:
         """The last `count` entries, oldest first."""

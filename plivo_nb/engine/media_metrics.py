@@ -183,7 +183,7 @@ class CallMetrics:
 
     def _fire(self, events: list[Event]) -> None:
         for event in events:
-            self._early.append((time.time_ns(), event))
+            self._early.append((self._records.utc_ns(), event))
         if self._session.uuid is not None:
             self._record_early()
         for event in events:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-import time
+import weakref
+from array import array
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from plivo_nb.quality.frames import CALLS, MEDIA_METRICS, SAMPLES, ColumnStore, build_frame
+from plivo_nb.quality.limits import LOOP_STALL_MS
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import pandas as pd
 
     from plivo_nb.engine.call_session import CallSession
@@ -18,59 +21,150 @@ if TYPE_CHECKING:
     from plivo_nb.quality.sampler import SampleRow
 
 
+class CallTotals:
+    """The figures of one whole call, from its samples.
+
+    Values that come from reports of the far end are held in the samples until the next report; here each
+    report counts once.
+    """
+
+    def __init__(self) -> None:
+        self.last_at_s = -math.inf
+        self.warnings = 0
+        self.stalls = 0
+        self._codec = ""
+        self._values = {name: array("d") for name in ("jitter_in_ms", "jitter_out_ms", "rtt_ms", "mos")}
+        self._sums = dict.fromkeys(_SUMMED, 0.0)
+        self._missing = {"in": 0.0, "out": 0.0}
+        self._has_rows = False
+
+    def add(self, row: SampleRow, lags_ms: list[float]) -> None:
+        """Add a sample, and the lags of the loop that ended in its interval."""
+        self._has_rows = True
+        self.last_at_s = row.time_monotonic_s
+        self.stalls += sum(lag > LOOP_STALL_MS for lag in lags_ms)
+        self._codec = row.codec or self._codec
+        new_report = not row.report_age_s >= row.interval_s
+        for name, new in {
+            "jitter_in_ms": True,
+            "jitter_out_ms": new_report,
+            "rtt_ms": not row.rtt_age_s >= row.interval_s,
+            "mos": True,
+        }.items():
+            value = getattr(row, name)
+            if new and not math.isnan(value):
+                self._values[name].append(value)
+        for name in _SUMMED:
+            self._sums[name] += _known(getattr(row, name))
+        self._missing["in"] += _known(row.loss_in * row.packets_expected_in)
+        if new_report:
+            self._missing["out"] += _known(row.loss_out * row.packets_expected_out)
+
+    def values(self) -> dict[str, Any]:
+        """The columns of `client.calls` that come from samples; missing where there was none."""
+        jitter_in, jitter_out, rtt, mos = (np.asarray(values) for values in self._values.values())
+        return {
+            "codec": self._codec,
+            "packets_in": self._sums["packets_in"] if self._has_rows else math.nan,
+            "packets_out": self._sums["packets_out"] if self._has_rows else math.nan,
+            "loss_in": _share(self._missing["in"], self._sums["packets_expected_in"]),
+            "loss_out": _share(self._missing["out"], self._sums["packets_expected_out"]),
+            "jitter_in_mean_ms": _mean(jitter_in),
+            "jitter_in_p95_ms": _percentile(jitter_in, 95),
+            "jitter_out_mean_ms": _mean(jitter_out),
+            "jitter_out_p95_ms": _percentile(jitter_out, 95),
+            "rtt_mean_ms": _mean(rtt),
+            "rtt_p95_ms": _percentile(rtt, 95),
+            "mos_mean": _mean(mos),
+            "mos_min": _percentile(mos, 0),
+            "mos_p5": _percentile(mos, 5),
+            "warnings": self.warnings,
+            "stalls": self.stalls if self._has_rows else math.nan,
+        }
+
+
+_SUMMED = ("packets_in", "packets_out", "packets_expected_in", "packets_expected_out")
+
+
+def _known(value: float) -> float:
+    return 0.0 if math.isnan(value) else value
+
+
+def _share(part: float, whole: float) -> float:
+    return min(max(part / whole, 0.0), 1.0) if whole > 0.0 else math.nan
+
+
+def _mean(values: npt.NDArray[np.float64]) -> float:
+    return float(values.mean()) if values.size else math.nan
+
+
+def _percentile(values: npt.NDArray[np.float64], percent: float) -> float:
+    return float(np.percentile(values, percent)) if values.size else math.nan
+
+
 class Records:
     """The column stores of one client.
 
     Args:
-        engine: measures the loop's lag, which is a column of every sample.
+        engine: its clock is used, and the lag of its loop, which is a column of every sample.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._samples = ColumnStore(SAMPLES)
         self._media_metrics = ColumnStore(MEDIA_METRICS)
-        self._calls: list[dict[str, Any]] = []
-        self._mos: dict[str | None, list[float]] = {}
+        self._calls: list[tuple[dict[str, Any], CallTotals]] = []
+        self._totals: weakref.WeakKeyDictionary[CallSession, CallTotals] = weakref.WeakKeyDictionary()
         self.feedback: dict[str, tuple[int, str]] = {}
+
+    def utc_ns(self) -> int:
+        """The time now, ns since 1970, by the clock of all frames."""
+        return self._engine.utc_ns()
+
+    def _totals_of(self, session: CallSession) -> CallTotals:
+        return self._totals.setdefault(session, CallTotals())
 
     def add_sample(self, session: CallSession, row: SampleRow) -> None:
         """Keep one second's numbers of a call; the last part of a second comes after `add_call`."""
-        hand_over_ms = (time.monotonic() - row.time_monotonic_s) * 1000
-        lag_ms = max(self._engine.take_lag_ms(), hand_over_ms)
+        totals, until_s = self._totals_of(session), row.time_monotonic_s
+        since_s = max(totals.last_at_s, session.timings.get("answered", -math.inf))
+        lags_ms = self._engine.loop_lag.between_ms(since_s, until_s)
+        totals.add(row, lags_ms)
+        lag_ms = max(lags_ms, default=0.0)
         call_uuid = session.uuid or session.key
         self._samples.append(row.time_utc_ns, call_uuid=call_uuid, loop_lag_ms=lag_ms, **row.values())
-        self._mos.setdefault(call_uuid, []).append(row.mos)
 
     def add_media_metric(
         self, session: CallSession | None, event: dict[str, Any], at_ns: int | None = None
     ) -> None:
         """Keep one mediaMetrics event, of a call or of none. `at_ns`: ns since 1970; by default now."""
-        at_ns = time.time_ns() if at_ns is None else at_ns
+        at_ns = self.utc_ns() if at_ns is None else at_ns
         call_uuid = None if session is None else session.uuid or session.key
         self._media_metrics.append(at_ns, call_uuid=call_uuid, **event)
+        if session is not None and event["active"]:
+            self._totals_of(session).warnings += 1
 
     def add_call(self, session: CallSession) -> None:
         """Keep the row of a call that ended."""
         info = session.over.result()
         times = session.timings
-        self._calls.append(
-            {
-                "time": session.started_utc_s,
-                "call_uuid": info.callUUID,
-                "direction": info.direction,
-                "src": info.src,
-                "dest": info.dest,
-                "state": info.state,
-                "cause": session.cause,
-                "code": info.code,
-                "reason": info.reason,
-                "originator": info.originator,
-                "post_dial_delay_ms": _between_ms(times, "dialled", "ringing"),
-                "answer_delay_ms": _between_ms(times, "ringing", "answered"),
-                "media_setup_ms": _between_ms(times, "answered", "first_rtp_received"),
-                "duration_s": _between_ms(times, "answered", "ended") / 1000,
-            }
-        )
+        row = {
+            "time": session.started_utc_s,
+            "call_uuid": info.callUUID,
+            "direction": info.direction,
+            "src": info.src,
+            "dest": info.dest,
+            "state": info.state,
+            "cause": session.cause,
+            "code": info.code,
+            "reason": info.reason,
+            "originator": info.originator,
+            "post_dial_delay_ms": _between_ms(times, "dialled", "ringing"),
+            "answer_delay_ms": _between_ms(times, "ringing", "answered"),
+            "media_setup_ms": _between_ms(times, "answered", "first_rtp_received"),
+            "duration_s": _between_ms(times, "answered", "ended") / 1000,
+        }
+        self._calls.append((row, self._totals_of(session)))
 
     def samples(self) -> pd.DataFrame:
         """One row per call and second; `plivo_nb.schema("samples")` says what the columns mean."""
@@ -83,13 +177,8 @@ class Records:
     def calls(self) -> pd.DataFrame:
         """One row for each call that ended, in the order of their beginnings (index `time`)."""
         rows = [
-            {
-                **row,
-                **_mos_of(self._mos.get(row["call_uuid"], [])),
-                "feedback_score": score,
-                "feedback_comment": comment,
-            }
-            for row in self._calls
+            {**row, **totals.values(), "feedback_score": score, "feedback_comment": comment}
+            for row, totals in self._calls
             for score, comment in [self.feedback.get(str(row["call_uuid"]), (None, None))]
         ]
         return build_frame(
@@ -97,13 +186,6 @@ class Records:
             [round(row["time"] * 1e9) for row in rows],
             {column.name: [row[column.name] for row in rows] for column in CALLS},
         )
-
-
-def _mos_of(scores: list[float]) -> dict[str, float]:
-    known = [score for score in scores if not math.isnan(score)]
-    if not known:
-        return {"mos_mean": math.nan, "mos_p5": math.nan}
-    return {"mos_mean": float(np.mean(known)), "mos_p5": float(np.percentile(known, 5))}
 
 
 def _between_ms(times: dict[str, float], start: str, end: str) -> float:

@@ -19,6 +19,7 @@ from plivo_nb.options import INSIGHTS_URL, STATS_URL
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from aiohttp import StreamReader
     from websockets.asyncio.client import ClientConnection
 
     from plivo_nb.insights.messages import Message
@@ -32,6 +33,8 @@ MAX_RETRY_S = 30.0
 FLUSH_S = 0.5
 _REQUEST_S = 10.0
 _CANCELS = 3
+MAX_ANSWER_BYTES = 64 * 1024
+_MAX_KEY_LENGTH = 1024
 
 
 def is_wanted(options: Options) -> bool:
@@ -185,11 +188,17 @@ class Service:
         timeout = aiohttp.ClientTimeout(total=_REQUEST_S)
         try:
             async with (
-                aiohttp.ClientSession(timeout=timeout) as session,
-                session.post(self._stats_url, json=credentials, allow_redirects=False) as response,
+                # Not decompressed: a small answer may become a very large one.
+                aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as session,
+                session.post(
+                    self._stats_url,
+                    json=credentials,
+                    headers={"Accept-Encoding": "identity"},
+                    allow_redirects=False,
+                ) as response,
             ):
-                status, body = response.status, await response.text()
-        except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:
+                status, body = response.status, await _read(response.content)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _Unreachable(f"{type(error).__name__} at {self._stats_url}") from None
         if status >= 500 or status == 429:
             raise _Unreachable(f"HTTP {status} from {self._stats_url}")
@@ -197,9 +206,10 @@ class Service:
             return None
         try:
             answer = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):  # RecursionError: nested too deeply
             answer = None
-        if not isinstance(answer, dict) or not isinstance(answer.get("data"), str):
+        key = answer.get("data") if isinstance(answer, dict) else None
+        if not isinstance(answer, dict) or not isinstance(key, str) or len(key) > _MAX_KEY_LENGTH:
             _logger.info("The statistics service sent an answer of unknown format; it is not used.")
             return None
         return answer
@@ -214,7 +224,13 @@ class Service:
         from websockets.exceptions import WebSocketException
 
         try:
-            async with connect(self._insights_url, open_timeout=_REQUEST_S, close_timeout=FLUSH_S) as socket:
+            async with connect(
+                self._insights_url,
+                open_timeout=_REQUEST_S,
+                close_timeout=FLUSH_S,
+                compression=None,
+                max_size=MAX_ANSWER_BYTES,
+            ) as socket:
                 await self._talk(socket)
         except (WebSocketException, TimeoutError, OSError) as error:
             raise _Unreachable(f"{type(error).__name__} at {self._insights_url}") from None
@@ -280,6 +296,17 @@ class Service:
         self._queue = deque(message for message in self._queue if wanted(message))
         if not self._queue:
             self._empty.set()
+
+
+async def _read(content: StreamReader) -> bytes:
+    """The body of an answer up to one byte more than `MAX_ANSWER_BYTES`, which then is no JSON."""
+    body = bytearray()
+    while len(body) <= MAX_ANSWER_BYTES:
+        part = await content.read(MAX_ANSWER_BYTES + 1 - len(body))
+        if not part:
+            return bytes(body)
+        body += part
+    return b"\0"
 
 
 async def _drain(socket: ClientConnection) -> None:

@@ -63,7 +63,13 @@ class Collector:
         )
         self._http_port = int(self._http.sockets[0].getsockname()[1])
         self._socket = await serve(
-            self._serve_socket, HOST, self._socket_port, compression=None, close_timeout=1, ping_interval=None
+            self._serve_socket,
+            HOST,
+            self._socket_port,
+            compression=None,
+            max_size=_MAX_BODY_BYTES,
+            close_timeout=1,
+            ping_interval=None,
         )
         self._socket_port = int(next(iter(self._socket.sockets)).getsockname()[1])
 
@@ -122,7 +128,7 @@ class Collector:
             name.strip().lower(): value.strip() for name, _, value in (x.partition(":") for x in head[1:])
         }
         length = fields.get("content-length", "0")
-        if not length.isdigit() or int(length) > _MAX_BODY_BYTES:
+        if not length.isascii() or not length.isdigit() or int(length[:9]) > _MAX_BODY_BYTES:
             return "413 Content Too Large", b""
         body = await reader.readexactly(int(length))
         if rest.partition(" ")[0].partition("?")[0].rstrip("/") != VALIDATE_PATH.rstrip("/"):
@@ -135,7 +141,7 @@ class Collector:
         try:
             given = json.loads(body)
             user, password = str(given["username"]), str(given["password"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return "400 Bad Request", b""
         expected = self._accounts.get(user)
         if expected is None or not secrets.compare_digest(expected.encode(), password.encode()):
@@ -157,7 +163,7 @@ class Collector:
         try:
             message = json.loads(frame)
             user = self._keys[message["callstats_key"]]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             self.rejected += 1
             return
         entry = {"time_utc_ns": time.time_ns(), "user": user, **message}

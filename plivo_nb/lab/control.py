@@ -91,7 +91,7 @@ class ControlServer:
             async with asyncio.timeout(_FIRST_FRAME_S):
                 hello = json.loads(await client.recv())
             given = hello.get("token") if isinstance(hello, dict) else None
-        except (ValueError, TimeoutError, ConnectionClosed):
+        except (ValueError, RecursionError, TimeoutError, ConnectionClosed):
             given = None
         if not isinstance(given, str) or not hmac.compare_digest(given.encode(), self._token.encode()):
             _logger.warning("A control connection without the right token was refused.")
@@ -116,7 +116,7 @@ class ControlServer:
                 "id": identifier,
                 "ok": await self._handle(str(request["do"]), dict(request.get("with") or {})),
             }
-        except (ValueError, LabError) as error:
+        except (ValueError, RecursionError, LabError) as error:
             reply = {"id": identifier, "error": str(error)}
         except (KeyError, TypeError) as error:
             reply = {"id": identifier, "error": f"The lab does not understand this command ({error!r})."}

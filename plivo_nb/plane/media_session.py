@@ -433,6 +433,6 @@ def _codec(f: sdp.Format) -> Codec:
     if codec.name != "OPUS":
         return codec
     limit = f.parameter("maxaveragebitrate") or ""
-    if limit.isdigit() and 6000 <= int(limit) < codec.bitrate_bps:
+    if limit.isascii() and limit.isdigit() and len(limit) < 10 and 6000 <= int(limit) < codec.bitrate_bps:
         codec = replace(codec, bitrate_bps=int(limit))
     return replace(codec, dtx=f.parameter("usedtx") == "1", fec=f.parameter("useinbandfec") != "0")

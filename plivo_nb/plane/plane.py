@@ -44,6 +44,9 @@ _T = TypeVar("_T")
 class Plane:
     """The plane's thread, its ticker, and the exchange of messages. It is used once: it does not start again.
 
+    Args:
+        anchor: ties the monotonic clock to UTC; by default made now.
+
     Example:
         >>> from plivo_nb.plane import wire
         >>> reports = []
@@ -56,7 +59,8 @@ class Plane:
         Ok(id=1, value=None)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, anchor: ClockAnchor | None = None) -> None:
+        self._anchor = anchor or ClockAnchor.now()
         self._commands: deque[Command] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -198,7 +202,7 @@ class Plane:
         assert self._outbox is not None
         self._stop_requested = asyncio.Event()
         self._beat()
-        self._executor = CommandExecutor(self._outbox.put, ClockAnchor.now(), self._sessions_changed)
+        self._executor = CommandExecutor(self._outbox.put, self._anchor, self._sessions_changed)
         self._take_commands()
         if not self._stopping:
             await self._stop_requested.wait()

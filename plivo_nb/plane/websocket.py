@@ -105,8 +105,11 @@ class WebSocket:
             _logger.warning("%s did not accept the subprotocol 'sip'; it is used anyway.", self.url)
         self._reader = asyncio.get_running_loop().create_task(self._read(self._connection))
 
-    async def send(self, text: str) -> None:
+    async def send(self, text: str) -> float:
         """Send one text frame; frames go out in the order of the calls.
+
+        Returns:
+            When it was handed to the system, `time.monotonic()` seconds.
 
         Raises:
             SocketError: the socket is closed.
@@ -114,10 +117,12 @@ class WebSocket:
         async with self._sending:
             if self._connection is None:
                 raise SocketError("ConnectionError", f"The socket to {self.url} is not open.")
+            sent_at = time.monotonic()  # before: `send` may wait for room in the buffer
             try:
                 await self._connection.send(text)
             except ConnectionClosed as error:
                 raise SocketError("ConnectionError", f"The socket to {self.url} is closed.") from error
+            return sent_at
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close with this code, and wait for the other side's Close for 0.5 s at most."""
@@ -135,8 +140,7 @@ class WebSocket:
         try:
             while True:
                 frame = await connection.recv()
-                text = frame if isinstance(frame, str) else frame.decode("utf-8", "replace")
-                self._report(Received(self.number, text, time.monotonic()))
+                self._report(Received(self.number, frame, time.monotonic()))
         except ConnectionClosed as error:
             # The other side's Close, else ours (too big a frame, no pong), else None.
             close = error.rcvd or error.sent

@@ -89,7 +89,7 @@ class OpenSocket(SocketCommand):
 
 @dataclass(frozen=True, slots=True)
 class SendText(SocketCommand):
-    """Send one SIP message as one text frame."""
+    """Send one SIP message as one text frame. Ok with the time at which it was handed to the system."""
 
     text: str = field(repr=False)
 
@@ -235,11 +235,11 @@ class SocketState:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One text frame (or a binary one, decoded as UTF-8 with replacement) of a socket."""
+    """One frame of a socket, and when it came: the text of a text frame, the bytes of a binary one."""
 
     socket: int
-    text: str = field(repr=False)
-    at: float = 0.0
+    data: str | bytes = field(repr=False)
+    at: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from plivo_nb.quality.columns import Column, Kind
+from plivo_nb.quality.limits import LOOP_STALL_MS
 from plivo_nb.quality.sampler import COLUMNS
 
 if TYPE_CHECKING:
@@ -29,8 +30,18 @@ _NUMPY: dict[Kind, Any] = {
     "time": _TIME,
 }
 
-#: The index of every frame.
-INDEX = Column("time", "time", "UTC", "Index: when the row was made", "monotonic clock with a UTC anchor")
+_CLOCK = "monotonic clock with a UTC anchor"
+#: The index of every frame, in ascending order.
+INDEX = Column("time", "time", "UTC", "Index: when the row was made", _CLOCK)
+_INDEXES: dict[str, Column] = {
+    "samples": Column("time", "time", "UTC", "Index: end of the interval", _CLOCK),
+    "calls": Column(
+        "time", "time", "UTC", "Index: when the call began: call(), or the INVITE came; ascending", _CLOCK
+    ),
+    "sip_trace": Column(
+        "time", "time", "UTC", "Index: when the message's bytes came or left, in the I/O plane", _CLOCK
+    ),
+}
 
 _UUID_SOURCE = "X-CallUUID, else Call-ID"
 _CALL_UUID = Column("call_uuid", "category", "", "The call, as callInfo names it", _UUID_SOURCE)
@@ -38,7 +49,13 @@ _CALL_UUID = Column("call_uuid", "category", "", "The call, as callInfo names it
 SAMPLES: tuple[Column, ...] = (
     _CALL_UUID,
     *COLUMNS,
-    Column("loop_lag_ms", "float", "ms", "Greatest lag of the kernel's loop in the interval", "engine"),
+    Column(
+        "loop_lag_ms",
+        "float",
+        "ms",
+        "Greatest lag of the kernel's loop that ended in the interval: each is in one row of a call",
+        "engine",
+    ),
 )
 
 MEDIA_METRICS: tuple[Column, ...] = (
@@ -66,8 +83,30 @@ CALLS: tuple[Column, ...] = (
     Column("answer_delay_ms", "float", "ms", "From ringing to the answer", "signalling"),
     Column("media_setup_ms", "float", "ms", "From the answer to the first RTP packet received", "RTP"),
     Column("duration_s", "float", "s", "From the answer to the end", "signalling"),
+    Column("codec", "string", "", "Codec that was sent last", "SDP"),
+    Column("packets_in", "float", "packets", "RTP packets that arrived", "RTP"),
+    Column("packets_out", "float", "packets", "RTP packets sent", "RTP"),
+    Column("loss_in", "float", "0..1", "Share of the packets expected that did not arrive", "RFC 3550 A.3"),
+    Column(
+        "loss_out", "float", "0..1", "Share of the packets sent that did not arrive", "RTCP of the far end"
+    ),
+    Column("jitter_in_mean_ms", "float", "ms", "Mean of the samples' jitter_in_ms", "RFC 3550 A.8"),
+    Column("jitter_in_p95_ms", "float", "ms", "95th percentile of the samples' jitter_in_ms", "RFC 3550 A.8"),
+    Column("jitter_out_mean_ms", "float", "ms", "Mean of jitter_out_ms over the reports", "RTCP"),
+    Column("jitter_out_p95_ms", "float", "ms", "95th percentile of jitter_out_ms over the reports", "RTCP"),
+    Column("rtt_mean_ms", "float", "ms", "Mean of rtt_ms over its measurements", "RTCP"),
+    Column("rtt_p95_ms", "float", "ms", "95th percentile of rtt_ms over its measurements", "RTCP"),
     Column("mos_mean", "float", "1..4.5", "Mean of the samples' mos", "SDK formula"),
+    Column("mos_min", "float", "1..4.5", "Smallest of the samples' mos", "SDK formula"),
     Column("mos_p5", "float", "1..4.5", "5th percentile of the samples' mos", "SDK formula"),
+    Column("warnings", "float", "", "mediaMetrics events with active True", "mediaMetrics"),
+    Column(
+        "stalls",
+        "float",
+        "",
+        f"How often the kernel's loop ran more than {LOOP_STALL_MS:g} ms late",
+        "engine",
+    ),
     Column("feedback_score", "float", "1..5", "Score given with sendQualityFeedback", "user"),
     Column("feedback_comment", "string", "", "Comment given with it", "user"),
 )
@@ -123,7 +162,7 @@ def schema(frame: str | None = None) -> pd.DataFrame:
     rows = [
         {"frame": key, "name": column.name, **_described(column)}
         for key, columns in wanted.items()
-        for column in (INDEX, *columns)
+        for column in (_INDEXES.get(key, INDEX), *columns)
     ]
     return pd.DataFrame(rows)
 

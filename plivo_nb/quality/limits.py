@@ -27,6 +27,9 @@ ICE_GATHERING_LIMIT_MS = 2000
 #: high_packetloss: loss above this share (0..1), by codec.
 LOSS_LIMITS: dict[str, float] = {row.name: row.loss_limit for row in CODECS.values()}
 
+#: The kernel's loop counts as stalled when it runs later than this, ms.
+LOOP_STALL_MS = 100.0
+
 SDK_2_2_MOS_LIMIT = 3.5
 #: Loss of at least this share, by codec; ``""`` for the codecs that are not named.
 SDK_2_2_LOSS_LIMITS: dict[str, float] = {"OPUS": 0.10, "": 0.02}

@@ -325,7 +325,8 @@ def explain(samples: Any, scale: Scale = "g107") -> pd.Series[float] | pd.DataFr
 
     Returns:
         For a frame a frame with the same index, for one sample a Series. `undisturbed` less `delay`, `codec`,
-        `loss` and `discards` is `rating`; all are in points of R. NaN where a number or the codec is missing.
+        `loss` and `discards` is `rating`; all are in points of R. NaN where a number or the codec is missing,
+        and where `loss_in` is: nothing was due then.
 
         | column | meaning |
         | --- | --- |
@@ -379,6 +380,8 @@ def _mapping(sample: Any) -> Any:
 def _costs(frame: pd.DataFrame, scale: Scale) -> dict[str, Any]:
     codec, numbers = frame["codec"], {name: _floats(frame[name]) for name in _EXPLAINED_BY if name != "codec"}
     delay_ms = _floats(one_way_delay_ms(numbers["rtt_ms"], numbers["playout_delay_ms"], codec))
+    if "loss_in" in frame:
+        delay_ms = np.where(frame["loss_in"].isna(), np.nan, delay_ms)
     if scale == "g107":
         best, worst, factor = _UNDISTURBED, _WORST, 1.0
         delayed, figures = _delay_cost(delay_ms), _narrowband
@@ -389,9 +392,7 @@ def _costs(frame: pd.DataFrame, scale: Scale) -> dict[str, Any]:
         raise ValueError(f"There is no scale {scale!r}; choose g107 or g107_fb.")
     ie, bpl = (_numbers(codec, lambda row: figures(row).ie), _numbers(codec, lambda row: figures(row).bpl))
     missing = _loss_cost(concealed_share(numbers["concealed_ms"], numbers["interval_s"]), ie, bpl, worst)
-    lost = np.maximum(numbers["packets_lost_in"] - numbers["packets_recovered"], 0.0)
-    late = np.maximum(numbers["packets_discarded"], 0.0)
-    by_loss = np.divide(lost, lost + late, out=np.zeros_like(lost), where=lost + late != 0.0)
+    by_loss = _share_of_loss(*(numbers[f"packets_{what}"] for what in ("lost_in", "recovered", "discarded")))
     rating = best - delayed - ie - missing
     return {
         "undisturbed": np.full(len(frame), best),
@@ -404,6 +405,18 @@ def _costs(frame: pd.DataFrame, scale: Scale) -> dict[str, Any]:
     }
 
 
+def _share_of_loss(lost: FloatArray, recovered: FloatArray, discarded: FloatArray) -> FloatArray:
+    """How much of what was concealed was lost, 0..1; the rest came too late.
+
+    A packet that is recovered in one interval may have been lost in the one before.
+    """
+    for_good = np.maximum(lost - recovered, 0.0)
+    late = np.maximum(discarded, 0.0)
+    any_lost = np.where(lost > 0.0, 1.0, 0.0)
+    share: FloatArray = np.divide(for_good, for_good + late, out=any_lost, where=for_good + late != 0.0)
+    return share
+
+
 def concealed_share(concealed_ms: Any, interval_s: Any) -> Any:
     """The share of the sound of an interval that was concealed, 0..1: the `loss` of `g107` and `g107_fb`.
 
@@ -411,7 +424,8 @@ def concealed_share(concealed_ms: Any, interval_s: Any) -> Any:
         concealed_ms: the column `concealed_ms` of `samples`.
         interval_s: the column `interval_s`.
     """
-    return _plain(np.clip(_floats(concealed_ms) / (1e3 * _floats(interval_s)), 0.0, 1.0))
+    with np.errstate(divide="ignore", invalid="ignore"):  # an interval of no length has no share
+        return _plain(np.clip(_floats(concealed_ms) / (1e3 * _floats(interval_s)), 0.0, 1.0))
 
 
 # ---------------------------------------------------------------- scalars and arrays

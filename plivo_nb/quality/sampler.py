@@ -89,7 +89,16 @@ class SampleRow:
         "1..4.5", "Score of what is sent; 1 when loss_out is 1", "SDK formula", age="report_age_s"
     )
     r_factor: float = column("R", "Transmission rating behind mos", "SDK formula")
-    mos_g107: float = column("1..4.5", "Score of what is received by the E-model", "ITU-T G.107 and G.113")
+    mos_g107: float = column(
+        "1..4.5",
+        "Score of what is heard, on the scale of telephony: by the delay, and the sound missing after FEC",
+        "ITU-T G.107; Ie and Bpl fitted to PESQ",
+    )
+    mos_fb: float = column(
+        "1..4.5",
+        "The same on the scale of full-bandwidth sound, where G.711 reaches 3.2; compare with itself only",
+        "ITU-T G.107.2; Bpl fitted to ViSQOL",
+    )
     level_in_dbfs: float = column("dBFS", f"Peak level of what is played, {_PEAK}", "play-out")
     level_out_dbfs: float = column("dBFS", f"Peak level of the source, before muting, {_PEAK}", "source")
     bitrate_in_kbps: float = column("kbit/s", "RTP payload received in the interval", "RTP")
@@ -218,6 +227,10 @@ class Sampler:
         rating_in = rating(rtt_ms, jitter_in_ms, loss_in, counters.codec)
         rating_out = rating(rtt_ms, jitter_out_ms, report.loss, counters.codec)
         rating_of_both = smaller(rating_in, rating_out)
+        concealed = counters.concealed_samples - before.concealed_samples
+        concealed_ms = 1e3 * concealed / counters.sample_rate_hz
+        share = mos.concealed_share(concealed_ms, interval_s)
+        heard, heard_fullband = _heard(rtt_ms, delay_ms, loss_in, share, counters.codec)
         self._last, self._last_at_s = counters, now
         return SampleRow(
             time_utc_ns=self._anchor.utc_ns_at(now),
@@ -238,7 +251,8 @@ class Sampler:
             mos_in=score(rating_in),
             mos_out=score(rating_out),
             r_factor=rating_of_both,
-            mos_g107=_heard(rtt_ms, delay_ms, loss_in, grown, counters.codec),
+            mos_g107=heard,
+            mos_fb=heard_fullband,
             level_in_dbfs=counters.level_in_dbfs,
             level_out_dbfs=counters.level_out_dbfs,
             bitrate_in_kbps=_rate_kbps(counters.bytes_received - before.bytes_received, interval_s),
@@ -246,9 +260,7 @@ class Sampler:
             packets_expected_in=expected_in,
             packets_lost_out=report.lost,
             packets_expected_out=report.expected,
-            concealed_ms=(counters.concealed_samples - before.concealed_samples)
-            * 1e3
-            / counters.sample_rate_hz,
+            concealed_ms=concealed_ms,
             playout_delay_ms=delay_ms,
             **grown,
         )
@@ -314,15 +326,19 @@ def smaller(one: float, other: float) -> float:
 
 
 def _heard(
-    rtt_ms: float, playout_delay_ms: float, loss_in: float, grown: Mapping[str, float], codec: str
-) -> float:
-    """MOS by the E-model of what is received."""
+    rtt_ms: float, playout_delay_ms: float, loss_in: float, concealed: float, codec: str
+) -> tuple[float, float]:
+    """MOS of what is heard, by ITU-T G.107 and by G.107.2; missing where nothing was due.
+
+    Args:
+        concealed: share of the interval's sound that was concealed.
+    """
+    if math.isnan(loss_in):
+        return NAN, NAN
     if loss_in == 1.0:
-        return 1.0
-    lost, arrived = max(grown["packets_lost_in"], 0.0), grown["packets_in"]
-    not_played = _share(lost + grown["packets_discarded"], lost + arrived)
+        return 1.0, 1.0
     delay_ms: float = mos.one_way_delay_ms(rtt_ms, playout_delay_ms, codec)
-    return mos.g107(delay_ms, not_played, codec)
+    return mos.g107(delay_ms, concealed, codec), mos.g107_fb(delay_ms, concealed, codec)
 
 
 def _rate_kbps(count_bytes: float, elapsed_s: float) -> float:

@@ -18,7 +18,7 @@ from plivo_nb.sip.headers import FORBIDDEN
 from plivo_nb.sip.values import quote, unquote
 
 _PARAMETER = re.compile(
-    r'[ \t]*([A-Za-z0-9\-_.*]+)[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^\s,"]*)[ \t]*(?:,|$)', re.DOTALL
+    r'[ \t]*+([A-Za-z0-9\-_.*]++)[ \t]*+=[ \t]*+("(?:[^"\\]++|\\.)*+"|[^\s,"]*+)[ \t]*+(?:,|$)', re.DOTALL
 )
 _ALGORITHMS = {
     "MD5": hashlib.md5,

@@ -35,11 +35,11 @@ _SINGLE = frozenset(
 )
 _NEEDED = ("via", "from", "to", "call-id", "cseq")
 _ADDRESSES = ("contact", "route", "record-route")
-_FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
 _CONTROL = re.compile(r"[\r\n]|(?<!\\)[\x00-\x08\x0a-\x1f\x7f]")  # but in a quoted-pair (section 25.1)
 _STATUS_LINE = re.compile(r"SIP/([0-9]+\.[0-9]+) ([0-9]{3})(?: (.*))?", re.IGNORECASE)
 _VERSION = re.compile(r"SIP/[0-9]+\.[0-9]+", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]{1,10}")
+_TAG = re.compile(r";\s*+tag\s*+=", re.IGNORECASE)
 
 
 class MalformedMessage(ValueError):
@@ -67,7 +67,7 @@ class MalformedMessage(ValueError):
             for value in values if name == "Via" else values[:1]:
                 response.headers.echo(name, value)
         to = response.headers.get("To")
-        if to is not None and to_tag is not None and not re.search(r";\s*tag\s*=", to, re.IGNORECASE):
+        if to is not None and to_tag is not None and not _TAG.search(to):
             response.headers.remove("To")
             response.headers.echo("To", f"{to};tag={to_tag}")
         return response
@@ -83,7 +83,7 @@ def parse(data: str | bytes) -> Request | Response:
         MalformedMessage: it cannot be acted on; the exception says whether an answer is due.
     """
     head, body, problem = _frame(data)
-    lines = (_FOLD.sub(" ", head) if "\r\n " in head or "\r\n\t" in head else head).split("\r\n")
+    lines = _unfold(head.split("\r\n"))
     message, start_problem = _start(lines[0])
     problem = start_problem or problem
     try:
@@ -107,7 +107,7 @@ def _frame(data: str | bytes) -> tuple[str, bytes, _Problem]:
     """Split a message at its blank line."""
     problem: _Problem = None
     if isinstance(data, str):
-        data = data.encode("utf-8", "replace")
+        data = data[: MAX_MESSAGE_BYTES + 1].encode("utf-8", "replace")
     if len(data) > MAX_MESSAGE_BYTES:
         problem = (f"The message has more than {MAX_MESSAGE_BYTES} bytes.", 513)
         data = data[:MAX_MESSAGE_BYTES]
@@ -120,6 +120,17 @@ def _frame(data: str | bytes) -> tuple[str, bytes, _Problem]:
         head = raw.decode("utf-8", "replace")
         problem = problem or ("The header of the message is not UTF-8.", 400)
     return head, body, problem
+
+
+def _unfold(lines: list[str]) -> list[str]:
+    """Join the lines that begin with white space to the line before (section 7.3.1), in linear time."""
+    parts: list[list[str]] = []
+    for line in lines:
+        if parts and line[:1] in (" ", "\t"):
+            parts[-1].append(line.strip(" \t"))
+        else:
+            parts.append([line])
+    return [part[0] if len(part) == 1 else " ".join([part[0].rstrip(" \t"), *part[1:]]) for part in parts]
 
 
 def _start(line: str) -> tuple[Request | Response, _Problem]:

@@ -55,6 +55,11 @@ class _Message:
         return value
 
     @property
+    def size(self) -> int:
+        """About how many characters its header fields and body have."""
+        return sum(len(name) + len(value) for _, name, value in self.headers._fields) + len(self.body)
+
+    @property
     def call_id(self) -> str:
         """The Call-ID."""
         return self._first("Call-ID")

@@ -12,18 +12,19 @@ if TYPE_CHECKING:
 Direction = Literal["in", "out"]
 
 _AUTH_LINE = re.compile(
-    r"^((?:proxy-)?(?:authorization|authenticate|authentication-info)|www-authenticate)[ \t]*:"
-    r"[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*",
+    r"^((?:proxy-)?(?:authorization|authenticate|authentication-info)|www-authenticate)[ \t]*+:"
+    r"[^\r\n]*+(?:\r?\n[ \t][^\r\n]*+)*+",
     re.IGNORECASE | re.MULTILINE,
 )
 _SECRET = re.compile(
-    r"\b(nonce|nextnonce|cnonce|response|rspauth|opaque|password)([ \t\r\n]*=[ \t\r\n]*)"
-    r'("(?:[^"\\]|\\.)*"?|[^\s,]+)',
+    r"\b(nonce|nextnonce|cnonce|response|rspauth|opaque|password)([ \t\r\n]*+=[ \t\r\n]*+)"
+    r'("(?:[^"\\]++|\\.)*+"?|[^\s,]++)',
     re.IGNORECASE,
 )
-_OTHER_SCHEME = re.compile(r"(:[ \t]*)(?!digest\b)(\S+)[ \t]+\S.*", re.IGNORECASE | re.DOTALL)
 _SDP_SECRET = re.compile(r"^(a=(?:ice-pwd|crypto):)[^\r\n]*", re.MULTILINE)
 MASK = "***"
+#: How many characters of a message a record keeps.
+MAX_TEXT = 16 * 1024
 
 
 def mask(text: str) -> str:
@@ -41,9 +42,18 @@ def mask(text: str) -> str:
 
 def _mask_line(match: re.Match[str]) -> str:
     line = match[0]
-    if re.search(r"^[^:]*-info|:\s*digest\b", line, re.IGNORECASE):
+    name, _, value = line.partition(":")
+    scheme, *secret = value.split(maxsplit=1)[:2] or [""]
+    if name.rstrip().lower().endswith("-info") or re.match(r"digest\b", scheme, re.IGNORECASE):
         return _SECRET.sub(rf'\1\2"{MASK}"', line)
-    return _OTHER_SCHEME.sub(rf"\1\2 {MASK}", line)
+    return f"{name}: {scheme} {MASK}" if secret else line
+
+
+def shorten(text: str) -> str:
+    """Cut a text after `MAX_TEXT` characters, with a mark that says how much is missing."""
+    if len(text) <= MAX_TEXT:
+        return text
+    return f"{text[:MAX_TEXT]}\r\n[{len(text) - MAX_TEXT} more characters were not kept]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +62,8 @@ class MessageRecord:
 
     `time_monotonic_s` is the `now` that the user agent was given, in seconds; `start` the method, or the
     status and reason; `call` the Call-ID; `text` the whole message, masked. `call` and `cseq` are empty, and
-    `start` is ``malformed``, where the message could not be parsed.
+    `start` is ``malformed``, where the message could not be parsed. Of a text longer than
+    `MAX_TEXT`, the start is kept, and a mark in square brackets says how much is missing.
     """
 
     time_monotonic_s: float
@@ -67,6 +78,7 @@ def record_of(
     direction: Direction, text: str, message: Request | Response | None, now: float
 ) -> MessageRecord:
     """Make the record of a message; `message` is its parsed form, None where it is malformed."""
+    text = shorten(text)  # before it is masked, so that a long message costs no more than a short one
     if message is None:
         return MessageRecord(now, direction, "malformed", "", "", mask(text))
     line = text.lstrip("\r\n").partition("\r\n")[0]

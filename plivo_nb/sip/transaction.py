@@ -27,6 +27,8 @@ T1 = 0.5  # seconds: the round-trip estimate that all other timers are made of (
 T2 = 4.0  # seconds: the longest pause between repetitions of a 2xx
 TIMEOUT = 64 * T1  # seconds: timers B, F, H, L and M
 MAGIC_COOKIE = "z9hG4bK"
+MAX_FINISHED = 500  # server transactions that only absorb repetitions or wait for an ACK
+MAX_FINISHED_BYTES = 4 * 1024 * 1024  # of their requests
 _REPEATED = ("BYE", "CANCEL")  # sent again on a new connection: the other side would hang on without them
 
 
@@ -266,6 +268,8 @@ class ServerTransaction(Transaction):
         if action is D.SEND and response is not None:
             self.last = response
             self.layer.send(response, now)
+            if response.status >= 200:
+                self.layer.finished(self)
         elif action is D.RESEND:
             self.repeat(now)
 
@@ -315,6 +319,8 @@ class TransactionLayer:
         self._clients: dict[tuple[str, str], ClientTransaction] = {}
         self._servers: dict[ServerKey, ServerTransaction] = {}
         self._firsts: dict[tuple[str, ...], ServerTransaction] = {}
+        self._finished: dict[ServerKey, int] = {}  # in the order in which they got their final response
+        self._finished_bytes = 0
 
     def send_request(self, request: Request, user: TransactionUser, now: float) -> ClientTransaction:
         """Send a request in a transaction of its own; its topmost Via carries a fresh branch."""
@@ -374,12 +380,26 @@ class TransactionLayer:
             if server.state is S.COMPLETED:
                 server.repeat(now)
 
+    def finished(self, transaction: ServerTransaction) -> None:
+        """Count a transaction that has its final response; end the oldest of too many, as in a flood."""
+        if transaction.key in self._finished:
+            return
+        size = transaction.request.size
+        self._finished[transaction.key] = size
+        self._finished_bytes += size
+        while len(self._finished) > MAX_FINISHED or self._finished_bytes > MAX_FINISHED_BYTES:
+            oldest = next(iter(self._finished))
+            if oldest == transaction.key:
+                return
+            self._servers[oldest].end()
+
     def remove(self, transaction: Transaction) -> None:
         """Remove a terminated transaction."""
         if isinstance(transaction, ClientTransaction):
             self._clients.pop(transaction.key, None)
         elif isinstance(transaction, ServerTransaction):
             self._servers.pop(transaction.key, None)
+            self._finished_bytes -= self._finished.pop(transaction.key, 0)
             if self._firsts.get(_identity(transaction.request)) is transaction:
                 del self._firsts[_identity(transaction.request)]
 

@@ -195,9 +195,10 @@ class IncomingCall(Call):
 
 
 def _user_at_host(uri: str) -> str:
-    """'user@domain' of a SIP URI; any other URI unchanged."""
+    """'user@domain' of a SIP URI, 'domain' if it has no user, a TEL URI's number; others unchanged."""
     try:
         parsed = parse_uri(uri)
     except ValueError:
         return uri
-    return f"{parsed.user}@{parsed.host}" if parsed.host else parsed.user or uri
+    parts = [part for part in (parsed.user, parsed.host) if part]
+    return "@".join(parts) or uri

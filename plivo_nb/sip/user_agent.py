@@ -48,7 +48,7 @@ from plivo_nb.sip.events import (
     TransportSilent,
     Unregistered,
 )
-from plivo_nb.sip.message import MalformedMessage, Request, Response, parse
+from plivo_nb.sip.message import MAX_MESSAGE_BYTES, MalformedMessage, Request, Response, parse
 from plivo_nb.sip.registration import Registration, RegistrationState
 from plivo_nb.sip.uac import OutgoingCall
 from plivo_nb.sip.uas import IncomingCall
@@ -176,12 +176,15 @@ class UserAgent:
         """Take one SIP message from the wire. Whatever it is, nothing is raised.
 
         Args:
-            text: one WebSocket frame; white space only is a keep-alive.
+            text: one WebSocket frame; white space only is a keep-alive, and two line breaks are answered with
+                one (RFC 5626 section 4.4.1).
             now: when it came.
         """
         self._core.stop_silence_timer()
         self._heard_at = now
-        if not text.strip():
+        if not text[:MAX_MESSAGE_BYTES].strip():
+            if text[:4] in ("\r\n\r\n", b"\r\n\r\n") and self._core.connected:
+                self._core.outbox.append("\r\n")
             return
         self.counters.received += 1
         try:
@@ -400,6 +403,8 @@ class UserAgent:
 
 
 def _as_text(data: str | bytes) -> str:
+    """The text of a frame for its record, as far as a record may need it."""
+    data = data[:MAX_MESSAGE_BYTES]
     return data if isinstance(data, str) else data.decode("utf-8", "replace")
 
 

@@ -6,6 +6,9 @@ last host label with a digit in it) is read here, and what was read is kept lett
 back into a request is the text that came.
 
 Every function raises `ValueError` with a sentence on what is wrong; `plivo_nb.sip.message` makes a 400 of it.
+
+The cost of each is linear in the length of its text: runs that no later part of an expression can take over
+are possessive (``*+``), so that a failing match does not try all ways to divide them.
 """
 
 from __future__ import annotations
@@ -13,34 +16,56 @@ from __future__ import annotations
 import re
 import urllib.parse
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, wraps
+from typing import TYPE_CHECKING, TypeVar
 
 from sipmessage import URI, CSeq, Parameters
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
-_TOKEN_WORDS = re.compile(r"[A-Za-z0-9\-.!%*_+`'~ \t]*")
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_QUOTED = re.compile(r'"((?:[^"\\]++|\\.)*+)"', re.DOTALL)
 _PARAMETER = re.compile(
-    r"[ \t]*;[ \t]*([A-Za-z0-9\-.!%*_+`'~]+)(?:[ \t]*=[ \t]*(\"(?:[^\"\\]|\\.)*\"|[^\s;,\"<>]+))?[ \t]*"
+    r"[ \t]*+;[ \t]*+([A-Za-z0-9\-.!%*_+`'~]++)"
+    r"(?:[ \t]*+=[ \t]*+(\"(?:[^\"\\]++|\\.)*+\"|[^\s;,\"<>]++))?+[ \t]*+"
 )
-_ABSOLUTE_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>\"]+")
+_ABSOLUTE_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*+:[^\s<>\"]++")
 _SIP_URI = re.compile(
     r"(?P<scheme>sips?):"
     r"(?:(?P<user>(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/#\[\]]|%[0-9A-Fa-f]{2})+)(?::(?P<password>[^@\s<>\"]*))?@)?"
     r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9_\-.]*[A-Za-z0-9.])?)"
     r"(?::(?P<port>[0-9]{1,5}))?"
-    r"(?P<parameters>(?:;[^;?\s<>\"@]+)*)"
-    r"(?P<headers>\?[^\s<>\"]*)?",
+    r"(?P<parameters>(?:;[^;?\s<>\"@]++)*+)"
+    r"(?P<headers>\?[^\s<>\"]*+)?+",
     re.IGNORECASE,
 )
 _VIA = re.compile(
-    r"SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*(?P<transport>[A-Za-z0-9\-.!%*_+`'~]+)[ \t]+"
-    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_\-.]+)"
-    r"(?:[ \t]*:[ \t]*(?P<port>[0-9]{1,5}))?[ \t]*(?P<rest>;.*)?",
+    r"SIP[ \t]*+/[ \t]*+2\.0[ \t]*+/[ \t]*+(?P<transport>[A-Za-z0-9\-.!%*_+`'~]++)[ \t]++"
+    r"(?P<host>\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9_\-.]++)"
+    r"(?:[ \t]*+:[ \t]*+(?P<port>[0-9]{1,5}+))?+[ \t]*+(?P<rest>;.*+)?+",
     re.IGNORECASE,
 )
-_CSEQ = re.compile(r"([0-9]{1,10})[ \t]+([A-Za-z0-9\-.!%*_+`'~]+)")
+_CSEQ = re.compile(r"([0-9]{1,10})[ \t]++([A-Za-z0-9\-.!%*_+`'~]++)")
+_SPECIAL = re.compile(r'[,"<>\\]')
 MAX_CSEQ = 2**31 - 1
+MAX_TEL_LENGTH = 256
+#: How many values one field may join by commas, and how many parameters one value may have.
+MAX_VALUES = 200
+_CACHED_LENGTH = 512  # longer texts are not kept: caches are bounded in bytes, too
+
+_T = TypeVar("_T")
+
+
+def _cached(read: Callable[[str], _T]) -> Callable[[str], _T]:
+    """Keep the last results for short texts, which come again and again in a dialog."""
+    kept = lru_cache(maxsize=512)(read)
+
+    @wraps(read)
+    def cached(value: str) -> _T:
+        return kept(value) if len(value) <= _CACHED_LENGTH else read(value)
+
+    return cached
 
 
 def is_token(text: str) -> bool:
@@ -58,13 +83,14 @@ def split_list(value: str) -> list[str]:
         text = value.strip()
         return [text] if text else []
     parts: list[str] = []
-    start = 0
-    quoted = bracketed = escaped = False
-    for index, char in enumerate(value):
-        if escaped:
-            escaped = False
-        elif quoted:
-            quoted, escaped = char != '"', char == "\\"
+    start = escaped = 0
+    quoted = bracketed = False
+    for match in _SPECIAL.finditer(value):
+        index, char = match.start(), match[0]
+        if quoted:
+            if index < escaped:
+                continue
+            quoted, escaped = char != '"', index + 2 if char == "\\" else 0
         elif char == '"':
             quoted = True
         elif char == "<":
@@ -74,6 +100,8 @@ def split_list(value: str) -> list[str]:
         elif char == "," and not bracketed:
             parts.append(value[start:index].strip())
             start = index + 1
+            if len(parts) >= MAX_VALUES:
+                raise ValueError(f"A comma-joined list has more than {MAX_VALUES} elements.")
     if quoted or bracketed:
         raise ValueError("A quoted string or an angle bracket is never closed.")
     parts.append(value[start:].strip())
@@ -108,7 +136,9 @@ def parse_parameters(text: str) -> dict[str, str | None]:
             raise ValueError(f"Parameters cannot be read from {text[position : position + 40]!r}.")
         name, value = match[1].lower(), match[2]
         if name in parameters:
-            raise ValueError(f"Parameter {name!r} comes twice.")
+            raise ValueError(f"Parameter {name[:40]!r} comes twice.")
+        if len(parameters) >= MAX_VALUES:
+            raise ValueError(f"A value has more than {MAX_VALUES} parameters.")
         parameters[name] = None if value is None else unquote(value)
         position = match.end()
     return parameters
@@ -137,7 +167,9 @@ def parse_uri(text: str) -> URI:
     match = _SIP_URI.fullmatch(text)
     if match is None:
         scheme, _, rest = text.partition(":")
-        return URI.parse(f"{scheme.lower()}:{rest}")
+        if scheme.lower() != "tel" or len(text) > MAX_TEL_LENGTH:  # the library's expressions are not linear
+            raise ValueError(f"{text[:80]!r} is not a SIP, SIPS or TEL URI.")
+        return URI.parse(f"tel:{rest}")
     user, password, port = match["user"], match["password"], match["port"]
     if port is not None and not 0 < int(port) < 65536:
         raise ValueError(f"Port {port} of a URI is out of range.")
@@ -194,12 +226,14 @@ class NameAddr:
     parameters: dict[str, str | None] = field(default_factory=dict)
 
     @staticmethod
-    @lru_cache(maxsize=512)  # From, To and Contact come again and again in a dialog
+    @_cached
     def parse(value: str) -> NameAddr:
         """Read one address (not a list).
 
+        A display name that had to be quoted is taken as it stands (RFC 4475 section 3.1.2.15 allows it).
+
         Raises:
-            ValueError: an unclosed quote or bracket, a display name that had to be quoted, no URI.
+            ValueError: an unclosed quote or bracket, no URI.
         """
         value = value.strip()
         if value.startswith('"'):
@@ -207,8 +241,10 @@ class NameAddr:
             if match is None:
                 raise ValueError("The quoted display name is never closed.")
             name, rest = re.sub(r"\\(.)", r"\1", match[1], flags=re.DOTALL), value[match.end() :].lstrip()
-            if not rest.startswith("<"):
+            more, bracket, rest = rest.partition("<")
+            if not bracket:
                 raise ValueError("A display name is not followed by an address in angle brackets.")
+            name = f"{name} {more.strip()}".strip() if more else name
         else:
             start = value.find("<")
             if start < 0:
@@ -217,10 +253,8 @@ class NameAddr:
                 if "?" in uri or "," in uri:
                     raise ValueError("A URI with a question mark or a comma needs angle brackets here.")
                 return NameAddr(check_uri(uri), "", parse_parameters(semicolon + rest))
-            name, rest = value[:start].strip(), value[start:]
-            if _TOKEN_WORDS.fullmatch(name) is None:
-                raise ValueError("A display name with other characters than a token's needs quotes.")
-        uri, bracket, rest = rest[1:].partition(">")
+            name, rest = value[:start].strip(), value[start + 1 :]
+        uri, bracket, rest = rest.partition(">")
         if not bracket:
             raise ValueError("An angle bracket is never closed.")
         return NameAddr(check_uri(uri), name, parse_parameters(rest) if rest else {})
@@ -245,7 +279,7 @@ class Via:
     parameters: dict[str, str | None] = field(default_factory=dict)
 
     @staticmethod
-    @lru_cache(maxsize=512)
+    @_cached
     def parse(value: str) -> Via:
         """Read one value (not a list).
 
@@ -278,7 +312,7 @@ class Via:
         return f"SIP/2.0/{self.transport} {self.host}{port}{format_parameters(self.parameters)}"
 
 
-@lru_cache(maxsize=512)
+@_cached
 def parse_cseq(value: str) -> CSeq:
     """Read a CSeq value; the number must be below 2**31 (RFC 3261 section 8.1.1.5).
 

@@ -8,6 +8,7 @@ messages cross each other in every way they can.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from random import Random
 from typing import Any
@@ -59,6 +60,7 @@ class MemoryPlane:
             case wire.CloseSocket(socket=socket):
                 self._switch.disconnected(socket, self._engine.loop.time())
             case wire.SendText(socket=socket, text=text):
+                value = time.monotonic()
                 self._down.append((socket, text))
             case wire.CreateOffer() | wire.CreateAnswer():
                 value = SDP
@@ -80,7 +82,7 @@ class MemoryPlane:
                 socket, text = self._down.popleft()
                 self._switch.receive(socket, text, self._engine.loop.time())
         for socket, text in self._switch.outgoing():
-            self._up.append(wire.Received(socket, self._as_told(text)))
+            self._up.append(wire.Received(socket, self._as_told(text), time.monotonic()))
         self._switch.events()
         for _ in range(self._random.randint(0, 3)):
             if self._up:
@@ -139,7 +141,7 @@ class SessionHarness:
             (),
             self.emit,
             Log(),
-            on_sip_event=lambda event: None,
+            on_sip_event=lambda event, at: None,
             on_restored=lambda: None,
         )
 
@@ -188,14 +190,15 @@ def dialled(session: CallSession) -> CallSession:
 def offered(session: CallSession) -> CallSession:
     """As an INVITE leaves it."""
     session.on_offered(
-        sip.InviteReceived("call-id-1", "bob@x", "sip:bob@x", "", "sip:alice@x", [], b"", "x-1")
+        sip.InviteReceived("call-id-1", "bob@x", "sip:bob@x", "", "sip:alice@x", [], b"", "x-1"),
+        time.monotonic(),
     )
     return session
 
 
 def rings(session: CallSession) -> None:
     """A 180 comes."""
-    session.on_progress(sip.Progress("call-id-1", 180, "Ringing", b"", [], "x-1"))
+    session.on_progress(sip.Progress("call-id-1", 180, "Ringing", b"", [], "x-1"), time.monotonic())
 
 
 def answered(session: CallSession) -> CallSession:

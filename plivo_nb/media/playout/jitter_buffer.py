@@ -173,13 +173,17 @@ class JitterBuffer:
         return True
 
     def skip_sequence(self, sequence: int) -> None:
-        """Note that this packet arrived without audio (DTMF, comfort noise), so its time is not lost."""
-        if self._next is None:
+        """Note that this packet arrived without audio (DTMF, comfort noise), so its time is not lost.
+
+        It may come before play-out has started. One whose time has been played tells nothing about the
+        packets after it.
+        """
+        if self._next is not None and sequence <= self._last_sequence:
             return
         self._silent.add(sequence)
         self._quiet = not self._entries
         if len(self._silent) > _CAPACITY:
-            self._silent.clear()
+            self._silent = {number for number in self._silent if number > sequence - _CAPACITY // 2}
 
     def next(self) -> Next:
         """Return the next step, and advance the play-out by it."""
@@ -217,6 +221,7 @@ class JitterBuffer:
         self._next = first.timestamp
         self._offset_s = self._now - first.timestamp / self.rate
         self._last_sequence = first.sequence - 1
+        self._silent = {number for number in self._silent if number >= first.sequence}
         return True
 
     def _play(self, entry: Entry, offset: int) -> Next:

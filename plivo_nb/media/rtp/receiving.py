@@ -139,12 +139,16 @@ class Receiving:
             self._play.buffer.skip_sequence(place.sequence)  # a keep-alive (RFC 6263)
 
     def _receive_unknown(self, packet: RtpPacket, size: int, now: float) -> None:
-        """Process a packet of the present source whose payload type was not negotiated: a gap in the sound.
+        """Process a packet whose payload type was not negotiated: a gap in the sound.
 
-        Its sequence number is not lost. Comfort noise (RFC 3389) comes in this way too.
+        Its sequence number is not lost. Comfort noise (RFC 3389), which many gateways send unasked, comes in
+        this way too: another source may begin with it, whereas other unknown types of another source are
+        none of this stream.
         """
         self.unknown += 1
         source = self._source
+        if packet.payload_type == COMFORT_NOISE:
+            source = self._source_of(packet.ssrc, now)
         if source is None or source.ssrc != packet.ssrc or self._play is None:
             return
         place = source.receive(packet.sequence_number, packet.timestamp, now, False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -16,11 +17,22 @@ Setup = Literal["actpass", "active", "passive"]
 Kind = Literal["offer", "answer", "pranswer"]
 
 PROFILE = "UDP/TLS/RTP/SAVPF"
+#: How many candidates of a peer are used; each makes pairs that have to be checked.
+MAX_CANDIDATES = 32
+_NUMBER = re.compile(r"[0-9]{1,10}")
 TELEPHONE_EVENT = "telephone-event"
 
 
 class IncompatibleSDP(ValueError):
     """A session description with which no call is possible; the message is a sentence for users."""
+
+
+def number(text: str, maximum: int = 2**32 - 1) -> int | None:
+    """The value of ASCII digits, None for another text or a value above `maximum`."""
+    if _NUMBER.fullmatch(text) is None:
+        return None
+    value = int(text)
+    return value if value <= maximum else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +55,21 @@ class Candidate:
         """Parse the value of ``a=candidate:``. Raises ValueError if it is not a candidate."""
         words = value.split()
         if len(words) < 8 or words[6] != "typ":
-            raise ValueError(f"not a candidate: {value!r}")
+            raise ValueError(f"not a candidate: {value[:80]!r}")
         extras = dict(zip(words[8::2], words[9::2], strict=False))
-        related_port = extras.get("rport")
+        component, priority, port = number(words[1], 256), number(words[3]), number(words[5], 65535)
+        if component is None or priority is None or port is None:
+            raise ValueError(f"a candidate with a malformed number: {value[:80]!r}")
         return cls(
             foundation=words[0],
-            component=int(words[1]),
+            component=component,
             protocol=words[2].lower(),
-            priority=int(words[3]),
+            priority=priority,
             address=words[4],
-            port=int(words[5]),
+            port=port,
             type=words[7],
             related_address=extras.get("raddr"),
-            related_port=None if related_port is None else int(related_port),
+            related_port=number(extras.get("rport", ""), 65535),
             tcp_type=extras.get("tcptype"),
         )
 

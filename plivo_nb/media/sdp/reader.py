@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from plivo_nb.media.sdp.model import (
+    MAX_CANDIDATES,
     PROFILE,
     Candidate,
     Direction,
@@ -16,6 +17,7 @@ from plivo_nb.media.sdp.model import (
     Section,
     SessionDescription,
     Setup,
+    number,
 )
 
 if TYPE_CHECKING:
@@ -26,7 +28,9 @@ _HASHES = ("sha-256", "sha-384", "sha-512")
 _DIRECTIONS: tuple[Direction, ...] = ("sendrecv", "sendonly", "recvonly", "inactive")
 # RFC 3551 table 4: the static payload types, which a peer may use without rtpmap.
 _STATIC = {0: ("PCMU", 8000), 3: ("GSM", 8000), 8: ("PCMA", 8000), 9: ("G722", 8000), 18: ("G729", 8000)}
-_NUMBER = re.compile(r"[0-9]+")
+_MAX_PAYLOAD_TYPE = 127
+_MAX_PTIME_MS = 10_000
+_MAX_SECTIONS = 32
 
 
 def parse(text: str, kind: Kind = "offer", codecs: Sequence[str] = ()) -> SessionDescription:
@@ -46,6 +50,11 @@ def parse(text: str, kind: Kind = "offer", codecs: Sequence[str] = ()) -> Sessio
     """
     lines = [line.strip() for line in re.split(r"[\r\n]+", text) if line.strip()]
     starts = [i for i, line in enumerate(lines) if line.startswith("m=")]
+    if len(starts) > _MAX_SECTIONS:
+        raise IncompatibleSDP(
+            f"The other side's description has {len(starts)} media sections; at most {_MAX_SECTIONS} are "
+            "supported."
+        )
     ends = [*starts, len(lines)]
     session = lines[: ends[0]]
     blocks = [lines[a:b] for a, b in itertools.pairwise(ends)]
@@ -149,7 +158,7 @@ def _port(line: str) -> int:
     """The port of an m= line; 0 where it has none."""
     words = line.split()
     port = words[1].partition("/")[0] if len(words) > 1 else ""
-    return int(port) if _NUMBER.fullmatch(port) and len(port) <= 5 else 0
+    return number(port, 65535) or 0
 
 
 def _setup(value: str | None, kind: Kind) -> Setup:
@@ -184,14 +193,16 @@ def _formats(block: Sequence[str], section: Section) -> tuple[Format, ...]:
     parameters: dict[int, str] = {}
     for table, name in ((maps, "rtpmap"), (parameters, "fmtp")):
         for value in _attributes(block, name):
-            number, _, rest = value.partition(" ")
-            if _NUMBER.fullmatch(number):
-                table.setdefault(int(number), rest.strip())
+            word, _, rest = value.partition(" ")
+            payload_type = number(word, _MAX_PAYLOAD_TYPE)
+            if payload_type is not None:
+                table.setdefault(payload_type, rest.strip())
     found = []
     for word in dict.fromkeys(section.formats.split()):
-        if not _NUMBER.fullmatch(word) or int(word) > 127:
+        payload_type = number(word, _MAX_PAYLOAD_TYPE)
+        if payload_type is None:
             continue
-        made = _format(int(word), maps.get(int(word)), parameters.get(int(word), ""))
+        made = _format(payload_type, maps.get(payload_type), parameters.get(payload_type, ""))
         if made is not None:
             found.append(made)
     return tuple(found)
@@ -205,15 +216,17 @@ def _format(payload_type: int, rtpmap: str | None, parameters: str) -> Format | 
         return Format(payload_type, name, clock, 1, parameters)
     name, _, rest = rtpmap.partition("/")
     clock_text, _, channels = rest.partition("/")
-    if not name or not _NUMBER.fullmatch(clock_text):
+    stated = number(clock_text)
+    if not name or stated is None:
         return None
-    count = int(channels) if _NUMBER.fullmatch(channels) else 1
-    return Format(payload_type, name, int(clock_text), count, parameters)
+    return Format(payload_type, name, stated, number(channels, 255) or 1, parameters)
 
 
 def _candidates(block: Sequence[str]) -> tuple[Candidate, ...]:
-    found = []
+    found: list[Candidate] = []
     for value in _attributes(block, "candidate"):
+        if len(found) == MAX_CANDIDATES:
+            break
         try:
             found.append(Candidate.parse(value))
         except ValueError:
@@ -224,16 +237,17 @@ def _candidates(block: Sequence[str]) -> tuple[Candidate, ...]:
 def _source(block: Sequence[str]) -> tuple[int | None, str | None]:
     ssrc: int | None = None
     for value in _attributes(block, "ssrc"):
-        number, _, attribute = value.partition(" ")
-        if not _NUMBER.fullmatch(number):
+        word, _, attribute = value.partition(" ")
+        source = number(word)
+        if source is None:
             continue
-        ssrc = int(number) if ssrc is None else ssrc
+        ssrc = source if ssrc is None else ssrc
         if attribute.startswith("cname:"):
-            return int(number), attribute[6:]
+            return source, attribute[6:]
     return ssrc, None
 
 
 def _milliseconds(block: Sequence[str], name: str) -> int | None:
     """The value of a=ptime or a=maxptime; None where it is absent or of no use."""
     value = _attribute(block, name) or ""
-    return int(value) if _NUMBER.fullmatch(value) and len(value) <= 5 and int(value) else None
+    return number(value, _MAX_PTIME_MS) or None

@@ -15,11 +15,19 @@ import pytest
 from waiting import until
 
 from plivo_nb.media import sdp
+from plivo_nb.media.audio.sources import Tone
+from plivo_nb.media.codecs import Codec
+from plivo_nb.media.rtp.audio_stream import AudioStream
 from plivo_nb.media.transport.transport import Transport, TransportConfig
 
 
 def rtp(number: int) -> bytes:
     return struct.pack("!BBHII", 0x80, 111, number, 960 * number, 7)
+
+
+def is_rtp(data: bytes) -> bool:
+    """RFC 5761 section 4 and RFC 7983; SRTP leaves the header readable."""
+    return 128 <= data[0] <= 191 and data[1] & 0x7F not in range(64, 96)
 
 
 class Side(asyncio.DatagramProtocol):
@@ -41,6 +49,8 @@ class Path:
     def __init__(self, delay_s: float) -> None:
         self.delay_s = delay_s
         self.dark = False
+        self.loses: Callable[[bytes], bool] = lambda packet: False
+        self.dropped = [0, 0]  # RTP packets from each side, by `loses`
         self._sources: list[tuple[str, int] | None] = [None, None]
         self._sockets: list[Side] = []
 
@@ -54,7 +64,9 @@ class Path:
     def _carry(self, side: int, data: bytes, addr: tuple[str, int]) -> None:
         if self._sources[side] is None:
             self._sources[side] = addr
-        if addr == self._sources[side] and not self.dark:
+        if is_rtp(data) and self.loses(data):
+            self.dropped[side] += 1
+        elif addr == self._sources[side] and not self.dark:
             asyncio.get_running_loop().call_later(self.delay_s, self._deliver, 1 - side, data)
 
     def _deliver(self, side: int, data: bytes) -> None:
@@ -101,10 +113,34 @@ class Peer:
             self.transport.send(rtp(number))
 
 
+class Talker(Peer):
+    """A peer that sends a tone and plays what it receives."""
+
+    def __init__(self, config: TransportConfig, codec: Codec) -> None:
+        super().__init__(config)
+        self.stream = AudioStream(clock=time.monotonic)
+        self.stream.configure(codec, [codec], {})
+        self.stream.source = Tone(300)
+        self.round_trips: set[float] = set()
+
+    def _rtp(self, data: bytes, now: float) -> None:
+        (self.stream.receive_rtp if is_rtp(data) else self.stream.receive_rtcp)(data, now)
+
+    async def live(self) -> None:
+        due = time.monotonic()
+        while True:
+            due += 0.02
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            self.transport.poll(time.monotonic())
+            for packet in self.stream.tick(time.monotonic()):
+                self.transport.send(packet)
+            self.round_trips.add(self.stream.counters().rtt_s)
+
+
 class Call:
-    def __init__(self, path: Path, config: TransportConfig) -> None:
+    def __init__(self, path: Path, config: TransportConfig, peer: Callable[..., Any] = Peer) -> None:
         self.path = path
-        self.peers = (Peer(config), Peer(config))
+        self.peers = (peer(config), peer(config))
 
     async def start(self) -> None:
         await self.path.open()
@@ -132,9 +168,9 @@ class Call:
 async def calls() -> AsyncIterator[Callable[..., Any]]:
     made: list[Call] = []
 
-    async def make(delay_s: float = 0.0, **limits: float) -> Call:
+    async def make(delay_s: float = 0.0, peer: Callable[..., Any] = Peer, **limits: float) -> Call:
         config = replace(TransportConfig(loopback_candidates=True), **limits)
-        call = Call(Path(delay_s), config)
+        call = Call(Path(delay_s), config, peer)
         made.append(call)
         await call.start()
         return call
@@ -188,3 +224,26 @@ async def test_strangers_do_not_keep_a_dark_path_alive(calls: Callable[..., Any]
                 stranger.sendto(packet, ("127.0.0.1", port))
             await asyncio.sleep(0.03)
     assert call.peers[0].states[-1] == "disconnected"
+
+
+@pytest.mark.parametrize("codec", [Codec("OPUS", 111, 48_000), Codec("PCMU", 0, 8_000)], ids=["opus", "pcmu"])
+async def test_losses_are_those_of_the_path_and_each_is_replaced(
+    calls: Callable[..., Any], codec: Codec
+) -> None:
+    call = await calls(delay_s=0.05, peer=lambda config: Talker(config, codec))
+    call.path.loses = lambda packet: struct.unpack_from("!H", packet, 2)[0] % 10 == 0
+    one, other = call.peers
+    await until(lambda: call.path.dropped[0] >= 25 and len(other.round_trips) >= 4, timeout_s=20)
+    call.path.loses = lambda packet: False
+    received = other.stream.counters().packets_received
+    await until(lambda: other.stream.counters().packets_received > received + 15)
+    counters = other.stream.counters()
+    assert counters.packets_lost == call.path.dropped[0]
+    assert counters.packets_expected == counters.packets_received + counters.packets_lost
+    assert counters.packets_discarded >= counters.packets_late
+    replaced = counters.packets_recovered + counters.concealed_samples / (codec.clock_rate // 50)
+    assert replaced >= counters.packets_lost
+    most = counters.fec_packets_received if codec.name == "OPUS" else 0  # G.711 has no redundancy
+    assert counters.packets_recovered <= most
+    round_trips_s = [rtt for rtt in one.round_trips | other.round_trips if rtt == rtt]
+    assert min(round_trips_s) >= 0.0995

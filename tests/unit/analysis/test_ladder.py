@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from matplotlib.figure import Figure
+
 from plivo_nb.analysis.ladder import Ladder
 
 
@@ -84,3 +86,12 @@ def test_messages_of_several_calls_are_separated_with_a_heading_each() -> None:
     assert "alice" in str(ladder)
     texts = {text.get_text() for text in ladder.figure().axes[0].texts}
     assert {"alice", "server, for bob", "2. INVITE, Call-ID one"} <= texts
+
+
+def test_the_picture_is_drawn_into_axes_that_are_given() -> None:
+    figure = Figure()
+    left, right = figure.subplots(1, 2)
+    assert Ladder(MESSAGES, TIMINGS, title="SIP").figure(ax=right) is figure
+    assert right.get_title(loc="left") == "SIP"
+    assert right.texts
+    assert not left.texts

@@ -163,6 +163,7 @@ def rated(rows=10, **columns):
         "playout_delay_ms": np.full(rows, 60.0),
         "interval_s": np.ones(rows),
         "packets_in": np.full(rows, 50.0),
+        "loss_in": np.full(rows, 0.1),
         "packets_lost_in": np.full(rows, 5.0),
         "packets_recovered": np.full(rows, 3.0),
         "packets_discarded": np.zeros(rows),
@@ -279,3 +280,21 @@ def test_no_global_figures():
     call_figure(frame())
     pyplot = sys.modules.get("matplotlib.pyplot")
     assert pyplot is None or pyplot.get_fignums() == []
+
+
+def test_compare_draws_values_of_far_end_reports_as_steps():
+    rows = frame(jitter_in_ms=np.arange(10.0), rtt_ms=np.repeat([40.0, 60.0], 5))
+    figure = plots.compare({"one": rows}, ["rtt_ms", "jitter_in_ms"])
+    styles = {
+        axes.get_ylabel().split("\n")[0]: axes.lines[0].get_drawstyle()
+        for axes in every_axes(figure)
+        if axes.lines and axes.get_ylabel()
+    }
+    assert styles == {"rtt_ms": "steps-post", "jitter_in_ms": "default"}
+
+
+def every_axes(figure):
+    found = list(figure.axes)
+    for axes in found:  # panels are inset axes, at any depth
+        found.extend(axes.child_axes)
+    return found

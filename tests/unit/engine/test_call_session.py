@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -65,6 +66,8 @@ STATES = {
     "onIncomingCallIgnored": {"ignored"},
 }
 FINAL = {"ended", "failed", "rejected", "canceled", "ignored"}
+
+NOW = time.monotonic()
 
 
 # ---------------------------------------------------------------- the table
@@ -140,7 +143,7 @@ async def play(direction: Direction, actions: list[str], seed: int) -> None:
 
 def failed_with(code: int) -> Callable[[CallSession], None]:
     event = sip.CallFailed("call-id-1", code, "", [], None, "remote", None)
-    return lambda session: session.on_failed(event)
+    return lambda session: session.on_failed(event, NOW)
 
 
 DO: dict[str, Callable[[CallSession], object]] = {
@@ -149,15 +152,21 @@ DO: dict[str, Callable[[CallSession], object]] = {
     "wait": lambda session: None,
     "offered": lambda session: offered(session) if session.direction == "INCOMING" else None,
     "ring": rings,
-    "2xx": lambda session: session.on_answered(sip.Answered("call-id-1", SDP.encode(), [], "x-1")),
-    "ACK": lambda session: session.on_confirmed(sip.Confirmed("call-id-1", b"")),
-    "ACK with an answer": lambda session: session.on_confirmed(sip.Confirmed("call-id-1", SDP.encode())),
+    "2xx": lambda session: session.on_answered(
+        sip.Answered("call-id-1", SDP.encode(), [], "x-1"), time.monotonic()
+    ),
+    "ACK": lambda session: session.on_confirmed(sip.Confirmed("call-id-1", b""), NOW),
+    "ACK with an answer": lambda session: session.on_confirmed(
+        sip.Confirmed("call-id-1", SDP.encode()), time.monotonic()
+    ),
     "403": failed_with(403),
     "486": failed_with(486),
-    "CANCEL": lambda session: session.on_canceled(sip.Canceled("call-id-1")),
+    "CANCEL": lambda session: session.on_canceled(sip.Canceled("call-id-1"), NOW),
     "no answer": lambda session: session.on_no_answer(),
     "rejected": lambda session: session.on_rejected(sip.Rejected("call-id-1", 486)),
-    "BYE": lambda session: session.on_ended(sip.Ended("call-id-1", "remote", None, "", None)),
+    "BYE": lambda session: session.on_ended(
+        sip.Ended("call-id-1", "remote", None, "", None), time.monotonic()
+    ),
     "ignore": lambda session: session.ignore(),
     "reject": lambda session: session.reject(),
     "hang up": lambda session: session.hangup(),
@@ -430,7 +439,7 @@ async def test_nobody_answers_within_the_time(ignored: bool) -> None:
     session = bob._endpoint.call_manager.ringing[0]
     if ignored:
         await bob.ignore()
-    bob._endpoint.call_manager.on_sip_event(sip.NoAnswer(session.key))
+    bob._endpoint.call_manager.on_sip_event(sip.NoAnswer(session.key), NOW)
     names = [name for name, _ in witness.events]
     if ignored:
         assert names == ["onIncomingCall", "onIncomingCallIgnored"]

@@ -5,6 +5,7 @@ by the test.
 """
 
 import asyncio
+import time
 
 import pytest
 from call_world import answered, dialled, rings
@@ -64,7 +65,9 @@ async def test_a_failure_of_the_media_is_told_once_with_its_sentence(
 async def test_an_sdp_that_cannot_be_used_is_told_as_one(make) -> None:
     harness = logged_in(make())
     session = dialled(harness.call())
-    session.on_failed(sip.CallFailed("call-id-1", 488, "Not Acceptable Here", [], None, "remote", None))
+    session.on_failed(
+        sip.CallFailed("call-id-1", 488, "Not Acceptable Here", [], None, "remote", None), time.monotonic()
+    )
     await asyncio.sleep(0)
     assert kinds(harness) == ["SDP_FAILURE", "CALL_SUMMARY"]
     summary = harness.queued()[1]["signalling"]

@@ -5,6 +5,7 @@ Sessions and engine are the real ones; what the I/O plane and the SIP core would
 
 import asyncio
 import logging
+import time
 
 import pytest
 from call_world import answered, dialled, rings
@@ -46,7 +47,9 @@ async def test_what_is_told_before_the_call_has_an_id_is_kept_under_the_id_it_ge
     session._apply("invite sent")
     rings(session)
     session.hangup()
-    session.on_failed(sip.CallFailed("call-id-1", 487, "Canceled", [], None, "local", "x-1"))
+    session.on_failed(
+        sip.CallFailed("call-id-1", 487, "Canceled", [], None, "local", "x-1"), time.monotonic()
+    )
     await asyncio.sleep(0)
     assert list(harness.records.media_metrics()["call_uuid"]) == ["x-1"]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,8 @@ from plivo_nb.engine.call_session import CallSession
 from plivo_nb.errors import CallFailed
 from plivo_nb.plane import wire
 from plivo_nb.sip import events as sip
+
+NOW = time.monotonic()
 
 
 class Told:
@@ -99,7 +102,9 @@ async def test_the_first_branch_of_a_forked_call_is_heard_until_it_is_gone(
     session.media.apply = apply  # type: ignore[method-assign]
 
     def progress(tag: str, body: bytes) -> None:
-        session.on_progress(sip.Progress("call-id-1", 183, "Session Progress", body, [], "x-1", tag))
+        session.on_progress(
+            sip.Progress("call-id-1", 183, "Session Progress", body, [], "x-1", tag), time.monotonic()
+        )
 
     progress("b", b"SDP of b")
     progress("c", b"SDP of c")
@@ -111,7 +116,9 @@ async def test_the_first_branch_of_a_forked_call_is_heard_until_it_is_gone(
     await until(lambda: len(applied) == 2)
     assert applied[1] == ("pranswer", b"SDP of d")
     assert session.state == "ringing"
-    session.on_answered(sip.Answered("call-id-1", b"", [], "x-1", "c"))  # its SDP came with the 183
+    session.on_answered(
+        sip.Answered("call-id-1", b"", [], "x-1", "c"), time.monotonic()
+    )  # its SDP came with the 183
     await until(lambda: session.state == "answered")
     assert applied[2] == ("answer", b"SDP of c")
 
@@ -123,7 +130,7 @@ async def test_early_media_that_fails_does_not_end_the_call(harness: SessionHarn
     rings(dialled(session))
     session.media._report(wire.SessionState(1, what, "failed", 1.0))
     assert session.state == "ringing"
-    session.on_answered(sip.Answered("call-id-1", SDP.encode(), [], "x-1", "b"))
+    session.on_answered(sip.Answered("call-id-1", SDP.encode(), [], "x-1", "b"), NOW)
     await until(lambda: session.state in ("answered", "over", "canceling", "hanging up"))
     assert (session.state == "answered") is (what == "ice")
 
@@ -136,7 +143,7 @@ async def test_an_ack_without_the_answer_that_is_due_ends_the_call(
     engine.memory_plane.unusable = True  # as the plane refuses an empty description
     answering = asyncio.ensure_future(session.answer())
     await until(lambda: session._accepted)
-    session.on_confirmed(sip.Confirmed("call-id-1", b""))
+    session.on_confirmed(sip.Confirmed("call-id-1", b""), NOW)
     with pytest.raises(CallFailed) as failure:
         await answering
     assert failure.value.cause == "Incompatible SDP"

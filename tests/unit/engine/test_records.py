@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,26 +10,43 @@ import pytest
 
 from plivo_nb.engine.records import Records
 from plivo_nb.events import CallInfo
+from plivo_nb.quality.frames import schema
 from plivo_nb.quality.sampler import SampleRow
 
 
 class Loop:
-    """An engine whose loop lagged."""
+    """An engine whose loop lagged for 12.5 ms until 9.5 s, and for 2 s until 12.5 s."""
 
-    def take_lag_ms(self) -> float:
-        return 12.5
+    LAGS = ((9.5, 12.5), (12.5, 2000.0))
+
+    @property
+    def loop_lag(self) -> Loop:
+        return self
+
+    def between_ms(self, since_s: float, until_s: float) -> list[float]:
+        return [ms for at, ms in self.LAGS if since_s < at <= until_s]
+
+    def utc_ns(self) -> int:
+        return 10**9
+
+
+class Session:
+    """A call that is over."""
+
+    def __init__(self, uuid: str, started_utc_s: float, **timings: float) -> None:
+        self.uuid = self.key = uuid
+        info = CallInfo(uuid, "OUTGOING", "sip:alice@phone.plivo.com", "bob", "ended")
+        self.over = SimpleNamespace(result=lambda: info)
+        self.timings, self.cause, self.started_utc_s = timings, None, started_utc_s
 
 
 def ended(uuid: str, started_utc_s: float, **timings: float) -> Any:
-    info = CallInfo(uuid, "OUTGOING", "sip:alice@phone.plivo.com", "bob", "ended")
-    over = SimpleNamespace(result=lambda: info)
-    return SimpleNamespace(
-        uuid=uuid, key=uuid, over=over, timings=timings, cause=None, started_utc_s=started_utc_s
-    )
+    return Session(uuid, started_utc_s, **timings)
 
 
-def sample(mos: float) -> SampleRow:
-    return SampleRow(time_utc_ns=10**9, time_monotonic_s=time.monotonic(), mos=mos, packets_reordered=3.0)
+def sample(mos: float = 4.0, at_s: float = 10.0, **values: Any) -> SampleRow:
+    row = {"packets_reordered": 3.0, "interval_s": 1.0, **values}
+    return SampleRow(time_utc_ns=10**9, time_monotonic_s=at_s, mos=mos, **row)
 
 
 def test_a_sample_has_the_call_and_the_lag_of_the_loop() -> None:
@@ -38,7 +54,7 @@ def test_a_sample_has_the_call_and_the_lag_of_the_loop() -> None:
     records.add_sample(ended("u", 1.0), sample(4.0))
     row = records.samples().iloc[0]
     assert (row["call_uuid"], row["mos"], row["packets_reordered"]) == ("u", 4.0, 3.0)
-    assert row["loop_lag_ms"] >= 12.5
+    assert row["loop_lag_ms"] == 12.5
     assert math.isnan(row["rtt_ms"])
 
 
@@ -78,3 +94,63 @@ def test_an_event_of_no_call_is_kept_too() -> None:
     frame = records.media_metrics()
     assert frame["call_uuid"].isna().all()
     assert frame["value"].tolist() == [0]
+
+
+def test_every_call_sees_the_whole_stall_once() -> None:
+    records, sessions = Records(Loop()), [ended("a", 1.0, answered=9.6), ended("b", 1.0)]  # type: ignore[arg-type]
+    for at_s in (10.0, 11.0, 12.0, 13.0, 14.0):
+        records.add_sample(sessions[0], sample(at_s=at_s))
+        records.add_sample(sessions[1], sample(at_s=at_s + 0.3))
+    for session in sessions:
+        records.add_call(session)
+    lags = records.samples().groupby("call_uuid", observed=True)["loop_lag_ms"].apply(list)
+    assert lags["a"] == [0, 0, 0, 2000, 0], "what was before the answer does not count"
+    assert lags["b"] == [12.5, 0, 0, 2000, 0]
+    assert records.calls()["stalls"].tolist() == [1, 1]
+
+
+def test_a_call_has_its_totals_means_and_extremes() -> None:
+    records, session = Records(Loop()), ended("u", 1.0)  # type: ignore[arg-type]
+    nan = math.nan
+    rows: list[dict[str, Any]] = [
+        {"rtt_ms": 20.0, "rtt_age_s": 0.4, "jitter_out_ms": 8.0, "report_age_s": 0.4, "jitter_in_ms": 1.0,
+         "packets_expected_in": 20.0, "loss_in": 0.5, "packets_in": 40.0, "packets_out": 50.0,
+         "loss_out": 0.1, "packets_expected_out": 50.0, "codec": "OPUS"},
+        {"rtt_ms": 20.0, "rtt_age_s": 1.4, "jitter_out_ms": 8.0, "report_age_s": 1.4, "jitter_in_ms": 3.0,
+         "packets_expected_in": 80.0, "loss_in": 0.0, "packets_in": 50.0, "packets_out": 50.0,
+         "loss_out": 0.1, "packets_expected_out": nan, "codec": ""},
+        {"rtt_ms": 60.0, "rtt_age_s": 0.2, "jitter_out_ms": 4.0, "report_age_s": 0.2, "jitter_in_ms": nan,
+         "packets_expected_in": 0.0, "loss_in": nan, "packets_in": 1.0, "packets_out": 0.0,
+         "loss_out": 0.0, "packets_expected_out": 50.0, "codec": "OPUS"},
+    ]  # fmt: skip
+    event = {"group": "network", "level": "warning", "type": "high_jitter", "value": 1.0, "active": True,
+             "desc": "d", "stream": "local"}  # fmt: skip
+    records.add_media_metric(session, event)
+    records.add_media_metric(session, {**event, "active": False})
+    for number, values in enumerate(rows[:-1]):
+        records.add_sample(session, sample(4.0 - number, 10.0 + number, **values))
+    records.add_call(session)
+    records.add_sample(session, sample(3.5, 11.5, **rows[-1]))  # the last part of a second comes late
+    row = records.calls().iloc[0]
+    expected = {
+        "codec": "OPUS", "packets_in": 91, "packets_out": 100, "loss_in": 0.1, "loss_out": 0.05,
+        "jitter_in_mean_ms": 2, "jitter_in_p95_ms": 2.9, "jitter_out_mean_ms": 6, "jitter_out_p95_ms": 7.8,
+        "rtt_mean_ms": 40, "rtt_p95_ms": 58, "mos_mean": 3.5, "mos_min": 3.0, "mos_p5": 3.05,
+        "warnings": 1, "stalls": 0,
+    }  # fmt: skip
+    assert {name: row[name] for name in expected} == pytest.approx(expected)
+
+
+def test_a_call_that_was_not_answered_has_no_figures_of_media() -> None:
+    records = Records(Loop())  # type: ignore[arg-type]
+    records.add_call(ended("u", 1.0))
+    row = records.calls().iloc[0]
+    names = ["packets_in", "loss_in", "loss_out", "rtt_mean_ms", "jitter_in_p95_ms", "mos_min", "stalls"]
+    assert row[names].isna().all()
+    assert row["warnings"] == 0
+
+
+def test_the_schema_says_what_the_index_of_calls_is() -> None:
+    about = schema("calls").set_index("name").loc["time"]
+    assert "when the call began" in about["meaning"]
+    assert "ascending" in about["meaning"]

@@ -38,14 +38,14 @@ def record(text: str, call: str = "one") -> MessageRecord:
 
 async def test_messages_of_the_call_are_written_from_the_first_to_the_stop() -> None:
     trace, session = SipTrace(), Session()
-    trace.add(record("before"))
-    trace.add(record("of another call", "two"))
+    trace.add(record("before"), 1.0)
+    trace.add(record("of another call", "two"), 1.0)
     capture = SipCapture(session, trace)  # type: ignore[arg-type]
     await capture.start("x.pcapng")
-    trace.add(record("during"))
-    trace.add(record("of another call", "two"))
+    trace.add(record("during"), 1.0)
+    trace.add(record("of another call", "two"), 1.0)
     assert await capture.stop() == 7
-    trace.add(record("after"))
+    trace.add(record("after"), 1.0)
     assert session.media.begun == [("x.pcapng", ["before"])]
     assert session.media.added == ["during"]
     assert trace.listeners == []

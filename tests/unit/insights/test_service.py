@@ -90,7 +90,18 @@ async def test_numbers_are_not_sent_where_they_are_not_wanted(collector: Collect
 
 
 @pytest.mark.parametrize(
-    "answer", [(403, "no"), (200, "{"), (200, "[1]"), (200, '{"data": 7}'), (302, "")], ids=str
+    "answer",
+    [
+        (403, "no"),
+        (200, "{"),
+        (200, "[1]"),
+        (200, '{"data": 7}'),
+        (302, ""),
+        (200, '{"data": "' + "x" * 2_000 + '"}'),
+        (200, "[" * 60_000),
+        (200, '{"data": "key"}' + " " * 200_000),
+    ],
+    ids=lambda answer: f"{answer[0]} {answer[1][:12]} {len(answer[1])}",
 )
 async def test_an_answer_that_is_none_switches_it_off(collector: Collector, answer: tuple) -> None:
     collector.answer = answer

@@ -45,6 +45,6 @@ def test_no_repr_shows_a_secret_or_a_message() -> None:
         wire.OpenSession(1, 1, wire.SessionConfig(ice_servers=(server,))),
         wire.SendText(1, 1, "Authorization: s3cret"),
         wire.SetRemote(1, 1, "offer", "a=ice-pwd:s3cret"),
-        wire.Received(1, "Authorization: s3cret"),
+        wire.Received(1, "Authorization: s3cret", 7.0),
     ]
     assert not [text for text in map(repr, texts) if "s3cret" in text]

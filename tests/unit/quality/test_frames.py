@@ -162,7 +162,7 @@ def odd_rows(name: str, count: int = 24) -> pd.DataFrame:
 def sip_trace(messages: list[MessageRecord]) -> pd.DataFrame:
     trace = SipTrace()
     for message in messages:
-        trace.add(message)
+        trace.add(message, 1.0)
     return trace.frame()
 
 

@@ -278,6 +278,12 @@ def test_sound_concealed_while_a_packet_is_late_counts_as_discards():
     assert costs["discards"] > 10
 
 
+def test_a_packet_recovered_in_the_next_interval_does_not_make_losses_late():
+    costs = mos.explain(sample(packets_lost_in=5, packets_recovered=5, packets_discarded=0, concealed_ms=20))
+    assert costs["discards"] == 0
+    assert costs["loss"] > 5
+
+
 def test_repaired_packets_cost_nothing():
     costs = mos.explain(sample(packets_lost_in=5, packets_recovered=5, packets_discarded=0, concealed_ms=0))
     assert costs["loss"] == costs["discards"] == 0
@@ -291,6 +297,16 @@ def test_a_frame_is_explained_row_by_row_with_its_index():
     assert costs["codec"].tolist() == [CODECS[name].narrowband.ie for name in ("OPUS", "PCMU", "OPUS")]
     assert np.isnan(costs.loc[7, ["delay", "rating", "mos"]].astype(float)).all()
     pd.testing.assert_series_equal(mos.explain(frame.loc[5]), costs.loc[5], check_names=False)
+
+
+def test_a_sample_in_which_nothing_was_due_is_not_explained():
+    costs = mos.explain(pd.DataFrame([sample(loss_in=0.1), sample(loss_in=math.nan)]))
+    assert costs["rating"].isna().tolist() == [False, True]
+
+
+def test_an_interval_of_no_length_has_no_share():
+    assert math.isnan(mos.concealed_share(0.0, 0.0))
+    assert mos.concealed_share(np.array([0.0, 40.0, 1_020.0]), 1.0).tolist() == [0.0, 0.04, 1.0]
 
 
 def test_what_cannot_be_explained_is_said():

@@ -8,9 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import replace
+from random import Random
 
 import numpy as np
 import pytest
+import rules_recomputed
 from hypothesis import given
 from hypothesis import strategies as st
 from media_network import OPUS, PCMU, TICK_S, Given, Pair, is_rtcp
@@ -22,6 +24,7 @@ from plivo_nb.media.rtp.rtp import RtpPacket
 from plivo_nb.quality.counters import NAN, Counters
 from plivo_nb.quality.outage import IncomingOutage, OutgoingOutage, is_current
 from plivo_nb.quality.rule_engine import RuleEngine
+from plivo_nb.quality.rules import SDK_2_2
 from plivo_nb.quality.sampler import ClockAnchor, Sampler, SampleRow
 
 LOST = lambda: True  # noqa: E731
@@ -36,6 +39,8 @@ class Call:
         self.sampler = Sampler(self.pair.now, anchor=ClockAnchor(0, 0.0))
         self.rows: list[SampleRow] = []
         self.rules = RuleEngine(started_at_s=self.pair.now)
+        self.published = RuleEngine(SDK_2_2, started_at_s=self.pair.now)
+        self.published_kinds: set[tuple[str, str]] = set()
         self.events: list[tuple[int, str, str, float, bool]] = []
 
     def run(self, seconds: int) -> list[SampleRow]:
@@ -45,6 +50,7 @@ class Call:
             b = self.pair.b
             row = self.sampler.sample(b.counters(), self.pair.now, direction=b.direction)
             self.rows.append(row)
+            self.published_kinds |= {(e["type"], e["stream"]) for e in self.published.sample(row)}
             for event in self.rules.sample(row):
                 key = (event["type"], event["stream"], event["value"], event["active"])
                 self.events.append((len(self.rows), *key))
@@ -100,6 +106,7 @@ def mos_of(rows: Iterable[SampleRow]) -> list[float]:
 # ---------------------------------------------------------------- outages
 
 
+@pytest.mark.spec("6 dead direction")
 @pytest.mark.parametrize("codec", [OPUS, PCMU], ids=["opus", "pcmu"])
 @pytest.mark.parametrize("cut", [("ab", "ba"), ("ab",)], ids=["both ways", "received only"])
 def test_a_line_that_brings_nothing_is_dead_from_the_first_whole_second(codec: Codec, cut: tuple) -> None:
@@ -117,6 +124,7 @@ def test_a_line_that_brings_nothing_is_dead_from_the_first_whole_second(codec: C
     after = call.run(8)
     assert min(mos_of(after[2:])) > 4.2
     assert {("high_packetloss", "remote"), ("low_mos", "None")} <= call.kinds(active=False)
+    assert {("high_packetloss", "remote"), ("low_mos", "None")} <= call.published_kinds
     whole = call.pair.b.counters()
     weighted = sum(row.loss_in * row.packets_expected_in for row in call.rows if row.packets_expected_in)
     assert weighted / sum(row.packets_expected_in for row in call.rows) == pytest.approx(
@@ -124,6 +132,7 @@ def test_a_line_that_brings_nothing_is_dead_from_the_first_whole_second(codec: C
     )
 
 
+@pytest.mark.spec("6 dead direction")
 @pytest.mark.parametrize("codec", [OPUS, PCMU], ids=["opus", "pcmu"])
 def test_a_sent_direction_is_dead_when_the_far_ends_highest_number_stands_still(codec: Codec) -> None:
     call = Call(codec)
@@ -164,6 +173,7 @@ def test_a_sent_direction_is_dead_when_the_far_ends_reports_no_longer_mention_it
 # ---------------------------------------------------------------- silence that is none
 
 
+@pytest.mark.spec("6 dead direction")
 def test_an_opus_pause_is_not_sent_and_not_lost() -> None:
     call = Call(Codec("OPUS", 111, 48_000, dtx=True))
     call.run(3)
@@ -234,6 +244,51 @@ def test_nothing_is_due_on_hold_and_for_two_seconds_after_it() -> None:
     rows = call.run(5)
     assert [math.isnan(row.loss_in) for row in rows] == [True, True, True, False, False]
     assert [row.loss_in for row in rows[3:]] == [1.0, 1.0]
+
+
+# ---------------------------------------------------------------- the pace of the far end's reports
+
+
+@pytest.mark.spec("6 far-end reports")
+def test_a_far_end_that_reports_each_five_seconds_counts_by_its_reports() -> None:
+    """As browsers and media servers do."""
+    call = Call()
+    call.pair.a.configure(OPUS, [OPUS], {}, rtcp_mean_s=5.0)
+    call.run(30)
+    call.pair.ba.loss = 0.4
+    call.run(4)
+    call.pair.ba.loss = 0.0
+    call.run(25)
+    over = [row for row in call.rows if row.loss_out > 0.1]
+    assert len(over) >= 3, "a bad report is held for several samples"
+    assert ("high_packetloss", "local") not in call.kinds(), "and counts once"
+    ages = [row.report_age_s for row in call.rows if not math.isnan(row.loss_out)]
+    assert max(ages) > 3
+    call.pair.ba.loss = 0.4
+    call.run(30)
+    assert ("high_packetloss", "local") in call.kinds(), "three reports of five"
+    call.cut("ab")
+    rows = call.run(16)
+    assert all(row.report_age_s > 5 for row in rows if math.isnan(row.loss_out))
+    assert math.isnan(rows[-1].loss_out), "two and a half intervals of about 5 s"
+    assert ("high_packetloss", "local") in call.kinds(active=False), "it went missing"
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_mediametrics_of_a_bad_call_are_those_of_a_recomputation_from_its_samples(seed: int) -> None:
+    call, random = Call(PCMU, seed=seed), Random(seed)
+    for _ in range(14):
+        call.mend()
+        call.pair.ab.loss, call.pair.ba.loss = random.choice([0.0, 0.3]), random.choice([0.0, 0.3])
+        call.pair.ab.jitter_s = call.pair.ba.jitter_s = random.choice([0.0, 0.06])
+        call.pair.ab.delay_s = random.choice([0.03, 0.5])
+        call.cut(*random.choice([(), (), ("ab",), ("ba",), ("ab", "ba")]))
+        call.run(random.randint(2, 8))
+    expected = rules_recomputed.v2_1([row.values() for row in call.rows])
+    found = sorted((n - 1, type_, stream, active, value) for n, type_, stream, value, active in call.events)
+    found = [event for event in found if event[1] != "no_microphone_access"]
+    assert found == [(*event[:4], pytest.approx(event[4], abs=0.0006)) for event in expected]
+    assert len({event[1:3] for event in found}) >= 5, "it was a bad call"
 
 
 # ---------------------------------------------------------------- readings, one by one

@@ -57,6 +57,7 @@ def test_first_interval_counts_from_the_beginning():
     assert row.mos_in == mos.sdk(100, 4, 0, "OPUS")
     assert row.mos == row.mos_in, "the other direction is not known yet"
     assert row.mos_g107 == mos.g107(50 + 40 + 20 + 6.5, 0, "OPUS")
+    assert row.mos_fb == mos.g107_fb(50 + 40 + 20 + 6.5, 0, "OPUS")
     assert math.isnan(row.loss_out)
     assert math.isnan(row.mos_out)
 
@@ -78,7 +79,25 @@ def test_next_interval_is_the_difference():
     assert (row.packets_in, row.packets_lost_in, row.packets_discarded) == (40, 10, 5)
     assert row.packets_expected_in == 50
     assert row.concealed_ms == pytest.approx(200)
-    assert row.mos_g107 == mos.g107(116.5, 15 / 50, "OPUS"), "late packets are not heard either"
+    assert row.mos_g107 == mos.g107(116.5, 0.2, "OPUS"), "what was concealed counts, whatever was lost"
+    assert row.mos_fb == mos.g107_fb(116.5, 0.2, "OPUS")
+    assert mos.explain(row)["mos"] == pytest.approx(row.mos_g107, abs=1e-3)
+
+
+def test_what_fec_repaired_is_heard():
+    made = sampler()
+    made.sample(FIRST, 101.0)
+    second = replace(
+        FIRST,
+        packets_received=90,
+        packets_expected=100,
+        packets_lost=10,
+        packets_recovered=10,
+        bytes_received=8_000,
+    )
+    row = made.sample(second, 102.0)
+    assert row.loss_in == pytest.approx(0.2)
+    assert row.mos_g107 == mos.g107(116.5, 0, "OPUS")
 
 
 def test_a_packet_that_was_only_late_is_taken_back():
@@ -97,7 +116,7 @@ def test_nothing_arrived_while_packets_are_due_is_a_loss_of_1_and_a_mos_of_1():
     row = made.sample(FIRST, 102.0)
     assert row.packets_in == 0
     assert row.loss_in == 1.0
-    assert (row.mos, row.mos_in, row.mos_g107, row.r_factor) == (1.0, 1.0, 1.0, 0.0)
+    assert (row.mos, row.mos_in, row.mos_g107, row.mos_fb, row.r_factor) == (1.0, 1.0, 1.0, 1.0, 0.0)
     assert row.packets_expected_in == 0, "what was due is counted when the sequence numbers tell how much"
 
 

@@ -161,7 +161,7 @@ def test_strays_are_counted_and_dropped(world: World) -> None:
     bob = world.agents["bob"]
     stray = Response.to_request(build("OPTIONS"), 200)
     bob.receive(str(stray), world.now)
-    bob.receive("\r\n\r\n", world.now)
+    bob.receive("\r\n", world.now)
     bob.receive("not sip", world.now)
     bob.receive(str(build("INVITE")).replace("CSeq: 1 INVITE", "CSeq: 1 BYE"), world.now)
     (reply,) = bob.outgoing()

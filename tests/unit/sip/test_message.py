@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from sip_world import RECORDED_INVITE as INVITE
 
 from plivo_nb.sip.message import MAX_HEADERS, MAX_MESSAGE_BYTES, MalformedMessage, Request, Response, parse
+from plivo_nb.sip.user_agent import UserAgent
 from plivo_nb.sip.values import (
     NameAddr,
     Via,
@@ -200,3 +203,145 @@ def test_broken_twins_of_real_messages_are_refused_or_read(
         for reader in ("via", "from_", "to", "cseq", "call_id", "contacts", "reason_header", "content_type"):
             getattr(message, reader)
         assert bytes(parse(bytes(message))) == bytes(message)
+
+
+FILLINGS = {
+    "blanks": " ", "tabs": "\t", "folds": " \r\n ", "folds of blanks": "        \r\n\t", "commas": ",",
+    "quotes": '"', "backslashes": "\\", "escaped quotes": '\\"', "brackets": "<", "closed brackets": ">",
+    "semicolons": ";", "parameters": ";a", "numbered": ";{n}=1", "blank parameters": " ; a = 1",
+    "addresses": "<sip:a@b>,", "quoted": '"a" <sip:a@b>,', "colons": ":", "ats": "@", "letters": "a",
+    "digits": "1", "percents": "%41", "percent signs": "%", "slashes": "/", "equals": "=", "accents": "é",
+    "brackets of IPv6": "[:", "dots": "a.", "questions": "?", "nonces": "nonce ", "secrets": 'nonce="',
+    "line ends": "\r\n", "returns": "\r", "names": "a: ", "vias": "SIP/2.0/WS a;branch=z9hG4bK,",
+    "schemes": ": a b", "digest": "Digest a=1,", "tags": ";tag ",
+}  # fmt: skip
+STARTS = {
+    "Via": ("", "SIP/2.0/WS ", "SIP/2.0/WS a", "SIP/2.0/WS a ;branch=", 'SIP/2.0/WS a;b="', "SIP"),
+    "From": ("", "<", '"', "<sip:", "<sip:a@b>;tag=", '<sip:a@b>;x="', "sip:a", "tel:+", "tel:", "a"),
+    "Contact": ("", "<", '"', "<sip:a@b>", "<sip:a@b>;expires=", "<tel:", "<a:"),
+    "Route": ("", "<sip:a@b;lr>", "<sip:a@b?"),
+    "CSeq": ("", "1 ", "1"),
+    "Call-ID": ("",),
+    "Content-Length": ("", "1"),
+    "Max-Forwards": ("",),
+    "Require": ("", "a,"),
+    "Accept": ("",),
+    "Session-Expires": ("", "90;refresher="),
+    "Reason": ("", 'Q.850;text="'),
+    "Content-Type": ("",),
+    "WWW-Authenticate": ("", "Digest ", 'Digest nonce="', "Digest a=", "Bearer "),
+    "Proxy-Authorization": ("", "Basic ", "Digest response="),
+    "Authentication-Info": ("", "nextnonce="),
+    "X-Any": ("",),
+}
+
+
+ENDINGS = (
+    "",
+    ' >"!\\',
+)  # the second makes most expressions fail at their end, after all that they have matched
+
+
+def filled(header: str, start: str, filling: str, size: int, end: str = "") -> str:
+    """The recorded INVITE with this header first, filled up to `size` bytes."""
+    line, _, rest = INVITE.partition("\r\n")
+    others = "\r\n".join(x for x in rest.split("\r\n") if not x.lower().startswith(f"{header.lower()}:"))
+    room = size - len(f"{line}\r\n{header}: {start}\r\n{others}".encode())
+    unit = filling.replace("{n}", "0000")
+    count = room // len(unit.encode())
+    text = (
+        "".join(filling.replace("{n}", f"{n:04}") for n in range(count))
+        if "{n}" in filling
+        else filling * count
+    )
+    return f"{line}\r\n{header}: {start}{text}{end}\r\n{others}"
+
+
+def seconds_to_receive(text: str) -> float:
+    """The shortest of three times that a user agent takes for this message, in seconds of CPU."""
+    times = []
+    for _ in range(3):
+        agent = UserAgent(on_message=lambda record: None)
+        agent.transport_up(0.0)
+        agent.outgoing()
+        began = time.thread_time()
+        agent.receive(text, 1.0)
+        agent.outgoing()
+        agent.events()
+        times.append(time.thread_time() - began)
+        if times[-1] < 0.02:
+            break
+    return min(times)
+
+
+@pytest.mark.parametrize("header", STARTS)
+def test_no_header_of_any_content_costs_more_than_50_ms_up_to_the_limit(header: str) -> None:
+    for start, end, name in itertools.product(STARTS[header], ENDINGS, FILLINGS):
+        took = seconds_to_receive(filled(header, start, FILLINGS[name], 60_000, end))
+        assert took < 0.05, f"{header}: {start!r}, {name} and {end!r} took {took:.3f} s"
+
+
+@pytest.mark.parametrize(
+    "kind", ["responses", "bodies", "header lines", "status lines", "request lines", "long"]
+)
+def test_no_other_part_of_a_message_costs_more_than_50_ms(kind: str) -> None:
+    for name, filling in FILLINGS.items():
+        text = filling * (60_000 // len(filling))
+        message = {
+            "responses": REGISTERED.replace(
+                "Content-Length", f"WWW-Authenticate: Digest {text}\r\nContent-Length"
+            ),
+            "bodies": f"{INVITE}{text}",
+            "header lines": INVITE.replace("\r\n", f"\r\n{text}", 1),
+            "status lines": f"SIP/2.0 200 {text}",
+            "request lines": f"INVITE sip:{text} SIP/2.0\r\n{INVITE}",
+            "long": INVITE + text * 20,
+        }[kind]
+        took = seconds_to_receive(message)
+        assert took < 0.05, f"{name} took {took:.3f} s"
+
+
+def test_a_fold_after_a_run_of_blanks_costs_twice_as_much_at_twice_the_size() -> None:
+    times = [
+        seconds_to_receive(filled("Subject", "a" + " " * size, "\r\n x", 62_000)) for size in (15_000, 30_000)
+    ]
+    assert times[1] < 3 * times[0] + 0.005
+    message = parse(
+        changed("\r\nContact:", "\r\nSubject: one" + " " * 40 + "\r\n \t two\r\n\tthree\r\nContact:")
+    )
+    assert message.headers.get("Subject") == "one two three"
+
+
+def test_more_values_or_parameters_than_a_field_may_have_are_refused() -> None:
+    many = ",".join(["<sip:a@b>"] * 201)
+    assert "more than 200" in str(refused(changed("\r\nContact:", f"\r\nRoute: {many}\r\nContact:")))
+    parameters = "".join(f";p{n}" for n in range(201))
+    assert "more than 200" in str(
+        refused(changed("\r\nContact:", f"\r\nRoute: <sip:a@b>{parameters}\r\nContact:"))
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ("José García (x) <sip:jo@x>;tag=1", "José García (x)"),
+        ("Smith, John <sip:jo@x>;tag=1", "Smith, John"),
+        ("a@b; c: d <sip:jo@x>;tag=1", "a@b; c: d"),
+        ('"José" García <sip:jo@x>;tag=1', "José García"),
+        ("O'Neil & \\ Söhne [1] <sip:jo@x>;tag=1", "O'Neil & \\ Söhne [1]"),
+        ("日本 <sip:jo@x>;tag=1", "日本"),
+        ('"" <sip:jo@x>;tag=1', ""),
+    ],
+)
+def test_a_display_name_that_had_to_be_quoted_is_kept_as_text(value: str, name: str) -> None:
+    lines = [f"From: {value}" if x.startswith("From:") else x for x in INVITE.split("\r\n")]
+    message = parse("\r\n".join(lines))
+    assert (message.from_.display_name, message.from_.uri, message.from_.tag) == (name, "sip:jo@x", "1")
+    assert NameAddr.parse(str(message.from_)) == message.from_
+
+
+def test_content_length_counts_octets_of_a_binary_frame() -> None:
+    head, _, _ = changed("Content-Type: application/sdp", "Content-Type: text/plain").partition("\r\n\r\n")
+    lines = [x for x in head.split("\r\n") if not x.startswith("Content-Length")]
+    data = "\r\n".join([*lines, "Content-Length: 7"]).encode() + b"\r\n\r\ncaf\xe9 ol"
+    assert parse(data).body == b"caf\xe9 ol"

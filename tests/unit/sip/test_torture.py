@@ -318,7 +318,7 @@ m:"Quoted string \\"\\"" <sip:bell@example.com> ; newparam =
         "3.1.2.15",
         "baddn",
         request("OPTIONS sip:user@example.org SIP/2.0", From="Bell, Alexander <sip:bell@example.com>;tag=43"),
-        400,
+        agent=200,
     ),
     Torture("3.1.2.16", "badvers", request("OPTIONS sip:user@example.org SIP/7.0"), 505),
     Torture("3.1.2.17", "mismatch01", request("OPTIONS sip:user@example.com SIP/2.0", CSeq="8 INVITE"), 400),

@@ -9,7 +9,7 @@ import pytest
 from sip_world import World
 
 from plivo_nb.sip.digest import Challenge, Credentials, make_challenge
-from plivo_nb.sip.trace import MASK, mask
+from plivo_nb.sip.trace import MASK, MAX_TEXT, mask, record_of
 
 SECRETS = re.compile(r'(?:nonce|cnonce|response|nextnonce|opaque)="?([^",\s]+)', re.IGNORECASE)
 
@@ -101,3 +101,19 @@ def test_the_records_of_a_call_are_its_messages_in_order() -> None:
     assert starts == ["INVITE", "407", "ACK", "INVITE", "100", "200", "ACK", "BYE", "200"]
     assert [record.direction for record in records[-2:]] == ["in", "out"]
     assert records[-1].time_monotonic_s - first == 1.5
+
+
+def test_a_long_text_is_cut_with_a_mark_and_its_secrets_stay_masked() -> None:
+    text = (
+        'INVITE sip:a@b SIP/2.0\r\nAuthorization: Digest nonce="secret-1", response="' + "secret-2" * 10_000
+    )
+    record = record_of("in", text, None, 0.0)
+    assert len(record.text) < MAX_TEXT + 100
+    assert record.text.endswith(f"[{len(text) - MAX_TEXT} more characters were not kept]")
+    assert "secret" not in record.text
+
+
+def test_tokens_of_other_schemes_are_masked_in_linear_time() -> None:
+    assert mask("Authorization: Bearer abc") == "Authorization: Bearer ***"
+    line = "Authorization: " + ":" * 60_000
+    assert mask(line) == line

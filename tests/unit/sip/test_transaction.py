@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from sip_world import (
+    RECORDED_INVITE,
+    World,
     build_request,
 )
 
@@ -13,6 +15,8 @@ from plivo_nb.sip.transaction import (
     CLIENT,
     INVITE_CLIENT,
     INVITE_SERVER,
+    MAX_FINISHED,
+    MAX_FINISHED_BYTES,
     SERVER,
     ClientTransaction,
     Input,
@@ -149,3 +153,23 @@ def test_what_cannot_happen_changes_nothing() -> None:
     transaction = ClientTransaction(bench.layer, build_request("OPTIONS"), user)
     assert not transaction.process(Input.ACK, None, 0.0)
     assert transaction.state is State.TRYING
+
+
+def refused(mark: str, subject: str) -> str:
+    """An INVITE that is refused for its missing Contact, in a transaction of its own."""
+    text = RECORDED_INVITE.replace("z9hG4bK", f"z9hG4bK{mark}").replace("Call-ID: ", f"Call-ID: {mark}")
+    return text.replace("Contact:", f"Subject: {subject}\r\nSubject:")
+
+
+def test_a_flood_of_refused_requests_takes_a_bounded_amount_of_memory() -> None:
+    world = World("bob", register=False)
+    bob = world.agents["bob"]
+    for number in range(MAX_FINISHED + 100):
+        bob.receive(refused(str(number), "x"), world.now)
+    assert bob.calls.transactions == MAX_FINISHED
+    for number in range(200):
+        bob.receive(refused(f"b{number}", "x" * 50_000), world.now)
+    assert bob.calls.transactions <= MAX_FINISHED_BYTES // 50_000
+    bob.outgoing()
+    world.wait(40)
+    assert bob.calls.transactions == 0

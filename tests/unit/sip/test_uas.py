@@ -6,6 +6,7 @@ import pytest
 from sip_world import (
     ANSWER,
     OFFER,
+    RECORDED_INVITE,
     World,
     all_ended,
     methods,
@@ -17,6 +18,7 @@ from sip_world import (
 from plivo_nb.sip.events import (
     CallFailed,
     Ended,
+    InviteReceived,
     NoAnswer,
     Rejected,
 )
@@ -74,3 +76,15 @@ def test_bye_before_the_ack_waits_for_it(world: World) -> None:
     assert methods(world, "bob") == ["BYE"]
     assert names(world.take("alice")) == ["Answered", "Ended"]
     all_ended(world)
+
+
+@pytest.mark.parametrize(
+    ("uri", "caller"), [("sip:gw.example.com", "gw.example.com"), ("tel:+14155550100", "+14155550100")]
+)
+def test_a_caller_without_a_user_or_a_host_is_called_by_what_there_is(uri: str, caller: str) -> None:
+    agent = World("bob", register=False).agents["bob"]
+    lines = [f"From: <{uri}>;tag=1" if x.startswith("From:") else x for x in RECORDED_INVITE.split("\r\n")]
+    agent.receive("\r\n".join(lines), 1000.0)
+    (received,) = agent.events()
+    assert isinstance(received, InviteReceived)
+    assert received.caller == caller

@@ -20,6 +20,7 @@ from plivo_nb.sip.events import (
     Progress,
 )
 from plivo_nb.sip.message import Request
+from plivo_nb.sip.user_agent import UserAgent
 
 
 def test_call_from_invite_to_bye(world: World) -> None:
@@ -127,3 +128,16 @@ def test_a_name_that_would_forge_headers_cannot_register() -> None:
     world = World("alice")
     with pytest.raises(ValueError, match="line break"):
         world.agents["alice"].register("alice\r\nX-Evil: 1", "x", world.now)
+
+
+@pytest.mark.parametrize("frame", ["\r\n\r\n", b"\r\n\r\n"])
+def test_two_line_breaks_are_answered_with_one(frame: str | bytes) -> None:
+    agent = UserAgent()
+    agent.receive(frame, 0.0)
+    assert agent.outgoing() == []  # there is no connection
+    agent.transport_up(0.0)
+    agent.receive(frame, 1.0)
+    assert agent.outgoing() == ["\r\n"]
+    for other in ("\r\n", "", " "):
+        agent.receive(other, 2.0)
+    assert agent.outgoing() == []

@@ -97,3 +97,23 @@ def test_lists_parameters_reasons() -> None:
         str(Via.parse("SIP/2.0/UDP [::1]:5060;received=[::2];branch=z9hG4bKx"))
         == "SIP/2.0/UDP [::1]:5060;received=[::2];branch=z9hG4bKx"
     )
+
+
+def test_a_tel_uri_is_read_in_linear_time() -> None:
+    assert parse_uri("tel:+14155550100").user == "+14155550100"
+    for text in (
+        "tel:+" + "1" * 60_000 + "x",
+        "tel:" + "1" * 60_000 + "x",
+        "sip:" + "a-" * 30_000,
+        "mailto:a@b",
+    ):
+        with pytest.raises(ValueError, match="is not a SIP, SIPS or TEL URI"):
+            parse_uri(text)
+
+
+def test_long_values_are_not_kept_in_caches() -> None:
+    name = "a" * 60_000
+    one, other = (NameAddr.parse(f"{name} <sip:a@b>") for _ in range(2))
+    assert one == other
+    assert one is not other
+    assert NameAddr.parse("<sip:a@b>") is NameAddr.parse("<sip:a@b>")

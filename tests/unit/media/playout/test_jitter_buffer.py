@@ -256,3 +256,12 @@ def test_no_arrival_upsets_it_and_every_step_has_a_length(
             assert 0 < answer.samples <= 480
             assert (answer.entry is not None) or answer.step is not Step.PACKET
     assert len(jitter) <= 512
+
+
+def test_a_packet_without_audio_that_comes_late_does_not_hide_a_lost_one() -> None:
+    jitter = buffer()
+    play(jitter, {n: [entry(n)] for n in range(20) if n != 10}, 22)
+    jitter.skip_sequence(10)
+    steps = play(jitter, {n: [entry(n)] for n in range(20, 30) if n != 22}, 8, start=22)
+    assert Step.LOST in [step for step, _ in steps] or Step.EMPTY in [step for step, _ in steps]
+    assert Step.GAP not in [step for step, _ in steps]

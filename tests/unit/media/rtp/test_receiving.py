@@ -1,7 +1,11 @@
 """The receiving half of a stream: sources that change, duplicates, pauses and digits."""
 
+import random
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from media_network import OPUS, PCMU, Given, Pair, is_rtcp, speech_like, stream
 
 from plivo_nb.media.audio.sources import Tone
@@ -144,8 +148,18 @@ def packets_of(kinds: list[int], payload: bytes = bytes([0xD5]) * 160) -> list[b
         [0] * 40 + [13] + [0] * 20 + [13] + [0] * 20,
         [0] * 30 + [101] * 10 + [0] * 40,
         [0] * 30 + [13, 101, 96] + [0] * 40,
+        [0, 0, 0, 0, 13, 0, 0, 0, 0, 13] + [0] * 20,
+        [0, 13] + [0] * 30,
+        [13, 13] + [0] * 30,
     ],
-    ids=["comfort noise", "ten events that were not negotiated", "mixed"],
+    ids=[
+        "comfort noise",
+        "ten events that were not negotiated",
+        "mixed",
+        "soon",
+        "before play-out starts",
+        "first",
+    ],
 )
 def test_payload_types_that_were_not_negotiated_fill_their_sequence_number(kinds: list[int]) -> None:
     one = stream(PCMU)
@@ -168,6 +182,53 @@ def test_an_unknown_payload_type_of_another_source_does_not_end_the_present_one(
         one.tick(0.02 * n + 0.01)
     counters = one.counters()
     assert (counters.packets_received, counters.packets_lost, counters.concealed_samples) == (30, 0, 0)
+
+
+def test_another_source_may_begin_with_comfort_noise() -> None:
+    one = stream(PCMU)
+    for n, data in enumerate(packets_of([0] * 30)):
+        one.receive_rtp(data, 0.02 * n)
+        one.tick(0.02 * n + 0.01)
+    one.receive_rtp(RtpPacket(13, 500, 0, 8, b"\x40").serialize(), 0.6)
+    counters = one.counters()
+    assert (counters.packets_received, counters.packets_lost) == (31, 0)
+    assert (counters.last_rtp_at_s, counters.last_rtp_was_pause) == (0.6, True)
+    assert one.stats(0.6)["inbound-rtp"]["ssrc"] == 8
+
+
+@given(
+    st.lists(st.sampled_from([0, 0, 0, 13, 96, 101]), min_size=30, max_size=80),
+    st.integers(0, 2**31),
+    st.floats(0, 0.3),
+    st.booleans(),
+)
+@settings(max_examples=50, deadline=None)
+def test_only_what_the_network_lost_is_lost_whatever_the_payload_types(
+    kinds: list[int], seed: int, loss: float, shuffled: bool
+) -> None:
+    chance = random.Random(seed)
+    kinds = [0, *kinds, 0]
+    arrivals = []
+    for n, data in enumerate(packets_of(kinds)):
+        if n in (0, len(kinds) - 1) or chance.random() >= loss:
+            arrivals.append((0.02 * n + (chance.uniform(0, 0.1) if shuffled and n else 0.0), data))
+            if chance.random() < 0.1:
+                arrivals.append((arrivals[-1][0] + 0.001, data))
+    arrivals.sort()
+    one = stream(PCMU)
+    sent = iter([*arrivals, (float("inf"), b"")])
+    at, data = next(sent)
+    for tick in range(len(kinds) + 20):
+        while at <= 0.02 * tick:
+            one.receive_rtp(data, at)
+            at, data = next(sent)
+        one.tick(0.02 * tick)
+    counters = one.counters()
+    unique = counters.packets_received - counters.packets_duplicated
+    assert unique == len({data for _, data in arrivals})
+    assert counters.packets_expected == len(kinds)
+    assert counters.packets_lost == len(kinds) - counters.packets_received
+    assert counters.packets_discarded <= unique
 
 
 def test_a_pause_after_comfort_noise_is_silence_and_not_concealed() -> None:

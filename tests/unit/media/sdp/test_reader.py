@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from dataclasses import replace
 
 import pytest
@@ -180,3 +182,76 @@ def test_a_bundle_group_counts_wherever_it_stands(groups: str, bundled: bool) ->
     assert offer.bundled is bundled
     answer = sdp.build_answer(LOCAL, offer, offer.audio(["OPUS"]))
     assert ("a=group:BUNDLE 0\r\n" in answer) is bundled
+
+
+ATTRIBUTES = (
+    "a=", "a=candidate:", "a=candidate:1 1 udp 1 ", "a=candidate:1 ", "a=fingerprint:", "a=rtpmap:",
+    "a=rtpmap:111 ",
+    "a=rtpmap:111 opus/", "a=rtpmap:111 opus/48000/", "a=fmtp:", "a=fmtp:111 ", "a=ssrc:", "a=ssrc:1 cname:",
+    "a=ptime:", "a=maxptime:", "a=group:", "a=group:BUNDLE ", "a=mid:", "a=setup:", "a=ice-ufrag:",
+    "a=ice-pwd:",
+    "a=rtcp-mux", "m=", "m=audio ", "m=audio 9 UDP/TLS/RTP/SAVPF ", "o=", "s=", "c=", "",
+)  # fmt: skip
+FILLINGS = (
+    "9",
+    "\u00b2",
+    "\u0663",
+    " ",
+    "\t",
+    "a",
+    ":",
+    "/",
+    ";",
+    "; ",
+    "=",
+    "111 ",
+    "a=b;",
+    "\r",
+    "\n",
+    "\n\r",
+    "\n{}",
+)
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+def test_no_line_costs_more_than_50_ms_up_to_the_limit_of_a_message(attribute: str) -> None:
+    for filling in FILLINGS:
+        unit = filling.replace("{}", attribute)
+        line = attribute + unit * (60_000 // len(unit))
+        for text in (
+            f"{PLIVO_OFFER}{line}\r\n",
+            before_audio(PLIVO_OFFER.replace("m=audio", f"{line}\r\nm=audio")),
+        ):
+            times = []
+            for _ in range(3):
+                began = time.thread_time()
+                with contextlib.suppress(sdp.IncompatibleSDP):
+                    sdp.parse(text).audio(["opus"])
+                times.append(time.thread_time() - began)
+            assert min(times) < 0.05, f"{attribute!r} filled with {unit!r} took {min(times):.3f} s"
+
+
+@pytest.mark.parametrize("number", ["\u00b2", "\u0663", "1" * 5_000, "-1", "1_0", "+1", "99999999999", ""])
+def test_a_number_that_is_none_is_passed_over(number: str) -> None:
+    lines = [
+        f"a=ptime:{number}",
+        f"a=rtpmap:{number} opus/48000/2",
+        f"a=rtpmap:96 x/{number}",
+        f"a=ssrc:{number} cname:x",
+        f"a=fmtp:{number} x",
+        f"a=candidate:1 {number} udp 1 192.0.2.1 9 typ host",
+        f"a=candidate:1 1 udp {number} 192.0.2.1 9 typ host",
+        f"a=candidate:1 1 udp 1 192.0.2.1 {number} typ host",
+    ]
+    expected = sdp.parse(PLIVO_OFFER)
+    assert sdp.parse(PLIVO_OFFER + "\r\n".join(lines) + "\r\n") == expected
+
+
+def test_at_most_32_candidates_of_a_peer_are_used() -> None:
+    lines = "".join(f"a=candidate:1 1 udp 1 192.0.2.1 {port} typ host\r\n" for port in range(1, 901))
+    assert len(sdp.parse(PLIVO_OFFER + lines).candidates) == 32
+
+
+def test_a_description_of_very_many_sections_is_refused() -> None:
+    with pytest.raises(sdp.IncompatibleSDP, match="at most 32"):
+        sdp.parse(PLIVO_OFFER + "m=audio 9 RTP/AVP 0\r\n" * 33)
