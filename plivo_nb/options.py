@@ -166,7 +166,8 @@ class Options:
         insights_url: URL of the statistics service's WebSocket.
         sound: 'device' (this machine's microphone and speaker), 'browser', 'none', or a sound system such as
             `plivo_nb.testing.FakeSound`; None: 'device' where there is one, else 'none'.
-        keep_audio: seconds of each call's audio that are kept for `Call.audio`.
+        keep_audio: seconds of each call's audio that are kept for `Call.audio`. A second of both directions
+            takes 192 kB with Opus and 32 kB with PCMU, so the default takes at most 23 MB a call.
         strict: raise `InvalidOption` for an unknown option or a wrong value, instead of a warning.
     """
 

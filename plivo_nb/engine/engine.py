@@ -13,6 +13,7 @@ import contextlib
 import itertools
 import logging
 import os
+import selectors
 import sys
 import time
 import weakref
@@ -162,6 +163,7 @@ class Engine:
         self.loop_lag.stop()
         if self._watchdog_timer is not None:
             self._watchdog_timer.cancel()
+        _use_own_selector(self.loop)
         _KEPT.append((self._plane, self._shutdown_hook))  # what is not collected closes nothing
         self._plane = self._shutdown_hook = None
 
@@ -354,6 +356,16 @@ def _route(table: dict[int, ReportHandler], number: int, handler: ReportHandler 
 def _log_error(future: asyncio.Future[Any]) -> None:
     if not future.cancelled() and future.exception() is not None:
         _logger.debug("A command of the plane failed: %s", future.exception())
+
+
+def _use_own_selector(loop: Any) -> None:
+    """Give a forked child's loop a selector of its own.
+
+    Both share the kernel's epoll object: a child that closes the loop would take the parent's sockets
+    out of it, and the parent would wait for ever (https://github.com/python/cpython/issues/66197).
+    """
+    if hasattr(loop, "_selector"):
+        loop._selector = selectors.DefaultSelector()
 
 
 def _after_fork_in_child() -> None:

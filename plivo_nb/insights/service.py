@@ -224,14 +224,17 @@ class Service:
         from websockets.exceptions import WebSocketException
 
         try:
-            async with connect(
+            socket = await connect(
                 self._insights_url,
                 open_timeout=_REQUEST_S,
                 close_timeout=FLUSH_S,
                 compression=None,
                 max_size=MAX_ANSWER_BYTES,
-            ) as socket:
+            )
+            try:
                 await self._talk(socket)
+            finally:
+                await socket.close()  # with 1000; as a context manager it says 1011 when it is cancelled
         except (WebSocketException, TimeoutError, OSError) as error:
             raise _Unreachable(f"{type(error).__name__} at {self._insights_url}") from None
 

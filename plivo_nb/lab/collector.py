@@ -30,6 +30,7 @@ _MAX_BODY_BYTES = 64 * 1024
 _MAX_HEAD_BYTES = 16 * 1024
 _REQUEST_S = 10.0
 _KEPT = 20_000
+_KEPT_BYTES = 16 * 1024 * 1024  # of their frames
 _MAX_KEYS = 10_000
 
 
@@ -53,7 +54,9 @@ class Collector:
         self._socket: Server | None = None
         self._http_port = 0
         self._socket_port = 0
-        self.messages: deque[dict[str, Any]] = deque(maxlen=_KEPT)
+        self.messages: deque[dict[str, Any]] = deque()
+        self._sizes: deque[int] = deque()
+        self._bytes = 0
         self.rejected = 0
 
     async def start(self) -> None:
@@ -168,4 +171,9 @@ class Collector:
             return
         entry = {"time_utc_ns": time.time_ns(), "user": user, **message}
         self.messages.append(entry)
+        self._sizes.append(len(frame))
+        self._bytes += len(frame)
+        while len(self.messages) > _KEPT or self._bytes > _KEPT_BYTES:
+            self.messages.popleft()
+            self._bytes -= self._sizes.popleft()
         self._collected(entry)

@@ -202,7 +202,9 @@ class Plane:
         assert self._outbox is not None
         self._stop_requested = asyncio.Event()
         self._beat()
-        self._executor = CommandExecutor(self._outbox.put, self._anchor, self._sessions_changed)
+        self._executor = CommandExecutor(
+            self._outbox.put, self._anchor, self._sessions_changed, self._outbox.room
+        )
         self._take_commands()
         if not self._stopping:
             await self._stop_requested.wait()

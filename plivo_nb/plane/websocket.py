@@ -24,7 +24,7 @@ from plivo_nb.addresses import is_loopback_url
 from plivo_nb.plane.wire import Received, SocketState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from plivo_nb.plane.wire import Report
 
@@ -32,7 +32,8 @@ _logger = logging.getLogger("plivo_nb.plane.websocket")
 _PING_INTERVAL_S = 20.0
 _PING_TIMEOUT_S = 20.0
 _CLOSE_TIMEOUT_S = 0.5
-_MAX_FRAME_BYTES = 1 << 20
+_MAX_FRAME_BYTES = 256 * 1024
+_READ_BYTES = 16 * 1024  # at once: the frames in it are parsed without a pause
 
 
 class SocketError(Exception):
@@ -50,6 +51,11 @@ class _Connection(ClientConnection):
     """
 
     _abort: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if hasattr(transport, "max_size"):  # on asyncio's own loops and without TLS
+            transport.max_size = _READ_BYTES
+        super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -69,12 +75,20 @@ class WebSocket:
         number: its number, chosen by the kernel's side.
         url: ``ws://`` or ``wss://``.
         report: called with `Received` for each frame, and with `SocketState` when the open socket is closed.
+        room: awaited after each frame; while it waits, nothing is read, so that TCP slows the server down.
     """
 
-    def __init__(self, number: int, url: str, report: Callable[[Report], None]) -> None:
+    def __init__(
+        self,
+        number: int,
+        url: str,
+        report: Callable[[Report], None],
+        room: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self.number = number
         self.url = url
         self._report = report
+        self._room = room
         self._connection: ClientConnection | None = None
         self._reader: asyncio.Task[None] | None = None
         self._sending = asyncio.Lock()
@@ -129,7 +143,10 @@ class WebSocket:
         if self._connection is not None:
             await self._connection.close(code, reason)
         if self._reader is not None:
-            await self._reader
+            done, _ = await asyncio.wait([self._reader], timeout=_CLOSE_TIMEOUT_S)
+            if not done:  # the receiver of its frames is busy
+                self._reader.cancel()
+                await asyncio.gather(self._reader, return_exceptions=True)
 
     def abort(self) -> None:
         """Drop the connection at once."""
@@ -141,6 +158,8 @@ class WebSocket:
             while True:
                 frame = await connection.recv()
                 self._report(Received(self.number, frame, time.monotonic()))
+                if self._room is not None:
+                    await self._room()
         except ConnectionClosed as error:
             # The other side's Close, else ours (too big a frame, no pong), else None.
             close = error.rcvd or error.sent
