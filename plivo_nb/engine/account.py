@@ -168,6 +168,12 @@ class Account:
             await asyncio.wait([self._logout], timeout=_GOODBYE_S)
         await self.close()
 
+    def send_goodbye(self) -> None:
+        """Un-register, and wait for no answer."""
+        if self.registered and self.connected:
+            self._ua.unregister(self._now)
+            self._pump()
+
     async def close(self) -> None:
         """Close the socket and stop every timer and task of this account."""
         self._closed = True

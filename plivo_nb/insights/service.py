@@ -96,6 +96,7 @@ class Service:
         self._key: str | None = None
         self._unreachable = False
         self._refused = False
+        self._doubtful: Message | None = None  # sent on a connection that was lost before the pong
         self._aiohttp = import_in_thread("aiohttp")  # needed after a login; it takes half a second
         self.rtp_enabled: bool | None = None
         self.sent = 0
@@ -260,20 +261,27 @@ class Service:
                 compression=None,
                 max_size=MAX_ANSWER_BYTES,
             )
-            async with connection as socket:
+            socket = await connection
+            try:
                 await self._talk(socket)
+            finally:
+                await socket.close()  # with 1000; as a context manager it says 1011 when it is cancelled
         except (WebSocketException, TimeoutError, OSError) as error:
             raise _Unreachable(f"{type(error).__name__} at {self._insights_url}") from None
 
     async def _talk(self, socket: ClientConnection) -> None:
-        """Send until the connection is lost; without waiting messages that is no error."""
+        """Send until the connection is lost; without waiting messages that is no error.
+
+        A message counts as sent when a pong shows that the service has received it: one that was on its way
+        when the connection was lost is sent again, once.
+        """
         reading = asyncio.create_task(_drain(socket), name="plivo_nb insights reader")
         reading.add_done_callback(lambda _: self._wake.set())
         try:
             while True:
                 while self._queue:
                     message = self._queue[0]
-                    await socket.send(json.dumps({**message, "callstats_key": self._key}))
+                    await self._deliver(socket, message)
                     self._sent(message)
                 self._wake.clear()
                 if reading.done():
@@ -282,6 +290,20 @@ class Service:
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
+
+    async def _deliver(self, socket: ClientConnection, message: Message) -> None:
+        """Send a message, and wait until a pong shows that it arrived; dropped if that fails twice."""
+        again, self._doubtful = message is self._doubtful, message
+        try:
+            await socket.send(json.dumps({**message, "callstats_key": self._key}))
+            async with asyncio.timeout(_REQUEST_S):
+                await (await socket.ping())
+        except Exception:
+            if again and message in self._queue:
+                self._queue.remove(message)
+                self.dropped += 1
+            raise
+        self._doubtful = None
 
     def _sent(self, message: Message) -> None:
         self._unreachable = False

@@ -169,6 +169,31 @@ async def collector():
     await running.stop()
 
 
+@pytest.mark.parametrize(("lost", "told", "dropped"), [(1, 1, 0), (2, 0, 1)])
+async def test_a_message_that_was_lost_with_its_connection_is_sent_again_once(
+    collector: Collector, lost: int, told: int, dropped: int
+) -> None:
+    collector.dropped = lost
+    service = Service(
+        collector.options["statsUrl"], collector.options["insightsUrl"], first_retry_s=0.05, max_retry_s=0.1
+    )
+    service.put(messages.feedback(ALICE, 5, "no-audio"))
+    service.login("alice", "secret", "phone.plivo.com")
+    await until(lambda: service.waiting == 0)
+    assert len(collector.of("FEEDBACK")) == service.sent == told
+    assert service.dropped == dropped
+    await service.logout()
+
+
+async def test_the_socket_is_closed_with_1000(collector: Collector) -> None:
+    service = Service(collector.options["statsUrl"], collector.options["insightsUrl"])
+    service.put(messages.feedback(ALICE, 5, "no-audio"))
+    service.login("alice", "secret", "phone.plivo.com")
+    await until(lambda: service.sent == 1)
+    await service.logout()
+    await until(lambda: collector.close_codes == [1000])
+
+
 # ---------------------------------------------------------------- redirects of the POST
 
 
