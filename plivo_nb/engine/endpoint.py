@@ -12,7 +12,7 @@ import logging
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from plivo_nb.engine import dtmf, validation
+from plivo_nb.engine import causes, dtmf, validation
 from plivo_nb.engine.account import Account
 from plivo_nb.engine.audio.devices import AudioDevices
 from plivo_nb.engine.call_manager import CallManager
@@ -139,6 +139,10 @@ class Endpoint:
                 self._logging_in = None
 
     async def _register(self, username: str, password: str) -> None:
+        refusal = self._options.refused_addresses.get("registration_domain_socket")
+        if refusal is not None:
+            self.emit("onLoginFailed", causes.CONNECTION_ERROR)
+            raise LoginFailed(causes.CONNECTION_ERROR, f"Login failed: {refusal}")
         account = Account(
             self._engine,
             self._options.registration_domain_socket,
@@ -146,6 +150,9 @@ class Endpoint:
             self.log,
             on_sip_event=self.call_manager.on_sip_event,
             on_restored=self.call_manager.on_restored,
+            realms=self._options.realms,
+            follow_redirects=self._options.follow_redirects,
+            ca_file=self._options.ca_file,
             on_message=self.trace.add,
             on_sent=self._sent,
         )
