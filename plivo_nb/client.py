@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, Unpack
 from plivo_nb.call import Call
 from plivo_nb.engine.endpoint import Endpoint, refusal
 from plivo_nb.engine.engine import Engine, media_stack_loads
+from plivo_nb.engine.log_handler import install
 from plivo_nb.engine.peer_connection import PeerConnection
 from plivo_nb.engine.sip_trace import ALL
 from plivo_nb.engine.validation import FEEDBACK_COMMENTS, FeedbackComment
@@ -125,8 +126,12 @@ class Client:
         self._calls: dict[int, Call] = {}
         self._closed = False
         self._at_close: list[Callable[[], Any]] = []
-        if "debug" in {*(options or {}), *keywords} or not logging.getLogger("plivo_nb").level:
-            self.set_debug(self.options.debug)  # a default does not change a level that was set before
+        if "debug" in {*(options or {}), *keywords}:
+            self.set_debug(self.options.debug)
+        else:
+            install(show_in_cell=False)
+            if not logging.getLogger("plivo_nb").level:  # a default changes no level that was set before
+                logging.getLogger("plivo_nb").setLevel(_LEVELS[self.options.debug])
         self._engine.attach(self)
         if not media_stack_loads():
             self.loop.call_soon(self._endpoint.emit, "onWebrtcNotSupported")
@@ -161,8 +166,12 @@ class Client:
         """
         return Operation("close the client", self._close(_current_task()))
 
+    def send_goodbyes(self) -> None:
+        """Send BYE and un-REGISTER at once, without waiting: for SIGTERM while the loop is blocked."""
+        self._endpoint.send_goodbyes()
+
     async def _close(self, caller: asyncio.Task[Any] | None) -> None:
-        if self._closed:
+        if self._closed or self._engine.forked:
             return
         self._closed = True
         await self._endpoint.leave()
@@ -174,6 +183,7 @@ class Client:
         await self.audio.close()
         await self._emitter.close(spare=caller)
         await self._stop_operations(caller)
+        self._endpoint.close()
         await self._engine.detach(self)
 
     def at_close(self, callback: Callable[[], Any]) -> Callable[[], None]:
@@ -539,6 +549,9 @@ class Client:
     def set_debug(level: DebugLevel) -> None:
         """Set the level of the `plivo_nb` logger.
 
+        INFO shows calls and states, DEBUG details, ALL also every SIP message. Where `logging` is not
+        configured, the records go to standard error; in a notebook below the cell that set the level.
+
         Args:
             level: OFF, ERROR, WARN, INFO, DEBUG; or ALL, which also logs every SIP message, credentials
                 masked. Another value changes nothing and is warned of.
@@ -547,6 +560,7 @@ class Client:
             _logger.warning("setDebug: %r is not a level; use one of %s.", level, ", ".join(DEBUG_LEVELS))
             return
         logging.getLogger("plivo_nb").setLevel(_LEVELS[level])
+        install(show_in_cell=True)
 
     setDebug = set_debug
 

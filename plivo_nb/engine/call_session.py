@@ -395,6 +395,7 @@ class CallSession:
                 "The trigger '%s' is ignored: the call with %s is %s.", trigger, self.peer, self.state
             )
             return None
+        _logger.debug("The call with %s: '%s' makes it %s.", self.peer, trigger, transition.to)
         self.state = transition.to
         self.phase = _PHASES.get(transition.to, self.phase)
         self._notify_watchers(trigger)
@@ -667,6 +668,7 @@ class CallSession:
                 self.fail(causes.WEBRTC_ERROR, sentence)
 
     def _on_media_state(self, what: str, state: str, at: float, detail: str) -> None:
+        _logger.debug("The call with %s: %s is %s. %s", self.peer, what, state, detail)
         before = self.media.previous_states[what]
         if (what, state) in _TIMED_STATES:
             self.timings.setdefault(f"{what}_{state}", at)

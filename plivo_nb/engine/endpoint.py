@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import weakref
 from typing import TYPE_CHECKING, Any
 
-from plivo_nb.engine import dtmf, validation
+from plivo_nb.engine import causes, dtmf, validation
 from plivo_nb.engine.account import Account
 from plivo_nb.engine.audio.devices import AudioDevices
 from plivo_nb.engine.call_manager import CallManager
@@ -71,6 +72,7 @@ class Endpoint:
             on_new=self._follow,
         )
         self.audio = AudioDevices(engine, options, self.emit, self.tracking.microphone)
+        engine.plane_listeners.append(self._on_plane)
         self.account: Account | None = None
         self._logging_in: asyncio.Future[None] | None = None
 
@@ -80,6 +82,14 @@ class Endpoint:
         words = [str(item) for item in arguments if not isinstance(item, CallInfo)]
         self.log.add(name, " ".join(words), info.callUUID if info else None)
         self._emitter.emit(name, *arguments)
+
+    def _on_plane(self, sentence: str) -> None:
+        self.log.add("I/O plane", sentence)
+
+    def close(self) -> None:
+        """Listen no more; the records stay."""
+        if self._on_plane in self._engine.plane_listeners:
+            self._engine.plane_listeners.remove(self._on_plane)
 
     def _follow(self, session: CallSession) -> None:
         """Attach audio and tracking to a new call, before anything happens to it."""
@@ -100,8 +110,9 @@ class Endpoint:
             LoginFailed: with the SDK's word, after `onLoginFailed`.
         """
         try:
-            if not (isinstance(username, str) and isinstance(password, str) and username and password):
-                raise LoginFailed("Username and password must be filled out")
+            problem = validation.credentials_problem(username, password)
+            if problem is not None:
+                raise LoginFailed(problem)
             if self.call_manager.active is not None:
                 raise LoginFailed("Cannot login when there is an ongoing call")
         except LoginFailed as error:
@@ -128,6 +139,10 @@ class Endpoint:
                 self._logging_in = None
 
     async def _register(self, username: str, password: str) -> None:
+        refusal = self._options.refused_addresses.get("registration_domain_socket")
+        if refusal is not None:
+            self.emit("onLoginFailed", causes.CONNECTION_ERROR)
+            raise LoginFailed(causes.CONNECTION_ERROR, f"Login failed: {refusal}")
         account = Account(
             self._engine,
             self._options.registration_domain_socket,
@@ -135,6 +150,9 @@ class Endpoint:
             self.log,
             on_sip_event=self.call_manager.on_sip_event,
             on_restored=self.call_manager.on_restored,
+            realms=self._options.realms,
+            follow_redirects=self._options.follow_redirects,
+            ca_file=self._options.ca_file,
             on_message=self.trace.add,
             on_sent=self._sent,
         )
@@ -149,6 +167,32 @@ class Endpoint:
             raise
         self.tracking.logged_in(username, password, account.domain)
         self.emit("onLogin")
+        await self._replace_others()
+        _logged_in.add(self)
+
+    async def _replace_others(self) -> None:
+        """Log out another client of this process that has the same user: its cell was run again.
+
+        Both would ring. A client that has a call keeps it, and is only warned of.
+        """
+        for other in list(_logged_in):
+            if other is self or not other.registered or not self._has_same_user(other):
+                continue
+            who = f"{self.account.username if self.account else ''} was still logged in by another Client"
+            if other.call_manager.sessions or other._engine.loop is not self._engine.loop:
+                _logger.warning("%s of this kernel, which stays logged in: calls ring at both.", who)
+                continue
+            _logger.warning(
+                "%s of this kernel, which is logged out now; before making it again, await client.close().",
+                who,
+            )
+            await other.leave()
+
+    def _has_same_user(self, other: Endpoint) -> bool:
+        servers = set(self._options.registration_domain_socket)
+        same_server = not servers.isdisjoint(other._options.registration_domain_socket)
+        both = (self.account, other.account)
+        return same_server and len({account and account.username for account in both}) == 1
 
     def _sent(self, number: int, record: MessageRecord, at: float) -> None:
         self.trace.sent(number, at)
@@ -171,6 +215,12 @@ class Endpoint:
         await self.tracking.logged_out()
         if was_registered:
             self.emit("onLogout")
+
+    def send_goodbyes(self) -> None:
+        """Hang up and un-register at once, and wait for no answer."""
+        self.call_manager.hang_up_all()
+        if self.account is not None:
+            self.account.send_goodbye()
 
     async def end_calls(self) -> None:
         """End every call; one whose far end does not answer the BYE or CANCEL within 1 s is abandoned."""
@@ -329,6 +379,10 @@ class Endpoint:
         rated = active if active is not None and active.uuid == call_uuid else last
         if rated is not None:
             self.tracking.feedback(rated, score, comment)
+
+
+#: The endpoints of all clients of this process that have logged in.
+_logged_in: weakref.WeakSet[Endpoint] = weakref.WeakSet()
 
 
 def refusal(sentence: str) -> InvalidState:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pandas as pd
+
+
+_logger = logging.getLogger("plivo_nb.log")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +40,10 @@ class Log:
         self.added = 0
 
     def add(self, event: str, text: str = "", call_uuid: str | None = None) -> None:
-        """Keep one entry, stamped with the time now."""
+        """Keep one entry, stamped with the time now, and log it at INFO."""
         self._entries.append(Entry(self._utc_ns() / 1e9, event, call_uuid, text))
         self.added += 1
+        _logger.info("%s%s%s", event, text and f" {text}", f" ({call_uuid})" if call_uuid else "")
 
     def tail(self, count: int) -> list[Entry]:
         """The last `count` entries, oldest first."""

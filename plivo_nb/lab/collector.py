@@ -19,6 +19,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from plivo_nb.lab.config import HOST
+from plivo_nb.lab.local_only import is_local, refuse_others
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,6 +31,7 @@ _MAX_BODY_BYTES = 64 * 1024
 _MAX_HEAD_BYTES = 16 * 1024
 _REQUEST_S = 10.0
 _KEPT = 20_000
+_KEPT_BYTES = 16 * 1024 * 1024  # of their frames
 _MAX_KEYS = 10_000
 
 
@@ -53,7 +55,9 @@ class Collector:
         self._socket: Server | None = None
         self._http_port = 0
         self._socket_port = 0
-        self.messages: deque[dict[str, Any]] = deque(maxlen=_KEPT)
+        self.messages: deque[dict[str, Any]] = deque()
+        self._sizes: deque[int] = deque()
+        self._bytes = 0
         self.rejected = 0
 
     async def start(self) -> None:
@@ -66,6 +70,7 @@ class Collector:
             self._serve_socket,
             HOST,
             self._socket_port,
+            process_request=refuse_others,
             compression=None,
             max_size=_MAX_BODY_BYTES,
             close_timeout=1,
@@ -127,6 +132,8 @@ class Collector:
         fields = {
             name.strip().lower(): value.strip() for name, _, value in (x.partition(":") for x in head[1:])
         }
+        if not is_local(fields.get("host"), fields.get("origin")):
+            return "403 Forbidden", b""
         length = fields.get("content-length", "0")
         if not length.isascii() or not length.isdigit() or int(length[:9]) > _MAX_BODY_BYTES:
             return "413 Content Too Large", b""
@@ -168,4 +175,9 @@ class Collector:
             return
         entry = {"time_utc_ns": time.time_ns(), "user": user, **message}
         self.messages.append(entry)
+        self._sizes.append(len(frame))
+        self._bytes += len(frame)
+        while len(self.messages) > _KEPT or self._bytes > _KEPT_BYTES:
+            self.messages.popleft()
+            self._bytes -= self._sizes.popleft()
         self._collected(entry)

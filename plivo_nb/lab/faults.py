@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_CSEQ = re.compile(r"^CSeq:[ \t]*(\d+)", re.IGNORECASE | re.MULTILINE)
+_CSEQ = re.compile(r"^CSeq:[ \t]*+([0-9]{1,10})(?![0-9])", re.IGNORECASE | re.MULTILINE)
 _MAX_DELAY_S = 120.0
 
 

@@ -12,7 +12,7 @@ from plivo_nb.plane.media_session import MediaSession, SessionError
 from plivo_nb.plane.websocket import SocketError, WebSocket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from plivo_nb.quality.sampler import ClockAnchor
 
@@ -26,6 +26,7 @@ class CommandExecutor:
         report: called with each report.
         anchor: ties the plane's clock to UTC.
         sessions_changed: called when `sessions` becomes empty or stops being empty.
+        room: awaited by sockets after each frame that they report.
     """
 
     def __init__(
@@ -33,12 +34,14 @@ class CommandExecutor:
         report: Callable[[wire.Report], None],
         anchor: ClockAnchor,
         sessions_changed: Callable[[], None],
+        room: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.sessions: dict[int, MediaSession] = {}
         self._sockets: dict[int, WebSocket] = {}
         self._report = report
         self._anchor = anchor
         self._sessions_changed = sessions_changed
+        self._room = room
         self._tasks: dict[asyncio.Task[Any], tuple[str, int] | None] = {}
 
     # ------------------------------------------------------------ commands
@@ -103,7 +106,9 @@ class CommandExecutor:
     async def _open_socket(self, command: wire.OpenSocket) -> None:
         if command.socket in self._sockets:
             raise SocketError("ConnectionError", f"Socket {command.socket} is open already.")
-        socket = WebSocket(command.socket, command.url, self._socket_report)
+        socket = WebSocket(
+            command.socket, command.url, self._socket_report, self._room, ca_file=command.ca_file
+        )
         await socket.open(command.open_timeout_s)
         self._sockets[command.socket] = socket
 

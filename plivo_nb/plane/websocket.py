@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import (
     ConnectionClosed,
     InvalidHandshake,
@@ -20,11 +20,11 @@ from websockets.exceptions import (
 )
 from websockets.typing import Subprotocol
 
-from plivo_nb.addresses import is_loopback_url
+from plivo_nb.connections import websocket
 from plivo_nb.plane.wire import Received, SocketState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from plivo_nb.plane.wire import Report
 
@@ -32,7 +32,8 @@ _logger = logging.getLogger("plivo_nb.plane.websocket")
 _PING_INTERVAL_S = 20.0
 _PING_TIMEOUT_S = 20.0
 _CLOSE_TIMEOUT_S = 0.5
-_MAX_FRAME_BYTES = 1 << 20
+_MAX_FRAME_BYTES = 256 * 1024
+_READ_BYTES = 16 * 1024  # at once: the frames in it are parsed without a pause
 
 
 class SocketError(Exception):
@@ -50,6 +51,11 @@ class _Connection(ClientConnection):
     """
 
     _abort: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if hasattr(transport, "max_size"):  # on asyncio's own loops and without TLS
+            transport.max_size = _READ_BYTES
+        super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -69,12 +75,24 @@ class WebSocket:
         number: its number, chosen by the kernel's side.
         url: ``ws://`` or ``wss://``.
         report: called with `Received` for each frame, and with `SocketState` when the open socket is closed.
+        room: awaited after each frame; while it waits, nothing is read, so that TCP slows the server down.
+        ca_file: PEM file with more certificate authorities.
     """
 
-    def __init__(self, number: int, url: str, report: Callable[[Report], None]) -> None:
+    def __init__(
+        self,
+        number: int,
+        url: str,
+        report: Callable[[Report], None],
+        room: Callable[[], Awaitable[None]] | None = None,
+        *,
+        ca_file: str | None = None,
+    ) -> None:
         self.number = number
         self.url = url
         self._report = report
+        self._ca_file = ca_file
+        self._room = room
         self._connection: ClientConnection | None = None
         self._reader: asyncio.Task[None] | None = None
         self._sending = asyncio.Lock()
@@ -86,8 +104,9 @@ class WebSocket:
             SocketError: the socket cannot be opened; the sentence says why.
         """
         try:
-            self._connection = await connect(
+            connection = await websocket(
                 self.url,
+                ca_file=self._ca_file,
                 subprotocols=[Subprotocol("sip")],
                 create_connection=_Connection,
                 open_timeout=timeout_s,
@@ -96,9 +115,8 @@ class WebSocket:
                 close_timeout=_CLOSE_TIMEOUT_S,
                 max_size=_MAX_FRAME_BYTES,
                 compression=None,
-                # no proxy of the environment leads to this machine
-                proxy=None if is_loopback_url(self.url) else True,
             )
+            self._connection = await connection
         except (OSError, TimeoutError, WebSocketException, ValueError) as error:
             raise _explained(self.url, error) from error
         if self._connection.subprotocol != "sip":
@@ -129,7 +147,10 @@ class WebSocket:
         if self._connection is not None:
             await self._connection.close(code, reason)
         if self._reader is not None:
-            await self._reader
+            done, _ = await asyncio.wait([self._reader], timeout=_CLOSE_TIMEOUT_S)
+            if not done:  # the receiver of its frames is busy
+                self._reader.cancel()
+                await asyncio.gather(self._reader, return_exceptions=True)
 
     def abort(self) -> None:
         """Drop the connection at once."""
@@ -141,6 +162,8 @@ class WebSocket:
             while True:
                 frame = await connection.recv()
                 self._report(Received(self.number, frame, time.monotonic()))
+                if self._room is not None:
+                    await self._room()
         except ConnectionClosed as error:
             # The other side's Close, else ours (too big a frame, no pong), else None.
             close = error.rcvd or error.sent
@@ -172,6 +195,12 @@ def _explained(url: str, error: Exception) -> SocketError:
             return SocketError("ConnectionError", f"{url!r} is not a WebSocket URL (ws:// or wss://).")
         case InvalidStatus():
             status = error.response.status_code
+            if 300 <= status < 400:
+                return SocketError(
+                    "ConnectionError",
+                    f"{url} redirects to {error.response.headers.get('Location')}, which is not followed: "
+                    "only a redirect to the same host over wss:// is. Use that address if you trust it.",
+                )
             return SocketError("ConnectionError", f"{url} is not a SIP WebSocket: it answered HTTP {status}.")
         case InvalidHandshake():
             return SocketError("ConnectionError", f"{url} is not a SIP WebSocket: {error}.")

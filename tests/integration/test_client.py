@@ -315,7 +315,8 @@ import asyncio, sys
 from plivo_nb import Client
 
 async def main():
-    client = Client(registration_domain_socket=[sys.argv[1]], loopback_candidates=True, sound="none")
+    server = [sys.argv[1]]
+    client = Client(registration_domain_socket=server, loopback_candidates=True, sound="none", debug="WARN")
     await client.login("carol", sys.argv[2])
     await client.call("echo")
 

@@ -10,9 +10,9 @@ from plivo_nb.media.sdp import Candidate, is_address
 # The payload types that browsers use; any free numbers are allowed (RFC 4733 section 3).
 TELEPHONE_EVENTS = ((110, 48000), (101, 8000))
 _DIRECTION = re.compile(r"a=(?:sendrecv|sendonly|recvonly|inactive)(?=\r*\n|$)")
-_ORIGIN = re.compile(r"^(o=\S+ \S+ )(\d+)", re.MULTILINE)
+_ORIGIN = re.compile(r"^(o=\S++ \S++ )([0-9]{1,19})(?![0-9])", re.MULTILINE)
 _AUDIO = re.compile(r"^m=audio [1-9]\d* \S+[ \d]*", re.MULTILINE)
-_TELEPHONE_RTPMAP = re.compile(r"^a=rtpmap:(\d+) telephone-event/.*$", re.MULTILINE | re.IGNORECASE)
+_TELEPHONE_RTPMAP = re.compile(r"^a=rtpmap:([0-9]{1,3}) telephone-event/.*$", re.MULTILINE | re.IGNORECASE)
 
 
 def best_candidate(text: str) -> tuple[str, int] | None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("plivo_nb.media.rtp.capture")
 _WRITE_EACH_S = 0.25
 _WAITING_MAX = 50_000
+_ROUND_BYTES = 1_000_000  # written at a time after the disk was slow
 _LINKTYPE_RAW_IP = 101
 _LONGEST_COMMENT = 65_000  # bytes
 _UDP = 17
@@ -139,6 +140,8 @@ class Capture:
             if isinstance(item, _MediaPacket):
                 packet = _ip_packet(item.source, item.to, item.data, self._tos if item.sent else 0)
                 self._write_packet(item.at, packet, item.sent)
+            if len(self._blocks) > _ROUND_BYTES:
+                self._write_blocks()
         self._write_blocks()
 
     def _write_blocks(self) -> None:

@@ -94,3 +94,30 @@ async def test_the_lab_shows_the_messages_as_a_frame() -> None:
             await until(lambda: len(lab.collected))
         assert list(lab.collected["user"]) == ["alice"]
         assert lab.collected["local.jitter"].iloc[0] == 3
+
+
+async def test_deep_json_and_lengths_that_are_none_are_refused(collector: Collector) -> None:
+    host, _, port = collector.stats_url.removeprefix("http://").partition("/")[0].partition(":")
+    status, _ = await asyncio.to_thread(request, collector.stats_url, b"[" * 60_000, "POST")
+    assert status == 400
+    for length in ("\u00b2".encode("latin-1"), b"9" * 5_000, b"-1"):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"POST / HTTP/1.1\r\nContent-Length: " + length + b"\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 413")
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_the_messages_kept_take_a_bounded_number_of_bytes(
+    collector: Collector, collected: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plivo_nb.lab.collector._KEPT_BYTES", 50_000)
+    _, body = await asyncio.to_thread(request, collector.stats_url, json.dumps(GIVEN).encode(), "POST")
+    async with connect(collector.insights_url, proxy=None) as socket:
+        await socket.send("[" * 60_000)
+        message = {"callstats_key": json.loads(body)["data"], "text": "x" * 9_900}
+        for _ in range(9):
+            await socket.send(json.dumps(message))
+        await until(lambda: len(collected) == 9)
+    assert len(collector.messages) == 50_000 // len(json.dumps(message))
+    assert collector.rejected == 1

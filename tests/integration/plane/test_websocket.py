@@ -189,3 +189,30 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(tls: ssl.SSLCont
     async with server(echo, ssl=tls) as url:
         with pytest.raises(SocketError, match=r"TLS connection to 127\.0\.0\.1 failed"):
             await WebSocket(1, url.replace("ws:", "wss:"), print).open(5)
+
+
+async def test_a_busy_receiver_slows_the_server_down_and_does_not_keep_the_socket_open() -> None:
+    sent = 0
+
+    async def flood(connection: ServerConnection) -> None:
+        nonlocal sent
+        while True:
+            await connection.send("x" * 10_000)
+            sent += 1
+
+    reports: list[Any] = []
+    room = asyncio.Event()
+    async with server(flood) as url:
+        here = WebSocket(1, url, reports.append, room=room.wait)  # type: ignore[arg-type]
+        await here.open(5)
+        await until(lambda: bool(reports))
+        before = -1
+        while sent > before:  # until TCP's buffers are full
+            before = sent
+            await asyncio.sleep(0.2)
+        assert len(reports) == 1
+        assert sent < 5_000
+        room.set()
+        await until(lambda: sent > before)
+        room.clear()
+        await asyncio.wait_for(here.close(), 3)

@@ -143,3 +143,35 @@ def test_a_refusal_is_logged_and_says_the_same(caplog: pytest.LogCaptureFixture)
     with caplog.at_level(logging.WARNING, logger="plivo_nb"):
         assert str(refusal("call: login first.")) == "call: login first."
     assert caplog.messages == ["call: login first."]
+
+
+async def test_a_cell_that_is_run_again_logs_the_former_client_of_the_user_out(
+    engine: MemoryEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = await client_of(engine, "alice")
+    logging.getLogger("plivo_nb").setLevel(logging.WARNING)
+    second = await client_of(engine, "alice")
+    logging.getLogger("plivo_nb").setLevel(logging.WARNING)
+    assert (first.is_logged_in, second.is_logged_in) == (False, True)
+    async with await client_of(engine, "bob") as bob:
+        operation = bob.call("alice")
+        await until(lambda: second.incoming_calls)
+        assert first.incoming_calls == []
+        await second.answer()
+        third = await client_of(engine, "alice")
+        assert (second.is_logged_in, third.is_logged_in) == (True, True), "it has a call"
+        await (await operation).hangup()
+    for client in (first, second, third):
+        await client.close()
+
+
+async def test_the_warning_about_a_former_client_says_what_to_do(
+    engine: MemoryEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = await client_of(engine, "alice")
+    second = Client(engine=engine, sound="none", enableTracking=False, keepAudio=0, debug="WARN")
+    await second.login("alice", "alice-secret")
+    assert "alice was still logged in by another Client of this kernel" in caplog.text
+    assert "await client.close()" in caplog.text
+    await first.close()
+    await second.close()

@@ -27,3 +27,12 @@ def test_faults_are_counted_and_cleared() -> None:
     for wrong in (-1, 1e9):
         with pytest.raises(ValueError, match="slow"):
             faults.slow(wrong)
+
+
+def test_a_sequence_number_that_is_none_is_left_alone() -> None:
+    faults = Faults()
+    faults.wrong_cseq = 4
+    assert faults.alter("SIP/2.0 200 OK\r\nCSeq: 7 INVITE").endswith("CSeq: 1007 INVITE")
+    for number in ("1" * 5_000, "\u00b2", "\u0663"):
+        text = f"SIP/2.0 200 OK\r\nCSeq: {number} INVITE"
+        assert faults.alter(text) == text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -70,3 +71,56 @@ async def test_nothing_follows_the_put_last() -> None:
     box.put(wire.Ok(2))
     await asyncio.sleep(0)
     assert got == [wire.Ok(1), wire.PlaneDead("over")]
+
+
+async def test_a_flood_of_frames_is_delivered_in_turns_of_10_ms_and_in_order() -> None:
+    got: list[wire.Report] = []
+
+    def slow(batch: list[wire.Report]) -> None:
+        time.sleep(0.001)
+        got.extend(batch)
+
+    loop = asyncio.get_running_loop()
+    box = Outbox(loop, slow)
+    sent: list[wire.Report] = [wire.Received(1, str(number), 0.0) for number in range(100)]
+    sent[50:50] = [wire.Ok(1), wire.SocketState(1, "closed", 1000, "", 0.0)]
+    for report in sent:
+        box.put(report)
+    longest = 0.0
+    while len(got) < len(sent):
+        began = time.thread_time()
+        await asyncio.sleep(0)
+        longest = max(longest, time.thread_time() - began)
+        assert len(got) < len(sent) or longest < 0.05
+    assert got == sent
+
+
+async def test_sockets_wait_while_too_many_frames_or_bytes_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox_module, "FRAMES_WAIT_BELOW", 3)
+    monkeypatch.setattr(outbox_module, "FRAME_BYTES_WAIT_BELOW", 1000)
+    got: list[wire.Report] = []
+    box = Outbox(asyncio.get_running_loop(), got.extend)
+    for frames in ([b"x"] * 3, ["x" * 1000]):
+        got.clear()
+        for frame in frames:
+            await box.room()
+            box.put(wire.Received(1, frame, 0.0))
+        waiting = asyncio.ensure_future(box.room())
+        assert not waiting.done()
+        assert got == []
+        await asyncio.wait_for(waiting, 1)
+        assert [report.data for report in got if isinstance(report, wire.Received)] == frames
+
+
+async def test_the_end_delivers_all_that_waits() -> None:
+    got: list[wire.Report] = []
+
+    def slow(batch: list[wire.Report]) -> None:
+        time.sleep(0.003)
+        got.extend(batch)
+
+    box = Outbox(asyncio.get_running_loop(), slow)
+    for number in range(20):
+        box.put(wire.Received(1, str(number), 0.0))
+    box.finish()
+    assert len(got) == 20

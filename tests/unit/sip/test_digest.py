@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import time
 
 import pytest
 
@@ -67,3 +69,12 @@ def test_both_sides_of_digest_agree(algorithm: str | None, qop: str | None) -> N
 )
 def test_what_proves_nothing(header: str) -> None:
     assert not digest.verify(header, "INVITE", "pw")
+
+
+@pytest.mark.parametrize("filling", [" ", "a", '"', "\\", ",", "=", "a=b,", "a = "])
+def test_a_challenge_is_read_in_linear_time(filling: str) -> None:
+    for start in ("Digest a=", 'Digest a="', "Digest "):
+        began = time.thread_time()
+        with contextlib.suppress(ValueError):
+            Challenge.parse(start + filling * (60_000 // len(filling)) + '"!')
+        assert time.thread_time() - began < 0.05

@@ -71,3 +71,8 @@ def test_any_text_can_be_edited(text: str, direction: str) -> None:
     best_candidate(text)
     edited = next_version(with_telephone_event(with_direction(text, direction)))
     assert isinstance(without_telephone_event(edited), str)
+
+
+def test_a_version_that_is_no_number_is_left_alone() -> None:
+    for version in ("1" * 5_000, "\u00b2", "\u0663"):
+        assert next_version(f"o=- 1 {version} IN IP4 a") == f"o=- 1 {version} IN IP4 a"
