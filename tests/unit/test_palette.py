@@ -84,8 +84,11 @@ samples = store.frame()
 timings = {"dialled": 10.0, "invite_sent": 10.02, "ringing": 10.3, "answered": 12.0}
 live = figure.LiveFigure(FIGURE_COLOURS, FIGURE_LIMITS)
 message = SimpleNamespace(time_monotonic_s=1.0, direction="out", start="INVITE", cseq="1 INVITE", call="a")
-drawn = [Ladder([message], timings={"first_rtp_sent": 2.0}).figure(), plots.call_figure(samples), plots.compare(samples), plots.distribution(samples),
-         plots.setup_timeline(timings), plots.mos_breakdown(samples), live._figure]
+drawn = [
+    Ladder([message], timings={"first_rtp_sent": 2.0}).figure(), plots.call_figure(samples),
+    plots.compare(samples), plots.distribution(samples), plots.setup_timeline(timings),
+    plots.mos_breakdown(samples), live._figure,
+]
 for one in drawn:
     one.savefig(io.BytesIO(), format="png")
     print("background", to_hex(one.get_facecolor()))
