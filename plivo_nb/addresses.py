@@ -1,4 +1,4 @@
-"""Loopback addresses: whether a host or URL is this machine. No name is resolved."""
+"""Where an address leads, as far as its text says: to this machine, to the same host. No name is resolved."""
 
 from __future__ import annotations
 
@@ -30,3 +30,19 @@ def is_loopback_url(url: str) -> bool:
         return is_loopback(urlsplit(url).hostname or "")
     except ValueError:
         return False
+
+
+def is_same_secure_host(url: str, target: str) -> bool:
+    """Return whether a redirect from one URL to another may be followed: to the same host, encrypted.
+
+    Example:
+        >>> is_same_secure_host("https://a.example/x", "https://a.example/y")
+        True
+        >>> is_same_secure_host("https://a.example/x", "https://b.example/x")
+        False
+    """
+    try:
+        old, new = urlsplit(url), urlsplit(target)
+    except ValueError:
+        return False
+    return new.scheme in ("https", "wss") and bool(new.hostname) and new.hostname == old.hostname

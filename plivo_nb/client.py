@@ -163,8 +163,12 @@ class Client:
         """
         return Operation("close the client", self._close(_current_task()))
 
+    def send_goodbyes(self) -> None:
+        """Send BYE and un-REGISTER at once, without waiting: for SIGTERM while the loop is blocked."""
+        self._endpoint.send_goodbyes()
+
     async def _close(self, caller: asyncio.Task[Any] | None) -> None:
-        if self._closed:
+        if self._closed or self._engine.forked:
             return
         self._closed = True
         await self._endpoint.leave()
@@ -176,6 +180,7 @@ class Client:
         await self.audio.close()
         await self._emitter.close(spare=caller)
         await self._stop_operations(caller)
+        self._endpoint.close()
         await self._engine.detach(self)
 
     def at_close(self, callback: Callable[[], Any]) -> Callable[[], None]:

@@ -5,7 +5,7 @@
      ├─ InvalidState           the method cannot be called now; the message says what to call instead
      ├─ InvalidFeedback        ``send_quality_feedback`` was given a wrong call, score or comment
      ├─ LoginFailed            ``.cause`` is the SDK's word
-     ├─ CallFailed             ``.cause`` is the SDK's word, ``.call_info`` the last snapshot of the call
+     ├─ CallFailed             ``.cause`` is the SDK's word, ``.callInfo`` the last snapshot of the call
      ├─ MediaError             an audio device or media session failed: ``.code`` names what failed
      │   └─ SourceError        an audio file or source cannot be played
      ├─ EngineError            the engine failed
@@ -70,6 +70,11 @@ class CallFailed(PlivoError):
         super().__init__(sentence or f"Call failed: {cause}.")
         self.cause = cause
         self.call_info = call_info
+
+    @property
+    def callInfo(self) -> CallInfo | None:
+        """`call_info`, by Plivo's name."""
+        return self.call_info
 
 
 class MediaError(PlivoError):

@@ -66,6 +66,7 @@ class CallInfo(Mapping[str, Any]):
         extraHeaders: the X-PH headers sent or received.
         code, reason, protocol, originator: how the call ended: the status code and text, 'SIP' or the
             protocol of the Reason header (RFC 3326), 'local', 'remote' or 'system'; None where there is none.
+        contact: the address that the call was redirected to, where that was not followed; else None.
 
     Example:
         >>> info = CallInfo("c-1", "OUTGOING", "sip:alice@phone.plivo.com", "echo", "ringing")
@@ -83,6 +84,7 @@ class CallInfo(Mapping[str, Any]):
     reason: str | None = None
     protocol: str | None = None
     originator: str | None = None
+    contact: str | None = None
 
     def __getitem__(self, key: str) -> Any:
         if key not in _CALL_INFO_KEYS:

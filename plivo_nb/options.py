@@ -14,11 +14,15 @@ from __future__ import annotations
 import difflib
 import inspect
 import logging
+import os
 import re
+import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal, Protocol, Required, TypedDict, TypeVar, get_args
+from urllib.parse import urlsplit
 
+from plivo_nb.addresses import is_loopback_url
 from plivo_nb.codec_table import CODECS, DEFAULT_CODECS, CodecName
 from plivo_nb.errors import InvalidOption
 
@@ -103,6 +107,10 @@ class PlivoOptions(TypedDict, total=False):
     statsUrl: str
     insightsUrl: str
     sound: SoundName | OwnSoundSystem | None
+    realms: Sequence[str]
+    followRedirects: bool
+    caFile: str | os.PathLike[str] | None
+    allowInsecure: bool
     keepAudio: float
     strict: bool
 
@@ -126,6 +134,9 @@ class OptionKeywords(PlivoOptions, total=False):
     max_average_bitrate: int
     stats_url: str
     insights_url: str
+    follow_redirects: bool
+    ca_file: str | os.PathLike[str] | None
+    allow_insecure: bool
     keep_audio: float
 
 
@@ -148,7 +159,8 @@ class Options:
         client_region: usa_west, usa_east, australia, europe, asia or south_america; sent as the header
             X-ClientRegion of each INVITE.
         pre_detect_owa: warn when the microphone is lost, before and during a call.
-        registration_domain_socket: ws:// or wss:// URLs of the signalling servers, tried in turn.
+        registration_domain_socket: wss:// URLs of the signalling servers, tried in turn; also ws:// for
+            servers on this machine. A wrong address makes the login fail.
         ice_servers: STUN and TURN servers: {'urls': ..., 'username': ..., 'credential': ...}.
         ice_gathering_timeout: seconds to wait for the ICE candidates of these servers.
         loopback_candidates: offer 127.0.0.1 too, for a lab on this machine.
@@ -162,10 +174,16 @@ class Options:
         max_average_bitrate: average bit rate of Opus at most, bit/s.
         stats_url: URL of the statistics service. While this or the next option has Plivo's address, the
             service is contacted for calls through Plivo's own servers only, not for those in a lab or a
-            private server.
+            private server. A wrong address turns the statistics off.
         insights_url: URL of the statistics service's WebSocket.
         sound: 'device' (this machine's microphone and speaker), 'browser', 'none', or a sound system such as
             `plivo_nb.testing.FakeSound`; None: 'device' where there is one, else 'none'.
+        realms: more digest realms (RFC 3261 section 22) in which the server may ask for the password during a
+            call.
+        follow_redirects: follow a SIP 3xx to another host or scheme; else the call fails with 'Redirected'.
+        ca_file: path of a PEM file with the certificates of more authorities to trust, such as a private one.
+        allow_insecure: allow ws:// and http:// also to other machines. Whoever is on the way can then read
+            and change everything.
         keep_audio: seconds of each call's audio that are kept for `Call.audio`. A second of both directions
             takes 192 kB with Opus and 32 kB with PCMU, so the default takes at most 23 MB a call.
         strict: raise `InvalidOption` for an unknown option or a wrong value, instead of a warning.
@@ -192,12 +210,18 @@ class Options:
     stats_url: str = STATS_URL
     insights_url: str = INSIGHTS_URL
     sound: Any = None
+    realms: tuple[str, ...] = ()
+    follow_redirects: bool = False
+    ca_file: str | None = None
+    allow_insecure: bool = False
     keep_audio: float = 120.0
     strict: bool = False
+    #: Why each server address that was given is not used, by the option's name. No option itself.
+    refused_addresses: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """All options by Plivo's keys."""
-        return {plivo_key(item.name): getattr(self, item.name) for item in fields(self)}
+        return {plivo_key(name): getattr(self, name) for name in _CHECKS}
 
 
 def plivo_key(name: str) -> str:
@@ -264,6 +288,23 @@ def _servers(value: Any) -> tuple[str, ...]:
     return tuple(check(item) for item in value)
 
 
+def _realms(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str) or not all(isinstance(item, str) and item for item in value):
+        raise ValueError
+    return tuple(value)
+
+
+def _ca_file(value: Any) -> str | None:
+    if value is None:
+        return None
+    path = os.fspath(value)
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+    except OSError as error:
+        raise ValueError from error
+    return str(path)
+
+
 def _codecs(value: Any) -> tuple[str, ...]:
     names = tuple(str(item).upper() for item in value) if not isinstance(value, str) else ()
     if not names or any(name not in CODECS for name in names) or len(set(names)) != len(names):
@@ -318,8 +359,18 @@ _CHECKS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "stats_url": (_url("http", "https"), "an http:// or https:// URL"),
     "insights_url": (_url("ws", "wss"), "a ws:// or wss:// URL"),
     "sound": (_sound, "'device', 'browser', 'none', or a sound system such as plivo_nb.testing.FakeSound"),
+    "realms": (_realms, "a list of texts"),
+    "follow_redirects": (_bool, "True or False"),
+    "ca_file": (_ca_file, "the path of a PEM file with certificates"),
+    "allow_insecure": (_bool, "True or False"),
     "keep_audio": (_number(0, 3600), "seconds of each call's sound kept for Call.audio, 0 to 3600"),
     "strict": (_bool, "True or False"),
+}
+# The addresses of servers that get the password, and what happens where one is refused.
+_ADDRESSES = {
+    "registration_domain_socket": "No server is used: the login will fail.",
+    "stats_url": "The statistics service is not used.",
+    "insights_url": "The statistics service is not used.",
 }
 #: The PEP 8 name of each option, by that name and by Plivo's key.
 OPTION_NAMES = {plivo_key(name): name for name in _CHECKS} | {name: name for name in _CHECKS}
@@ -335,6 +386,7 @@ def shows_options(function: _F) -> _F:
     options = [
         inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=_default(item))
         for item in fields(Options)
+        if item.name in _CHECKS
     ]
     vars(function)["__signature__"] = signature.replace(parameters=[*given, *options])
     return function
@@ -347,12 +399,16 @@ def _default(item: Any) -> Any:
 def read_options(options: Mapping[str, Any] | None, keywords: Mapping[str, Any]) -> Options:
     """Check options given as a dict and as keyword arguments, in either spelling; keywords take precedence.
 
+    A server address that is wrong or not secure is not replaced by the default, which is Plivo's: it is left
+    out, and `Options.refused_addresses` says why.
+
     Raises:
         InvalidOption: with ``strict=True``, for an unknown option or a wrong value.
     """
     given = {**(options or {}), **keywords}
     strict = given.get("strict") is True
     values: dict[str, Any] = {}
+    refused: dict[str, str] = {}
     for key, value in given.items():
         name = OPTION_NAMES.get(key)
         if name is None:
@@ -362,9 +418,36 @@ def read_options(options: Mapping[str, Any] | None, keywords: Mapping[str, Any])
         try:
             values[name] = check(value)
         except (ValueError, TypeError, AttributeError):
+            if name in _ADDRESSES:
+                refused[name] = f"Option {key} cannot be {_shown_address(value)}; allowed: {allowed}."
+                continue
             shown = "(not shown)" if name == "ice_servers" else repr(value)
             _refuse(f"Option {key} cannot be {shown}; allowed: {allowed}.", "The default is used.", strict)
-    return Options(**values)
+    if not values.get("allow_insecure"):
+        refused |= _insecure_addresses(values)
+    for name, sentence in refused.items():
+        values[name] = () if name == "registration_domain_socket" else ""
+        _refuse(sentence, _ADDRESSES[name], strict)
+    return Options(**values, refused_addresses=refused)
+
+
+def _insecure_addresses(values: Mapping[str, Any]) -> dict[str, str]:
+    """The addresses at which the password would leave this machine unencrypted, each with a sentence."""
+    found = {}
+    for name in _ADDRESSES:
+        urls = values.get(name, ())
+        for url in (urls,) if isinstance(urls, str) else urls:
+            if urlsplit(url).scheme in ("ws", "http") and not is_loopback_url(url):
+                found[name] = (
+                    f"Option {plivo_key(name)}: {_shown_address(url)} leads to another machine without "
+                    "encryption; use wss:// or https://, or allowInsecure=True in a network that you trust."
+                )
+    return found
+
+
+def _shown_address(value: Any) -> str:
+    """The value as text, without a password in the URL."""
+    return re.sub(r"//[^/@\s]*@", "//***@", repr(value))
 
 
 def _nearest(key: Any) -> str:

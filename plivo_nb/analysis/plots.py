@@ -155,7 +155,7 @@ def mos_breakdown(
     ax.set_title(title, fontsize=12, fontweight="bold", color=TEXT_COLOUR, loc="left", pad=18)
     segments = call_panels.segments_of(samples, ())
     try:
-        costs = [(segment, pd.DataFrame(mos.explain(segment.samples, scale))) for segment in segments]
+        costs = [(segment, mos.explain(segment.samples, scale)) for segment in segments]
     except ValueError as error:
         ax.text(0.5, 0.5, str(error), transform=ax.transAxes, ha="center", wrap=True, color=TEXT_COLOUR)
         return figure

@@ -83,7 +83,9 @@ def of_media(code: str) -> str:
 
 
 def facts_of(event: sip.CallFailed | sip.Canceled | sip.Ended) -> dict[str, Any]:
-    """`originator`, `code`, `reason` and `protocol` of `callInfo`, from the event that ended a call.
+    """`originator`, `code`, `reason`, `protocol` of `callInfo`, from the event that ended a call.
+
+    Also `contact`, where the call was redirected.
 
     A status code goes before the Reason header's cause (RFC 3326), the header's text before the phrase.
     """
@@ -97,4 +99,4 @@ def facts_of(event: sip.CallFailed | sip.Canceled | sip.Ended) -> dict[str, Any]
         "code": code if code is not None or header is None else header.cause,
         "reason": (header.text if header else None) or phrase or None,
         "protocol": header.protocol if header else None,
-    }
+    } | ({"contact": event.contact} if isinstance(event, sip.CallFailed) and event.contact else {})

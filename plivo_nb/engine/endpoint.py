@@ -12,7 +12,7 @@ import logging
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from plivo_nb.engine import dtmf, validation
+from plivo_nb.engine import causes, dtmf, validation
 from plivo_nb.engine.account import Account
 from plivo_nb.engine.audio.devices import AudioDevices
 from plivo_nb.engine.call_manager import CallManager
@@ -72,6 +72,7 @@ class Endpoint:
             on_new=self._follow,
         )
         self.audio = AudioDevices(engine, options, self.emit, self.tracking.microphone)
+        engine.plane_listeners.append(self._on_plane)
         self.account: Account | None = None
         self._logging_in: asyncio.Future[None] | None = None
 
@@ -81,6 +82,14 @@ class Endpoint:
         words = [str(item) for item in arguments if not isinstance(item, CallInfo)]
         self.log.add(name, " ".join(words), info.callUUID if info else None)
         self._emitter.emit(name, *arguments)
+
+    def _on_plane(self, sentence: str) -> None:
+        self.log.add("I/O plane", sentence)
+
+    def close(self) -> None:
+        """Listen no more; the records stay."""
+        if self._on_plane in self._engine.plane_listeners:
+            self._engine.plane_listeners.remove(self._on_plane)
 
     def _follow(self, session: CallSession) -> None:
         """Attach audio and tracking to a new call, before anything happens to it."""
@@ -101,8 +110,9 @@ class Endpoint:
             LoginFailed: with the SDK's word, after `onLoginFailed`.
         """
         try:
-            if not (isinstance(username, str) and isinstance(password, str) and username and password):
-                raise LoginFailed("Username and password must be filled out")
+            problem = validation.credentials_problem(username, password)
+            if problem is not None:
+                raise LoginFailed(problem)
             if self.call_manager.active is not None:
                 raise LoginFailed("Cannot login when there is an ongoing call")
         except LoginFailed as error:
@@ -129,6 +139,10 @@ class Endpoint:
                 self._logging_in = None
 
     async def _register(self, username: str, password: str) -> None:
+        refusal = self._options.refused_addresses.get("registration_domain_socket")
+        if refusal is not None:
+            self.emit("onLoginFailed", causes.CONNECTION_ERROR)
+            raise LoginFailed(causes.CONNECTION_ERROR, f"Login failed: {refusal}")
         account = Account(
             self._engine,
             self._options.registration_domain_socket,
@@ -136,6 +150,9 @@ class Endpoint:
             self.log,
             on_sip_event=self.call_manager.on_sip_event,
             on_restored=self.call_manager.on_restored,
+            realms=self._options.realms,
+            follow_redirects=self._options.follow_redirects,
+            ca_file=self._options.ca_file,
             on_message=self.trace.add,
             on_sent=self._sent,
         )
@@ -198,6 +215,12 @@ class Endpoint:
         await self.tracking.logged_out()
         if was_registered:
             self.emit("onLogout")
+
+    def send_goodbyes(self) -> None:
+        """Hang up and un-register at once, and wait for no answer."""
+        self.call_manager.hang_up_all()
+        if self.account is not None:
+            self.account.send_goodbye()
 
     async def end_calls(self) -> None:
         """End every call; one whose far end does not answer the BYE or CANCEL within 1 s is abandoned."""

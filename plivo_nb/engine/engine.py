@@ -12,6 +12,9 @@ import atexit
 import contextlib
 import itertools
 import logging
+import os
+import selectors
+import sys
 import time
 import weakref
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
@@ -19,6 +22,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from plivo_nb.engine.loop_lag import LoopLag
+from plivo_nb.engine.termination import TERMINATION
+from plivo_nb.engine.watchdog import HUNG_S, INTERVAL_S, Watchdog
 from plivo_nb.errors import MediaError, NoRunningLoop, PlaneDied
 from plivo_nb.plane import wire
 from plivo_nb.quality.sampler import ClockAnchor
@@ -28,6 +33,8 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("plivo_nb.engine")
 _SHUTDOWN_S = 2.0
+
+_KEPT: list[object] = []  # in a forked child: what belongs to the parent
 
 ReportHandler = Callable[[wire.Report], None]
 
@@ -50,6 +57,9 @@ class Closable(Protocol):
 
     def close(self) -> Awaitable[None]:
         """Hang up, un-register, close."""
+
+    def send_goodbyes(self) -> None:
+        """Send BYE and un-REGISTER, and wait for no answer."""
 
 
 class Engine:
@@ -87,6 +97,11 @@ class Engine:
         self._tasks: set[asyncio.Task[Any]] = set()
         self.loop_lag = LoopLag(self.loop)
         self._anchor = ClockAnchor.now()
+        self._watchdog_timer: asyncio.TimerHandle | None = None
+        #: Whether this is a forked child, and the engine its parent's.
+        self.forked = False
+        #: Called with a sentence when the I/O plane hangs, and when it goes on.
+        self.plane_listeners: list[Callable[[str], None]] = []
 
     @classmethod
     def current(cls) -> Engine:
@@ -115,6 +130,7 @@ class Engine:
         """Register a client; the I/O plane runs while there is one."""
         if not self._clients:
             atexit.register(self._at_exit)
+            TERMINATION.watch(self)
             self._shutdown_hook = self._close_with_loop()
             with contextlib.suppress(StopIteration):
                 self._shutdown_hook.__anext__().send(
@@ -128,10 +144,28 @@ class Engine:
             self._clients.remove(client)
         if not self._clients:
             atexit.unregister(self._at_exit)
+            TERMINATION.forget(self)
             farewell, self._shutdown_hook = self._shutdown_hook, None
             if farewell is not None:
                 await farewell.aclose()
             await self._stop_plane()
+
+    def send_goodbyes(self) -> None:
+        """Send BYE and un-REGISTER for every client at once, while this loop is blocked."""
+        for client in list(self._clients):
+            client.send_goodbyes()
+
+    def after_fork_in_child(self) -> None:
+        """Leave all to the parent: a forked child must touch neither its sockets nor its calls."""
+        self.forked = True
+        atexit.unregister(self._at_exit)
+        self._clients.clear()
+        self.loop_lag.stop()
+        if self._watchdog_timer is not None:
+            self._watchdog_timer.cancel()
+        _use_own_selector(self.loop)
+        _KEPT.append((self._plane, self._shutdown_hook))  # what is not collected closes nothing
+        self._plane = self._shutdown_hook = None
 
     def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         """Run `work` as a task that the engine owns; what it raises is logged."""
@@ -173,6 +207,8 @@ class Engine:
 
     def _at_exit(self) -> None:
         """Close open clients within 2 s when the interpreter ends (BYE, un-REGISTER, sessions)."""
+        if self.forked:
+            return
         deadline = time.monotonic() + _SHUTDOWN_S
         if not self.loop.is_closed() and not self.loop.is_running():
             closing = self.loop.create_task(self.close())
@@ -219,6 +255,10 @@ class Engine:
         return future
 
     def _running_plane(self) -> Plane:
+        if self.forked:
+            raise PlaneDied(
+                "This client belongs to the process that was forked; make a client of its own in this one."
+            )
         if self._plane is None or not self._plane.alive:
             if not media_stack_loads():
                 raise PlaneDied("The media stack (aiortc, PyAV) does not load here; reinstall plivo_nb.")
@@ -231,10 +271,33 @@ class Engine:
                 self._plane.run_on(self.loop, self._reports)
             else:
                 self._plane.start(self._reports, deliver_on=self.loop)
+                self._watch_plane(self._plane, Watchdog())
             self.loop_lag.start()
         return self._plane
 
+    def _watch_plane(self, plane: Plane, watchdog: Watchdog) -> None:
+        """Notice when the plane hangs, or goes on, as long as it is this engine's."""
+        if plane is not self._plane:
+            return
+        found = watchdog.check(time.monotonic(), plane.turned_at) if plane.alive else None
+        if found == "hung":
+            self._tell_of_plane(
+                f"The I/O plane has not answered for {HUNG_S:g} s: calls are silent and SIP waits until it "
+                "goes on. The usual cause is code that holds the interpreter's lock for long."
+            )
+        elif found == "back":
+            self._tell_of_plane("The I/O plane answers again; calls go on.")
+        self._watchdog_timer = self.loop.call_later(INTERVAL_S, self._watch_plane, plane, watchdog)
+
+    def _tell_of_plane(self, sentence: str) -> None:
+        _logger.warning(sentence)
+        for listener in list(self.plane_listeners):
+            listener(sentence)
+
     async def _stop_plane(self) -> None:
+        if self._watchdog_timer is not None:
+            self._watchdog_timer.cancel()
+            self._watchdog_timer = None
         self.loop_lag.stop()
         plane, self._plane = self._plane, None
         if plane is None:
@@ -293,3 +356,27 @@ def _route(table: dict[int, ReportHandler], number: int, handler: ReportHandler 
 def _log_error(future: asyncio.Future[Any]) -> None:
     if not future.cancelled() and future.exception() is not None:
         _logger.debug("A command of the plane failed: %s", future.exception())
+
+
+def _use_own_selector(loop: Any) -> None:
+    """Give a forked child's loop a selector of its own.
+
+    Both share the kernel's epoll object: a child that closes the loop would take the parent's sockets
+    out of it, and the parent would wait for ever (https://github.com/python/cpython/issues/66197).
+    """
+    if hasattr(loop, "_selector"):
+        loop._selector = selectors.DefaultSelector()
+
+
+def _after_fork_in_child() -> None:
+    TERMINATION.after_fork_in_child()
+    for engine in list(Engine._engines.values()):
+        engine.after_fork_in_child()
+    sound = sys.modules.get("sounddevice")
+    if sound is not None:
+        # PortAudio's threads and its connection to the sound server are the parent's.
+        atexit.unregister(sound._exit_handler)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -44,7 +44,7 @@ class LogHandler(logging.Handler):
 
     def _write(self, record: logging.LogRecord) -> None:
         try:
-            print(self.format(record), file=sys.stderr)  # noqa: T201
+            sys.stderr.write(self.format(record) + "\n")
         except Exception:
             self.handleError(record)
 

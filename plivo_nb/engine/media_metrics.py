@@ -59,7 +59,7 @@ class MediaMetrics:
         self._domain = ""
         self.service: Service | None = None
         if is_wanted(options):
-            self.service = Service(options.stats_url, options.insights_url)
+            self.service = Service(options.stats_url, options.insights_url, ca_file=options.ca_file)
 
     def follow(self, session: CallSession) -> None:
         """Track this call from its beginning to its end."""

@@ -30,6 +30,32 @@ FeedbackComment = Literal[
 FEEDBACK_COMMENTS: tuple[FeedbackComment, ...] = get_args(FeedbackComment)
 
 
+_LONGEST_CREDENTIAL = 256
+EMPTY_CREDENTIALS = "Username and password must be filled out"
+
+
+def credentials_problem(username: Any, password: Any) -> str | None:
+    """Why nobody can log in with these, as the cause of onLoginFailed; None if one can try."""
+    if not (isinstance(username, str) and isinstance(password, str) and username.strip() and password):
+        return EMPTY_CREDENTIALS
+    if not username.isprintable() or not _can_be_sent(username):
+        return "Username has a character that cannot be sent"
+    if not _can_be_sent(password) or "\0" in password:
+        return "Password has a character that cannot be sent"
+    if max(len(username), len(password)) > _LONGEST_CREDENTIAL:
+        return f"Username or password is longer than {_LONGEST_CREDENTIAL} characters"
+    return None
+
+
+def _can_be_sent(text: str) -> bool:
+    """Whether a text is valid Unicode, without half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def valid_headers(given: Any) -> dict[str, str]:
     """The headers that can be sent: X-PH-, 1-19 of [A-Za-z0-9-]; values of 1-120 of [A-Za-z0-9_+()%.-].
 

@@ -11,15 +11,17 @@ import json
 import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
+from plivo_nb.addresses import is_same_secure_host
 from plivo_nb.late_import import import_in_thread
 from plivo_nb.options import INSIGHTS_URL, STATS_URL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from ssl import SSLContext
 
-    from aiohttp import StreamReader
+    from aiohttp import ClientSession, StreamReader
     from websockets.asyncio.client import ClientConnection
 
     from plivo_nb.insights.messages import Message
@@ -33,6 +35,7 @@ MAX_RETRY_S = 30.0
 FLUSH_S = 0.5
 _REQUEST_S = 10.0
 _CANCELS = 3
+_MAX_REDIRECTS = 3
 MAX_ANSWER_BYTES = 64 * 1024
 _MAX_KEY_LENGTH = 1024
 
@@ -40,10 +43,10 @@ _MAX_KEY_LENGTH = 1024
 def is_wanted(options: Options) -> bool:
     """Whether messages about this client's calls are to be sent.
 
-    Not without enableTracking; and not when the signalling server is not Plivo's while statsUrl or
-    insightsUrl still has Plivo's address.
+    Not without enableTracking; not where an address of the service was refused; and not when the signalling
+    server is not Plivo's while statsUrl or insightsUrl still has Plivo's address.
     """
-    if not options.enable_tracking:
+    if not options.enable_tracking or {"stats_url", "insights_url"} & options.refused_addresses.keys():
         return False
     hosts = [(urlsplit(url).hostname or "").lower() for url in options.registration_domain_socket]
     with_plivo = any(host == "plivo.com" or host.endswith(".plivo.com") for host in hosts)
@@ -61,6 +64,7 @@ class Service:
         stats_url: validates the login (POST).
         insights_url: the WebSocket.
         queue_size: limit of waiting messages; the oldest CALL_STATS is dropped first.
+        ca_file: PEM file with more certificate authorities.
         first_retry_s, max_retry_s: pause after a failure; it doubles from the first to the last.
 
     Attributes:
@@ -73,12 +77,14 @@ class Service:
         stats_url: str,
         insights_url: str,
         *,
+        ca_file: str | None = None,
         queue_size: int = QUEUE_SIZE,
         first_retry_s: float = FIRST_RETRY_S,
         max_retry_s: float = MAX_RETRY_S,
     ) -> None:
         self._stats_url = stats_url
         self._insights_url = insights_url
+        self._ca_file = ca_file
         self._queue_size = queue_size
         self._first_retry_s = first_retry_s
         self._max_retry_s = max_retry_s
@@ -90,6 +96,7 @@ class Service:
         self._key: str | None = None
         self._unreachable = False
         self._refused = False
+        self._doubtful: Message | None = None  # sent on a connection that was lost before the pong
         self._aiohttp = import_in_thread("aiohttp")  # needed after a login; it takes half a second
         self.rtp_enabled: bool | None = None
         self.sent = 0
@@ -184,23 +191,23 @@ class Service:
         await asyncio.wrap_future(self._aiohttp)
         import aiohttp
 
+        from plivo_nb.connections import tls_context
+
         timeout = aiohttp.ClientTimeout(total=_REQUEST_S)
         try:
-            async with (
-                # Not decompressed: a small answer may become a very large one.
-                aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as session,
-                session.post(
-                    self._stats_url,
-                    json=credentials,
-                    headers={"Accept-Encoding": "identity"},
-                    allow_redirects=False,
-                ) as response,
-            ):
-                status, body = response.status, await _read(response.content)
+            tls = await asyncio.to_thread(tls_context, self._ca_file)  # reading takes 20 ms
+            # Not decompressed: a small answer may become a very large one.
+            async with aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as session:
+                status, body = await self._post_to(session, self._stats_url, credentials, tls)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _Unreachable(f"{type(error).__name__} at {self._stats_url}") from None
         if status >= 500 or status == 429:
             raise _Unreachable(f"HTTP {status} from {self._stats_url}")
+        if 300 <= status < 400:
+            _logger.warning(
+                "The statistics service redirects the login to another host, or without encryption; that is "
+                "not followed, because the login has the password in it. No statistics are sent."
+            )
         if status != 200 or not body.strip():
             return None
         try:
@@ -213,36 +220,68 @@ class Service:
             return None
         return answer
 
+    async def _post_to(
+        self, session: ClientSession, url: str, credentials: dict[str, str], tls: SSLContext
+    ) -> tuple[int, bytes]:
+        """The status and body of the answer; redirects to the same host over https are followed."""
+        from plivo_nb.connections import system_proxy
+
+        for _ in range(_MAX_REDIRECTS + 1):
+            async with session.post(
+                url,
+                json=credentials,
+                headers={"Accept-Encoding": "identity"},
+                allow_redirects=False,
+                ssl=tls,
+                proxy=system_proxy(url),
+            ) as response:
+                status, body = response.status, await _read(response.content)
+                target = urljoin(url, response.headers.get("Location", ""))
+            if status not in (301, 302, 307, 308) or not is_same_secure_host(url, target):
+                break
+            url = target
+        return status, body
+
     async def _connection(self) -> None:
         """One connection: send what is queued, as it comes, until it is lost.
 
         Raises:
             _Unreachable: it could not be made, or was lost.
         """
-        from websockets.asyncio.client import connect
         from websockets.exceptions import WebSocketException
 
+        from plivo_nb.connections import websocket
+
         try:
-            async with connect(
+            connection = await websocket(
                 self._insights_url,
+                ca_file=self._ca_file,
                 open_timeout=_REQUEST_S,
                 close_timeout=FLUSH_S,
                 compression=None,
                 max_size=MAX_ANSWER_BYTES,
-            ) as socket:
+            )
+            socket = await connection
+            try:
                 await self._talk(socket)
+            finally:
+                await socket.close()  # with 1000; as a context manager it says 1011 when it is cancelled
         except (WebSocketException, TimeoutError, OSError) as error:
             raise _Unreachable(f"{type(error).__name__} at {self._insights_url}") from None
 
     async def _talk(self, socket: ClientConnection) -> None:
-        """Send until the connection is lost; without waiting messages that is no error."""
+        """Send until the connection is lost; without waiting messages that is no error.
+
+        A message counts as sent when a pong shows that the service has received it: one that was on its way
+        when the connection was lost is sent again, once.
+        """
         reading = asyncio.create_task(_drain(socket), name="plivo_nb insights reader")
         reading.add_done_callback(lambda _: self._wake.set())
         try:
             while True:
                 while self._queue:
                     message = self._queue[0]
-                    await socket.send(json.dumps({**message, "callstats_key": self._key}))
+                    await self._deliver(socket, message)
                     self._sent(message)
                 self._wake.clear()
                 if reading.done():
@@ -251,6 +290,20 @@ class Service:
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
+
+    async def _deliver(self, socket: ClientConnection, message: Message) -> None:
+        """Send a message, and wait until a pong shows that it arrived; dropped if that fails twice."""
+        again, self._doubtful = message is self._doubtful, message
+        try:
+            await socket.send(json.dumps({**message, "callstats_key": self._key}))
+            async with asyncio.timeout(_REQUEST_S):
+                await (await socket.ping())
+        except Exception:
+            if again and message in self._queue:
+                self._queue.remove(message)
+                self.dropped += 1
+            raise
+        self._doubtful = None
 
     def _sent(self, message: Message) -> None:
         self._unreachable = False

@@ -19,6 +19,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from plivo_nb.lab.config import HOST
+from plivo_nb.lab.local_only import is_local, refuse_others
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -69,6 +70,7 @@ class Collector:
             self._serve_socket,
             HOST,
             self._socket_port,
+            process_request=refuse_others,
             compression=None,
             max_size=_MAX_BODY_BYTES,
             close_timeout=1,
@@ -130,6 +132,8 @@ class Collector:
         fields = {
             name.strip().lower(): value.strip() for name, _, value in (x.partition(":") for x in head[1:])
         }
+        if not is_local(fields.get("host"), fields.get("origin")):
+            return "403 Forbidden", b""
         length = fields.get("content-length", "0")
         if not length.isascii() or not length.isdigit() or int(length[:9]) > _MAX_BODY_BYTES:
             return "413 Content Too Large", b""

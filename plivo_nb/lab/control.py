@@ -23,6 +23,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from plivo_nb.errors import LabError
 from plivo_nb.lab.config import HOST
+from plivo_nb.lab.local_only import refuse_others
 
 _logger = logging.getLogger("plivo_nb.lab.control")
 
@@ -62,6 +63,7 @@ class ControlServer:
             HOST,
             0,
             origins=[None],  # refuse web pages: only their requests have an Origin header
+            process_request=refuse_others,
             ping_interval=None,
             compression=None,
             max_size=_MAX_FRAME_BYTES,

@@ -8,6 +8,7 @@ async with Lab() as lab:
 
 from __future__ import annotations
 
+import os
 import time
 import weakref
 from collections import deque
@@ -97,6 +98,7 @@ class Lab:
         self._config = LabConfig(
             port=port, accounts=self.accounts, seed=seed, robots=robots, servers=servers, scenario=scenario
         )
+        self._owner = os.getpid()
         self._child: Child | None = None
         self._control: ControlClient | None = None
         self._forget: Callable[[], object] | None = None
@@ -115,7 +117,7 @@ class Lab:
         child = Child(self._config)
         self._child = child
         # A lab that nobody refers to any more (a cell run twice) is stopped with its object, or at exit.
-        self._forget = weakref.finalize(self, child.hang_up).detach
+        self._forget = weakref.finalize(self, _hang_up, child, self._owner).detach
         take: dict[str, Callable[[dict[str, Any]], None]] = {
             "collected": self._collected.append,
             "event": self._events.append,
@@ -135,7 +137,12 @@ class Lab:
         return self
 
     async def close(self) -> None:
-        """Stop the lab: close its sockets and end its process. It is safe to call this more than once."""
+        """Stop the lab: close its sockets and end its process. It is safe to call this more than once.
+
+        In a fork of the process that started it, this does nothing.
+        """
+        if os.getpid() != self._owner:
+            return
         control, self._control = self._control, None
         child, self._child = self._child, None
         if control is not None:
@@ -276,8 +283,18 @@ class Lab:
     async def _do(self, command: str, /, **arguments: Any) -> Any:
         if self._control is None:
             raise LabError(_NOT_RUNNING)
+        if os.getpid() != self._owner:
+            raise LabError(
+                "This lab belongs to the process that was forked; start another one in this process."
+            )
         return await self._control.do(command, **arguments)
 
     def __repr__(self) -> str:
         where = f"at {self.url}" if self.running else "not running"
         return f"<Lab {where}, {len(self.accounts)} accounts>"
+
+
+def _hang_up(child: Child, owner: int) -> None:
+    """Stop the subprocess, unless this is a fork of the process that started it."""
+    if os.getpid() == owner:
+        child.hang_up()

@@ -106,7 +106,9 @@ class CommandExecutor:
     async def _open_socket(self, command: wire.OpenSocket) -> None:
         if command.socket in self._sockets:
             raise SocketError("ConnectionError", f"Socket {command.socket} is open already.")
-        socket = WebSocket(command.socket, command.url, self._socket_report, self._room)
+        socket = WebSocket(
+            command.socket, command.url, self._socket_report, self._room, ca_file=command.ca_file
+        )
         await socket.open(command.open_timeout_s)
         self._sockets[command.socket] = socket
 

@@ -33,6 +33,7 @@ TICK_S = 0.02
 #: How many late ticks are caught up with at once, so that at most three packets leave within 20 ms.
 CATCH_UP_TICKS = 1
 SWITCH_INTERVAL_S = 0.0005
+BEAT_S = 0.25
 _CLOSE_S = 0.8
 
 
@@ -75,6 +76,8 @@ class Plane:
         self._switch_interval_is_short = False
         self._when_ended: Callable[[], object] | None = None
         self.skipped_ticks = 0
+        #: `time.monotonic()` of the loop's last turn, noted each `BEAT_S`.
+        self.turned_at = 0.0
 
     # ------------------------------------------------------------ lifetime
 
@@ -100,6 +103,7 @@ class Plane:
         self._loop.set_default_executor(DaemonExecutor())
         self._outbox = Outbox(self._loop, on_report, deliver_on)
         self._thread = threading.Thread(target=self._run, name="plivo_nb plane", daemon=True)
+        self.turned_at = time.monotonic()
         self._thread.start()
 
     def run_on(self, loop: asyncio.AbstractEventLoop, on_report: Callable[[list[Report]], None]) -> None:
@@ -197,6 +201,7 @@ class Plane:
     async def _serve(self) -> None:
         assert self._outbox is not None
         self._stop_requested = asyncio.Event()
+        self._beat()
         self._executor = CommandExecutor(
             self._outbox.put, self._anchor, self._sessions_changed, self._outbox.room
         )
@@ -205,6 +210,13 @@ class Plane:
             await self._stop_requested.wait()
         await self._close(self._executor)
         self._outbox.finish()
+
+    def _beat(self) -> None:
+        """Note that the loop turns."""
+        self.turned_at = time.monotonic()
+        assert self._loop is not None
+        if not self._stopping:
+            self._loop.call_later(BEAT_S, self._beat)
 
     async def _close(self, executor: CommandExecutor) -> None:
         try:

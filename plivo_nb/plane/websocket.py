@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import (
     ConnectionClosed,
     InvalidHandshake,
@@ -20,7 +20,7 @@ from websockets.exceptions import (
 )
 from websockets.typing import Subprotocol
 
-from plivo_nb.addresses import is_loopback_url
+from plivo_nb.connections import websocket
 from plivo_nb.plane.wire import Received, SocketState
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class WebSocket:
         url: ``ws://`` or ``wss://``.
         report: called with `Received` for each frame, and with `SocketState` when the open socket is closed.
         room: awaited after each frame; while it waits, nothing is read, so that TCP slows the server down.
+        ca_file: PEM file with more certificate authorities.
     """
 
     def __init__(
@@ -84,10 +85,13 @@ class WebSocket:
         url: str,
         report: Callable[[Report], None],
         room: Callable[[], Awaitable[None]] | None = None,
+        *,
+        ca_file: str | None = None,
     ) -> None:
         self.number = number
         self.url = url
         self._report = report
+        self._ca_file = ca_file
         self._room = room
         self._connection: ClientConnection | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -100,8 +104,9 @@ class WebSocket:
             SocketError: the socket cannot be opened; the sentence says why.
         """
         try:
-            self._connection = await connect(
+            connection = await websocket(
                 self.url,
+                ca_file=self._ca_file,
                 subprotocols=[Subprotocol("sip")],
                 create_connection=_Connection,
                 open_timeout=timeout_s,
@@ -110,9 +115,8 @@ class WebSocket:
                 close_timeout=_CLOSE_TIMEOUT_S,
                 max_size=_MAX_FRAME_BYTES,
                 compression=None,
-                # no proxy of the environment leads to this machine
-                proxy=None if is_loopback_url(self.url) else True,
             )
+            self._connection = await connection
         except (OSError, TimeoutError, WebSocketException, ValueError) as error:
             raise _explained(self.url, error) from error
         if self._connection.subprotocol != "sip":
@@ -191,6 +195,12 @@ def _explained(url: str, error: Exception) -> SocketError:
             return SocketError("ConnectionError", f"{url!r} is not a WebSocket URL (ws:// or wss://).")
         case InvalidStatus():
             status = error.response.status_code
+            if 300 <= status < 400:
+                return SocketError(
+                    "ConnectionError",
+                    f"{url} redirects to {error.response.headers.get('Location')}, which is not followed: "
+                    "only a redirect to the same host over wss:// is. Use that address if you trust it.",
+                )
             return SocketError("ConnectionError", f"{url} is not a SIP WebSocket: it answered HTTP {status}.")
         case InvalidHandshake():
             return SocketError("ConnectionError", f"{url} is not a SIP WebSocket: {error}.")

@@ -85,6 +85,7 @@ class OpenSocket(SocketCommand):
 
     url: str
     open_timeout_s: float = 10.0
+    ca_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

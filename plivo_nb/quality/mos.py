@@ -34,7 +34,7 @@ and the Italian voice; the residuals on the English one are 0.24.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +42,7 @@ import numpy.typing as npt
 from plivo_nb.codec_table import CODECS, CodecRow, Impairment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import pandas as pd
 
@@ -316,7 +316,20 @@ def _pure_delay(delay_ms: FloatArray) -> FloatArray:
 # ---------------------------------------------------------------- where the points go
 
 
-def explain(samples: Any, scale: Scale = "g107") -> pd.Series[float] | pd.DataFrame:
+class Sample(Protocol):
+    """What is needed of a `SampleRow`."""
+
+    def values(self) -> Mapping[str, Any]:
+        """Column name to value."""
+
+
+@overload
+def explain(samples: pd.DataFrame, scale: Scale = "g107") -> pd.DataFrame: ...
+@overload
+def explain(
+    samples: Mapping[str, Any] | pd.Series[Any] | Sample, scale: Scale = "g107"
+) -> pd.Series[float]: ...
+def explain(samples: Any, scale: Scale = "g107") -> Any:
     """How many points of R delay, codec, loss and discarded packets cost, of what is received.
 
     Args:

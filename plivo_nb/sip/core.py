@@ -10,7 +10,6 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from plivo_nb.sip.events import TransportSilent
 from plivo_nb.sip.message import Request, Response
 from plivo_nb.sip.timers import Timers
 from plivo_nb.sip.trace import record_of
@@ -32,6 +31,7 @@ PRODUCT = f"plivo-nb/{version('plivo-nb')}"
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 _USER_SAFE = "-_.!~*()&=+$,;/"  # characters that the user part of a SIP URI needs no escape for
 _MAX_QUEUED = 100
+_NOT_WATCHED = ("", "ACK", "REGISTER", "OPTIONS")  # responses; ACK; those with a time limit of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,13 @@ class UserAgentConfig:
         no_answer_timeout_s: seconds after which an incoming call is answered with 408.
         ring_timeout_s: seconds after which an unanswered outgoing call is canceled.
         keepalive_s: seconds without a message from the server after which an OPTIONS is sent to it.
-        silence_s: seconds that a request may wait for any message from the server before `TransportSilent`.
+        silence_s: seconds that a request of a call may wait for any message from the server before an OPTIONS
+            is sent to it.
+        response_s: seconds that a REGISTER, or an OPTIONS to the server, may wait for its final response
+            before `ServerFailed`.
+        realms: realms whose challenges are answered also during a call, besides the domain's and those that
+            the server has used.
+        follow_redirects: whether a 3xx to another host or scheme is followed.
         max_calls: maximum number of simultaneous calls; further incoming calls are answered with 486.
     """
 
@@ -53,7 +59,10 @@ class UserAgentConfig:
     no_answer_timeout_s: float = 60.0
     ring_timeout_s: float = 180.0
     keepalive_s: float = 30.0
-    silence_s: float = 8.0
+    silence_s: float = 4.0
+    response_s: float = 4.0
+    realms: tuple[str, ...] = ()
+    follow_redirects: bool = False
     max_calls: int = 64
 
 
@@ -72,7 +81,10 @@ class Core:
         self.layer: TransactionLayer = TransactionLayer(self.timers, self.send)
         self.credentials: Credentials | None = None
         self.connected = False
+        self.known_realms = {config.domain, *config.realms}
+        self.on_silence: Callable[[float], None] = lambda now: None
         self.outbox: list[str] = []
+        self.candidate_outbox: list[str] | None = None  # a list while a second connection is tried
         self.events: list[Event] = []
         self.service_route: list[str] = []
         self.via_transport = "WS"
@@ -139,9 +151,10 @@ class Core:
         headers.add("User-Agent", PRODUCT)
         return request
 
-    def new_via(self) -> str:
-        """Return a Via value with a new branch."""
-        return f"SIP/2.0/{self.via_transport} {self._sent_by};branch={MAGIC_COOKIE}{self.random_string(16)}"
+    def new_via(self, transport: str | None = None) -> str:
+        """Return a Via value with a new branch. `transport`: WS or WSS; None: that of the connection."""
+        protocol = f"SIP/2.0/{transport or self.via_transport}"
+        return f"{protocol} {self._sent_by};branch={MAGIC_COOKIE}{self.random_string(16)}"
 
     @property
     def dialog_contact(self) -> str:
@@ -176,14 +189,19 @@ class Core:
 
     def send(self, message: Request | Response, now: float) -> None:
         """Put a message into the outbox, or queue it for the next connection while there is none."""
-        if not self.connected:
+        registering = isinstance(message, Request) and message.method == "REGISTER"
+        if not self.connected and not (registering and self.candidate_outbox is not None):
             if _may_be_queued(message):
                 self._queued.append((now + TIMEOUT, message))
             return
         text = str(message)
-        if isinstance(message, Request) and message.method != "ACK" and self._silence is None:
-            self._start_silence_timer(now, now)
-        self.outbox.append(text)
+        method = message.method if isinstance(message, Request) else ""
+        if method not in _NOT_WATCHED and self._silence is None:
+            self._start_silence_timer(now)
+        if method == "REGISTER" and self.candidate_outbox is not None:
+            self.candidate_outbox.append(text)
+        else:
+            self.outbox.append(text)
         self.record("out", text, message, now)
 
     def send_queued(self, now: float) -> None:
@@ -198,15 +216,15 @@ class Core:
         if self._on_message is not None:
             self._on_message(record_of(direction, text, message, now))
 
-    def _start_silence_timer(self, since: float, now: float) -> None:
+    def _start_silence_timer(self, now: float) -> None:
         at = now + self.config.silence_s
 
         def silent(now: float) -> None:
             self._silence = None
             if now > at + 1.0:  # the application was blocked: what the server sent may not be read yet
-                self._start_silence_timer(since, now)
+                self._start_silence_timer(now)
             else:
-                self.emit(TransportSilent(now - since))
+                self.on_silence(now)
 
         self._silence = self.timers.start(at, silent)
 

@@ -26,6 +26,7 @@ _ALGORITHMS = {
     "SHA-256": hashlib.sha256,
     "SHA-256-SESS": hashlib.sha256,
 }
+_STRENGTH = ("MD5", "MD5-SESS", "SHA-256", "SHA-256-SESS")  # the weakest first
 _QUOTED = ("username", "realm", "nonce", "uri", "response", "cnonce", "opaque")
 
 
@@ -105,6 +106,11 @@ class Challenge:
         return (self.algorithm or "MD5").upper() in _ALGORITHMS and (
             not self.qop or bool({"auth", "auth-int"}.intersection(self.qop))
         )
+
+    @property
+    def strength(self) -> int:
+        """The rank of a usable challenge's algorithm; the strongest has the highest."""
+        return _STRENGTH.index((self.algorithm or "MD5").upper())
 
     @property
     def header(self) -> str:

@@ -32,21 +32,40 @@ class Unregistered:
 
 @dataclass(frozen=True, slots=True)
 class RegistrationFailed:
-    """The server refused our registration, or the binding expired and could not be renewed.
+    """The server refused our registration, or the binding ran out and could not be renewed in time.
 
-    `code` is the SIP status, None where the transport failed; `cause_text` the SDK's word for it.
+    `code` is the SIP status, None where the transport failed; `cause_text` the SDK's word for it. `refused`:
+    by a response that no other server is to be asked after.
     """
 
     code: int | None
     cause_text: str
     reason: str
+    refused: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class TransportSilent:
-    """The server has not answered for `silent_s` seconds: replace the socket."""
+class ServerFailed:
+    """The server cannot serve us now: use another one.
 
-    silent_s: float
+    It refused a REGISTER with a 5xx, 408, 430 or 480 (`code`), did not answer a REGISTER or OPTIONS in time
+    (408, `silent`), or the connection was lost meanwhile (None). `retry_after_s`: how long it asks to be left
+    alone.
+    """
+
+    code: int | None
+    reason: str
+    retry_after_s: float | None = None
+    silent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeIgnored:
+    """A request was challenged with this status in a realm that gets no credentials of ours then."""
+
+    method: str
+    status: int
+    realm: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +120,7 @@ class CallFailed:
 
     `originator`: 'remote' for a response (`code` is its status), 'local' for our own hang-up (487),
     'system' where nobody answered in time (408) or the transport was lost (None).
+    `contact`: the URI that a 3xx names, which was not followed.
     """
 
     call: str
@@ -110,6 +130,7 @@ class CallFailed:
     protocol_reason: Reason | None
     originator: Originator
     x_call_uuid: str | None
+    contact: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +243,8 @@ Event = (
     Registered
     | Unregistered
     | RegistrationFailed
-    | TransportSilent
+    | ServerFailed
+    | ChallengeIgnored
     | InviteReceived
     | Progress
     | Answered

@@ -2,14 +2,18 @@
 
     off         --register-->              registering
     registering --2xx-->                   registered, until its refresh is due
-                --3xx-6xx-->               off: RegistrationFailed
+                --5xx, 408, 480, nothing--> registering: ServerFailed, registers over the next connection
+                --other 3xx-6xx-->         off: RegistrationFailed
     registered  --due-->                   refreshing (the binding still holds)
     refreshing  --2xx-->                   registered
-                --5xx, 408, nothing-->     again after a pause; failed when the binding ran out
+                --5xx, 408, 480, nothing--> refreshing: ServerFailed, registers over the next connection
+                --other 3xx-6xx-->         refused: RegistrationFailed, registers over the next connection
+    any         --binding runs out-->      RegistrationFailed, once; the state stays
     any         --unregister-->            leaving
     leaving     --any answer-->            off: Unregistered
 
-A binding belongs to its socket (RFC 5626), so a new socket registers again at once.
+A binding belongs to its socket (RFC 5626), so a new socket registers again at once. `wanted` says whether
+the application is to provide one: from `start` to `stop`, or to a refusal of the first registration.
 """
 
 from __future__ import annotations
@@ -19,17 +23,16 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from plivo_nb.sip.client_request import send_request
-from plivo_nb.sip.events import Registered, RegistrationFailed, Unregistered
+from plivo_nb.sip.events import Registered, RegistrationFailed, ServerFailed, Unregistered
 from plivo_nb.sip.message import Request, Response
-from plivo_nb.sip.values import NameAddr, parse_uri
+from plivo_nb.sip.values import parse_uri
 
 if TYPE_CHECKING:
     from plivo_nb.sip.client_request import ClientRequest
     from plivo_nb.sip.core import Core
     from plivo_nb.sip.timers import Timer
 
-_FIRST_PAUSE_S = 2.0
-_LAST_PAUSE_S = 20.0
+_SERVER_FAILURES = (408, 430, 480)  # and 5xx: another server may take the registration
 _MAX_INTERVAL_TRIES = 3
 _CAUSE_TEXTS = {
     401: "Authentication Error",
@@ -51,6 +54,7 @@ class RegistrationState(Enum):
     REGISTERING = "registering"
     REGISTERED = "registered"
     REFRESHING = "refreshing"
+    REFUSED = "refused"
     UNREGISTERING = "leaving"
 
 
@@ -61,21 +65,18 @@ class Registration:
         self.core = core
         self.state = RegistrationState.OFF
         self.expires_at: float | None = None  # when the server forgets us
-        self._reported = False  # the user was told Registered and nothing since
+        self.wanted = False  # whether the user wants to be registered
+        self._was_bound = False  # since the user has asked for it
         self._attempt = 0  # names the REGISTER whose answer counts
         self._sequence = 0
         self._call_id = ""
         self._tag = ""
         self._expires_s = core.config.expires_s
         self._interval_tries = 0
-        self._pause_s = _FIRST_PAUSE_S
-        self._timer: Timer | None = None
+        self._failure: tuple[int | None, str] = (None, "")  # the last ServerFailed
+        self._timer: Timer | None = None  # of the next refresh
+        self._expiry: Timer | None = None
         self._request: ClientRequest | None = None
-
-    @property
-    def wanted(self) -> bool:
-        """Whether the user wants to be registered."""
-        return self.state not in (RegistrationState.OFF, RegistrationState.UNREGISTERING)
 
     def start(self, now: float, *, new_credentials: bool) -> None:
         """Register, or refresh. `new_credentials`: with other credentials than before."""
@@ -85,16 +86,17 @@ class Registration:
                 self.core.random_string(10),
                 0,
             )
-            self._reported, self.expires_at = False, None
+            self._was_bound = False
+            self._unbind()
+        self.wanted = True
         self._expires_s = self.core.config.expires_s
         self._interval_tries = 0
-        self._pause_s = _FIRST_PAUSE_S
-        self.state = RegistrationState.REFRESHING if self._reported else RegistrationState.REGISTERING
-        self._send(now)
+        self._register(now)
 
     def stop(self, now: float) -> None:
         """Remove our binding."""
         self._cancel_timer()
+        self.wanted = False
         if self.state is RegistrationState.UNREGISTERING:
             return
         before, self.state = self.state, RegistrationState.UNREGISTERING
@@ -104,12 +106,10 @@ class Registration:
         else:
             self._send(now)
 
-    def transport_up(self, now: float) -> None:
-        """Register again over a new socket."""
+    def transport_up(self, now: float, *, secure: bool | None = None) -> None:
+        """Register again over a new socket. `secure`: for Via, where the socket is only a candidate."""
         if self.wanted:
-            self.state = RegistrationState.REFRESHING if self._reported else RegistrationState.REGISTERING
-            self._pause_s = _FIRST_PAUSE_S
-            self._send(now)
+            self._register(now, secure=secure)
 
     def transport_down(self, now: float) -> None:
         """The socket is lost: requests wait for the next one."""
@@ -120,9 +120,14 @@ class Registration:
 
     # ---- REGISTER
 
-    def _send(self, now: float) -> None:
+    def _register(self, now: float, *, secure: bool | None = None) -> None:
+        bound = self.expires_at is not None
+        self.state = RegistrationState.REFRESHING if bound else RegistrationState.REGISTERING
+        self._send(now, secure=secure)
+
+    def _send(self, now: float, *, secure: bool | None = None) -> None:
         self._cancel_timer()
-        if not self.core.connected:
+        if not self.core.connected and self.core.candidate_outbox is None:
             return
         expires_s = 0 if self.state is RegistrationState.UNREGISTERING else self._expires_s
         core = self.core
@@ -143,7 +148,11 @@ class Registration:
 
         if self._request is not None:
             self._request.may_retry = False  # this request replaces it
-        self._request = send_request(core, request, now, done, self._next_sequence)
+        if secure is not None:
+            request.headers.set("Via", core.new_via("WSS" if secure else "WS"))
+        self._request = send_request(
+            core, request, now, done, self._next_sequence, limit_s=core.config.response_s
+        )
 
     def _next_sequence(self) -> int:
         self._sequence += 1
@@ -153,15 +162,17 @@ class Registration:
         if self.state is RegistrationState.UNREGISTERING:
             self._unregistered()
         elif response is None:
-            self._refused(
-                408 if timed_out else None, "Request Timeout" if timed_out else "Connection Error", now
-            )
+            reason = "the server does not answer" if timed_out else "Connection Error"
+            self._server_failed(408 if timed_out else None, reason, silent=timed_out)
         elif response.status < 300:
             self._accepted(response, now)
         elif response.status == 423 and self._lengthen_interval(response):
             self._send(now)
+        elif 500 <= response.status < 600 or response.status in _SERVER_FAILURES:
+            wait_s = _seconds(response.headers.get("Retry-After"))
+            self._server_failed(response.status, response.reason, None if wait_s is None else float(wait_s))
         else:
-            self._refused(response.status, response.reason, now, response)
+            self._refused(response.status, response.reason)
 
     def _lengthen_interval(self, response: Response) -> bool:
         """Request at least the interval that the server requires (section 10.2.8)."""
@@ -176,46 +187,75 @@ class Registration:
         expires_s = self._granted(response)
         self.core.service_route = response.values("Service-Route")
         self.state = RegistrationState.REGISTERED
-        self.expires_at = now + expires_s
-        self._pause_s = _FIRST_PAUSE_S
+        refreshed, self.expires_at = self.expires_at is not None, now + expires_s
+        self._was_bound = True
         # Before it runs out, and not all phones of a kernel (or of a world) at once.
         due = now + expires_s * (0.75 + 0.15 * self.core.random.random())
-        self._timer = self.core.timers.start(due, self._refresh)
-        refreshed, self._reported = self._reported, True
+        self._timer = self.core.timers.start(due, self._register)
+        self._cancel_expiry()
+        self._expiry = self.core.timers.start(self.expires_at, self._expired)
         self.core.emit(Registered(float(expires_s), refreshed))
 
     def _granted(self, response: Response) -> int:
-        """The seconds that the server grants our Contact; a 200 lists the account's other Contacts too."""
-        for contact in response.contacts:
-            ours = contact.parameters.get("+sip.instance") == f"<{self.core.instance_id}>"
-            if ours or _same_place(contact, self.core.contact_uri):
-                seconds = _seconds(contact.parameters.get("expires"))
-                if seconds:
-                    return seconds
+        """The seconds that the server grants our Contact; a 200 lists the account's other Contacts too.
+
+        A server may rewrite its host and port; the user part is random, so it names it too, and so does being
+        the only one.
+        """
+        contacts = [contact for contact in response.contacts if contact.uri != "*"]
+        ours = [
+            contact
+            for contact in contacts
+            if contact.parameters.get("+sip.instance") == f"<{self.core.instance_id}>"
+            or _user(contact.uri) == _user(self.core.contact_uri)
+        ]
+        for contact in ours or (contacts if len(contacts) == 1 else ()):
+            seconds = _seconds(contact.parameters.get("expires"))
+            if seconds:
+                return seconds
         return _seconds(response.headers.get("Expires")) or self._expires_s
 
-    def _refresh(self, now: float) -> None:
-        self.state = RegistrationState.REFRESHING if self._reported else RegistrationState.REGISTERING
-        self._send(now)
+    def _server_failed(
+        self, code: int | None, reason: str, retry_after_s: float | None = None, *, silent: bool = False
+    ) -> None:
+        """Wait for the next connection, which the application opens after `ServerFailed`."""
+        self._failure = (code, reason)
+        self.core.emit(ServerFailed(code, reason, retry_after_s, silent))
 
-    def _refused(self, code: int | None, reason: str, now: float, response: Response | None = None) -> None:
-        passing = code is None or code in (408, 430, 480) or 500 <= code < 600
-        if (self.state is RegistrationState.REGISTERING and self.expires_at is None) or not passing:
-            self.state = RegistrationState.OFF
-            self._reported, self.expires_at = False, None
-            self.core.emit(RegistrationFailed(code, _cause_text(code), reason))
+    def _refused(self, code: int, reason: str) -> None:
+        """The server does not want us. A registration that held is tried again over the next connection."""
+        self.wanted = self._was_bound
+        self.state = RegistrationState.REFUSED if self.wanted else RegistrationState.OFF
+        self._unbind()
+        self.core.emit(RegistrationFailed(code, _cause_text(code), reason))
+
+    def _expired(self, now: float) -> None:
+        """The binding ran out: the refreshes failed, or there is no connection."""
+        under_way = self.state is RegistrationState.REFRESHING and self.core.connected
+        if self.expires_at is not None and now > self.expires_at + 1.0 and under_way:
+            # The application was blocked, and the refresh was sent just now.
+            self.expires_at = now
+            self._expiry = self.core.timers.start(now + self.core.config.response_s, self._expired)
             return
-        if self._reported and self.expires_at is not None and now >= self.expires_at:
-            self._reported = False
-            self.core.emit(RegistrationFailed(code, _cause_text(code), reason))
-        wait = _seconds(response.headers.get("Retry-After")) if response is not None else None
-        pause = min(float(wait), 60.0) if wait else self._pause_s
-        self._pause_s = min(2 * self._pause_s, _LAST_PAUSE_S)
-        self._timer = self.core.timers.start(now + pause, self._refresh)
+        self._unbind()
+        code, reason = self._failure
+        self.core.emit(
+            RegistrationFailed(code, _cause_text(code), reason or "The registration ran out", refused=False)
+        )
+
+    def _unbind(self) -> None:
+        self.expires_at = None
+        self._cancel_expiry()
+
+    def _cancel_expiry(self) -> None:
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
 
     def _unregistered(self) -> None:
         self.state = RegistrationState.OFF
-        self._reported, self.expires_at = False, None
+        self._was_bound = False
+        self._unbind()
         self.core.service_route = []
         self.core.emit(Unregistered())
 
@@ -234,9 +274,8 @@ def _seconds(value: str | None) -> int | None:
     return None if match is None else min(int(match[1]), 2**31)
 
 
-def _same_place(contact: NameAddr, uri: str) -> bool:
+def _user(uri: str) -> str | None:
     try:
-        theirs, ours = parse_uri(contact.uri), parse_uri(uri)
+        return parse_uri(uri).user or None
     except ValueError:
-        return False
-    return (theirs.user, theirs.host.lower(), theirs.port) == (ours.user, ours.host.lower(), ours.port)
+        return None

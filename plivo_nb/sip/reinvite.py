@@ -50,6 +50,7 @@ class OutgoingReinvite:
         request.body = self.body
         core.complete(request, contact=core.dialog_contact)
         request.headers.add("Content-Type", "application/sdp")
+        self.call.session_timer.add_terms(request)
         self._invite = ClientRequest(core, request, self, self.dialog.next_sequence)
         self._invite.start(now)
         self._guard(now + 2 * TIMEOUT)

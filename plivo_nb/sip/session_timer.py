@@ -91,16 +91,24 @@ class SessionTimer:
         self._refresh = refresh
         self._expired = expired
         self._running: list[Timer] = []
+        self._terms: SessionTerms | None = None
 
     def restart(self, terms: SessionTerms | None, now: float) -> None:
         """Start a new interval; None stops the timer (sections 7.2, 9 and 10)."""
         self.stop()
+        self._terms = terms
         if terms is None:
             return
         end = now + terms.interval_s - min(32.0, terms.interval_s / 3)
         self._running.append(self._timers.start(end, self._expired))
         if terms.we_refresh:
             self._running.append(self._timers.start(now + terms.interval_s / 2, self._refresh))
+
+    def add_terms(self, request: Request) -> None:
+        """Ask in a re-INVITE of ours for the present interval and refresher (section 7.4)."""
+        if self._terms is not None:
+            refresher = "uac" if self._terms.we_refresh else "uas"
+            request.headers.set("Session-Expires", f"{self._terms.interval_s};refresher={refresher}")
 
     def refresh_later(self, at: float) -> None:
         """Try the refresh again, within the interval."""

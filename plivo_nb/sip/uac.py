@@ -3,7 +3,7 @@
     calling      --1xx-->                      proceeding
     proceeding   --18x-->                      proceeding: Progress, and an early dialog for each To tag
     both         --2xx-->                      answered: ACK, Answered, a confirmed dialog
-                 --3xx-->                      calling: the next target
+                 --3xx-->                      calling: the next target, if it may be followed
                  --4xx-6xx, 32 s, lost-->      over: CallFailed
                  --hang-up-->                  over: CallFailed(487) at once
     over         --1xx-->                      CANCEL, once
@@ -81,6 +81,7 @@ class OutgoingCall(Call):
         self._acks: dict[str, Request] = {}
         self._targets: list[str] = []
         self._tried = {uri}
+        self._uri = uri
         self._x_call_uuid: str | None = None
 
     def start(self, now: float) -> None:
@@ -189,9 +190,14 @@ class OutgoingCall(Call):
     # ---- redirection
 
     def _redirect(self, response: Response, now: float) -> bool:
-        """Follow a 3xx; a target that fails is followed by the next. True where another one is tried."""
+        """Follow a 3xx; a target that fails is followed by the next. True where another one is tried.
+
+        Without `follow_redirects` only a SIP URI of the same host is followed: who answers our calls must
+        not decide where they go. Another host does not get the X-PH headers.
+        """
         if 300 <= response.status < 400:
-            self._targets += _redirections(response)
+            follow = self.core.config.follow_redirects
+            self._targets += [uri for uri in _redirections(response) if follow or _same_host(uri, self._uri)]
         while self._targets and len(self._tried) <= _MAX_REDIRECTIONS and self.core.connected:
             uri = self._targets.pop(0)
             if uri not in self._tried:
@@ -200,9 +206,17 @@ class OutgoingCall(Call):
                     self.table.by_dialog.pop(early.id, None)
                 self._early.clear()
                 self._proceeding = False
+                if not _same_host(uri, self._uri):
+                    self._remove_private_fields()
                 self._invite.redirect(uri, now)
                 return True
         return False
+
+    def _remove_private_fields(self) -> None:
+        headers = self._invite.request.headers
+        for name in list(headers):
+            if name.lower().startswith("x-ph-"):
+                headers.remove(name)
 
     # ---- failure and cancellation
 
@@ -217,8 +231,13 @@ class OutgoingCall(Call):
         self._fail(408, "Request Timeout", "system", now)
 
     def transport_down(self, now: float) -> None:
-        """No response can arrive any more: an unanswered call fails; its CANCEL is sent later."""
+        """No response can arrive any more: an unanswered call fails; its CANCEL is sent later.
+
+        Also where no 1xx has come (section 9.1): it may have been lost with the connection, and the other
+        side would ring on.
+        """
         if self.dialog is None:
+            self._proceeding = True
             self._fail(None, "Connection Error", "system", now)
         super().transport_down(now)
 
@@ -236,7 +255,12 @@ class OutgoingCall(Call):
         self.close(now)
         headers = [] if response is None else response.shown_headers
         why = None if response is None else response.reason_header
-        self.core.emit(CallFailed(self.key, code, reason, headers, why, originator, self._x_call_uuid))
+        contact = None
+        if response is not None and 300 <= response.status < 400 and response.contacts:
+            contact = response.contacts[0].uri
+        self.core.emit(
+            CallFailed(self.key, code, reason, headers, why, originator, self._x_call_uuid, contact)
+        )
         if self._proceeding and response is None:
             self._cancel(now)
 
@@ -255,6 +279,14 @@ class OutgoingCall(Call):
         cancel.headers.add("User-Agent", PRODUCT)
         send_request(self.core, cancel, now)
         self.core.timers.start(now + TIMEOUT, lambda at: transaction.terminate())
+
+
+def _same_host(uri: str, other: str) -> bool:
+    """Whether a SIP URI has the scheme and host of another, and names no other host in ``maddr``."""
+    ours, theirs = parse_uri(other), parse_uri(uri)
+    if theirs.scheme.lower() not in ("sip", "sips") or ";maddr=" in uri.lower():
+        return False
+    return (theirs.scheme.lower(), theirs.host.lower()) == (ours.scheme.lower(), ours.host.lower())
 
 
 def _redirections(response: Response) -> list[str]:

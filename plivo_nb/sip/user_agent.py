@@ -27,6 +27,7 @@ from plivo_nb.sip.events import (
     Answered,
     CallFailed,
     Canceled,
+    ChallengeIgnored,
     Confirmed,
     Ended,
     Event,
@@ -45,7 +46,7 @@ from plivo_nb.sip.events import (
     Rejected,
     RequestAnswered,
     RequestFailed,
-    TransportSilent,
+    ServerFailed,
     Unregistered,
 )
 from plivo_nb.sip.message import MAX_MESSAGE_BYTES, MalformedMessage, Request, Response, parse
@@ -66,6 +67,7 @@ __all__ = [
     "CallFailed",
     "Canceled",
     "Census",
+    "ChallengeIgnored",
     "Confirmed",
     "Counters",
     "Ended",
@@ -85,7 +87,7 @@ __all__ = [
     "Rejected",
     "RequestAnswered",
     "RequestFailed",
-    "TransportSilent",
+    "ServerFailed",
     "Unregistered",
     "UserAgent",
     "UserAgentConfig",
@@ -134,6 +136,8 @@ class UserAgent:
         self._dispatcher = Dispatcher(self._core, self._table)
         self._keepalive: Timer | None = None
         self._heard_at = 0.0
+        self._probing = False
+        self._core.on_silence = self._probe
         self.counters = Counters()
 
     # ---- messages and time
@@ -150,27 +154,66 @@ class UserAgent:
             core.via_transport = "WSS" if secure else "WS"
         if core.connected:
             self.transport_down(now)
+        self._connect(now)
+        self._registration.transport_up(now)
+
+    def _connect(self, now: float) -> None:
+        core = self._core
         core.connected = True
         core.send_queued(now)
         core.layer.transport_restored(now)
-        self._registration.transport_up(now)
         self._heard_at = now
         self._keepalive = core.timers.start(now + core.config.keepalive_s, self._keep_alive)
 
     def transport_down(self, now: float) -> None:
         """The socket is lost: answered calls continue, pending requests fail, and nothing is sent."""
-        core = self._core
-        if not core.connected:
+        if not self._core.connected:
             return
+        self._registration.transport_down(now)
+        self._disconnect(now)
+
+    def _disconnect(self, now: float) -> None:
+        core = self._core
         core.connected = False
         core.stop_silence_timer()
         core.outbox.clear()
         if self._keepalive is not None:
             self._keepalive.cancel()
-        self._registration.transport_down(now)
         for call in list(self._table.by_key.values()):
             call.transport_down(now)
         core.layer.transport_lost(now)
+
+    def candidate_up(self, now: float, *, secure: bool | None = None) -> None:
+        """A second socket is open: register over it, while all else goes over the first.
+
+        `candidate_outgoing` gives its messages. `candidate_chosen` ends the trial with `Registered`,
+        `candidate_down` after `ServerFailed`, `RegistrationFailed` or the loss of that socket.
+        """
+        self._core.candidate_outbox = []
+        self._registration.transport_up(now, secure=secure)
+
+    def candidate_down(self, now: float) -> None:
+        """The second socket is closed without a registration."""
+        if self._core.candidate_outbox is not None:
+            self._core.candidate_outbox = None
+            self._registration.transport_down(now)
+
+    def candidate_chosen(self, now: float, *, secure: bool | None = None) -> None:
+        """The second socket has our registration and takes the place of the first, which is to be closed."""
+        if secure is not None:
+            self._core.via_transport = "WSS" if secure else "WS"
+        self._core.candidate_outbox = None
+        if self._core.connected:
+            self._disconnect(now)
+        self._connect(now)
+
+    def candidate_outgoing(self) -> list[str]:
+        """Return the messages to send over the second socket, and empty the queue."""
+        texts = self._core.candidate_outbox or []
+        if texts:
+            self._core.candidate_outbox = []
+        self.counters.sent += len(texts)
+        return texts
 
     def receive(self, text: str | bytes, now: float) -> None:
         """Take one SIP message from the wire. Whatever it is, nothing is raised.
@@ -232,19 +275,37 @@ class UserAgent:
         config = self._core.config
         registered = self._registration.state is RegistrationState.REGISTERED
         if registered and now - self._heard_at >= config.keepalive_s:
-            uri = f"sip:{config.domain}"
-            request = self._core.complete(self._core.new_request("OPTIONS", uri, uri))
-            send_request(self._core, request, now)
+            self._probe(now)
             self._heard_at = now
         due = max(self._heard_at, now - config.keepalive_s / 2) + config.keepalive_s
         self._keepalive = self._core.timers.start(due, self._keep_alive)
+
+    def _probe(self, now: float) -> None:
+        """Ask the server whether it is there; without a response in time it has failed."""
+        if self._probing or not self._core.connected:
+            return
+        uri = f"sip:{self._core.config.domain}"
+        request = self._core.complete(self._core.new_request("OPTIONS", uri, uri))
+        self._probing = True
+
+        def done(response: Response | None, timed_out: bool, at: float) -> None:
+            self._probing = False
+            if timed_out:
+                self._core.emit(ServerFailed(408, "the server does not answer", silent=True))
+
+        send_request(self._core, request, now, done, limit_s=self._core.config.response_s)
 
     # ---- what is going on
 
     @property
     def registered(self) -> bool:
-        """Whether the server has a binding of ours, as far as we know."""
-        return self._registration.state in (RegistrationState.REGISTERED, RegistrationState.REFRESHING)
+        """Whether the server has a binding of ours that has not run out, as far as we know."""
+        return self._registration.expires_at is not None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it is to be registered: from `register` to `unregister` or the refusal of the first try."""
+        return self._registration.wanted
 
     @property
     def address(self) -> str:

@@ -37,10 +37,10 @@ _COLUMNS = {
     "mos_in": ("mos_in", 1.0),
     "mos_out": ("mos_out", 1.0),
 }
-_FROM_REPORTS = frozenset({"rtt_ms", "jitter_out_ms", "loss_out", "mos", "mos_in", "mos_out"})
+_OLD_S = 1.5  # the age of a value is shown from here on
 _USED_COLUMNS = (
     "rtt_ms", "jitter_in_ms", "jitter_out_ms", "loss_in", "loss_out", "mos", "mos_in", "mos_out",
-    "bitrate_in_kbps", "loop_lag_ms",
+    "bitrate_in_kbps", "loop_lag_ms", "rtt_age_s", "report_age_s",
 )  # fmt: skip
 
 
@@ -108,14 +108,12 @@ def window_s(seconds: float, *, whole: bool = False) -> float:
 
 
 def key_figures(arrays: SampleArrays) -> dict[str, Any]:
-    """The last value of each column; for values from RTCP reports, the last known value of the last 6 s."""
+    """The last value of each column; NaN where it is missing. Values of far-end reports have their age."""
     if not len(arrays):
         return {}
     figures: dict[str, Any] = {"codec": arrays.codec}
     for name, values in arrays.columns.items():
-        recent = values[-6:] if name in _FROM_REPORTS else values[-1:]
-        known = recent[~np.isnan(recent)]
-        figures[name] = float(known[-1]) if len(known) else math.nan
+        figures[name] = float(values[-1])
     return figures
 
 
@@ -178,6 +176,10 @@ def figures_html(figures: Mapping[str, Any]) -> str:
         value = figures.get(name)
         return "–" if value is None or value != value else f"{value * factor:.{digits}f}"
 
+    def age(name: str, before: str = "") -> str:
+        seconds = figures.get(name, math.nan)
+        return f"{before}{seconds:.0f} s old" if seconds >= _OLD_S else ""
+
     def worse(one: str, other: str) -> str:
         values = [figures.get(name, math.nan) for name in (one, other)]
         return one if values[1] != values[1] or values[0] >= values[1] else other
@@ -185,13 +187,15 @@ def figures_html(figures: Mapping[str, Any]) -> str:
     rating = verdict(figures.get("mos", math.nan))
     loss, jitter = worse("loss_in", "loss_out"), worse("jitter_in_ms", "jitter_out_ms")
     codec = figures.get("codec")
+    reported = age("report_age_s", ", ")
     tiles = [
         f'<div class="plivo-tile plivo-mos" style="background:{rating.colour}"><span>MOS</span>'
         f'<b>{number("mos", 2)}</b><span class="plivo-word">{rating.word}</span></div>',
-        _tile("round trip", number("rtt_ms"), "ms", ""),
+        _tile("round trip", number("rtt_ms"), "ms", age("rtt_age_s")),
         _tile("packet loss", number(loss, 1, 100), "%",
-              f"in {number('loss_in', 1, 100)} · out {number('loss_out', 1, 100)}"),
-        _tile("jitter", number(jitter), "ms", f"in {number('jitter_in_ms')} · out {number('jitter_out_ms')}"),
+              f"in {number('loss_in', 1, 100)} · out {number('loss_out', 1, 100)}{reported}"),
+        _tile("jitter", number(jitter), "ms",
+              f"in {number('jitter_in_ms')} · out {number('jitter_out_ms')}{reported}"),
         _tile("codec", html.escape(codec) if isinstance(codec, str) else "–", "",
               f"{number('bitrate_in_kbps')} kbit/s" if figures else ""),
         _tile("loop lag", number("loop_lag_ms"), "ms", "of this kernel"),

@@ -84,7 +84,10 @@ class _Panel:
         for column, colour in columns:
             dashes = (0, (4, 1.6)) if colour == "sent" else "-"
             # With markers, because a value between two missing values would otherwise be invisible.
-            (line,) = axes.plot([], [], color=colours[colour], linestyle=dashes, marker=".")
+            style = (
+                "default" if colour == "received" else "steps-post"
+            )  # held between two reports of the far end
+            (line,) = axes.plot([], [], color=colours[colour], linestyle=dashes, marker=".", drawstyle=style)
             self.lines[column] = line
         self.limit_line = axes.axhline(0, color=colours["limit"], linestyle=(0, (1, 2)), linewidth=1.6)
         self.limit_label = axes.text(

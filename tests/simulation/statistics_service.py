@@ -84,6 +84,7 @@ class Collector:
         logins: bodies of the POSTs.
         messages: what came through the sockets, in order.
         connections: how many sockets there have been.
+        close_codes: how each of them ended.
         answer: what the POST gives: (status, text).
     """
 
@@ -92,6 +93,8 @@ class Collector:
         self.messages: list[Message] = []
         self.connections = 0
         self.answer = (200, json.dumps({"data": "key-1", "is_rtp_enabled": True}))
+        self.close_codes: list[int | None] = []
+        self.dropped = 0  # how many messages are lost with their connection
         self._open: set[web.WebSocketResponse] = set()
         self._runner: web.AppRunner | None = None
         self.port = 0
@@ -146,8 +149,13 @@ class Collector:
         self._open.add(socket)
         try:
             async for frame in socket:
-                if frame.type is aiohttp.WSMsgType.TEXT:
+                if frame.type is aiohttp.WSMsgType.TEXT and self.dropped:
+                    self.dropped -= 1
+                    assert request.transport is not None
+                    request.transport.abort()
+                elif frame.type is aiohttp.WSMsgType.TEXT:
                     self.messages.append(json.loads(frame.data))
         finally:
             self._open.discard(socket)
+            self.close_codes.append(socket.close_code)
         return socket

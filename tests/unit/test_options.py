@@ -46,9 +46,12 @@ def test_keywords_win_over_the_dict() -> None:
         ("debug", "LOUD"),
         ("permOnClick", "yes"),
         ("clientRegion", "mars"),
-        ("registrationDomainSocket", "ws://127.0.0.1:1"),
-        ("registrationDomainSocket", ["http://127.0.0.1:1"]),
-        ("registrationDomainSocket", []),
+        ("realms", "one text"),
+        ("realms", [""]),
+        ("followRedirects", 1),
+        ("caFile", "/no/such/file.pem"),
+        ("caFile", __file__),
+        ("allowInsecure", "yes"),
         ("codecs", ["OPUS", "G729"]),
         ("codecs", "OPUS"),
         ("iceServers", [{"urls": "ftp:x"}]),
@@ -67,6 +70,57 @@ def test_a_wrong_value_is_named_and_the_default_is_used(
     assert len(caplog.records) == 1
     assert name in caplog.text
     assert "allowed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("registrationDomainSocket", "ws://127.0.0.1:1"),
+        ("registrationDomainSocket", ["http://127.0.0.1:1"]),
+        ("registrationDomainSocket", []),
+        ("registrationDomainSocket", ["ws://sip.example.com"]),
+        ("registrationDomainSocket", ["wss://sip.example.com", "ws://192.168.1.1"]),
+        ("registrationDomainSocket", ["ws://localhost.example.com"]),
+        ("registrationDomainSocket", ["WS://sip.example.com"]),
+        ("statsUrl", "nowhere"),
+        ("statsUrl", "http://sip.example.com/x"),
+        ("insightsUrl", "ws://[2001:db8::1]/ws"),
+        ("insightsUrl", "wss:///ws"),
+    ],
+)
+def test_a_refused_server_address_is_told_once_and_not_replaced_by_plivos(
+    name: str, value: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, logger="plivo_nb"):
+        options = read_options({name: value}, {})
+    assert len(caplog.records) == 1
+    assert name in caplog.text
+    assert not options.to_dict()[name]
+    (sentence,) = options.refused_addresses.values()
+    assert name in sentence
+    with pytest.raises(InvalidOption, match=name):
+        read_options({name: value, "strict": True}, {})
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:1", "127.9.9.9", "[::1]:2", "[::ffff:127.0.0.1]", "localhost", "LOCALHOST:3"]
+)
+def test_loopback_needs_no_encryption(host: str) -> None:
+    given = {"registrationDomainSocket": [f"ws://{host}"], "statsUrl": f"http://{host}/", "strict": True}
+    assert read_options(given, {}).registration_domain_socket == (f"ws://{host}",)
+
+
+def test_allow_insecure_allows_ws_and_http_to_other_machines() -> None:
+    given = {"registrationDomainSocket": ["ws://sip.example.com"], "statsUrl": "http://a.example/"}
+    options = read_options({**given, "allowInsecure": True, "strict": True}, {})
+    assert options.registration_domain_socket == ("ws://sip.example.com",)
+    assert options.refused_addresses == {}
+
+
+def test_a_password_in_an_address_is_not_shown(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, logger="plivo_nb"):
+        options = read_options({"registrationDomainSocket": ["ws://me:secret@sip.example.com"]}, {})
+    assert "secret" not in caplog.text + str(options.refused_addresses)
 
 
 def test_an_unknown_option_is_named(caplog: pytest.LogCaptureFixture) -> None:
@@ -105,7 +159,7 @@ def test_every_option_has_both_spellings() -> None:
 
 
 def test_the_types_for_users_scripts_have_every_option_in_both_spellings_and_no_other() -> None:
-    pep8 = {item.name for item in dataclasses.fields(Options)}
+    pep8 = {item.name for item in dataclasses.fields(Options)} - {"refused_addresses"}
     assert set(OPTION_NAMES.values()) == pep8
     assert set(PlivoOptions.__annotations__) == {plivo_key(name) for name in pep8}
     assert set(OptionKeywords.__annotations__) == set(OPTION_NAMES)

@@ -200,6 +200,9 @@ class Proxy:
         if response.status >= 300 and branch.request.method == "INVITE":
             self._acknowledge(branch, response)
         if repeated:
+            # The caller's ACK was lost (RFC 3261 section 16.7 step 5); an answer that is held waits its time.
+            if response.status < 300 and (transaction.held is None or transaction.done):
+                self._pass_back(transaction, branch, response, now)
             return
         if response.status < 300:
             self._succeeded(transaction, branch, response, now)

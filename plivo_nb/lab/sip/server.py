@@ -22,6 +22,7 @@ from websockets.http11 import Response as HttpResponse
 from websockets.typing import Subprotocol
 
 from plivo_nb.lab.config import HOST
+from plivo_nb.lab.local_only import refuse_others
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -235,8 +236,9 @@ class SipServer:
     async def _process_request(
         self, connection: ServerConnection, request: HttpRequest
     ) -> HttpResponse | None:
-        if "Upgrade" in request.headers:
-            return None
+        refusal = refuse_others(connection, request)
+        if refusal is not None or "Upgrade" in request.headers:
+            return refusal
         if request.path.partition("?")[0] != "/":
             return connection.respond(http.HTTPStatus.NOT_FOUND, "Not found; the only page is /.\n")
         body = _PAGE.format(url=f"ws://{HOST}:{self.ports[0]}").encode("utf-8")
@@ -304,12 +306,12 @@ pre {{ background: #f2f2f2; padding: 1em; overflow: auto }}</style>
 It is reachable from this machine only.</p>
 <p>From a notebook:</p>
 <pre>client = Client(registrationDomainSocket=["{url}"], loopbackCandidates=True)
-await client.login("alice", "alice-secret")
+await client.login("alice", lab.password("alice"))
 call = await client.call("echo")</pre>
 <p>From Plivo's Browser SDK, in a page on this machine:</p>
 <pre>const plivo = new Plivo({{ registrationDomainSocket: ["{url}"] }});
-plivo.client.login("bob", "bob-secret");</pre>
-<p>By default the accounts are alice, bob and carol, each with the password NAME-secret.
+plivo.client.login("bob", password);</pre>
+<p>By default the accounts are alice, bob and carol; <code>lab.password("bob")</code> gives the password.
 The robots and the network's knobs are described in <code>help(plivo_nb.lab.Lab)</code>.</p>
 </html>
 """

@@ -56,8 +56,10 @@ class Capture:
         self._utc_offset_ns = time.time_ns() - time.monotonic_ns()
         self._waiting: deque[_MediaPacket | SipFrame] = deque()
         self._sip = SipWriter()
+        self._blocks = bytearray()
         self._ending = threading.Event()
-        self._file: BinaryIO = self.path.open("wb")
+        # Unbuffered: a process that is forked has no bytes of it to write again at its end.
+        self._file: BinaryIO = self.path.open("wb", buffering=0)
         self._file.write(_section_header() + _interface())
         self._thread = threading.Thread(target=self._run, name="plivo_nb capture", daemon=True)
         self._thread.start()
@@ -91,12 +93,15 @@ class Capture:
                 while not self._ending.wait(_WRITE_EACH_S):
                     self._write()
                 self._write()
+                self._blocks.clear()
                 for message in self._sip.rest():
                     self._write_sip(message)
+                self._file.write(self._blocks)
         except OSError:
             _logger.exception("Writing the capture %s failed.", self.path)
 
     def _write(self) -> None:
+        self._blocks.clear()
         while self._waiting:
             item = self._waiting.popleft()
             if isinstance(item, SipFrame):
@@ -109,14 +114,14 @@ class Capture:
             if isinstance(item, _MediaPacket):
                 packet = _ip_packet(item.source, item.to, item.data, self._tos if item.sent else 0)
                 self._write_packet(item.at, packet, item.sent)
-        self._file.flush()
+        self._file.write(self._blocks)
 
     def _write_sip(self, message: WrittenSip) -> None:
         packet = _ip_packet(message.source, message.to, message.data, 0)
         self._write_packet(message.frame.at, packet, message.frame.sent, message.comment)
 
     def _write_packet(self, at: float, packet: bytes, sent: bool, comment: str = "") -> None:
-        self._file.write(_enhanced_packet(round(at * 1e9) + self._utc_offset_ns, packet, sent, comment))
+        self._blocks += _enhanced_packet(round(at * 1e9) + self._utc_offset_ns, packet, sent, comment)
         self.packets += 1
 
 

@@ -437,7 +437,7 @@ async def test_next_server_takes_over(kamailio: Kamailio) -> None:
 
 async def test_silent_server_is_found_out(kamailio: Kamailio, monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection stays open and nothing comes any more: it is replaced, and the call goes on."""
-    wary = functools.partial(UserAgentConfig, keepalive_s=1.0, silence_s=1.0)
+    wary = functools.partial(UserAgentConfig, keepalive_s=1.0, response_s=1.0)
     monkeypatch.setattr("plivo_nb.engine.account.UserAgentConfig", wary)
     alice_name, bob_name = names("alice", "bob")
     async with cable(kamailio.ports["plain"]) as frozen, cable(kamailio.ports["plain"]) as good:
@@ -458,7 +458,7 @@ async def test_login_passes_over_a_server_that_says_nothing(
     kamailio: Kamailio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "plivo_nb.engine.account.UserAgentConfig", functools.partial(UserAgentConfig, silence_s=1.0)
+        "plivo_nb.engine.account.UserAgentConfig", functools.partial(UserAgentConfig, response_s=1.0)
     )
     [alice_name] = names("alice")
     async with serve(_listen_only, "127.0.0.1", 0, subprotocols=[Subprotocol("sip")]) as mute:

@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plivo_nb.engine.validation import (
+    EMPTY_CREDENTIALS,
     FEEDBACK_COMMENTS,
     FeedbackComment,
     are_digits,
+    credentials_problem,
     feedback_problem,
     split_uri_headers,
     valid_headers,
@@ -124,3 +126,27 @@ def test_header_fields_leave_the_address_and_only_those_for_plivo_are_kept(
 ) -> None:
     assert split_uri_headers(dialled) == (target, headers)
     assert len(caplog.records) == warned
+
+
+@pytest.mark.parametrize(
+    ("username", "password", "problem"),
+    [
+        ("alice", "secret", None),
+        ("alice", "pässwörd ²", None),
+        ("", "secret", EMPTY_CREDENTIALS),
+        ("  ", "secret", EMPTY_CREDENTIALS),
+        ("alice", "", EMPTY_CREDENTIALS),
+        (None, "secret", EMPTY_CREDENTIALS),
+        (5, b"x", EMPTY_CREDENTIALS),
+        ("a\r\nb", "secret", "Username has a character that cannot be sent"),
+        ("a\0", "secret", "Username has a character that cannot be sent"),
+        ("\ud800", "secret", "Username has a character that cannot be sent"),
+        ("alice", "\ud800", "Password has a character that cannot be sent"),
+        ("alice", "a\0b", "Password has a character that cannot be sent"),
+        ("a" * 300, "secret", "Username or password is longer than 256 characters"),
+    ],
+)
+def test_credentials_that_cannot_be_sent_are_refused(
+    username: object, password: object, problem: str | None
+) -> None:
+    assert credentials_problem(username, password) == problem

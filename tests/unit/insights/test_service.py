@@ -3,8 +3,13 @@
 import asyncio
 import json
 import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+from aiohttp import web
+from certificates import server_context
 from statistics_messages import ABOUT, ALICE, SIGNALLING, stats
 from statistics_service import Collector
 from waiting import until
@@ -162,3 +167,95 @@ async def collector():
     await running.start()
     yield running
     await running.stop()
+
+
+@pytest.mark.parametrize(("lost", "told", "dropped"), [(1, 1, 0), (2, 0, 1)])
+async def test_a_message_that_was_lost_with_its_connection_is_sent_again_once(
+    collector: Collector, lost: int, told: int, dropped: int
+) -> None:
+    collector.dropped = lost
+    service = Service(
+        collector.options["statsUrl"], collector.options["insightsUrl"], first_retry_s=0.05, max_retry_s=0.1
+    )
+    service.put(messages.feedback(ALICE, 5, "no-audio"))
+    service.login("alice", "secret", "phone.plivo.com")
+    await until(lambda: service.waiting == 0)
+    assert len(collector.of("FEEDBACK")) == service.sent == told
+    assert service.dropped == dropped
+    await service.logout()
+
+
+async def test_the_socket_is_closed_with_1000(collector: Collector) -> None:
+    service = Service(collector.options["statsUrl"], collector.options["insightsUrl"])
+    service.put(messages.feedback(ALICE, 5, "no-audio"))
+    service.login("alice", "secret", "phone.plivo.com")
+    await until(lambda: service.sent == 1)
+    await service.logout()
+    await until(lambda: collector.close_codes == [1000])
+
+
+# ---------------------------------------------------------------- redirects of the POST
+
+
+@pytest.fixture
+async def redirecting(tmp_path: Path) -> AsyncIterator[dict[str, Any]]:
+    """A service over TLS whose /old redirects to `told["to"]`; what /new gets is in `told["logins"]`."""
+    told: dict[str, Any] = {"to": "", "logins": [], "status": 307}
+    context, told["ca_file"] = server_context(tmp_path)
+
+    async def old(request: web.Request) -> web.Response:
+        return web.Response(status=told["status"], headers={"Location": told["to"]})
+
+    async def new(request: web.Request) -> web.Response:
+        told["logins"].append(await request.json())
+        return web.json_response({"data": "key", "is_rtp_enabled": True})
+
+    app = web.Application()
+    app.router.add_post("/old", old)
+    app.router.add_post("/new", new)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
+    await site.start()
+    told["url"] = f"https://127.0.0.1:{runner.addresses[0][1]}"
+    yield told
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_the_login_follows_a_redirect_on_the_same_host(
+    redirecting: dict[str, Any], status: int
+) -> None:
+    redirecting |= {"to": "/new", "status": status}
+    service = Service(f"{redirecting['url']}/old", "ws://127.0.0.1:9/", ca_file=str(redirecting["ca_file"]))
+    service.login("alice", "secret", "domain")
+    await until(lambda: service.rtp_enabled)
+    assert redirecting["logins"] == [{"username": "alice", "password": "secret", "domain": "domain"}]
+    await service.logout()
+
+
+@pytest.mark.parametrize(
+    "target", ["https://localhost:{port}/new", "http://127.0.0.1:{port}/new", "ftp://x", ""]
+)
+async def test_the_password_does_not_follow_a_redirect_to_another_host_or_without_tls(
+    redirecting: dict[str, Any], target: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    redirecting["to"] = target.format(port=redirecting["url"].rpartition(":")[2])
+    service = Service(f"{redirecting['url']}/old", "ws://127.0.0.1:9/", ca_file=str(redirecting["ca_file"]))
+    service.login("alice", "secret", "domain")
+    await until(lambda: "redirects the login" in caplog.text)
+    assert redirecting["logins"] == []
+    await service.logout()
+
+
+async def test_without_its_ca_file_a_private_service_gets_no_password(redirecting: dict[str, Any]) -> None:
+    service = Service(f"{redirecting['url']}/new", "ws://127.0.0.1:9/", first_retry_s=0.01)
+    service.login("alice", "secret", "domain")
+    await until(lambda: service._unreachable)
+    assert redirecting["logins"] == []
+    await service.logout()
+
+
+@pytest.mark.parametrize("option", ["stats_url", "insights_url"])
+def test_a_refused_address_turns_the_service_off(option: str) -> None:
+    assert not is_wanted(read_options(None, {option: "http://elsewhere.example/"}))

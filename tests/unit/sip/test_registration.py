@@ -6,7 +6,7 @@ import pytest
 from sip_world import OFFER, World, names
 
 from plivo_nb.sip import digest
-from plivo_nb.sip.events import Registered, RegistrationFailed, TransportSilent, Unregistered
+from plivo_nb.sip.events import Registered, RegistrationFailed, ServerFailed, Unregistered
 from plivo_nb.sip.message import Request, Response
 
 
@@ -115,6 +115,10 @@ def test_a_server_whose_nonces_are_always_stale_is_given_up() -> None:
             ['Digest realm="r", nonce="a", algorithm=SHA-256', 'Digest realm="r", nonce="b", algorithm=MD5'],
             ["a"],
         ),
+        (
+            ['Digest realm="r", nonce="a", algorithm=MD5', 'Digest realm="r", nonce="b", algorithm=SHA-256'],
+            ["b"],
+        ),
         (['Digest realm="r", nonce="a", algorithm=SHA-512', 'Digest realm="r", nonce="b"'], ["b"]),
         (["Basic realm=x", 'Digest realm="r", nonce="b", qop="auth"'], ["b"]),
         (['Digest realm="r", nonce="a"', 'Digest realm="other", nonce="b"'], ["a", "b"]),
@@ -151,8 +155,7 @@ def test_a_proxy_and_a_registrar_may_both_ask() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "word"),
-    [(403, "Rejected"), (404, "Not Found"), (503, "Connection Error"), (500, "SIP Failure Code")],
+    ("status", "word"), [(403, "Rejected"), (404, "Not Found"), (302, "SIP Failure Code")]
 )
 def test_refusals(status: int, word: str) -> None:
     world = fresh()
@@ -161,8 +164,27 @@ def test_refusals(status: int, word: str) -> None:
     answer(world, registers(world)[0], status)
     (failed,) = world.take("alice")
     assert isinstance(failed, RegistrationFailed)
-    assert (failed.code, failed.cause_text) == (status, word)
+    assert (failed.code, failed.cause_text, failed.refused) == (status, word, True)
     assert not world.agents["alice"].registered
+    assert not world.agents["alice"].wanted
+
+
+@pytest.mark.parametrize("status", [408, 430, 480, 500, 503, 599])
+def test_a_server_that_cannot_serve_us_is_left_and_we_still_want_to_be_registered(status: int) -> None:
+    world = fresh()
+    alice = world.agents["alice"]
+    alice.register("alice", "alice-pw", world.now)
+    world.collect()
+    answer(world, registers(world)[0], status, ("Retry-After", "7 (soon)"))
+    (failed,) = world.take("alice")
+    assert isinstance(failed, ServerFailed)
+    assert (failed.code, failed.retry_after_s) == (status, 7.0)
+    assert (alice.registered, alice.wanted) == (False, True)
+    alice.transport_up(world.now)
+    world.wire.clear()
+    world.collect()
+    world.run()
+    assert world.take("alice") == [Registered(120.0, False)]
 
 
 def test_interval_too_brief() -> None:
@@ -234,36 +256,161 @@ def test_a_kernel_blocked_for_150_seconds_is_registered_again_at_its_return() ->
     assert world.take("alice") == [Registered(120.0, True)]
 
 
-def test_refresh_is_repeated_while_the_server_is_ill_and_failure_told_once() -> None:
+def test_refreshes_refused_until_expiry_are_told_once_and_the_next_connection_registers() -> None:
     world = World("alice")
     world.take("alice")
-    world.proxy.auth = False
+    alice = world.agents["alice"]
     original = world.proxy._register
     world.proxy._register = lambda source, request: world.proxy._reply(source, request, 503)  # type: ignore[method-assign]
     world.wait(115)
-    assert world.take("alice") == []
-    world.wait(200)
-    assert names(world.take("alice")) == ["RegistrationFailed"]
+    assert world.take("alice") == [ServerFailed(503, "Service Unavailable")]
+    assert alice.registered, "the binding still holds"
+    world.wait(10)
+    (failed,) = world.take("alice")
+    assert isinstance(failed, RegistrationFailed)
+    assert (failed.code, failed.refused) == (503, False)
+    assert (alice.registered, alice.wanted) == (False, True)
+    alice.transport_up(world.now)
+    world.run()
+    assert names(world.take("alice")) == ["ServerFailed"], "it is told once"
+    alice.transport_down(world.now)
     world.proxy._register = original  # type: ignore[method-assign]
-    world.wait(21)
+    world.wait(300)
+    alice.transport_up(world.now)
+    world.run()
     assert world.take("alice") == [Registered(120.0, False)]
 
 
-def test_retry_after_is_honoured() -> None:
+def test_without_a_connection_the_binding_runs_out_at_its_time() -> None:
     world = World("alice")
     world.take("alice")
-    world.wait(85)
-    before = len(registers(world))
-    agent = world.agents["alice"]
-    world.now = 1109.0
-    agent.advance(world.now)
-    world.collect()
-    world.wire.clear()
-    answer(world, registers(world)[-1], 503, ("Retry-After", "7"))
-    world.wait(6.5)
-    assert len(registers(world)) == before + 1
+    alice = world.agents["alice"]
+    alice.transport_down(world.now)
+    world.wait(119)
+    assert alice.registered
     world.wait(1)
-    assert len(registers(world)) == before + 3
+    assert not alice.registered
+    assert names(world.take("alice")) == ["RegistrationFailed"]
+
+
+def test_a_refused_refresh_is_tried_once_over_the_next_connection() -> None:
+    world = World("alice")
+    world.take("alice")
+    alice = world.agents["alice"]
+    world.proxy.passwords["alice"] = "changed"
+    world.wait(110)
+    assert names(world.take("alice")) == ["RegistrationFailed"]
+    sent = len(registers(world))
+    world.wait(300)
+    assert len(registers(world)) == sent
+    world.proxy.passwords["alice"] = "alice-pw"
+    alice.transport_up(world.now)
+    world.run()
+    assert world.take("alice") == [Registered(120.0, False)]
+
+
+def test_a_server_that_only_says_trying_is_left_after_four_seconds() -> None:
+    world = fresh()
+    alice = world.agents["alice"]
+    world.proxy.mute = True
+    login(world)
+    answer(world, registers(world)[0], 100)
+    world.wait(3.9)
+    assert world.take("alice") == []
+    world.wait(0.2)
+    assert world.take("alice") == [ServerFailed(408, "the server does not answer", silent=True)]
+    assert alice.wanted
+
+
+@pytest.mark.parametrize("method", ["INVITE", "INFO", "BYE"])
+@pytest.mark.parametrize("status", [408, 480, 500, 503])
+def test_a_final_response_to_a_call_does_not_touch_the_connection(method: str, status: int) -> None:
+    world = World("alice", "bob")
+    alice = world.agents["alice"]
+    if method == "INVITE":
+        world.proxy.fixed["bob"] = status
+        alice.invite("bob", OFFER, [], world.now)
+        world.run()
+    else:
+        key, _ = world.call()
+        alice.info(key, "text/plain", b"x", world.now) if method == "INFO" else alice.hangup(key, world.now)
+        world.collect()
+        world.wire.clear()
+        answer(world, world.sent("alice")[-1], status)  # type: ignore[arg-type]
+    world.wait(20)
+    assert "ServerFailed" not in names(world.take("alice"))
+    assert alice.registered
+
+
+def test_a_second_connection_registers_while_the_call_stays_on_the_first() -> None:
+    world = World("alice", "bob")
+    key, _ = world.call()
+    alice = world.agents["alice"]
+    alice.candidate_up(world.now, secure=True)
+    (register,) = alice.candidate_outgoing()
+    assert register.startswith("REGISTER")
+    assert "Via: SIP/2.0/WSS" in register
+    alice.info(key, "text/plain", b"x", world.now)
+    (info,) = alice.outgoing()
+    assert info.startswith("INFO")
+    for _ in range(2):
+        for _, text in world.proxy.handle("alice", register):
+            alice.receive(text, world.now)
+        register = next(iter(alice.candidate_outgoing()), "")
+        assert not register or "Via: SIP/2.0/WSS" in register, "also with credentials"
+    assert Registered(120.0, True) in alice.events()
+    alice.candidate_chosen(world.now, secure=True)
+    world.run()
+    world.take("alice")
+    alice.hangup(key, world.now)
+    world.run()
+    assert names(world.take("bob")) == ["Ended"]
+    world.wait(110)
+    assert Registered(120.0, True) in world.take("alice"), "refreshed over the new connection"
+
+
+def test_a_second_connection_that_fails_leaves_the_first_as_it_was() -> None:
+    world = World("alice", "bob")
+    key, _ = world.call()
+    alice = world.agents["alice"]
+    alice.candidate_up(world.now)
+    assert len(alice.candidate_outgoing()) == 1
+    world.wait(4.1)
+    assert names(world.take("alice")) == ["ServerFailed"]
+    alice.candidate_down(world.now)
+    alice.candidate_down(world.now)
+    assert alice.registered
+    assert key in alice.live_calls
+    alice.hangup(key, world.now)
+    world.run()
+    assert names(world.take("bob")) == ["Ended"]
+
+
+@pytest.mark.parametrize("place", ["gateway.example:5099", "10.0.0.1"])
+@pytest.mark.parametrize("other", [[], ["<sip:desk@other.invalid>;expires=900"]])
+def test_our_contact_is_known_by_its_user_however_the_server_rewrites_its_host(
+    place: str, other: list[str]
+) -> None:
+    world = fresh()
+    alice = world.agents["alice"]
+    alice.register("alice", "alice-pw", world.now)
+    world.collect()
+    user = alice.contact.partition(":")[2].partition("@")[0]
+    contacts = [*other, f"<sip:{user}@{place};transport=ws>;expires=30"]
+    answer(world, registers(world)[0], 200, *(("Contact", value) for value in contacts))
+    assert world.take("alice") == [Registered(30.0, False)]
+    sent = len(registers(world))
+    world.wait(28)
+    assert len(registers(world)) > sent
+
+
+def test_the_only_contact_is_ours() -> None:
+    world = fresh()
+    alice = world.agents["alice"]
+    alice.register("alice", "alice-pw", world.now)
+    world.collect()
+    answer(world, registers(world)[0], 200, ("Contact", "<sip:x@y.invalid>;expires=30"), ("Expires", "99"))
+    assert world.take("alice") == [Registered(30.0, False)]
 
 
 def test_unregister_when_nobody_answers_and_when_there_is_no_socket() -> None:
@@ -288,10 +435,8 @@ def test_a_server_that_accepts_and_never_answers_is_found_out() -> None:
     world = fresh()
     world.proxy.mute = True
     login(world)
-    world.wait(9)
-    (silent,) = world.take("alice")
-    assert isinstance(silent, TransportSilent)
-    assert silent.silent_s == 8.0
+    world.wait(4.1)
+    assert world.take("alice") == [ServerFailed(408, "the server does not answer", silent=True)]
     world.agents["alice"].transport_down(world.now)
     world.proxy.mute = False
     world.agents["alice"].transport_up(world.now)
@@ -309,8 +454,20 @@ def test_a_silent_server_is_asked_and_found_out() -> None:
         "RequestOPTIONS"
     ] * 3
     world.proxy.mute = True
-    world.wait(45)
-    assert names(world.take("alice")) == ["TransportSilent"]
+    world.wait(35)
+    assert names(world.take("alice")) == ["ServerFailed"]
+
+
+def test_a_server_that_does_not_answer_a_call_is_asked_and_found_out_in_eight_seconds() -> None:
+    world = World("alice")
+    world.take("alice")
+    world.proxy.mute = True
+    world.agents["alice"].invite("bob", OFFER, [], world.now)
+    world.wait(7.9)
+    assert world.take("alice") == []
+    assert "OPTIONS" in [m.method for m in world.sent("alice") if isinstance(m, Request)]
+    world.wait(0.2)
+    assert names(world.take("alice")) == ["ServerFailed"]
 
 
 def test_our_own_sleep_is_not_the_servers_silence() -> None:
@@ -320,8 +477,8 @@ def test_our_own_sleep_is_not_the_servers_silence() -> None:
     world.now += 20
     world.agents["alice"].advance(world.now)
     assert world.take("alice") == []
-    world.wait(9)
-    assert names(world.take("alice")) == ["TransportSilent"]
+    world.wait(5)
+    assert names(world.take("alice")) == ["ServerFailed"]
 
 
 def test_a_refused_refresh_ends_the_registration() -> None:

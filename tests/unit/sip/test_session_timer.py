@@ -10,6 +10,7 @@ from sip_world import (
     all_ended,
     build_request,
     lose_socket,
+    requests,
     session_call,
 )
 
@@ -124,3 +125,24 @@ def test_terms_in_an_answer() -> None:
     assert session_timer.terms_of(ok) == SessionTerms(100, False)
     ok.headers.set("Session-Expires", "100")
     assert session_timer.terms_of(ok) == SessionTerms(100, True)
+
+
+@pytest.mark.parametrize(("asked", "refresher"), [("90;refresher=uac", "uac"), ("90;refresher=uas", "uas")])
+def test_our_reinvites_keep_the_interval_and_the_refresher(world: World, asked: str, refresher: str) -> None:
+    key, _, _ = session_call(world, asked)
+    if refresher == "uac":
+        world.wait(46)
+    else:
+        world.agents["alice"].reinvite(key, OFFER, world.now)
+        world.run()
+    again = requests(world, "alice", "INVITE")[-1]
+    assert again.to.tag is not None
+    assert again.headers.get("Session-Expires") == f"90;refresher={refresher}"
+    assert "timer" in again.tokens("Supported")
+
+
+def test_without_a_session_timer_a_reinvite_asks_for_none(world: World) -> None:
+    key, _ = world.call()
+    world.agents["alice"].reinvite(key, OFFER, world.now)
+    world.run()
+    assert "Session-Expires" not in requests(world, "alice", "INVITE")[-1].headers

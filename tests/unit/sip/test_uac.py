@@ -97,7 +97,7 @@ def test_a_server_that_never_answers_the_invite(world: World) -> None:
     key = world.agents["alice"].invite("bob", OFFER, [], world.now)
     world.wait(33)
     events = world.take("alice")
-    assert names(events) == ["TransportSilent", "CallFailed"]
+    assert names(events) == ["ServerFailed", "CallFailed"]
     failed = events[1]
     assert isinstance(failed, CallFailed)
     assert (failed.call, failed.code, failed.originator) == (key, 408, "system")
@@ -225,3 +225,43 @@ def test_redirections_in_a_circle_end(world: World) -> None:
     world.run()
     assert names(world.take("alice")) == ["CallFailed"]
     all_ended(world)
+
+
+FOREIGN = [
+    "sip:bob@elsewhere.example",
+    "sips:bob@phone.plivo.com",
+    "tel:+14155550100",
+    "sip:bob@phone.plivo.com;maddr=192.0.2.1",
+    "sip:bob@phone.plivo.com.evil.example",
+    "sip:phone.plivo.com@evil.example",
+]
+
+
+@pytest.mark.parametrize("target", [*FOREIGN, "mailto:a@b.c", "http://phone.plivo.com/"])
+def test_a_redirection_to_another_host_or_scheme_is_told_and_not_followed(world: World, target: str) -> None:
+    world.proxy.redirects["old"] = [f"<{target}>"]
+    world.agents["alice"].invite("old", OFFER, [("X-PH-Secret", "1")], world.now)
+    world.run()
+    (failed,) = world.take("alice")
+    assert isinstance(failed, CallFailed)
+    assert (failed.code, failed.contact) == (302, target)
+    assert {invite.uri for invite in requests(world, "alice", "INVITE")} == {"sip:old@phone.plivo.com"}
+
+
+@pytest.mark.parametrize("target", FOREIGN)
+def test_with_follow_redirects_another_host_gets_the_call_without_x_ph_headers(target: str) -> None:
+    world = World("alice", follow_redirects=True)
+    world.proxy.redirects["old"] = [f"<{target}>"]
+    world.agents["alice"].invite("old", OFFER, [("X-PH-Secret", "1"), ("X-Other", "2")], world.now)
+    world.run()
+    last = requests(world, "alice", "INVITE")[-1]
+    assert last.uri == target
+    assert "X-PH-Secret" not in last.headers
+    assert last.headers.get("X-Other") == "2"
+
+
+def test_the_same_host_keeps_the_x_ph_headers(world: World) -> None:
+    world.proxy.redirects["old"] = ["<sip:bob@PHONE.plivo.com>"]
+    world.agents["alice"].invite("old", OFFER, [("X-PH-Secret", "1")], world.now)
+    world.run()
+    assert requests(world, "alice", "INVITE")[-1].headers.get("X-PH-Secret") == "1"

@@ -57,6 +57,8 @@ class StandInCall:
                 "mos_out": 4.2,
                 "bitrate_in_kbps": 31.6,
                 "loop_lag_ms": 1.0,
+                "rtt_age_s": 0.4,
+                "report_age_s": 3.2,
             },
             index=index,
         )

@@ -25,6 +25,45 @@ async def test_the_switch_speaks_sip_and_shows_a_page() -> None:
         await writer.wait_closed()
         assert "200 OK" in page
         assert lab.url in page
+        assert lab.password("alice") not in page
+        assert "-secret" not in page
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "passes"),
+    [
+        (None, None, True),
+        (None, "http://localhost:8888", True),
+        (None, "https://example.com", False),
+        (None, "null", False),
+        ("rebound.example.com", None, False),
+        ("rebound.example.com", "http://rebound.example.com", False),
+    ],
+)
+async def test_pages_of_other_sites_cannot_use_the_labs_sockets(
+    host: str | None, origin: str | None, passes: bool
+) -> None:
+    async with Lab(robots=False) as lab:
+        urls = {
+            "sip": lab.url,
+            "statistics": lab._about["insights"],
+            "control": lab._about["control"],
+        }
+        for name, url in urls.items():
+            port = int(url.rpartition(":")[2].partition("/")[0])
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            lines = [
+                f"GET /{'ws' if name == 'statistics' else ''} HTTP/1.1",
+                f"Host: {host or '127.0.0.1'}:{port}",
+                *([] if origin is None else [f"Origin: {origin}"]),
+                *("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"),
+                *("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Protocol: sip"),
+            ]
+            writer.write("\r\n".join([*lines, "", ""]).encode())
+            status = (await reader.readline()).decode()
+            writer.close()
+            expected = passes and not (name == "control" and origin is not None)  # it takes no page at all
+            assert ("101" in status) is expected, (name, status)
 
 
 async def test_vanished_sockets_are_cleaned_up() -> None:

@@ -134,3 +134,17 @@ def test_giving_up_during_early_media_ends_the_robots_call() -> None:
     alice.cancel(sent)
     assert alice.response(487).status == 487
     assert [m.method for m in robot.take() if isinstance(m, Request)] == ["ACK", "BYE"]
+
+
+def test_a_repeated_answer_is_forwarded_until_the_caller_acknowledges_it() -> None:
+    """RFC 3261 section 16.7 step 5: the caller's ACK, or its answer, was lost."""
+    rig = SwitchRig()
+    alice, bob = rig.registered("alice", "bob")
+    alice.invite("bob")
+    invite = bob.request("INVITE")
+    bob.answer(invite, 200, sdp=True)
+    alice.response(200)
+    for _ in range(2):
+        bob.answer(invite, 200, sdp=True)
+        assert alice.response(200).cseq.method == "INVITE"
+    assert [what for what in rig.whats() if what == "call-answered"] == ["call-answered"]
