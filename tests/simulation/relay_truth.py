@@ -100,66 +100,78 @@ class Stream:
     mean_jitter_ms: float
 
 
+_RTP = ("rtp.seq", "rtp.timestamp", "rtp.ssrc")
+_SENDER_REPORT = ("rtcp.timestamp.ntp.msw", "rtcp.timestamp.ntp.lsw")
+_BLOCK = tuple(f"rtcp.ssrc.{name}" for name in ("cum_nr", "ext_high", "jitter", "lsr", "dlsr"))
+_FIELDS = ("frame.time_epoch", "frame.packet_flags_direction", *_RTP, *_SENDER_REPORT, *_BLOCK)
+_HEADING = "RTP Streams"
+
+
 class Wireshark:
     """A capture of one call, as tshark decodes it without any setting.
 
     Attributes:
-        received: arrival (UTC s), sequence number and RTP time (s) of each RTP packet received, in order.
-        sent: time (UTC s) and sequence number of each RTP packet sent.
-        reports: of each report block received: arrival, packets lost, highest sequence number, jitter (ms),
-            and the round-trip time (ms) from when the sender report that it answers was sent.
+        received: of each RTP packet received: arrival ``at`` (UTC s), ``sequence`` number and RTP time
+            ``media_s`` (s).
+        sent: of each RTP packet sent, the same.
+        streams: what tshark's table says of each direction: ``received``, ``sent``.
+        reports: of each report block received: arrival ``at``, packets ``lost``, ``highest`` sequence number,
+            ``jitter_ms``, and ``rtt_ms`` from when the sender report that it answers was sent.
     """
 
     def __init__(self, path: Path, codec: str) -> None:
-        self.path = path
-        self._clock = 48_000 if codec == "OPUS" else 8_000
-        self._inbound = "frame.packet_flags_direction == 1"
-        rows = self._fields(f"rtp && {self._inbound}", "frame.time_epoch", "rtp.seq", "rtp.timestamp")
-        self.received = rows.rename(columns={"frame.time_epoch": "at", "rtp.seq": "sequence"})
-        self.received["media_s"] = _unwrapped(rows["rtp.timestamp"].to_numpy(dtype=np.int64)) / self._clock
-        self.sent = self._fields("rtp && frame.packet_flags_direction == 2", "frame.time_epoch", "rtp.seq")
-        names = tuple(f"rtcp.ssrc.{name}" for name in ("cum_nr", "ext_high", "jitter", "lsr", "dlsr"))
-        blocks = self._fields(f"rtcp && {self._inbound}", "frame.time_epoch", *names)
-        self.reports = blocks.set_axis(["at", "lost", "highest", "jitter_ms", "lsr", "dlsr"], axis=1).dropna()
-        self.reports["jitter_ms"] *= 1e3 / self._clock
-        self.reports["rtt_ms"] = self._round_trips_ms()
-
-    def stream(self, direction: str) -> Stream:
-        """What the table of streams says of the one that was ``received`` or ``sent``."""
-        flag = 1 if direction == "received" else 2
-        packets = self._run(
-            "-Y", f"rtp && frame.packet_flags_direction == {flag}", "-T", "fields", "-e", "rtp.ssrc"
+        clock = 48_000 if codec == "OPUS" else 8_000
+        columns = [argument for name in _FIELDS for argument in ("-e", name)]
+        command = ["tshark", "-n", "-r", str(path), "-Y", "rtp || rtcp", "-T", "fields", *columns]
+        command += ["-z", "rtp,streams"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        lines = done.stdout.splitlines()
+        table = next(number for number, line in enumerate(lines) if _HEADING in line)
+        rows = pd.DataFrame([line.split("\t") for line in lines[:table]], columns=list(_FIELDS))
+        hexadecimal = ["frame.packet_flags_direction", "rtp.ssrc"]
+        rows[hexadecimal] = rows[hexadecimal].map(lambda text: int(text, 16) if text else 0)
+        rows = rows.apply(pd.to_numeric).rename(columns={"frame.time_epoch": "at", "rtp.seq": "sequence"})
+        inbound = rows["frame.packet_flags_direction"] == 1
+        self.received, self.sent = (
+            _packets(rows[way & (rows["rtp.ssrc"] > 0)], clock) for way in (inbound, ~inbound)
         )
-        ssrc = int(packets.split(maxsplit=1)[0], 16)
-        for line in self._run("-q", "-z", "rtp,streams").splitlines():
-            words = line.replace("%)", "").replace("(", "").split()
-            if len(words) > 14 and words[6].startswith("0x") and int(words[6], 16) == ssrc:
-                return Stream(int(words[8]), int(words[9]), float(words[15]))
-        raise AssertionError(f"no stream {direction} in {self.path}")
-
-    def _round_trips_ms(self) -> list[float]:
-        """By the capture's own times: arrival of the report, less its delay, less when its SR was sent."""
-        names = ("frame.time_epoch", "rtcp.timestamp.ntp.msw", "rtcp.timestamp.ntp.lsw")
-        sent = self._fields("rtcp.pt == 200 && frame.packet_flags_direction == 2", *names)
-        middles = (sent[names[1]].to_numpy(dtype=np.int64) % 65536 << 16) + (
-            sent[names[2]].to_numpy(dtype=np.int64) >> 16
+        found = {stream[0]: stream[1] for stream in map(_stream, lines[table:]) if stream}
+        self.streams = {
+            name: found[int(packets["rtp.ssrc"].iloc[0])]
+            for name, packets in (("received", self.received), ("sent", self.sent))
+        }
+        blocks = rows[inbound].dropna(subset=list(_BLOCK))
+        self.reports = blocks[["at", *_BLOCK]].set_axis(
+            ["at", "lost", "highest", "jitter_ms", "lsr", "dlsr"], axis=1
         )
-        sent_at = dict(zip(middles.tolist(), sent[names[0]], strict=True))
-        return [
-            1e3 * (at - dlsr / 65536 - sent_at.get(int(lsr), np.nan))
-            for at, lsr, dlsr in self.reports[["at", "lsr", "dlsr"]].to_numpy()
-        ]
+        self.reports["jitter_ms"] *= 1e3 / clock
+        self.reports["rtt_ms"] = _round_trips_ms(
+            self.reports, rows[~inbound].dropna(subset=list(_SENDER_REPORT))
+        )
 
     def jitter_ms(self) -> np.ndarray:
         """Interarrival jitter after each RTP packet received."""
         return jitter(self.received["at"].to_numpy(), self.received["media_s"].to_numpy()) * 1e3
 
-    def _fields(self, what: str, *names: str) -> pd.DataFrame:
-        columns = [argument for name in names for argument in ("-e", name)]
-        output = self._run("-Y", what, "-T", "fields", *columns)
-        rows = [line.split("\t") for line in output.splitlines()]
-        return pd.DataFrame(rows, columns=list(names)).apply(pd.to_numeric)
 
-    def _run(self, *arguments: str) -> str:
-        command = ["tshark", "-n", "-r", str(self.path), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+def _packets(rows: pd.DataFrame, clock: int) -> pd.DataFrame:
+    return rows.assign(media_s=_unwrapped(rows["rtp.timestamp"].to_numpy(dtype=np.int64)) / clock)
+
+
+def _stream(line: str) -> tuple[int, Stream] | None:
+    """A line of the table of streams: SSRC and figures."""
+    words = line.replace("%)", "").replace("(", "").split()
+    if len(words) < 16 or not words[6].startswith("0x"):
+        return None
+    return int(words[6], 16), Stream(int(words[8]), int(words[9]), float(words[15]))
+
+
+def _round_trips_ms(reports: pd.DataFrame, sent: pd.DataFrame) -> list[float]:
+    """By the capture's own times: arrival of the report, less its delay, less when its SR was sent."""
+    seconds_, fractions = (sent[name].to_numpy(dtype=np.int64) for name in _SENDER_REPORT)
+    middles = (seconds_ % 65536 << 16) + (fractions >> 16)
+    sent_at = dict(zip(middles.tolist(), sent["at"], strict=True))
+    return [
+        1e3 * (at - dlsr / 65536 - sent_at.get(int(lsr), np.nan))
+        for at, lsr, dlsr in reports[["at", "lsr", "dlsr"]].to_numpy()
+    ]

@@ -6,6 +6,7 @@ alone on the machine, side by side.
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pandas as pd
@@ -28,6 +29,7 @@ async def calls(tmp_path_factory: pytest.TempPathFactory) -> list[bench.Observed
     for number, part in enumerate((conditions[:half], conditions[half:])):
         folder: Path = tmp_path_factory.mktemp(f"turn{number}")
         observed += await bench.observe(part, folder)
+    await asyncio.to_thread(bench.decode, observed)
     return observed
 
 
