@@ -256,6 +256,16 @@ def differences(call: Observed) -> dict[str, float]:
     }
 
 
+def own_delay_ms(calls: Sequence[Observed]) -> float:
+    """Median round-trip time before the network was made bad: what this machine adds by itself."""
+    parts = [
+        call.samples["rtt_ms"][seconds(call.samples.index) < call.bad_s[0]]
+        for call in calls
+        if not call.condition.outage
+    ]
+    return float(pd.concat(parts).median())
+
+
 def _weighted(shares: pd.Series, weights: pd.Series) -> float:
     known = shares.notna() & (weights > 0)
     return float((shares * weights)[known].sum() / weights[known].sum())

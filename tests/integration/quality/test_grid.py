@@ -19,6 +19,9 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.alone]
 #: A test machine is not as quiet as the one on which the bench is run.
 SLACK = {"loss": 1, "jitter": 3, "rtt": 3}
 
+#: A machine that adds more to a round trip by itself cannot measure 3 ms: something else runs on it.
+QUIET_MS = 3.0
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def calls(tmp_path_factory: pytest.TempPathFactory) -> list[bench.Observed]:
@@ -35,6 +38,8 @@ async def calls(tmp_path_factory: pytest.TempPathFactory) -> list[bench.Observed
 
 @pytest.mark.timeout(200)
 async def test_loss_jitter_and_round_trip_time_are_those_of_the_network(calls: list[bench.Observed]) -> None:
+    if (own_ms := bench.own_delay_ms(calls)) > QUIET_MS:
+        pytest.skip(f"The machine is busy: it adds {own_ms:.1f} ms to each round trip.")
     table = pd.DataFrame({str(call.condition): bench.differences(call) for call in calls}).T
     limits = pd.Series({name: bench.limit_of(name) * SLACK[name.split("_")[0]] for name in table})
     over = table[(table > limits).any(axis=1)]
