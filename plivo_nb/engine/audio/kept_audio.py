@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import wave
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from plivo_nb.atomic_file import replaced
+from plivo_nb.audio_types import nonblocking
 from plivo_nb.media.audio.rolling_buffer import RollingBuffer
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator
 
     from plivo_nb.audio_types import Pcm
 
 
+@nonblocking
 class KeptAudio(RollingBuffer):
     """A sink that keeps the last seconds of both directions.
 
@@ -61,9 +64,9 @@ class Clip:
         return target.getvalue()
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write it as a WAV file."""
-        with open(path, "wb") as file:
-            file.write(self.wav())
+        """Write it as a WAV file; an existing one is replaced when the new one is complete."""
+        with replaced(os.fspath(path)) as new:
+            new.write_bytes(self.wav())
 
     def __repr__(self) -> str:
         return f"<Clip of {self.seconds:.2f} s at {self.rate} Hz>"
