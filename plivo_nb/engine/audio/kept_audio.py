@@ -5,17 +5,18 @@ from __future__ import annotations
 import base64
 import io
 import logging
+import os
 import threading
 import wave
 import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from plivo_nb.audio_types import FRAMES_PER_S
+from plivo_nb.atomic_file import replaced
+from plivo_nb.audio_types import FRAMES_PER_S, nonblocking
 from plivo_nb.media.audio.rolling_buffer import RollingBuffer
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator
 
     from plivo_nb.audio_types import Pcm
@@ -69,6 +70,7 @@ class KeptAudioLimit:
 _LIMIT = KeptAudioLimit()
 
 
+@nonblocking
 class _LimitedBuffer(RollingBuffer):
     """A buffer that checks the limit after each second of audio."""
 
@@ -82,6 +84,7 @@ class _LimitedBuffer(RollingBuffer):
             self._limit.apply()
 
 
+@nonblocking
 class KeptAudio(_LimitedBuffer):
     """A sink that keeps the last seconds of both directions.
 
@@ -148,9 +151,9 @@ class Clip:
         return target.getvalue()
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write it as a WAV file."""
-        with open(path, "wb") as file:
-            file.write(self.wav())
+        """Write it as a WAV file; an existing one is replaced when the new one is complete."""
+        with replaced(os.fspath(path)) as new:
+            new.write_bytes(self.wav())
 
     def __repr__(self) -> str:
         return f"<Clip of {self.seconds:.2f} s at {self.rate} Hz>"

@@ -6,9 +6,10 @@ from collections import deque
 
 import numpy as np
 
-from plivo_nb.audio_types import FRAMES_PER_S, Pcm
+from plivo_nb.audio_types import FRAMES_PER_S, Pcm, nonblocking
 
 
+@nonblocking
 class RollingBuffer:
     """A sink that keeps the last minutes of sound.
 

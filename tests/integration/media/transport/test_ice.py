@@ -151,16 +151,16 @@ async def test_900_candidates_and_checks_of_a_peer_cost_another_call_nothing(pai
     formats = sdp.offered_formats(["OPUS"])
     text = sdp.build_offer(hostile.local("actpass"), formats)
     text = text.replace("a=candidate", "\r\n".join(lines) + "\r\na=candidate", 1)
+    connection = victim.transport._next
+    assert connection is not None
+    datagrams = checks(connection, 900)
     sending = asyncio.create_task(send_rtp())
     await until(lambda: len(times) > 25)
     victim.transport.connect(sdp.parse(text, "offer"), dtls_client=True)
     hostile.transport.connect(describe(victim, "active"), dtls_client=False)
-    await until(lambda: victim.transport._wanted is not None)
-    connection = victim.transport._wanted
-    assert connection is not None
     await until(lambda: bool(connection.remote_candidates))
     port = next(c.port for c in victim.transport.candidates if c.address == "127.0.0.1")
-    await asyncio.to_thread(send_from_many_ports, checks(connection, 900), port)
+    await asyncio.to_thread(send_from_many_ports, datagrams, port)
     await asyncio.sleep(1.0)
     sending.cancel()
     await asyncio.gather(sending, hostile.transport.close(), victim.transport.close(), return_exceptions=True)
