@@ -290,7 +290,8 @@ class Call:
 
         Args:
             t0: start, in seconds from the first sample; negative: from the end; None: from the first sample
-                that is kept. The option keepAudio says how many seconds are kept.
+                that is kept. The option keepAudio says how many seconds are kept; all calls of the kernel
+                together keep at most 64 MB, and the audio of the oldest calls is dropped first.
             t1: end, likewise; None: the last sample.
             sent: the audio sent instead of the audio received.
 
