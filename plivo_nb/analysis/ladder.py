@@ -181,7 +181,8 @@ def _heights(rungs: Sequence[Rung]) -> list[float]:
 def _draw(axes: Axes, rung: Rung, y: float) -> None:
     if rung.direction == "heading":
         axes.plot([-0.2, 1.1], [y - 0.45, y - 0.45], color=_FAINT, linewidth=0.8)
-        axes.text(-0.2, y, rung.label, ha="left", va="center", fontsize=9, fontweight="bold", color=_INK)
+        text = axes.text(-0.2, y, rung.label, ha="left", va="center", fontsize=9, fontweight="bold", color=_INK)
+        text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1.5})  # not across the line of our end
         return
     axes.text(-0.04, y, f"{rung.at_s:.3f} s", ha="right", va="center", fontsize=8.5, color=_INK)
     if rung.direction == "mark":
