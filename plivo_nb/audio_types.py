@@ -14,9 +14,10 @@ FloatPcm: TypeAlias = NDArray[np.float32]
 
 #: The sample rate of Opus (RFC 7587 section 4.1) and the one that sound cards are opened with, in Hz.
 FULLBAND_RATE = 48_000
-#: One frame of sound: what a media session reads from a source and writes to a sink at a time, in seconds.
+#: One frame of sound, in seconds: what a packet holds, what a media session reads from a source and writes to
+#: a sink at a time, and how often the I/O plane does so.
 FRAME_S = 0.020
-FRAMES_PER_S = 50
+FRAMES_PER_S = round(1 / FRAME_S)
 
 
 def to_int16(samples: FloatPcm) -> Pcm:

@@ -14,6 +14,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from plivo_nb.audio_types import FRAME_S
 from plivo_nb.codec_table import codec_row
 from plivo_nb.media import sdp
 from plivo_nb.media.codecs import Codec, packet_lengths_ms
@@ -388,7 +389,7 @@ class SessionSampler:
 
     def __init__(self, anchor: ClockAnchor, interval_s: float) -> None:
         self._anchor = anchor
-        self._interval_s = max(interval_s, 0.02)
+        self._interval_s = max(interval_s, FRAME_S)
         self._sampler: Sampler | None = None
         self._due_at = math.inf
 

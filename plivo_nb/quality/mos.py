@@ -39,6 +39,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 import numpy as np
 import numpy.typing as npt
 
+from plivo_nb.audio_types import FRAME_S
 from plivo_nb.codec_table import CODECS, CodecRow, Impairment
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ Figures = Literal["measured", "planning"]
 Scale = Literal["g107", "g107_fb"]
 
 _OTHER_R0 = 93.2  # of the SDK's formula, for any codec but Opus
+_FRAME_MS = 1000.0 * FRAME_S
 _CHUNK = 16_384  # rows at a time: the intermediate arrays stay in the processor's cache
 
 # ---------------------------------------------------------------- Plivo's formula
@@ -238,9 +240,9 @@ def one_way_delay_ms(rtt_ms: Any, playout_delay_ms: Any, codec: Any) -> Any:
     look-ahead (Opus: 6.5 ms, RFC 6716 section 2; G.711 has none). What sound hardware adds is not in it.
     """
     if _all_scalars(codec, rtt_ms, playout_delay_ms):
-        return rtt_ms / 2.0 + playout_delay_ms + 20.0 + _number(codec, _look_ahead_ms, 0.0)
+        return rtt_ms / 2.0 + playout_delay_ms + _FRAME_MS + _number(codec, _look_ahead_ms, 0.0)
     look_ahead = _numbers(codec, _look_ahead_ms, 0.0)
-    return _plain(_floats(rtt_ms) / 2.0 + _floats(playout_delay_ms) + 20.0 + look_ahead)
+    return _plain(_floats(rtt_ms) / 2.0 + _floats(playout_delay_ms) + _FRAME_MS + look_ahead)
 
 
 def _look_ahead_ms(row: CodecRow) -> float:

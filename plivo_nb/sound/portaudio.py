@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from plivo_nb.audio_types import FRAME_S
 from plivo_nb.errors import MediaError
 from plivo_nb.sound.devices import NOT_ALLOWED, NOT_FOUND, Device, Kind, stable_id
 from plivo_nb.sound.pulse import PulseServer
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("plivo_nb.sound")
 
 _LATENCY_S = 0.06  # 'low' costs 8-17 % of a core through PulseAudio, this 2 %
-_BLOCK_S = 0.02
 _INVALID_DEVICE = -9996
 #: PortAudio's errors about channels, rate and sample format; another format may work.
 _OTHER_FORMAT = (-9998, -9997, -9994)
@@ -225,7 +225,7 @@ class PortAudioStream:
         stream = sd.RawInputStream if kind == "audioinput" else sd.RawOutputStream
         self._stream = stream(
             samplerate=rate,
-            blocksize=round(_BLOCK_S * rate),
+            blocksize=round(FRAME_S * rate),
             device=index,
             channels=channels,
             dtype="int16",

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from plivo_nb.audio_types import Source
     from plivo_nb.sound.devices import DeviceStream, Kind, SoundSystem
 
-_BLOCK_S = 0.02
 _TARGET_S = 0.06  # what waits just after a frame was written, for threads that run late
 _AHEAD_S = 0.04  # what waits for the card: two of its blocks
 
@@ -89,7 +88,7 @@ class OutputRoute(DeviceRoute):
         self._due.put(None)
 
     def _convert(self, rate: int) -> None:
-        block = round(_BLOCK_S * rate)
+        block = round(FRAME_S * rate)
         while self._working and len(self._ring) < _AHEAD_S * rate:
             self._ring.write(self._mix(block))
 

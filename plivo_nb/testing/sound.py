@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from plivo_nb.audio_types import FULLBAND_RATE, Pcm, Source
+from plivo_nb.audio_types import FRAME_S, FULLBAND_RATE, Pcm, Source
 from plivo_nb.errors import MediaError
 from plivo_nb.media.audio.sources import Silence
 from plivo_nb.sound.devices import NOT_ALLOWED, NOT_FOUND, Device, Kind, stable_id
@@ -23,7 +23,6 @@ from plivo_nb.sound.devices import NOT_ALLOWED, NOT_FOUND, Device, Kind, stable_
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_BLOCK_S = 0.02
 _KEPT_S = 600
 
 
@@ -114,7 +113,7 @@ class FakeSound:
 
     def step(self, samples: int = 0) -> None:
         """Call each open stream once with a block of this many samples (0 = 20 ms)."""
-        count = samples or round(_BLOCK_S * self.rate)
+        count = samples or round(FRAME_S * self.rate)
         with self._lock:
             for stream in list(self._streams):
                 if not stream.dead:
@@ -131,7 +130,7 @@ class FakeSound:
         stream.work(out)
         heard = self._heard.setdefault(key, [])
         heard.append(out)
-        if len(heard) > _KEPT_S / _BLOCK_S:
+        if len(heard) > _KEPT_S / FRAME_S:
             del heard[0]
 
     def _tell(self) -> None:
@@ -141,7 +140,7 @@ class FakeSound:
     def _run(self) -> None:
         due = time.monotonic()
         while not self._stopped.is_set():
-            due = max(due + _BLOCK_S / self.skew, time.monotonic() - _BLOCK_S)
+            due = max(due + FRAME_S / self.skew, time.monotonic() - FRAME_S)
             self._stopped.wait(max(0.0, due - time.monotonic()))
             self.step()
 
@@ -212,7 +211,7 @@ class FakeStream:
         self.kind: Kind = kind
         self.work = work
         self.rate = system.rate
-        self.latency_s = _BLOCK_S
+        self.latency_s = FRAME_S
         self.callbacks = 0
         self.device_id: str | None = device_id
         self.dead = False

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as W
 
-from plivo_nb.quality.limits import GOOD_COLOUR, POOR_COLOUR, UNKNOWN_COLOUR
+from plivo_nb.palette import GOOD_COLOUR, POOR_COLOUR, UNKNOWN_COLOUR
 from plivo_nb.widgets.theme import style
 
 if TYPE_CHECKING:

@@ -300,7 +300,7 @@ _PAGE = """<!doctype html>
 <meta charset="utf-8">
 <title>plivo-nb lab</title>
 <style>body {{ font: 16px/1.5 sans-serif; max-width: 40em; margin: 3em auto; padding: 0 1em }}
-pre {{ background: #f2f2f2; padding: 1em; overflow: auto }}</style>
+pre {{ background: whitesmoke; padding: 1em; overflow: auto }}</style>
 <h1>An embedded Plivo, for learning</h1>
 <p>This is the lab of <code>plivo-nb</code>: a SIP switch with robots to call.
 It is reachable from this machine only.</p>

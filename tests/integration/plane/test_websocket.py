@@ -5,14 +5,21 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from waiting import until
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
@@ -174,15 +181,29 @@ async def test_a_server_that_answers_no_ping_is_given_up_with_1011(monkeypatch: 
 
 @pytest.fixture
 def tls(tmp_path: Path) -> ssl.SSLContext:
-    """A server's TLS context with a self-signed certificate."""
-    from aiortc import RTCCertificate
-
-    made = RTCCertificate.generateCertificate()
-    key = made._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    (tmp_path / "both.pem").write_bytes(key + made._cert.public_bytes(Encoding.PEM))
+    """A server's TLS context with a self-signed certificate for 127.0.0.1, `tmp_path / "certificate.pem"`."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, SHA256())
+    )
+    (tmp_path / "certificate.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    (tmp_path / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "both.pem")
+    context.load_cert_chain(tmp_path / "certificate.pem", tmp_path / "key.pem")
     return context
+
+
+@pytest.fixture
+def trusted(tls: ssl.SSLContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """The same context; this machine's clients trust its certificate."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+    return tls
 
 
 async def test_a_certificate_that_nobody_vouches_for_is_refused(tls: ssl.SSLContext) -> None:
@@ -216,3 +237,123 @@ async def test_a_busy_receiver_slows_the_server_down_and_does_not_keep_the_socke
         await until(lambda: sent > before)
         room.clear()
         await asyncio.wait_for(here.close(), 3)
+
+
+TINY_FRAMES = {"empty messages": b"\x81\x00", "pings": b"\x89\x00", "pongs": b"\x8a\x00"}
+
+
+@asynccontextmanager
+async def raw_server(
+    write: Callable[[asyncio.Transport], Awaitable[None]], tls: ssl.SSLContext | None
+) -> AsyncIterator[str]:
+    """A WebSocket server that reads nothing after the handshake; `write` writes raw frames."""
+
+    async def handler(connection: ServerConnection) -> None:
+        connection.transport.pause_reading()
+        await write(connection.transport)
+        await connection.wait_closed()
+
+    async with server(handler, ssl=tls, close_timeout=0.1) as url:
+        yield url.replace("ws:", "wss:") if tls else url
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["ws", "wss"])
+@pytest.mark.parametrize("kind", TINY_FRAMES)
+async def test_a_flood_of_tiny_frames_is_parsed_in_turns_of_a_few_milliseconds(
+    kind: str, secure: bool, trusted: ssl.SSLContext
+) -> None:
+    async def write(transport: asyncio.Transport) -> None:
+        transport.write(TINY_FRAMES[kind] * 30_000)
+
+    received = 0
+
+    def report(report: wire.Report) -> None:
+        nonlocal received
+        received += isinstance(report, wire.Received)
+
+    async with raw_server(write, trusted if secure else None) as url:
+        here = WebSocket(1, url, report)
+        await here.open(5)
+        connection = here._connection
+        assert connection is not None
+        longest, quiet = 0.0, 0
+        while quiet < 100:  # turns in which nothing was left to parse
+            before = time.thread_time()
+            await asyncio.sleep(0.001 if quiet else 0)
+            longest = max(longest, time.thread_time() - before)
+            quiet = 0 if connection._unread else quiet + 1  # type: ignore[attr-defined]
+        if kind == "empty messages":
+            assert received == 30_000
+        assert longest < 0.04, f"one turn took {longest * 1000:.0f} ms"
+        here.abort()
+
+
+async def test_pings_of_a_server_that_does_not_read_the_pongs_do_not_fill_the_memory() -> None:
+    written = 0
+
+    async def write(transport: asyncio.Transport) -> None:
+        nonlocal written
+        while not transport.is_closing():
+            if transport.get_write_buffer_size() < 100_000:
+                transport.write(b"\x89\x7d" + b"x" * 125)
+                written += 1
+            if written % 100 == 0:
+                await asyncio.sleep(0)
+            if transport.get_write_buffer_size() >= 100_000:
+                await asyncio.sleep(0.01)
+
+    async with raw_server(write, None) as url:
+        here = WebSocket(1, url, lambda report: None)
+        await here.open(5)
+        assert here._connection is not None
+        before = -1
+        while written > before:  # until TCP's buffers are full
+            before = written
+            await asyncio.sleep(0.2)
+        assert here._connection.transport.get_write_buffer_size() < 200_000
+        async with asyncio.timeout(2):
+            await here.close()
+
+
+@pytest.mark.parametrize("fragment", [b"", b"x"], ids=["empty", "one byte"])
+async def test_a_message_of_very_many_fragments_is_1009(fragment: bytes) -> None:
+    async def write(transport: asyncio.Transport) -> None:
+        size = bytes([len(fragment)])
+        transport.write(b"\x01" + size + fragment + (b"\x00" + size + fragment) * 100_000)
+
+    reports: list[Any] = []
+    async with raw_server(write, None) as url:
+        await WebSocket(1, url, reports.append).open(5)
+        await until(lambda: bool(reports))
+    assert [report.code for report in reports] == [1009]
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["ws", "wss"])
+async def test_what_came_before_the_loss_of_the_socket_is_reported_before_it(
+    secure: bool, trusted: ssl.SSLContext
+) -> None:
+    async def write(transport: asyncio.Transport) -> None:
+        transport.write(b"\x81\x01x" * 20_000)
+        transport.close()
+
+    reports: list[Any] = []
+    async with raw_server(write, trusted if secure else None) as url:
+        await WebSocket(1, url, reports.append).open(5)
+        await until(lambda: reports and isinstance(reports[-1], wire.SocketState))
+    assert [report.data for report in reports[:-1]] == ["x"] * 20_000
+    assert reports[-1].code == 1006
+
+
+async def test_closing_does_not_wait_for_what_a_lost_socket_left(trusted: ssl.SSLContext) -> None:
+    async def write(transport: asyncio.Transport) -> None:
+        transport.write(b"\x81\x01x" * 20_000)
+        transport.close()
+
+    reports: list[Any] = []
+    async with raw_server(write, trusted) as url:
+        here = WebSocket(1, url, reports.append, room=asyncio.Event().wait)  # type: ignore[arg-type]
+        await here.open(5)
+        await until(lambda: here._connection._lost is not None)  # type: ignore[union-attr]
+        async with asyncio.timeout(2):
+            await here.close()
+    assert len(reports) == 1
