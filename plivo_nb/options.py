@@ -185,7 +185,8 @@ class Options:
         allow_insecure: allow ws:// and http:// also to other machines. Whoever is on the way can then read
             and change everything.
         keep_audio: seconds of each call's audio that are kept for `Call.audio`. A second of both directions
-            takes 192 kB with Opus and 32 kB with PCMU, so the default takes at most 23 MB a call.
+            takes 192 kB with Opus and 32 kB with PCMU, so the default takes at most 23 MB a call. All calls
+            of the kernel together keep at most 64 MB; the audio of the oldest calls is dropped first.
         strict: raise `InvalidOption` for an unknown option or a wrong value, instead of a warning.
     """
 

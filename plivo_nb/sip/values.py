@@ -269,6 +269,30 @@ class NameAddr:
         return f"{name}<{self.uri}>{format_parameters(self.parameters)}"
 
 
+def parse_addresses(value: str) -> list[NameAddr]:
+    """Read a comma-joined list of addresses, or ``*``.
+
+    An element without a URI is the beginning of an unquoted display name that has a comma in it, as in
+    ``Smith, John <sip:jo@x>``: it is joined to the next one.
+
+    Raises:
+        ValueError: an element is no address.
+    """
+    found: list[NameAddr] = []
+    name: list[str] = []
+    for part in split_list(value):
+        if part == "*" and not name:
+            found.append(NameAddr("*"))
+        elif ":" not in part and "<" not in part:
+            name.append(part)
+        else:
+            found.append(NameAddr.parse(", ".join([*name, part])))
+            name.clear()
+    if name:
+        raise ValueError("A display name is not followed by an address in angle brackets.")
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Via:
     """One Via value: where a response has to go, and the transaction's branch (RFC 3261 20.42)."""

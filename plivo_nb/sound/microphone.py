@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from plivo_nb.audio_types import FRAME_S, Pcm, to_int16
+from plivo_nb.audio_types import FRAME_S, Pcm, nonblocking, to_int16
 from plivo_nb.sound.clock_drift import DriftControl, RateBuffer
 from plivo_nb.sound.resampler import Resampler
 from plivo_nb.sound.route import DeviceRoute
@@ -61,6 +61,7 @@ class InputRoute(DeviceRoute):
                 microphone.take(pcm, rate, self.gain)
 
 
+@nonblocking
 class Microphone:
     """A source of a microphone's sound, at the call's rate and by the call's clock.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from plivo_nb.audio_types import FRAME_S, Pcm, to_int16
+from plivo_nb.audio_types import FRAME_S, Pcm, nonblocking, to_int16
 from plivo_nb.sound.clock_drift import DriftControl, RateBuffer
 from plivo_nb.sound.resampler import Resampler
 from plivo_nb.sound.route import DeviceRoute
@@ -110,6 +110,7 @@ class OutputRoute(DeviceRoute):
         return to_int16(total * np.float32(self.volume))
 
 
+@nonblocking
 class Speaker:
     """A sink for a call's sound, which plays it at the card's rate and by the card's clock.
 

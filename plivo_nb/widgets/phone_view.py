@@ -35,6 +35,7 @@ EVENT_WORDS: dict[EventName, str] = {
     "onMediaPermission": "microphone: {0[status]}",
     "onConnectionChange": "signalling {0[state]}",
     "onDtmfReceived": "tone received: {0[tone]}",
+    "onMediaError": "{0[message]}",
     "mediaMetrics": "{raised} {0[type]}{where}",
 }
 

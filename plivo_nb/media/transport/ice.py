@@ -9,6 +9,8 @@ Work-arounds for aioice 0.13, with the condition for their removal:
   `IceConnection.query_consent`. Until https://github.com/aiortc/aioice/issues/58.
 - Checks of a second peer that answered the same offer are refused, and that peer's ICE fails:
   `IceConnection._valid_username`. As long as aioice asks for more than RFC 8445 section 7.3.
+- Each address that the other side checks from becomes a candidate, without limit:
+  `IceConnection.check_incoming`. Until aioice limits its remote candidates.
 - Each datagram is tried as STUN and then waits in a queue for a task: `_MediaSocket` and `data_received`
   pass it on at once. As long as RTP is processed here.
 - Closing waits half a minute for a TURN server that does not answer: `IceConnection.close` has a time-out.
@@ -141,6 +143,8 @@ class IceConnection(Connection):
         self.consent = ConsentCounters()
         #: Set once the other side has checked one of our candidates.
         self.asked = asyncio.Event()
+        #: How many checks came from addresses beyond the limit of candidates.
+        self.ignored_checks = 0
         self._config = config
         self._on_data = on_data
         self._on_received = on_received
@@ -217,7 +221,18 @@ class IceConnection(Connection):
 
     def check_incoming(self, message: stun.Message, addr: tuple[str, int], protocol: StunProtocol) -> None:
         self._on_received(self)  # here the message is authenticated
+        if len(self._remote_candidates) >= sdp.MAX_CANDIDATES and not self._knows(addr):
+            self.ignored_checks += 1
+            if self.ignored_checks == 1:
+                _logger.warning(
+                    "The other side checks from more than %d addresses; the others are ignored.",
+                    sdp.MAX_CANDIDATES,
+                )
+            return
         super().check_incoming(message, addr, protocol)
+
+    def _knows(self, addr: tuple[str, int]) -> bool:
+        return any((c._network_host, c.port) == addr for c in self._remote_candidates)
 
     async def query_consent(self) -> None:
         """Send consent checks (RFC 7675) until closed; `Transport.poll` detects missing responses."""

@@ -8,18 +8,12 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from certificates import server_context
 from waiting import until
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
@@ -27,6 +21,8 @@ from websockets.typing import Subprotocol
 
 from plivo_nb.plane import wire
 from plivo_nb.plane.websocket import SocketError, WebSocket
+
+Tls = tuple[ssl.SSLContext, str]
 
 
 @asynccontextmanager
@@ -180,34 +176,14 @@ async def test_a_server_that_answers_no_ping_is_given_up_with_1011(monkeypatch: 
 
 
 @pytest.fixture
-def tls(tmp_path: Path) -> ssl.SSLContext:
-    """A server's TLS context with a self-signed certificate for 127.0.0.1, `tmp_path / "certificate.pem"`."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, SHA256())
-    )
-    (tmp_path / "certificate.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
-    (tmp_path / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "certificate.pem", tmp_path / "key.pem")
-    return context
+def tls(tmp_path: Path) -> Tls:
+    """A server's TLS context, and the path of the authority that vouches for it."""
+    context, authority = server_context(tmp_path)
+    return context, str(authority)
 
 
-@pytest.fixture
-def trusted(tls: ssl.SSLContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    """The same context; this machine's clients trust its certificate."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
-    return tls
-
-
-async def test_a_certificate_that_nobody_vouches_for_is_refused(tls: ssl.SSLContext) -> None:
-    async with server(echo, ssl=tls) as url:
+async def test_a_certificate_that_nobody_vouches_for_is_refused(tls: Tls) -> None:
+    async with server(echo, ssl=tls[0]) as url:
         with pytest.raises(SocketError, match=r"TLS connection to 127\.0\.0\.1 failed"):
             await WebSocket(1, url.replace("ws:", "wss:"), print).open(5)
 
@@ -244,7 +220,7 @@ TINY_FRAMES = {"empty messages": b"\x81\x00", "pings": b"\x89\x00", "pongs": b"\
 
 @asynccontextmanager
 async def raw_server(
-    write: Callable[[asyncio.Transport], Awaitable[None]], tls: ssl.SSLContext | None
+    write: Callable[[asyncio.Transport], Awaitable[None]], tls: Tls | None
 ) -> AsyncIterator[str]:
     """A WebSocket server that reads nothing after the handshake; `write` writes raw frames."""
 
@@ -253,14 +229,14 @@ async def raw_server(
         await write(connection.transport)
         await connection.wait_closed()
 
-    async with server(handler, ssl=tls, close_timeout=0.1) as url:
+    async with server(handler, ssl=tls[0] if tls else None, close_timeout=0.1) as url:
         yield url.replace("ws:", "wss:") if tls else url
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["ws", "wss"])
 @pytest.mark.parametrize("kind", TINY_FRAMES)
 async def test_a_flood_of_tiny_frames_is_parsed_in_turns_of_a_few_milliseconds(
-    kind: str, secure: bool, trusted: ssl.SSLContext
+    kind: str, secure: bool, tls: Tls
 ) -> None:
     async def write(transport: asyncio.Transport) -> None:
         transport.write(TINY_FRAMES[kind] * 30_000)
@@ -271,8 +247,8 @@ async def test_a_flood_of_tiny_frames_is_parsed_in_turns_of_a_few_milliseconds(
         nonlocal received
         received += isinstance(report, wire.Received)
 
-    async with raw_server(write, trusted if secure else None) as url:
-        here = WebSocket(1, url, report)
+    async with raw_server(write, tls if secure else None) as url:
+        here = WebSocket(1, url, report, ca_file=tls[1])
         await here.open(5)
         connection = here._connection
         assert connection is not None
@@ -329,29 +305,27 @@ async def test_a_message_of_very_many_fragments_is_1009(fragment: bytes) -> None
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["ws", "wss"])
-async def test_what_came_before_the_loss_of_the_socket_is_reported_before_it(
-    secure: bool, trusted: ssl.SSLContext
-) -> None:
+async def test_what_came_before_the_loss_of_the_socket_is_reported_before_it(secure: bool, tls: Tls) -> None:
     async def write(transport: asyncio.Transport) -> None:
         transport.write(b"\x81\x01x" * 20_000)
         transport.close()
 
     reports: list[Any] = []
-    async with raw_server(write, trusted if secure else None) as url:
-        await WebSocket(1, url, reports.append).open(5)
+    async with raw_server(write, tls if secure else None) as url:
+        await WebSocket(1, url, reports.append, ca_file=tls[1]).open(5)
         await until(lambda: reports and isinstance(reports[-1], wire.SocketState))
     assert [report.data for report in reports[:-1]] == ["x"] * 20_000
     assert reports[-1].code == 1006
 
 
-async def test_closing_does_not_wait_for_what_a_lost_socket_left(trusted: ssl.SSLContext) -> None:
+async def test_closing_does_not_wait_for_what_a_lost_socket_left(tls: Tls) -> None:
     async def write(transport: asyncio.Transport) -> None:
         transport.write(b"\x81\x01x" * 20_000)
         transport.close()
 
     reports: list[Any] = []
-    async with raw_server(write, trusted) as url:
-        here = WebSocket(1, url, reports.append, room=asyncio.Event().wait)  # type: ignore[arg-type]
+    async with raw_server(write, tls) as url:
+        here = WebSocket(1, url, reports.append, room=asyncio.Event().wait, ca_file=tls[1])  # type: ignore[arg-type]
         await here.open(5)
         await until(lambda: here._connection._lost is not None)  # type: ignore[union-attr]
         async with asyncio.timeout(2):
