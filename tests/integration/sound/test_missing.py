@@ -151,7 +151,7 @@ async def test_a_script_that_forgets_to_close_ends_soon_and_without_a_word(
         "loop = asyncio.new_event_loop()\n"
         "loop.run_until_complete(main())\n"
     )
-    options = json.dumps({**lab.options(), "sound": "device"})
+    options = json.dumps({**lab.options(), "sound": "device", "debug": "WARN"})
     process = await asyncio.create_subprocess_exec(
         sys.executable, str(script), options, lab.password("carol"), stderr=subprocess.PIPE
     )
