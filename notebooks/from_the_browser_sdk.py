@@ -142,6 +142,11 @@ PARTS = (
                 'client.on("onDtmfReceived", lambda event: note("onDtmfReceived", event["tone"]))',
             ),
             Row(
+                ("onMediaError",),
+                "// none: plivo_nb's own",
+                'client.on("onMediaError", lambda error, info: note("onMediaError", error["message"]))',
+            ),
+            Row(
                 ("once",),
                 "client.once('onLogin', hello);",
                 'client.once("onLogin", lambda: note("hello"))',

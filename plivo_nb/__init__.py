@@ -42,9 +42,10 @@ The packages, from the top. A package imports only packages below it:
             |
     operation   options   events   errors                      leaves
     ring_buffer   thread_priority   late_import                leaves, for threads
+    atomic_file                                                leaf: files that are replaced as a whole
     audio_types   dtmf_table   addresses                       leaves: PCM, Source and Sink; DTMF; loopback
     connections                                                WebSockets and TLS; uses addresses
-    codec_table                                                leaf: the table of speech codecs
+    codec_table   palette                                      leaves: speech codecs; colours of pictures
 
     media      sdp, transport (ICE, DTLS-SRTP), rtp, playout, audio (sources and sinks)
     sound      sound cards: devices, routes, microphone, speaker

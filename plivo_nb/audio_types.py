@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,35 @@ FloatPcm: TypeAlias = NDArray[np.float32]
 
 #: The sample rate of Opus (RFC 7587 section 4.1) and the one that sound cards are opened with, in Hz.
 FULLBAND_RATE = 48_000
-#: One frame of sound: what a media session reads from a source and writes to a sink at a time, in seconds.
+#: One frame of sound, in seconds: what a packet holds, what a media session reads from a source and writes to
+#: a sink at a time, and how often the I/O plane does so.
 FRAME_S = 0.020
-FRAMES_PER_S = 50
+FRAMES_PER_S = round(1 / FRAME_S)
+
+_T = TypeVar("_T")
+_NONBLOCKING: set[type] = set()
+_METHODS = frozenset({"open", "read", "write", "close"})
+
+
+def nonblocking(kind: type[_T]) -> type[_T]:
+    """Class decorator: sources and sinks of exactly this class never wait and never raise.
+
+    Only these are read and written in a thread with deadlines. A subclass is another class, with other
+    methods: it has to be decorated itself.
+    """
+    _NONBLOCKING.add(kind)
+    return kind
+
+
+def is_nonblocking(thing: object) -> bool:
+    """Whether a source or sink may be used in a thread with deadlines; others need a worker thread.
+
+    Example:
+        >>> class Mine: ...
+        >>> is_nonblocking(Mine())
+        False
+    """
+    return type(thing) in _NONBLOCKING and _METHODS.isdisjoint(getattr(thing, "__dict__", ()))
 
 
 def to_int16(samples: FloatPcm) -> Pcm:
@@ -40,7 +66,8 @@ def padded(pcm: Pcm, samples: int) -> Pcm:
 class Source(Protocol):
     """Sound that can be sent or played. PCM is mono int16.
 
-    A source is read in a thread with deadlines and must never make it wait. A source that ends may have an
+    A source of yours is read in a worker thread, a little ahead. It may wait; one that raises ends, not the
+    call. Its frames may be any arrays of samples that `Call.play` takes. A source that ends may have an
     attribute `ended`, which is True from then on.
     """
 
@@ -48,7 +75,7 @@ class Source(Protocol):
         """Prepare to be read at this rate in Hz. Returns at once; may be called again with another rate."""
 
     def read(self, samples: int) -> Pcm | None:
-        """Return that many samples without waiting, or None while there are none (silence is sent)."""
+        """Return that many samples, or None while there are none (silence is sent)."""
 
     def close(self) -> None:
         """Release everything. Returns at once."""
@@ -58,15 +85,16 @@ class Source(Protocol):
 class Sink(Protocol):
     """A receiver of sound. PCM is mono int16, in frames of 20 ms.
 
-    A sink may have an attribute `sent`, a sink itself, which receives what is sent: in each tick after the
-    sink has received what was received.
+    A sink of yours is written in a worker thread. It may wait (frames that wait longer than 5 s are dropped);
+    one that raises ends, not the call. A sink may have an attribute `sent`, a sink itself, which receives
+    what is sent: in each tick after the sink has received what was received.
     """
 
     def open(self, rate: int) -> None:
         """Prepare for frames of this rate in Hz. Returns at once; may be called again with another rate."""
 
     def write(self, frame: Pcm) -> None:
-        """Take a frame without waiting. The frame must not be changed: others may hold it too."""
+        """Take a frame."""
 
     def close(self) -> None:
         """Finish and release everything."""

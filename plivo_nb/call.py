@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import html
 import logging
 import os
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 from plivo_nb.audio_types import Sink, Source
 from plivo_nb.engine.audio.kept_audio import Clip, KeptAudio
 from plivo_nb.engine.sip_capture import SipCapture
-from plivo_nb.errors import InvalidState
+from plivo_nb.errors import InvalidState, SourceError
 from plivo_nb.media.audio.adapters import as_sink, as_source
+from plivo_nb.media.audio.isolation import IsolatedSink, IsolatedSource
 from plivo_nb.media.audio.sinks import Recorder
 from plivo_nb.media.audio.sources import Loopback, Silence
 from plivo_nb.operation import Operation
+from plivo_nb.plane import wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from plivo_nb.analysis.ladder import Ladder
     from plivo_nb.client import Client
     from plivo_nb.engine.call_session import CallSession
-    from plivo_nb.events import CallInfo
+    from plivo_nb.events import CallInfo, MediaFault
 
 
 _logger = logging.getLogger("plivo_nb.call")
@@ -78,11 +81,12 @@ class Call:
         self._client = client
         self._session = session
         self._owned: list[Source | Sink] = []
-        self._sinks: dict[Callable[..., object], Sink] = {}
+        self._sinks: list[tuple[object, Sink]] = []  # what the user gave, and what receives
         self._kept = KeptAudio(client.options.keep_audio)
         if client.options.keep_audio:
             session.media.add_sink(self._kept)
         self._capture = SipCapture(session, client._endpoint.trace)
+        session.media.listeners.append(self._on_media_report)
         session.at_end += [self._close_owned, self._capture.close]
 
     # ------------------------------------------------------------ what it is
@@ -207,7 +211,9 @@ class Call:
         Args:
             source: path of an audio file (anything FFmpeg reads); a source such as `Tone(440)`; an array of
                 samples (int16, or floats from -1 to 1); a generator or list of such arrays; or a function of
-                (number of samples, rate in Hz) that returns one. Your own code runs in a worker thread.
+                (number of samples, rate in Hz) that returns one. Your own code, also that of an own source,
+                runs in a worker thread, a little ahead. If it raises, `onMediaError` is fired, silence
+                follows, and the call goes on.
             loop: for a file: start again at its end.
             rate: sampling rate of arrays, in Hz.
 
@@ -215,27 +221,35 @@ class Call:
             An operation: await it to wait until all has been sent (at once for sources without an end).
 
         Raises:
-            SourceError: there is no such file, or it has no audio.
+            SourceError: there is no such file, or it has no audio; when awaited: the source failed.
             TypeError: the source is of another type.
             InvalidState: the call is over.
         """
         self._check_open("play")
         finished = asyncio.Event()
-        event_loop = self._client.loop
+        errors: list[str] = []
+
+        def failed(sentence: str) -> None:
+            errors.append(sentence)
+            self._tell("source", None, sentence)
 
         def sent() -> None:
-            event_loop.call_soon_threadsafe(finished.set)
+            self._from_thread(finished.set)
 
-        made = as_source(source, rate=rate, loop=loop, on_end=sent)
-        if made is source:
+        current = self._session.media.source
+        if not (isinstance(current, IsolatedSource) and current.wraps(source)):
+            made = as_source(source, rate=rate, loop=loop, on_end=sent, on_error=failed)
+            if made is not source:
+                self._owned.append(made)
+            self._session.media.set_source(made)
+        if isinstance(source, Source):
             finished.set()
-        else:
-            self._owned.append(made)
-        self._session.media.set_source(made)
 
         async def played() -> None:
             self._session.over.add_done_callback(lambda _: finished.set())
             await finished.wait()
+            if errors:
+                raise SourceError(errors[0])
 
         return self._operation(f"play {_name_of(source)}", played)
 
@@ -246,6 +260,9 @@ class Call:
 
     def record(self, path: str | os.PathLike[str], *, both: bool = False) -> Recorder:
         """Write the received audio to a file, from now to the call's end.
+
+        What is recorded is on the disk within a second, in a file that can be played at every moment, also if
+        this process is killed. If the disk is full, the recording stops, and `onMediaError` is fired.
 
         Args:
             path: the extension selects the format: .wav, .flac, .mp3, .ogg, .opus, .m4a.
@@ -260,7 +277,10 @@ class Call:
             InvalidState: the call is over.
         """
         self._check_open("record")
-        recorder = Recorder(os.fspath(path), both=both)
+        name = os.fspath(path)
+        recorder = Recorder(
+            name, both=both, on_error=lambda sentence: self._tell("recording", name, sentence)
+        )
         self._session.media.add_sink(recorder)
         self._owned.append(recorder)
         return recorder
@@ -270,7 +290,8 @@ class Call:
 
         Args:
             t0: start, in seconds from the first sample; negative: from the end; None: from the first sample
-                that is kept. The option keepAudio says how many seconds are kept.
+                that is kept. The option keepAudio says how many seconds are kept; all calls of the kernel
+                together keep at most 64 MB, and the audio of the oldest calls is dropped first.
             t1: end, likewise; None: the last sample.
             sent: the audio sent instead of the audio received.
 
@@ -284,24 +305,30 @@ class Call:
         """Write the received audio to `sink` too.
 
         Args:
-            sink: a sink; or a function of (20 ms of int16 samples, rate in Hz), called in a worker thread.
+            sink: a sink; or a function of (20 ms of int16 samples, rate in Hz). Your own code runs in a
+                worker thread. If it raises, `onMediaError` is fired, it is not called again, and the call
+                goes on. A sink of yours is closed when it is removed, or at the call's end.
 
         Raises:
             TypeError: it is neither.
             InvalidState: the call is over.
         """
         self._check_open("add_sink")
-        made = as_sink(sink)
+        made = as_sink(sink, on_error=lambda sentence: self._tell("sink", None, sentence))
         if made is not sink:
             self._owned.append(made)
-            assert callable(sink)
-            self._sinks[sink] = made
+        self._sinks.append((sink, made))
         self._session.media.add_sink(made)
 
     def remove_sink(self, sink: Sink | Callable[..., object]) -> None:
         """Stop writing the received audio to `sink`."""
-        made = self._sinks.pop(sink, None) if callable(sink) else None
-        self._session.media.remove_sink(made if made is not None else as_sink(sink))
+        made = next((made for given, made in self._sinks if given is sink or given == sink), None)
+        if made is None:
+            return
+        self._sinks = [item for item in self._sinks if item[1] is not made]
+        self._session.media.remove_sink(made)
+        if isinstance(made, IsolatedSink):
+            made.stop()
 
     def capture(self, path: str | os.PathLike[str]) -> Operation[None]:
         """Write the call to a pcapng file for Wireshark: its SIP, and RTP and RTCP without encryption.
@@ -397,6 +424,22 @@ class Call:
 
     def _operation(self, name: str, work: Callable[[], Coroutine[Any, Any, _T]]) -> Operation[_T]:
         return self._client.own(Operation.start(self._client.loop, name, lambda: (work(), None)))
+
+    def _on_media_report(self, report: wire.Report) -> None:
+        if isinstance(report, wire.CaptureStopped):
+            self._emit_fault({"what": "capture", "path": report.path, "message": report.sentence})
+
+    def _tell(self, what: Literal["source", "sink", "recording"], path: str | None, sentence: str) -> None:
+        """Emit onMediaError, from a worker thread."""
+        self._from_thread(self._emit_fault, {"what": what, "path": path, "message": sentence})
+
+    def _emit_fault(self, fault: MediaFault) -> None:
+        self._client._endpoint.emit("onMediaError", fault, self.info)
+
+    def _from_thread(self, function: Callable[..., object], *arguments: object) -> None:
+        # RuntimeError: the loop is closed, and nobody is left to be told
+        with contextlib.suppress(RuntimeError):
+            self._client.loop.call_soon_threadsafe(function, *arguments)
 
     async def _close_owned(self) -> None:
         for item in self._owned:

@@ -85,10 +85,13 @@ class Client:
         onConnectionChange       {'state': 'connected'} or
                                  {'state': 'disconnected', 'eventCode': code, 'eventReason': reason}
         onDtmfReceived           {'tone': digit, 'duration': ms}
+        onMediaError             {'what': 'source', 'sink', 'recording' or 'capture', 'path': path or None,
+                                 'message': sentence}, callInfo
         mediaMetrics             {'group', 'level', 'type', 'value', 'active', 'desc', 'stream'}
 
     Here callInfo is a `CallInfo`. onCallAnswered, onCallTerminated and onCallFailed are for calls of both
-    directions. onDtmfReceived is an addition to Plivo's page.
+    directions. onDtmfReceived is an addition to Plivo's page, and so is onMediaError: a source, sink,
+    recording or capture of a call stopped, and the call goes on.
 
     Plivo's page has typing errors that are corrected here: `no_microphone_acesss` is `no_microphone_access`,
     `dec` is `desc`, `Type` is `type`. Where it says that reject "will attempt to answer", reject rejects;

@@ -46,6 +46,7 @@ EventName = Literal[
     "onAudioDeviceChange",
     "onConnectionChange",
     "onDtmfReceived",
+    "onMediaError",
     "mediaMetrics",
 ]
 EVENT_NAMES: frozenset[EventName] = frozenset(get_args(EventName))
@@ -148,6 +149,17 @@ class DtmfReceived(TypedDict):
     duration: int
 
 
+class MediaFault(TypedDict):
+    """First argument of `onMediaError`: a source, sink, recording or capture stopped; the call goes on.
+
+    `what` is what stopped, `path` its file (None for sources and sinks), `message` a sentence that says why.
+    """
+
+    what: Literal["source", "sink", "recording", "capture"]
+    path: str | None
+    message: str
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One event of `Client.events`: its name, the callbacks' arguments, and its time (UTC)."""
@@ -183,6 +195,7 @@ _CPermission = TypeVar("_CPermission", bound=Callable[[MediaPermission], Any])
 _CConnection = TypeVar("_CConnection", bound=Callable[[ConnectionChange], Any])
 _CDevice = TypeVar("_CDevice", bound=Callable[[AudioDeviceChange], Any])
 _CDtmf = TypeVar("_CDtmf", bound=Callable[[DtmfReceived], Any])
+_CFault = TypeVar("_CFault", bound=Callable[[MediaFault, CallInfo], Any])
 
 _T = TypeVar("_T")
 _Decorator = Callable[[_T], _T]
@@ -237,6 +250,12 @@ class Subscribe(Protocol):
     def __call__(self, name: Literal["onDtmfReceived"], callback: _CDtmf) -> _CDtmf: ...
     @overload
     def __call__(self, name: Literal["onDtmfReceived"]) -> _Decorator[Callable[[DtmfReceived], Any]]: ...
+    @overload
+    def __call__(self, name: Literal["onMediaError"], callback: _CFault) -> _CFault: ...
+    @overload
+    def __call__(
+        self, name: Literal["onMediaError"]
+    ) -> _Decorator[Callable[[MediaFault, CallInfo], Any]]: ...
 
 
 class WaitFor(Protocol):
@@ -276,6 +295,10 @@ class WaitFor(Protocol):
     def __call__(
         self, name: Literal["onDtmfReceived"], timeout: float | None = None
     ) -> Operation[DtmfReceived]: ...
+    @overload
+    def __call__(
+        self, name: Literal["onMediaError"], timeout: float | None = None
+    ) -> Operation[tuple[MediaFault, CallInfo]]: ...
 
 
 class EventStream:

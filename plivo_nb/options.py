@@ -44,7 +44,8 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 class AudioConstraints(TypedDict, total=False):
     """The option audioConstraints: MediaTrackConstraints (W3C Media Capture and Streams) of the microphone.
 
-    A value stands alone, or in a dict under 'exact' or 'ideal', as browsers take it.
+    A value stands alone, or in a dict under 'exact' or 'ideal', as browsers take it. The SDK's own noise
+    reduction (`noiseReduction` in the messages of the statistics service) is not available.
     """
 
     deviceId: str | Mapping[str, str]
@@ -185,7 +186,8 @@ class Options:
         allow_insecure: allow ws:// and http:// also to other machines. Whoever is on the way can then read
             and change everything.
         keep_audio: seconds of each call's audio that are kept for `Call.audio`. A second of both directions
-            takes 192 kB with Opus and 32 kB with PCMU, so the default takes at most 23 MB a call.
+            takes 192 kB with Opus and 32 kB with PCMU, so the default takes at most 23 MB a call. All calls
+            of the kernel together keep at most 64 MB; the audio of the oldest calls is dropped first.
         strict: raise `InvalidOption` for an unknown option or a wrong value, instead of a warning.
     """
 

@@ -10,7 +10,6 @@ import pandas as pd
 
 from plivo_nb.analysis.figures import (
     LEGEND,
-    TEXT_COLOUR,
     call_name,
     calls_of,
     limit_line,
@@ -19,14 +18,8 @@ from plivo_nb.analysis.figures import (
     seconds_since,
     starts_at,
 )
-from plivo_nb.quality.limits import (
-    JITTER_LIMIT_MS,
-    MOS_LIMIT,
-    RECEIVED_COLOUR,
-    RTT_LIMIT_MS,
-    SENT_COLOUR,
-    loss_limit,
-)
+from plivo_nb.palette import PICTURE
+from plivo_nb.quality.limits import JITTER_LIMIT_MS, MOS_LIMIT, RTT_LIMIT_MS, loss_limit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,27 +33,30 @@ if TYPE_CHECKING:
 HEIGHTS = (2.4, 2.0, 1.6, 1.6, 1.5, 0.9)
 _GAP_S = 3.0  # between two calls
 
-_IN: dict[str, Any] = {"color": RECEIVED_COLOUR, "marker": "o", "markersize": 2.6, "label": "received"}
+_IN: dict[str, Any] = {"color": PICTURE.received, "marker": "o", "markersize": 2.6, "label": "received"}
 _OUT: dict[str, Any] = {
-    "color": SENT_COLOUR,
+    "color": PICTURE.sent,
     "marker": "^",
     "markersize": 4.0,
     "label": "sent (far end's reports)",
 }
-_BOTH: dict[str, Any] = {"color": "#009E73", "marker": "s", "markersize": 3.4, "label": "round trip"}
-_CALL: dict[str, Any] = {"color": TEXT_COLOUR, "linewidth": 2.2, "label": "call (SDK formula)"}
-_NARROWBAND: dict[str, Any] = {"color": "#56B4E9", "linestyle": "-.", "label": "received, G.107"}
-_FULLBAND: dict[str, Any] = {"color": "#CC79A7", "linestyle": ":", "label": "received, G.107.2 (fullband)"}
-_CONCEALED_COLOUR, _DISCARDED_COLOUR = "#E69F00", "#CC79A7"
+_BOTH: dict[str, Any] = {"color": PICTURE.green, "marker": "s", "markersize": 3.4, "label": "round trip"}
+_CALL: dict[str, Any] = {"color": PICTURE.text, "linewidth": 2.2, "label": "call (SDK formula)"}
+_NARROWBAND: dict[str, Any] = {"color": PICTURE.sky, "linestyle": "-.", "label": "received, G.107"}
+_FULLBAND: dict[str, Any] = {
+    "color": PICTURE.purple,
+    "linestyle": ":",
+    "label": "received, G.107.2 (fullband)",
+}
 _BESIDE: dict[str, Any] = {
     "textcoords": "offset points",
     "va": "center",
     "fontsize": 7.5,
-    "color": TEXT_COLOUR,
+    "color": PICTURE.text,
 }
 _UNNAMED = ("ACK", "OPTIONS", "REGISTER")  # drawn, but not named, to leave the room to the others
-_SHADE_COLOURS = ("#F0E442", "#CC79A7", "#56B4E9")
-_METRIC_COLOURS = ("#D55E00", "#0072B2", "#CC79A7", "#009E73", "#E69F00", "#56B4E9")
+_SHADE_COLOURS = (PICTURE.yellow, PICTURE.purple, PICTURE.sky)
+_METRIC_COLOURS = PICTURE.series
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +188,7 @@ def draw_packets(panel: Axes, segments: Sequence[Segment]) -> None:
             at,
             concealed,
             step="pre",
-            color=_CONCEALED_COLOUR,
+            color=PICTURE.orange,
             alpha=0.45,
             linewidth=0,
             label="made up (concealed)",
@@ -207,7 +203,7 @@ def draw_packets(panel: Axes, segments: Sequence[Segment]) -> None:
         panel.plot(
             at,
             late,
-            color=_DISCARDED_COLOUR,
+            color=PICTURE.purple,
             linestyle="--",
             linewidth=1.3,
             label="too late (discarded)",
@@ -239,7 +235,7 @@ def draw_jitter(panel: Axes, segments: Sequence[Segment]) -> None:
 def draw_delay(panel: Axes, segments: Sequence[Segment]) -> None:
     """The round-trip time, and how long packets wait in the jitter buffer."""
     trip = _steps(panel, segments, "rtt_ms", "rtt_age_s", _BOTH)
-    style: dict[str, Any] = {"color": "#6B6B6B", "linestyle": "--", "label": "jitter buffer"}
+    style: dict[str, Any] = {"color": PICTURE.muted, "linestyle": "--", "label": "jitter buffer"}
     wait = _line(panel, segments, "playout_delay_ms", style)
     panel.set_ylabel("Delay (ms)")
     limit_line(panel, RTT_LIMIT_MS, f"limit {RTT_LIMIT_MS:g} ms", np.concatenate([trip, wait]))
@@ -251,7 +247,7 @@ def draw_lag(panel: Axes, segments: Sequence[Segment]) -> None:
     """How late the kernel's loop ran: a busy cell, not the network."""
     at, lag = _joined(segments, "loop_lag_ms")
     if np.isfinite(lag).any():
-        panel.fill_between(at, lag, step="pre", color="#8C8C8C", linewidth=0)
+        panel.fill_between(at, lag, step="pre", color=PICTURE.faint, linewidth=0)
         panel.set_ylim(0.0, max(20.0, 1.25 * float(np.nanmax(lag))))
     panel.set_ylabel("Kernel\nlag (ms)")
     plain(panel)
@@ -286,7 +282,7 @@ def draw_events(
     panel.set_ylim(max(2.0, len(rows) + 0.6), -0.6)
     if not rows and not requests:
         note = "no mediaMetrics, no SIP messages"
-        panel.text(0.01, 0.5, note, transform=panel.transAxes, va="center", fontsize=8, color="#6B6B6B")
+        panel.text(0.01, 0.5, note, transform=panel.transAxes, va="center", fontsize=8, color=PICTURE.muted)
     return requests
 
 
@@ -325,7 +321,9 @@ def _sip_ticks(panel: Axes, segments: Sequence[Segment], sip: pd.DataFrame | Non
             if not segment.at_s - 1.5 <= at <= segment.end_s + 2.0:
                 continue
             request = not str(start)[:1].isdigit()
-            panel.plot([at, at], [-0.5, 0.35], color=TEXT_COLOUR if request else "#9A9A9A", linewidth=1.0)
+            panel.plot(
+                [at, at], [-0.5, 0.35], color=PICTURE.text if request else PICTURE.faint, linewidth=1.0
+            )
             if not request:
                 continue
             requests.append(float(at))
@@ -345,7 +343,7 @@ def mark_calls(panels: Sequence[Axes], segments: Sequence[Segment], names: dict[
     for number, segment in enumerate(segments):
         if number:
             for panel in panels:
-                panel.axvline(segment.at_s - _GAP_S / 2, color="#6B6B6B", linewidth=1.0)
+                panel.axvline(segment.at_s - _GAP_S / 2, color=PICTURE.muted, linewidth=1.0)
         began = segment.origin.strftime("%H:%M:%S")
         name = names.get(segment.uuid) or call_name(segment.uuid, number)
         _above(panels[0], segment.at_s, f"{name}, {began} UTC", ha="left")
@@ -373,5 +371,5 @@ def _above(panel: Axes, at: float, text: str, ha: Literal["left", "center"]) -> 
         ha=ha,
         va="bottom",
         fontsize=8.5,
-        color=TEXT_COLOUR,
+        color=PICTURE.text,
     )

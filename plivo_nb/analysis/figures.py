@@ -1,4 +1,4 @@
-"""What all pictures of calls share: the figure that notebooks display, colours, axes, calls of a frame.
+"""What all pictures of calls share: the figure that notebooks display, axes, calls of a frame.
 
 Figures are made for the Agg canvas without pyplot, so no global state is involved.
 """
@@ -13,6 +13,8 @@ import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from plivo_nb.palette import PICTURE
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -21,11 +23,14 @@ if TYPE_CHECKING:
 
     FloatArray = npt.NDArray[np.float64]
 
-TEXT_COLOUR, GRID_COLOUR, LIMIT_COLOUR = "#222222", "#D9D9D9", "#8A1C4A"
-#: Palette of Okabe and Ito, which colour-blind people can distinguish, darkest first; one for each call.
-CALL_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 CALL_STYLES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
-LEGEND: dict[str, Any] = {"fontsize": 8, "frameon": False, "handlelength": 1.8, "borderaxespad": 0.2}
+LEGEND: dict[str, Any] = {
+    "fontsize": 8,
+    "frameon": False,
+    "handlelength": 1.8,
+    "borderaxespad": 0.2,
+    "labelcolor": PICTURE.text,
+}
 _DPI = 80
 
 
@@ -44,9 +49,9 @@ def axes_or_new(ax: Axes | None, width: float, height: float) -> tuple[CallFigur
         figure = ax.get_figure(root=True)
         assert figure is not None
         return figure, ax
-    made = CallFigure(figsize=(width, height), layout="constrained")
+    made = CallFigure(figsize=(width, height), layout="constrained", facecolor=PICTURE.background)
     FigureCanvasAgg(made)
-    return made, made.subplots()
+    return made, made.subplots(subplot_kw={"facecolor": PICTURE.background})
 
 
 def stacked_panels(ax: Axes, heights: Sequence[float]) -> list[Axes]:
@@ -58,7 +63,9 @@ def stacked_panels(ax: Axes, heights: Sequence[float]) -> list[Axes]:
     top = 1.0
     for height in heights:
         bottom = top - height * scale
-        panels.append(ax.inset_axes((0.0, bottom, 1.0, height * scale), sharex=panels[0] if panels else None))
+        place = (0.0, bottom, 1.0, height * scale)
+        sharex = panels[0] if panels else None
+        panels.append(ax.inset_axes(place, sharex=sharex, facecolor=PICTURE.background))
         top = bottom - gap
     for panel in panels[:-1]:
         panel.tick_params(labelbottom=False)
@@ -68,13 +75,14 @@ def stacked_panels(ax: Axes, heights: Sequence[float]) -> list[Axes]:
 def plain(panel: Axes, *, grid: bool = True) -> None:
     """Two spines and, if wanted, faint horizontal lines."""
     if grid:
-        panel.grid(axis="y", color=GRID_COLOUR, linewidth=0.6)
+        panel.grid(axis="y", color=PICTURE.grid, linewidth=0.6)
     panel.set_axisbelow(True)
     for side in ("top", "right"):
         panel.spines[side].set_visible(False)
-    panel.tick_params(colors=TEXT_COLOUR, labelsize=9)
-    panel.yaxis.label.set_color(TEXT_COLOUR)
-    panel.xaxis.label.set_color(TEXT_COLOUR)
+    panel.spines[:].set_color(PICTURE.text)
+    panel.tick_params(colors=PICTURE.text, labelsize=9)
+    panel.yaxis.label.set_color(PICTURE.text)
+    panel.xaxis.label.set_color(PICTURE.text)
 
 
 def numbers(frame: pd.DataFrame, name: str) -> FloatArray:
@@ -121,7 +129,7 @@ def limit_line(panel: Axes, value: float, label: str, values: FloatArray) -> Non
     top = max(highest, value) if near else highest
     panel.set_ylim(0.0, 1.25 * top if top > 0.0 else 1.0)
     if near:
-        panel.axhline(value, color=LIMIT_COLOUR, linewidth=1.0, linestyle=(0, (6, 3)), zorder=1)
+        panel.axhline(value, color=PICTURE.limit, linewidth=1.0, linestyle=(0, (6, 3)), zorder=1)
     panel.annotate(
         label if near else f"{label} (above the picture)",
         (1.0, value) if near else (1.0, 1.0),
@@ -131,5 +139,5 @@ def limit_line(panel: Axes, value: float, label: str, values: FloatArray) -> Non
         ha="right",
         va="bottom" if near else "top",
         fontsize=8,
-        color=LIMIT_COLOUR,
+        color=PICTURE.limit,
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from plivo_nb.analysis.figures import CallFigure, axes_or_new
+from plivo_nb.palette import PICTURE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -13,10 +14,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_INK, _FAINT = "#222222", "#9A9A9A"
-# Okabe and Ito's palette, as in the other pictures.
-_COLOURS = {"request": "#0072B2", "provisional": "#6B6B6B", "success": "#009E73", "failure": "#D55E00"}
-_MEDIA = "#CC79A7"
+_COLOURS = {
+    "request": PICTURE.blue,
+    "provisional": PICTURE.muted,
+    "success": PICTURE.green,
+    "failure": PICTURE.vermillion,
+}
 _ROW, _PAUSE, _LONG_S = 1.0, 1.9, 1.0
 _MARKS = {
     "first_rtp_sent": "first RTP sent",
@@ -135,16 +138,18 @@ class Ladder:
         axes.set_ylim(bottom + 0.7, -1.6)
         axes.axis("off")
         for x, name in ((0.0, self.us), (1.0, self.them)):
-            axes.plot([x, x], [-0.7, bottom + 0.5], color=_INK, linewidth=1.2)
-            axes.text(x, -0.95, name, ha="center", va="bottom", fontsize=11, fontweight="bold", color=_INK)
+            axes.plot([x, x], [-0.7, bottom + 0.5], color=PICTURE.text, linewidth=1.2)
+            axes.text(
+                x, -0.95, name, ha="center", va="bottom", fontsize=11, fontweight="bold", color=PICTURE.text
+            )
         previous = 0.0
         for rung, y in zip(self.rungs, heights, strict=True):
             _draw(axes, rung, y)
             if rung.at_s - previous > _LONG_S and rung.direction != "heading":
                 text = f"{rung.at_s - previous:.1f} s"
-                axes.text(0.5, y - 1.25, text, ha="center", fontsize=8, color=_FAINT, style="italic")
+                axes.text(0.5, y - 1.25, text, ha="center", fontsize=8, color=PICTURE.faint, style="italic")
             previous = rung.at_s
-        axes.set_title(self.title, fontsize=13, fontweight="bold", color=_INK, loc="left")
+        axes.set_title(self.title, fontsize=13, fontweight="bold", color=PICTURE.text, loc="left")
         return figure
 
     def _repr_png_(self) -> bytes:
@@ -180,14 +185,25 @@ def _heights(rungs: Sequence[Rung]) -> list[float]:
 
 def _draw(axes: Axes, rung: Rung, y: float) -> None:
     if rung.direction == "heading":
-        axes.plot([-0.2, 1.1], [y - 0.45, y - 0.45], color=_FAINT, linewidth=0.8)
-        axes.text(-0.2, y, rung.label, ha="left", va="center", fontsize=9, fontweight="bold", color=_INK)
+        axes.plot([-0.2, 1.1], [y - 0.45, y - 0.45], color=PICTURE.faint, linewidth=0.8)
+        axes.text(
+            -0.2, y, rung.label, ha="left", va="center", fontsize=9, fontweight="bold", color=PICTURE.text
+        )
         return
-    axes.text(-0.04, y, f"{rung.at_s:.3f} s", ha="right", va="center", fontsize=8.5, color=_INK)
+    axes.text(-0.04, y, f"{rung.at_s:.3f} s", ha="right", va="center", fontsize=8.5, color=PICTURE.text)
     if rung.direction == "mark":
-        axes.plot([0, 1], [y, y], color=_MEDIA, linewidth=2.5, linestyle=(0, (2, 1.5)))
+        axes.plot([0, 1], [y, y], color=PICTURE.purple, linewidth=2.5, linestyle=(0, (2, 1.5)))
         label = f" {rung.label} "
-        axes.text(0.5, y, label, ha="center", va="center", fontsize=9, color=_MEDIA, backgroundcolor="white")
+        axes.text(
+            0.5,
+            y,
+            label,
+            ha="center",
+            va="center",
+            fontsize=9,
+            color=PICTURE.purple,
+            backgroundcolor=PICTURE.background,
+        )
         return
     start, end = (0.0, 1.0) if rung.direction == "out" else (1.0, 0.0)
     colour = _COLOURS[rung.kind]

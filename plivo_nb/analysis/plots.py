@@ -17,11 +17,8 @@ from matplotlib.ticker import MaxNLocator
 from plivo_nb.analysis import call_panels, set_up
 from plivo_nb.analysis.call_panels import Span
 from plivo_nb.analysis.figures import (
-    CALL_COLOURS,
     CALL_STYLES,
     LEGEND,
-    LIMIT_COLOUR,
-    TEXT_COLOUR,
     CallFigure,
     axes_or_new,
     call_name,
@@ -32,6 +29,7 @@ from plivo_nb.analysis.figures import (
     stacked_panels,
     starts_at,
 )
+from plivo_nb.palette import PICTURE
 from plivo_nb.quality import mos
 from plivo_nb.quality.frames import SCHEMA
 
@@ -63,7 +61,12 @@ __all__ = ["CallFigure", "Span", "call_figure", "compare", "distribution", "mos_
 _COMPARED = ("mos", "loss_in", "jitter_in_ms", "rtt_ms")
 _SCALES: dict[mos.Scale, str] = {"g107": "ITU-T G.107", "g107_fb": "ITU-T G.107.2, fullband"}
 #: The causes of `mos.explain`, bottom to top.
-_CAUSE_COLOURS = {"codec": "#56B4E9", "delay": "#009E73", "loss": "#D55E00", "discards": "#CC79A7"}
+_CAUSE_COLOURS = {
+    "codec": PICTURE.sky,
+    "delay": PICTURE.green,
+    "loss": PICTURE.vermillion,
+    "discards": PICTURE.purple,
+}
 _PERCENT = {"loss_in", "loss_out"}
 #: Columns that keep the value of the last far-end report until the next one.
 _HELD = {"loss_out", "jitter_out_ms", "rtt_ms", "mos_out"}
@@ -107,7 +110,7 @@ def call_figure(
     figure, ax = axes_or_new(ax, 10.0, 10.5)
     several = len(calls_of(samples)) > 1
     title = title or ("Calls, second by second" if several else "One call, second by second")
-    ax.set_title(title, fontsize=13, fontweight="bold", color=TEXT_COLOUR, loc="left", pad=22)
+    ax.set_title(title, fontsize=13, fontweight="bold", color=PICTURE.text, loc="left", pad=22)
     panels = stacked_panels(ax, call_panels.HEIGHTS)
     segments = call_panels.segments_of(samples, impairments)
     scores, packets, jitter, delay, events, lag = panels
@@ -119,7 +122,7 @@ def call_figure(
     call_panels.draw_lag(lag, segments)
     for panel in panels:
         for at in requests:
-            panel.axvline(at, color="#C8C8C8", linewidth=0.6, zorder=0)
+            panel.axvline(at, color=PICTURE.grid, linewidth=0.6, zorder=0)
         panel.yaxis.set_label_coords(-0.055, 0.5)
     call_panels.shade(panels, segments, impairments)
     call_panels.mark_calls(panels, segments, dict(names or {}))
@@ -152,19 +155,19 @@ def mos_breakdown(
     """
     figure, ax = axes_or_new(ax, 9.0, 4.6)
     title = title or f"Where the points of the rating go ({_SCALES[scale]})"
-    ax.set_title(title, fontsize=12, fontweight="bold", color=TEXT_COLOUR, loc="left", pad=18)
+    ax.set_title(title, fontsize=12, fontweight="bold", color=PICTURE.text, loc="left", pad=18)
     segments = call_panels.segments_of(samples, ())
     try:
         costs = [(segment, mos.explain(segment.samples, scale)) for segment in segments]
     except ValueError as error:
-        ax.text(0.5, 0.5, str(error), transform=ax.transAxes, ha="center", wrap=True, color=TEXT_COLOUR)
+        ax.text(0.5, 0.5, str(error), transform=ax.transAxes, ha="center", wrap=True, color=PICTURE.text)
         return figure
     for number, (segment, parts) in enumerate(costs):
         at = segment.place(segment.samples.index)
         layers = [numbers(parts, name) for name in ("rating", *_CAUSE_COLOURS)]
         names = ["what is left", *_CAUSE_COLOURS]
         names = [f"_{name}" for name in names] if number else names  # one legend for all calls
-        colours = ["#DDE5EC", *_CAUSE_COLOURS.values()]
+        colours = [PICTURE.grid, *_CAUSE_COLOURS.values()]
         ax.stackplot(at, np.nan_to_num(np.clip(layers, 0.0, None)), labels=names, colors=colours, step="pre")
     best = [float(numbers(parts, "undisturbed")[0]) for _, parts in costs if len(parts)]
     undisturbed = max(best, default=100.0)
@@ -203,7 +206,7 @@ def setup_timeline(
     """
     rows = set_up.rows_of(calls)
     figure, ax = axes_or_new(ax, 8.5, 1.4 + 0.36 * max(3, sum(len(row.steps) + 1 for row in rows)))
-    ax.set_title(title, fontsize=12, fontweight="bold", color=TEXT_COLOUR, loc="left")
+    ax.set_title(title, fontsize=12, fontweight="bold", color=PICTURE.text, loc="left")
     set_up.draw(ax, rows)
     return figure
 
@@ -246,9 +249,9 @@ def distribution(
     ax.set_xlabel(f"{column} ({unit})" if unit else column)
     ax.set_ylabel("share of samples up to this value")
     ax.set_ylim(0.0, 1.02)
-    ax.axhline(0.95, color=LIMIT_COLOUR, linewidth=0.8, linestyle=(0, (6, 3)))
+    ax.axhline(0.95, color=PICTURE.limit, linewidth=0.8, linestyle=(0, (6, 3)))
     ax.set_title(
-        title or f"Distribution of {column}", fontsize=12, fontweight="bold", color=TEXT_COLOUR, loc="left"
+        title or f"Distribution of {column}", fontsize=12, fontweight="bold", color=PICTURE.text, loc="left"
     )
     plain(ax)
     if ax.get_legend_handles_labels()[0]:
@@ -276,7 +279,7 @@ def compare(
     """
     groups = _groups(calls)
     figure, ax = axes_or_new(ax, 10.0, 1.6 + 2.0 * len(columns))
-    ax.set_title(title, fontsize=13, fontweight="bold", color=TEXT_COLOUR, loc="left", pad=26)
+    ax.set_title(title, fontsize=13, fontweight="bold", color=PICTURE.text, loc="left", pad=26)
     ax.axis("off")
     over_time = stacked_panels(ax.inset_axes((0.0, 0.0, 0.68, 1.0)), [1.0] * len(columns))
     spreads = stacked_panels(ax.inset_axes((0.74, 0.0, 0.26, 1.0)), [1.0] * len(columns))
@@ -303,7 +306,7 @@ def compare(
 
 def _style(number: int) -> dict[str, Any]:
     return {
-        "color": CALL_COLOURS[number % len(CALL_COLOURS)],
+        "color": PICTURE.series[number % len(PICTURE.series)],
         "linestyle": CALL_STYLES[number % len(CALL_STYLES)],
     }
 
@@ -314,7 +317,7 @@ def _boxes(panel: Axes, values: Sequence[Any]) -> None:
         if not len(finite):
             continue
         low, first, middle, third, high = np.percentile(finite, [5, 25, 50, 75, 95])
-        colour = CALL_COLOURS[number % len(CALL_COLOURS)]
+        colour = PICTURE.series[number % len(PICTURE.series)]
         panel.plot([number + 1] * 2, [low, high], color=colour, linewidth=1.2)
         panel.bar(number + 1, third - first, 0.5, bottom=first, color=colour, alpha=0.45, edgecolor=colour)
         panel.plot([number + 0.75, number + 1.25], [middle, middle], color=colour, linewidth=2.2)

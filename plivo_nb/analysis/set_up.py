@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from plivo_nb.analysis.figures import TEXT_COLOUR, plain
+from plivo_nb.analysis.figures import plain
+from plivo_nb.palette import PICTURE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,8 +31,7 @@ _COLUMNS = (
     ("ringing to answer", "answer_delay_ms"),
     ("answer to first RTP", "media_setup_ms"),
 )
-_COLOURS = {"socket": "#56B4E9", "REGISTER": "#56B4E9", "ICE": "#009E73", "DTLS": "#009E73"}
-_SIGNALLING_COLOUR, _WAIT_COLOUR, _MEDIA_COLOUR = "#0072B2", "#B8B8B8", "#E69F00"
+_COLOURS = {"socket": PICTURE.sky, "REGISTER": PICTURE.sky, "ICE": PICTURE.green, "DTLS": PICTURE.green}
 _SOON_S = 0.5  # a login that is longer ago than this is drawn as if it came just before the call
 
 
@@ -95,12 +95,12 @@ def draw(ax: Axes, rows: list[Row]) -> None:
     end = max([step.end_s for row in rows for step in row.steps], default=1.0) or 1.0
     for row in rows:
         if len(rows) > 1:
-            ax.text(0.0, y, row.name, fontsize=9, fontweight="bold", color=TEXT_COLOUR, va="center")
+            ax.text(0.0, y, row.name, fontsize=9, fontweight="bold", color=PICTURE.text, va="center")
             y += 1.0
         for step in row.steps:
             ax.barh(y, step.end_s - step.start_s, 0.62, left=step.start_s, color=_colour(step.name))
             length = f"{1000 * (step.end_s - step.start_s):.0f} ms"
-            ax.text(step.end_s + 0.01 * end, y, length, va="center", fontsize=8.5, color=TEXT_COLOUR)
+            ax.text(step.end_s + 0.01 * end, y, length, va="center", fontsize=8.5, color=PICTURE.text)
             labels.append(step.name)
             ticks.append(y)
             y += 1.0
@@ -111,13 +111,18 @@ def draw(ax: Axes, rows: list[Row]) -> None:
     plain(ax, grid=False)
     if not labels:
         ax.text(
-            0.5, 0.5, "no step of the set-up is known", transform=ax.transAxes, ha="center", color=TEXT_COLOUR
+            0.5,
+            0.5,
+            "no step of the set-up is known",
+            transform=ax.transAxes,
+            ha="center",
+            color=PICTURE.text,
         )
 
 
 def _colour(name: str) -> str:
     if "to answer" in name:
-        return _WAIT_COLOUR
+        return PICTURE.faint
     if name.endswith("first RTP"):
-        return _MEDIA_COLOUR
-    return _COLOURS.get(name, _SIGNALLING_COLOUR)
+        return PICTURE.orange
+    return _COLOURS.get(name, PICTURE.blue)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from plivo_nb._version import __version__
+from plivo_nb.atomic_file import replaced
 from plivo_nb.quality.frames import schema_metadata
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def save(frame: pd.DataFrame, path: Path | str, name: str = "samples") -> None:
 
     Args:
         frame: what `client.samples` gave, or one like it.
-        path: the file; an existing one is replaced.
+        path: the file; an existing one is replaced when the new one is complete, and stays if that fails.
         name: which frame of `plivo_nb.schema()` it is.
     """
     mixed = [str(key) for key in frame.columns if frame[key].dtype == object]
@@ -33,7 +34,8 @@ def save(frame: pd.DataFrame, path: Path | str, name: str = "samples") -> None:
     table = pa.Table.from_pandas(plain)
     about = {"frame": name, "version": __version__, "columns": schema_metadata(name), _JSON: mixed}
     metadata = {**(table.schema.metadata or {}), _KEY: json.dumps(about).encode()}
-    pq.write_table(table.replace_schema_metadata(metadata), str(path), compression="zstd")
+    with replaced(path) as new:
+        pq.write_table(table.replace_schema_metadata(metadata), str(new), compression="zstd")
 
 
 def load(path: Path | str) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Literal
 
+from plivo_nb.audio_types import is_nonblocking
 from plivo_nb.errors import MediaError, PlaneDied
 from plivo_nb.media.audio.sinks import Null, Tee
 from plivo_nb.plane import wire
@@ -40,6 +41,14 @@ def session_config(options: Options) -> wire.SessionConfig:
         sample_interval_s=options.sample_interval,
         max_average_bitrate_bps=options.max_average_bitrate,
     )
+
+
+def _check_nonblocking(thing: Source | Sink) -> None:
+    if not is_nonblocking(thing):
+        raise TypeError(
+            f"A {type(thing).__name__} may wait, and the I/O plane must not: use Call.play or Call.add_sink, "
+            "which give it a thread of its own."
+        )
 
 
 class MediaLink:
@@ -144,12 +153,14 @@ class MediaLink:
         self._send(wire.SetMuted, muted=muted)
 
     def set_source(self, source: Source) -> None:
-        """Send this source's audio from now on."""
+        """Send this source's audio from now on. It must be `nonblocking`, as of `adapters.as_source`."""
+        _check_nonblocking(source)
         self.source = source
         self._send(wire.SetSource, source=source)
 
     def add_sink(self, sink: Sink) -> None:
-        """Give the received audio to this sink too, from now on."""
+        """Give the received audio to this sink too. It must be `nonblocking`, as of `adapters.as_sink`."""
+        _check_nonblocking(sink)
         self.sinks.append(sink)
         self._send_sinks()
 

@@ -14,7 +14,7 @@ import hmac
 import itertools
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -30,7 +30,9 @@ _logger = logging.getLogger("plivo_nb.lab.control")
 REFUSED = 4401
 _MAX_FRAME_BYTES = 64 << 20
 _FIRST_FRAME_S = 5.0
-_MAX_WAITING = 20_000
+_MAX_COMMANDS = 64  # in progress at once, for one client; then its socket is not read
+_MAX_UNSENT_EVENTS = 20_000
+_MAX_UNSENT_BYTES = 16 * 1024 * 1024  # of events
 
 Handler = Callable[[str, dict[str, Any]], Awaitable[Any]]
 EventCallback = Callable[[str, Any], None]
@@ -50,6 +52,8 @@ class ControlServer:
         self._server: Server | None = None
         self._clients: set[ServerConnection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._unsent_bytes = 0
+        self._dropped = 0
 
     async def start(self) -> str:
         """Listen on a free port.
@@ -81,12 +85,22 @@ class ControlServer:
             await self._server.wait_closed()
 
     def publish(self, event: str, data: Any) -> None:
-        """Send an event to every client, without waiting for clients that do not read."""
-        if len(self._tasks) > _MAX_WAITING:
-            return  # a client does not read: drop the event, to bound the memory
+        """Send an event to every client. If clients do not read, events are dropped, to bound the memory."""
         text = json.dumps({"event": event, "data": data})
         for client in list(self._clients):
-            self._spawn(_send(client, text))
+            if len(self._tasks) > _MAX_UNSENT_EVENTS or self._unsent_bytes + len(text) > _MAX_UNSENT_BYTES:
+                if not self._dropped:
+                    _logger.warning("A control client does not read: events are dropped.")
+                self._dropped += 1
+                return
+            self._unsent_bytes += len(text)
+            self._spawn(self._send_event(client, text))
+
+    async def _send_event(self, client: ServerConnection, text: str) -> None:
+        try:
+            await _send(client, text)
+        finally:
+            self._unsent_bytes -= len(text)
 
     async def _serve_client(self, client: ServerConnection) -> None:
         try:
@@ -101,9 +115,11 @@ class ControlServer:
             return
         await _send(client, json.dumps({"welcome": True}))
         self._clients.add(client)
+        room = asyncio.Semaphore(_MAX_COMMANDS)
         try:
             async for frame in client:
-                self._spawn(self._answer(client, frame))
+                await room.acquire()
+                self._spawn(self._answer(client, frame)).add_done_callback(lambda _: room.release())
         except ConnectionClosed:
             pass
         finally:
@@ -128,10 +144,11 @@ class ControlServer:
         await asyncio.sleep(0)  # events that the command has caused are sent first
         await _send(client, json.dumps(reply))
 
-    def _spawn(self, work: Any) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work, name="lab control")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 class ControlClient:

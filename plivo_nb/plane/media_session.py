@@ -14,13 +14,23 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from plivo_nb.audio_types import FRAME_S
 from plivo_nb.codec_table import codec_row
 from plivo_nb.media import sdp
 from plivo_nb.media.codecs import Codec, packet_lengths_ms
 from plivo_nb.media.rtp.audio_stream import RTCP_MEAN_WITHOUT_FEEDBACK_S, AudioStream
 from plivo_nb.media.rtp.capture import Capture
 from plivo_nb.media.transport.transport import Transport, TransportConfig
-from plivo_nb.plane.wire import Digit, Fault, Level, Report, Sample, SessionConfig, SessionState
+from plivo_nb.plane.wire import (
+    CaptureStopped,
+    Digit,
+    Fault,
+    Level,
+    Report,
+    Sample,
+    SessionConfig,
+    SessionState,
+)
 from plivo_nb.quality.sampler import Sampler
 
 if TYPE_CHECKING:
@@ -96,6 +106,7 @@ class MediaSession:
         self._last_media_at: float | None = None
         self._media_missing = False
         self._dtmf_waiting: list[asyncio.Future[None]] = []
+        self._captured = 0  # packets in a capture that stopped
 
     # ------------------------------------------------------------ negotiation
 
@@ -200,6 +211,7 @@ class MediaSession:
         if self._ticks % _POLL_TICKS == 0:
             self.transport.poll(now)
             self._watch_media(now)
+            self._watch_capture()
         if not self.transport.connected:
             return
         for packet in self.stream.tick(now):
@@ -263,6 +275,13 @@ class MediaSession:
         self._report_state(
             "rtp", "timeout", f"No sound has been received from the other side for {now - last:.0f} s.", now
         )
+
+    def _watch_capture(self) -> None:
+        capture = self.transport.capture
+        if capture is not None and capture.error is not None:
+            self.transport.capture = None
+            self._captured = capture.packets
+            self._report(CaptureStopped(self.number, str(capture.path), capture.error))
 
     # ------------------------------------------------------------ reports
 
@@ -344,6 +363,7 @@ class MediaSession:
             SessionError: the file cannot be written.
         """
         await self.stop_capture()
+        self._captured = 0
         try:
             capture = await asyncio.to_thread(Capture, path, 46 if self._config.dscp else 0)
         except OSError as error:
@@ -361,8 +381,10 @@ class MediaSession:
         """Finish the capture, if there is one, and return its number of packets."""
         capture, self.transport.capture = self.transport.capture, None
         if capture is None:
-            return 0
+            return self._captured
         await asyncio.to_thread(capture.close)
+        if capture.error is not None:
+            self._report(CaptureStopped(self.number, str(capture.path), capture.error))
         return capture.packets
 
     async def close(self) -> Stats:
@@ -388,7 +410,7 @@ class SessionSampler:
 
     def __init__(self, anchor: ClockAnchor, interval_s: float) -> None:
         self._anchor = anchor
-        self._interval_s = max(interval_s, 0.02)
+        self._interval_s = max(interval_s, FRAME_S)
         self._sampler: Sampler | None = None
         self._due_at = math.inf
 

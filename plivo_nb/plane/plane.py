@@ -17,6 +17,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from plivo_nb.audio_types import FRAME_S
 from plivo_nb.errors import PlaneDied
 from plivo_nb.plane.command_executor import CommandExecutor
 from plivo_nb.plane.outbox import Outbox
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("plivo_nb.plane")
 
-TICK_S = 0.02
 #: How many late ticks are caught up with at once, so that at most three packets leave within 20 ms.
 CATCH_UP_TICKS = 1
 SWITCH_INTERVAL_S = 0.0005
@@ -264,7 +264,7 @@ class Plane:
         busy = bool(self._executor.sessions)
         self._set_short_switch_interval(busy and self._thread is not None)
         if busy and self._timer is None:
-            self._due = time.monotonic() + TICK_S
+            self._due = time.monotonic() + FRAME_S
             self._schedule()
         elif not busy and self._timer is not None:
             self._timer.cancel()
@@ -283,10 +283,10 @@ class Plane:
         """
         assert self._executor is not None
         now = time.monotonic()
-        late = int((now - self._due) / TICK_S)
+        late = int((now - self._due) / FRAME_S)
         skipped = max(0, late - CATCH_UP_TICKS)
         self.skipped_ticks += skipped
-        self._due += TICK_S * (skipped + 1)
+        self._due += FRAME_S * (skipped + 1)
         self._schedule()
         for session in list(self._executor.sessions.values()):
             try:

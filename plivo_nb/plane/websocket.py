@@ -18,6 +18,7 @@ from websockets.exceptions import (
     InvalidURI,
     WebSocketException,
 )
+from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from plivo_nb.connections import websocket
@@ -33,7 +34,9 @@ _PING_INTERVAL_S = 20.0
 _PING_TIMEOUT_S = 20.0
 _CLOSE_TIMEOUT_S = 0.5
 _MAX_FRAME_BYTES = 256 * 1024
-_READ_BYTES = 16 * 1024  # at once: the frames in it are parsed without a pause
+_READ_BYTES = 16 * 1024
+_PART_BYTES = 512  # at most 256 frames, which take about 2 ms
+_TURN_S = 0.005
 
 
 class SocketError(Exception):
@@ -45,17 +48,33 @@ class SocketError(Exception):
 
 
 class _Connection(ClientConnection):
-    """A connection that ends `close_timeout` after the server's Close, even if the server keeps TCP open.
+    """A connection that handles what it receives in turns, so that no read holds the loop for long.
 
-    Kamailio 5.6 keeps it open for seconds; `websockets` obeys the deadline only in `send` and `close`.
+    It differs from `ClientConnection` in these points:
+
+    - One read may carry thousands of frames, over TLS up to 256 KiB of them. They are parsed in parts, for
+      `_TURN_S` at a time. Until the last part is parsed, nothing is read.
+    - While the other side does not read the pongs to its pings, nothing is read: they would fill the memory.
+    - The connection ends `close_timeout` after the server's Close, even if the server keeps TCP open, as
+      Kamailio 5.6 does for seconds; `websockets` obeys the deadline only in `send` and `close`.
     """
 
-    _abort: asyncio.TimerHandle | None = None
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._unread = bytearray()
+        self._turn: asyncio.Handle | None = None
+        self._abort: asyncio.TimerHandle | None = None
+        self._messages_wait = False  # the queue of received messages is full
+        self._lost: tuple[Exception | None] | None = (
+            None  # the loss, to be reported after what came before it
+        )
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if hasattr(transport, "max_size"):  # on asyncio's own loops and without TLS
             transport.max_size = _READ_BYTES
         super().connection_made(transport)
+        self.recv_messages.pause = self._pause_messages
+        self.recv_messages.resume = self._resume_messages
 
     def abort(self) -> None:
         """Drop the connection at once, if it was made."""
@@ -63,14 +82,75 @@ class _Connection(ClientConnection):
             self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self._abort is None and self.close_deadline is not None:
-            self._abort = self.loop.call_at(self.close_deadline, self.transport.abort)
+        self._unread += data
+        if self._turn is None:
+            self._parse_on()
+
+    def eof_received(self) -> None:
+        if not self._unread:  # otherwise `connection_lost`, which follows, reports it
+            super().eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._abort is not None:
             self._abort.cancel()
-        super().connection_lost(exc)
+        self._lost = (exc,)
+        if self.protocol.state in (State.CLOSING, State.CLOSED):
+            self._unread.clear()  # what follows a Close is of no use
+        if self._turn is None and not (self._unread and self._messages_wait):
+            self._parse_on()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._schedule_turn()
+
+    def send_data(self) -> None:
+        if self._lost is None:
+            super().send_data()
+        else:
+            self.protocol.data_to_send()  # nobody gets it
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        if self._lost is not None:
+            self._unread.clear()
+            self._report_loss()
+        await super().close(code, reason)
+
+    def _pause_messages(self) -> None:
+        self._messages_wait = True
+
+    def _resume_messages(self) -> None:
+        self._messages_wait = False
+        self._schedule_turn()
+
+    @property
+    def _is_waiting(self) -> bool:
+        return self._messages_wait or (self.paused and self._lost is None)
+
+    def _schedule_turn(self) -> None:
+        if self._turn is None and not self._is_waiting:
+            self._turn = self.loop.call_soon(self._parse_on)
+
+    def _parse_on(self) -> None:
+        """Parse received data for one turn; then read on, or continue in the loop's next turn."""
+        self._turn = None
+        until = time.monotonic() + _TURN_S
+        while self._unread and not self._is_waiting and time.monotonic() < until:
+            part = bytes(self._unread[:_PART_BYTES])
+            del self._unread[:_PART_BYTES]
+            super().data_received(part)
+        if self._abort is None and self.close_deadline is not None and self._lost is None:
+            self._abort = self.loop.call_at(self.close_deadline, self.transport.abort)
+        if self._lost is not None and not self._unread:
+            self._report_loss()
+        elif self._unread or self._is_waiting:
+            self.transport.pause_reading()
+            self._schedule_turn()
+        else:
+            self.transport.resume_reading()
+
+    def _report_loss(self) -> None:
+        if self._lost is not None and not self.connection_lost_waiter.done():
+            super().connection_lost(*self._lost)
 
 
 class WebSocket:

@@ -286,6 +286,15 @@ class Digit:
 
 
 @dataclass(frozen=True, slots=True)
+class CaptureStopped:
+    """A capture cannot be written any more; its file is complete up to there, and the session continues."""
+
+    session: int
+    path: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
     """The session failed and is closed; other sessions continue. `code` as in `Failed`."""
 
@@ -301,4 +310,16 @@ class PlaneDead:
     sentence: str
 
 
-Report = Ok | Failed | SocketState | Received | SessionState | Sample | Level | Digit | Fault | PlaneDead
+Report = (
+    Ok
+    | Failed
+    | SocketState
+    | Received
+    | SessionState
+    | Sample
+    | Level
+    | Digit
+    | CaptureStopped
+    | Fault
+    | PlaneDead
+)

@@ -1,7 +1,7 @@
 """Call quality while a call is up: scores, samples, the frames they fill, and the mediaMetrics rules.
 
     counters      the numbers of an audio stream, made by the media stack (a leaf: anyone may import it)
-    limits        warning limits, and the word and colour of a MOS (a leaf)
+    limits        warning limits, and the word of a MOS (a leaf)
     mos           scores by Plivo's formula, by ITU-T G.107 and by G.107.2
     outage        whether packets that are due do not arrive, in each direction
     sampler       the numbers of one interval; `SampleRow` defines the columns of `samples`

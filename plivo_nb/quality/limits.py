@@ -1,8 +1,7 @@
-"""Warning limits, and the word and colour of a MOS: the only place where they are written.
+"""Warning limits, and the word of a MOS: the only place where they are written.
 
 The limits are those of the mediaMetrics events of Plivo's Browser SDK V2.1; those named `SDK_2_2_...` are the
-ones that the published packages 2.1.29 to 2.2.21 use instead. Colours are from Okabe and Ito's palette, which
-can be distinguished with any colour vision, darkened where white text is drawn on them.
+ones that the published packages 2.1.29 to 2.2.21 use instead.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from plivo_nb.codec_table import CODECS
+from plivo_nb.palette import BAD_COLOUR, FAIR_COLOUR, GOOD_COLOUR, POOR_COLOUR, UNKNOWN_COLOUR
 
 #: high_jitter: interarrival jitter above this, ms.
 JITTER_LIMIT_MS = 30.0
@@ -33,14 +33,6 @@ LOOP_STALL_MS = 100.0
 SDK_2_2_MOS_LIMIT = 3.5
 #: Loss of at least this share, by codec; ``""`` for the codecs that are not named.
 SDK_2_2_LOSS_LIMITS: dict[str, float] = {"OPUS": 0.10, "": 0.02}
-
-#: Colours of the two directions in pictures: blue and vermillion.
-RECEIVED_COLOUR, SENT_COLOUR = "#0072B2", "#D55E00"
-GOOD_COLOUR = "#00735A"  # bluish green
-FAIR_COLOUR = "#8A6100"
-POOR_COLOUR = "#B04A00"
-BAD_COLOUR = "#A32020"
-UNKNOWN_COLOUR = "#5F6670"
 
 
 @dataclass(frozen=True, slots=True)

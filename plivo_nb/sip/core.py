@@ -123,7 +123,7 @@ class Core:
         text = target.strip()
         if not text.lower().startswith(("sip:", "sips:", "tel:")):
             user, at, host = text.rpartition("@") if "@" in text else (text, "@", self.config.domain)
-            if user[:1] == "+" or user[:1].isdigit():
+            if user[:1] == "+" or (user[:1].isascii() and user[:1].isdigit()):
                 user = user.translate({ord(char): None for char in " -().\u00a0"})
             text = f"sip:{quote(user, safe=_USER_SAFE + '%')}{at}{host}"
         parse_uri(text)

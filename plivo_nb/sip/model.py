@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from plivo_nb.sip.headers import FORBIDDEN, Headers
-from plivo_nb.sip.values import NameAddr, Reason, Via, is_token, parse_cseq, split_list
+from plivo_nb.sip.values import NameAddr, Reason, Via, is_token, parse_addresses, parse_cseq, split_list
 
 if TYPE_CHECKING:
     from sipmessage import CSeq
@@ -134,7 +134,7 @@ class _Message:
         """The addresses of Contact, Route or Record-Route."""
         found: list[NameAddr] = []
         for field in self.headers.get_all(name):
-            found += [NameAddr("*") if value == "*" else NameAddr.parse(value) for value in split_list(field)]
+            found += parse_addresses(field)
         return found
 
     def push_via(self, value: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from plivo_nb.audio_types import FRAME_S, Pcm, to_int16
+from plivo_nb.audio_types import FRAME_S, Pcm, nonblocking, to_int16
 from plivo_nb.sound.clock_drift import DriftControl, RateBuffer
 from plivo_nb.sound.resampler import Resampler
 from plivo_nb.sound.route import DeviceRoute
@@ -37,13 +37,13 @@ class InputRoute(DeviceRoute):
         return bool(self._listeners)
 
     def attach(self, microphone: Microphone) -> None:
-        """Give it the samples of the device, which is opened if it is not open."""
+        """Pass the device's samples to this microphone. The device is opened if it is closed."""
         if microphone not in self._listeners:
             self._listeners = (*self._listeners, microphone)
             self._wake()
 
     def detach(self, microphone: Microphone) -> None:
-        """Give it no more samples; the device is closed after the last one is detached."""
+        """Pass no more samples to it. The device is closed after the last one is detached."""
         self._listeners = tuple(item for item in self._listeners if item is not microphone)
 
     def _open(self, system: SoundSystem, device_id: str | None) -> DeviceStream:
@@ -61,6 +61,7 @@ class InputRoute(DeviceRoute):
                 microphone.take(pcm, rate, self.gain)
 
 
+@nonblocking
 class Microphone:
     """A source of a microphone's sound, at the call's rate and by the call's clock.
 

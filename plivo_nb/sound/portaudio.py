@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from plivo_nb.audio_types import FRAME_S
 from plivo_nb.errors import MediaError
 from plivo_nb.sound.devices import NOT_ALLOWED, NOT_FOUND, Device, Kind, stable_id
 from plivo_nb.sound.pulse import PulseServer
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("plivo_nb.sound")
 
 _LATENCY_S = 0.06  # 'low' costs 8-17 % of a core through PulseAudio, this 2 %
-_BLOCK_S = 0.02
 _INVALID_DEVICE = -9996
 #: PortAudio's errors about channels, rate and sample format; another format may work.
 _OTHER_FORMAT = (-9998, -9997, -9994)
@@ -78,7 +78,7 @@ class PortAudio:
     # ------------------------------------------------------------ devices
 
     def devices(self) -> list[Device]:
-        """PulseAudio's sinks and sources, or PortAudio's devices of the default host API."""
+        """Return PulseAudio's sinks and sources, or PortAudio's devices of the default host API."""
         if self._pulse is not None:
             return self._pulse.devices()
         return [device for device, _ in self._listed()]
@@ -108,7 +108,7 @@ class PortAudio:
         return found
 
     def default(self, kind: Kind) -> str | None:
-        """The id of the default device."""
+        """Return the id of the default device."""
         if self._pulse is not None:
             return self._pulse.default(kind)
         index = self._default_index(kind)
@@ -162,7 +162,7 @@ class PortAudio:
     def _first_that_opens(
         self, kind: Kind, index: int, rate: int, work: Callable[[Pcm], None]
     ) -> PortAudioStream:
-        """Open in mono at the wanted rate, else in stereo, else at the device's own rate."""
+        """Open the device in mono at the wanted rate, else in stereo, else at its own rate."""
         own = int(self._sd.query_devices(index)["default_samplerate"])
         problem: Exception | None = None
         for hz, channels in ((rate, 1), (rate, 2), (own, 1), (own, 2)):
@@ -225,7 +225,7 @@ class PortAudioStream:
         stream = sd.RawInputStream if kind == "audioinput" else sd.RawOutputStream
         self._stream = stream(
             samplerate=rate,
-            blocksize=round(_BLOCK_S * rate),
+            blocksize=round(FRAME_S * rate),
             device=index,
             channels=channels,
             dtype="int16",

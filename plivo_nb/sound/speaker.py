@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from plivo_nb.audio_types import FRAME_S, Pcm, to_int16
+from plivo_nb.audio_types import FRAME_S, Pcm, nonblocking, to_int16
 from plivo_nb.sound.clock_drift import DriftControl, RateBuffer
 from plivo_nb.sound.resampler import Resampler
 from plivo_nb.sound.route import DeviceRoute
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from plivo_nb.audio_types import Source
     from plivo_nb.sound.devices import DeviceStream, Kind, SoundSystem
 
-_BLOCK_S = 0.02
 _TARGET_S = 0.06  # what waits just after a frame was written, for threads that run late
 _AHEAD_S = 0.04  # what waits for the card: two of its blocks
 
@@ -89,7 +88,7 @@ class OutputRoute(DeviceRoute):
         self._due.put(None)
 
     def _convert(self, rate: int) -> None:
-        block = round(_BLOCK_S * rate)
+        block = round(FRAME_S * rate)
         while self._working and len(self._ring) < _AHEAD_S * rate:
             self._ring.write(self._mix(block))
 
@@ -111,6 +110,7 @@ class OutputRoute(DeviceRoute):
         return to_int16(total * np.float32(self.volume))
 
 
+@nonblocking
 class Speaker:
     """A sink for a call's sound, which plays it at the card's rate and by the card's clock.
 
@@ -228,4 +228,4 @@ class _SpeakerSource:
         return self._speaker.read_at(self._rate, samples)
 
     def close(self) -> None:
-        """Nothing to release."""
+        """Do nothing: there is nothing to release."""

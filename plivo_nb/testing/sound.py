@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from plivo_nb.audio_types import FULLBAND_RATE, Pcm, Source
+from plivo_nb.audio_types import FRAME_S, FULLBAND_RATE, Pcm, Source
 from plivo_nb.errors import MediaError
 from plivo_nb.media.audio.sources import Silence
 from plivo_nb.sound.devices import NOT_ALLOWED, NOT_FOUND, Device, Kind, stable_id
@@ -23,7 +23,6 @@ from plivo_nb.sound.devices import NOT_ALLOWED, NOT_FOUND, Device, Kind, stable_
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_BLOCK_S = 0.02
 _KEPT_S = 600
 
 
@@ -108,13 +107,13 @@ class FakeSound:
             return np.concatenate([np.zeros(0, np.int16), *self._heard.get(device.deviceId, [])])
 
     def open_streams(self, kind: Kind | None = None) -> list[FakeStream]:
-        """The open streams, optionally of one kind."""
+        """Return the open streams, optionally of one kind."""
         with self._lock:
             return [stream for stream in self._streams if kind in (None, stream.kind)]
 
     def step(self, samples: int = 0) -> None:
         """Call each open stream once with a block of this many samples (0 = 20 ms)."""
-        count = samples or round(_BLOCK_S * self.rate)
+        count = samples or round(FRAME_S * self.rate)
         with self._lock:
             for stream in list(self._streams):
                 if not stream.dead:
@@ -131,7 +130,7 @@ class FakeSound:
         stream.work(out)
         heard = self._heard.setdefault(key, [])
         heard.append(out)
-        if len(heard) > _KEPT_S / _BLOCK_S:
+        if len(heard) > _KEPT_S / FRAME_S:
             del heard[0]
 
     def _tell(self) -> None:
@@ -141,7 +140,7 @@ class FakeSound:
     def _run(self) -> None:
         due = time.monotonic()
         while not self._stopped.is_set():
-            due = max(due + _BLOCK_S / self.skew, time.monotonic() - _BLOCK_S)
+            due = max(due + FRAME_S / self.skew, time.monotonic() - FRAME_S)
             self._stopped.wait(max(0.0, due - time.monotonic()))
             self.step()
 
@@ -163,7 +162,7 @@ class FakeSound:
             return list(self._devices)
 
     def default(self, kind: Kind) -> str | None:
-        """The id of the first device of this kind; None if there is none."""
+        """Return the id of the first device of this kind, or None."""
         return next((d.deviceId for d in self.devices() if d.kind == kind), None)
 
     def open_input(self, device_id: str | None, rate: int, take: Callable[[Pcm], None]) -> FakeStream:
@@ -212,7 +211,7 @@ class FakeStream:
         self.kind: Kind = kind
         self.work = work
         self.rate = system.rate
-        self.latency_s = _BLOCK_S
+        self.latency_s = FRAME_S
         self.callbacks = 0
         self.device_id: str | None = device_id
         self.dead = False

@@ -39,7 +39,7 @@ MANY_POINTS = 100  # with more points than this the lines are thinner
 # (one of the limits given to the process, or a key of the request), label of the limit
 PANELS: tuple[tuple[str, tuple[tuple[str, str], ...], float, str, str], ...] = (
     ("Jitter, ms", (("jitter_in", "received"), ("jitter_out", "sent")), 40.0, "jitter", "limit {:g} ms"),
-    ("Round trip, ms", (("rtt", "neutral"),), 500.0, "rtt", "limit {:g} ms"),
+    ("Round trip, ms", (("rtt", "text"),), 500.0, "rtt", "limit {:g} ms"),
     ("Packet loss, %", (("loss_in", "received"), ("loss_out", "sent")), 12.5, "loss_limit", "limit {:g} %"),
     ("MOS", (("mos_in", "received"), ("mos_out", "sent")), 4.6, "mos", "limit {:g}"),
 )
@@ -76,10 +76,12 @@ class _Panel:
         self.limits = limits
         self.axes = axes
         self.floor = 1.0 if title == "MOS" else 0.0
-        axes.set_title(title, loc="left", fontsize=14, fontweight="bold")
-        axes.grid(True, color="#E3E7EB", linewidth=0.8)
+        axes.set_title(title, loc="left", fontsize=14, fontweight="bold", color=colours["text"])
+        axes.set_facecolor(colours["background"])
+        axes.spines[:].set_color(colours["text"])
+        axes.grid(True, color=colours["grid"], linewidth=0.8)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(labelsize=12)
+        axes.tick_params(labelsize=12, colors=colours["text"])
         self.lines: dict[str, Line2D] = {}
         for column, colour in columns:
             dashes = (0, (4, 1.6)) if colour == "sent" else "-"
@@ -116,7 +118,7 @@ class LiveFigure:
     """A figure that is reused: only data, scales and title change from one picture to the next.
 
     Args:
-        colours: colours with the keys ``received``, ``sent``, ``neutral`` and ``limit``.
+        colours: with the keys ``background``, ``text``, ``grid``, ``limit``, ``received`` and ``sent``.
         limits: warning limits with the keys ``jitter`` (ms), ``rtt`` (ms) and ``mos``.
     """
 
@@ -124,17 +126,18 @@ class LiveFigure:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        self._figure = Figure(figsize=INCHES, dpi=DPI, facecolor="white")
+        self._figure = Figure(figsize=INCHES, dpi=DPI, facecolor=colours["background"])
         self._canvas: Any = FigureCanvasAgg(self._figure)
         axes = self._figure.subplots(2, 2).ravel()
         self._panels = [_Panel(axes[index], index, colours, limits) for index in range(4)]
         # Fixed margins instead of a layout engine: the panels do not move when a label gets wider.
         self._figure.subplots_adjust(left=0.06, right=0.97, top=0.835, bottom=0.06, hspace=0.36, wspace=0.15)
-        self._title = self._figure.text(0.06, 0.972, "", fontsize=14, va="center")
+        self._title = self._figure.text(0.06, 0.972, "", fontsize=14, va="center", color=colours["text"])
         legend_lines = [self._panels[0].lines["jitter_in"], self._panels[0].lines["jitter_out"]]
         self._figure.legend(
             legend_lines, ["received", "sent, as the far end reports"], loc="center left", ncols=2,
             bbox_to_anchor=(0.052, 0.925), frameon=False, fontsize=12.5, handlelength=2.4, columnspacing=1.4,
+            labelcolor=colours["text"],
         )  # fmt: skip
 
     def draw(self, request: Mapping[str, Any], data: Mapping[str, NDArray[np.float64]]) -> bytes:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as W
 
-from plivo_nb.quality.limits import GOOD_COLOUR, POOR_COLOUR, UNKNOWN_COLOUR
+from plivo_nb.palette import GOOD_COLOUR, POOR_COLOUR, UNKNOWN_COLOUR
 from plivo_nb.widgets.theme import style
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ EVENT_WORDS: dict[EventName, str] = {
     "onMediaPermission": "microphone: {0[status]}",
     "onConnectionChange": "signalling {0[state]}",
     "onDtmfReceived": "tone received: {0[tone]}",
+    "onMediaError": "{0[message]}",
     "mediaMetrics": "{raised} {0[type]}{where}",
 }
 

@@ -1,27 +1,33 @@
-"""Colours and CSS of the widgets.
-
-The colours are from the palette of Okabe and Ito, which colour-blind people can distinguish; some are darker
-because white text is drawn on them. No information is given by colour alone: there is always a word or a
-different line style as well.
-"""
+"""Colours, limits and CSS of the widgets."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from plivo_nb.quality.limits import JITTER_LIMIT_MS, MOS_LIMIT, RECEIVED_COLOUR, RTT_LIMIT_MS, SENT_COLOUR
+from plivo_nb.palette import GOOD_COLOUR, LIGHT, PICTURE, POOR_COLOUR, UNKNOWN_COLOUR
+from plivo_nb.quality.limits import JITTER_LIMIT_MS, MOS_LIMIT, RTT_LIMIT_MS
 
 FIGURE_COLOURS = {
-    "received": RECEIVED_COLOUR,
-    "sent": SENT_COLOUR,
-    "neutral": "#333333",
-    "limit": "#6B6B6B",
+    "background": PICTURE.background,
+    "text": PICTURE.text,
+    "grid": PICTURE.grid,
+    "limit": PICTURE.limit,
+    "received": PICTURE.received,
+    "sent": PICTURE.sent,
 }
 FIGURE_LIMITS = {"jitter": JITTER_LIMIT_MS, "rtt": RTT_LIMIT_MS, "mos": MOS_LIMIT}
 
+#: Values of ``var(--plivo-...)`` in theme.css: the colours that the widgets share with pictures and scores.
+CSS_COLOURS = {
+    "focus": LIGHT.blue,
+    "good": GOOD_COLOUR,
+    "poor": POOR_COLOUR,
+    "dim": UNKNOWN_COLOUR,
+}
 CSS = Path(__file__).with_name("theme.css").read_text("utf-8")
 
 
 def style() -> str:
     """The CSS as a ``<style>`` element, for an HTML widget."""
-    return f"<style>{CSS}</style>"
+    colours = " ".join(f"--plivo-{name}: {colour};" for name, colour in CSS_COLOURS.items())
+    return f"<style>.plivo {{ {colours} }}\n{CSS}</style>"

@@ -39,7 +39,7 @@ import numpy as np
 import pandas as pd
 from simulation.media_network import Given, Pair
 
-from plivo_nb.audio_types import Pcm
+from plivo_nb.audio_types import FRAME_S, Pcm
 from plivo_nb.codec_table import CODECS
 from plivo_nb.media.codecs import Codec
 from plivo_nb.quality import mos
@@ -57,7 +57,6 @@ VOICES = {
 }
 PROMPT = "demo-instruct.g722"  # more than a minute in each language
 RATE = 16_000
-FRAME_S = 0.020
 SEGMENT_S = 10.0  # P.862.3 section 7: 8 to 20 s, half of it speech at least
 STARTS_S = (1.0, 16.0, 31.0, 46.0)
 LOSS = (0.0, 0.01, 0.03, 0.05, 0.10, 0.20)

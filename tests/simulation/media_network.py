@@ -9,13 +9,13 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from plivo_nb.audio_types import FRAME_S
 from plivo_nb.media.codecs import Codec
 from plivo_nb.media.rtp.audio_stream import AudioStream
 from plivo_nb.media.rtp.rtp import RtpPacket
 
 OPUS = Codec("OPUS", 111, 48_000)
 PCMU = Codec("PCMU", 0, 8_000)
-TICK_S = 0.020
 
 
 class Collector:
@@ -112,8 +112,8 @@ class Pair:
             stream.configure(codec, [codec], {})
 
     def run(self, seconds: float, each_tick: Callable[[], None] | None = None) -> None:
-        for _ in range(round(seconds / TICK_S)):
-            self.now += TICK_S
+        for _ in range(round(seconds / FRAME_S)):
+            self.now += FRAME_S
             if each_tick is not None:
                 each_tick()
             # the two ends tick half a frame apart, as two machines do

@@ -206,3 +206,41 @@ def _share(parts: Sequence[tuple[float, float]]) -> float:
     usual = sum(flowing) / len(flowing) if flowing else 1.0
     whole = sum(expected or usual for _, expected in parts)
     return sum(loss * (expected or usual) for loss, expected in parts) / whole if parts else math.nan
+
+
+def mos(rtt_ms: float, jitter_ms: float, loss: float, codec: str) -> float:
+    """The score of one direction by the Browser SDK's formula, to 3 decimals; 1 where nothing arrives."""
+    if loss == 1:
+        return 1.0
+    if math.isnan(rtt_ms + jitter_ms + loss):
+        return math.nan
+    latency = rtt_ms + 2 * jitter_ms + 10
+    rating = 95.0 if codec == "OPUS" else 93.2
+    rating -= latency / 40 if latency < 160 else (latency - 120) / 10
+    rating -= 250 * loss
+    if rating <= 0:
+        return 1.0
+    if rating >= 100:
+        return 4.5
+    score = 1 + 0.035 * rating + 0.000007 * rating * (rating - 60) * (100 - rating)
+    return round(min(max(score, 1.0), 4.5), 3)
+
+
+def call_statistics(samples: Sequence[Sample]) -> dict[str, float | None]:
+    """What a CALL_STATS message says about these samples: delays in whole ms, loss 0..1, the call's MOS."""
+    five = _five(samples, mos)
+
+    def number(value: float) -> float | None:
+        return None if math.isnan(value) else value
+
+    def whole(value: float) -> float | None:
+        return None if math.isnan(value) else round(value)
+
+    return {
+        "rtt": whole(five["rtt_ms"]),
+        "jitter": whole(five["jitter_out_ms"]),
+        "fractionLoss": number(five["loss_out"]),
+        "mos": number(five["mos"]),
+        "jitter_in": whole(five["jitter_in_ms"]),
+        "fractionLoss_in": number(five["loss_in"]),
+    }

@@ -1,10 +1,14 @@
 """PCM conversion, and which objects are sources and sinks."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from plivo_nb import audio_types
 from plivo_nb.audio_types import FRAME_S, FRAMES_PER_S, Sink, Source, padded, to_int16
 from plivo_nb.media.audio.sinks import Null
 from plivo_nb.media.audio.sources import Loopback, Silence
@@ -12,6 +16,13 @@ from plivo_nb.media.audio.sources import Loopback, Silence
 
 def test_a_frame_is_the_reciprocal_of_the_frame_rate() -> None:
     assert FRAME_S * FRAMES_PER_S == 1
+
+
+def test_no_other_module_has_a_length_of_frames_of_its_own() -> None:
+    package = Path(audio_types.__file__).parent
+    own = re.compile(r"(TICK|BLOCK|FRAME|PTIME)_S = 0\.0|// 50\b|FRAMES_PER_S = |silence\(0\.0")
+    found = {path.name for path in package.rglob("*.py") if own.search(path.read_text("utf-8"))}
+    assert found == {"audio_types.py"}
 
 
 def test_samples_are_rounded_and_clipped() -> None:

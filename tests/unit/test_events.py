@@ -115,7 +115,7 @@ async def test_a_slow_reader_of_events_loses_the_oldest_and_can_see_how_many() -
     await stream.aclose()
     emitter.emit("onLogin")
     assert [event async for event in stream] == []
-    assert len(EVENT_NAMES) == 17
+    assert len(EVENT_NAMES) == 18
 
 
 async def test_the_next_event_can_be_awaited_and_is_cancelled_by_close() -> None:

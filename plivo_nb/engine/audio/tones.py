@@ -11,7 +11,7 @@ import logging
 import os
 import re
 import tempfile
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from plivo_nb.audio_types import to_int16
 from plivo_nb.errors import SourceError
 from plivo_nb.late_import import import_in_thread
 from plivo_nb.media.audio import tones
+from plivo_nb.media.audio.adapters import as_source
 from plivo_nb.media.audio.sources import AudioFile
 
 if TYPE_CHECKING:
@@ -72,14 +73,15 @@ class Player:
         """Whether it is playing now."""
         return self._voice is not None and self._voice in self._route.playing
 
-    def play(self, voice: Source | None = None) -> None:
+    def play(self, voice: Any = None) -> None:
         """Play from the beginning; does nothing while it is playing.
 
         Args:
-            voice: what to play this once, instead of the file or the built-in sound.
+            voice: what to play this once, instead of the file or the built-in sound: a source, or anything
+                else that `Call.play` takes.
         """
         if not self.playing:
-            self._voice = _Scaled(voice or self._sound(), self)
+            self._voice = _Scaled(self._sound() if voice is None else as_source(voice), self)
             self._route.start(self._voice)
 
     def pause(self) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from plivo_nb.audio_types import FULLBAND_RATE, Pcm
+from plivo_nb.audio_types import FULLBAND_RATE, Pcm, nonblocking
 from plivo_nb.dtmf_table import DTMF_HZ
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Synthesis:
         raise NotImplementedError
 
 
+@nonblocking
 class Sine(Synthesis):
     """A sine of the given frequency in Hz."""
 
@@ -60,6 +61,7 @@ class Sine(Synthesis):
         return np.sin(2 * np.pi * self.frequency_hz * seconds)
 
 
+@nonblocking
 class MusicOnHold(Synthesis):
     """Four broken chords of two seconds each, in a loop. Composed for this project."""
 
@@ -81,6 +83,7 @@ class MusicOnHold(Synthesis):
         return sound
 
 
+@nonblocking
 class DtmfTones:
     """Plays added digits one after the other as DTMF tones (ITU-T Q.23), with pauses between them."""
 

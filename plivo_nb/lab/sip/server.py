@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("plivo_nb.lab.sip.server")
 
 _MAX_FRAME_BYTES = 256 * 1024
-_MAX_WAITING = 2_000
+_READ_BYTES = 4 * 1024  # at once: the frames in it are parsed without a pause
+_MAX_UNSENT = 2_000
+_MAX_UNSENT_BYTES = 16 * 1024 * 1024
+_TURN_S = 0.01
 _TICK_S = 5.0
 _ABNORMAL = 1006
 _MAX_AWAY_S = 600.0
@@ -42,8 +45,29 @@ _MAX_AWAY_S = 600.0
 
 @dataclass(slots=True)
 class _Socket:
+    """A client's socket and what waits to be sent; `unsent` and `unsent_bytes` count delayed messages too."""
+
     connection: ServerConnection
-    waiting: asyncio.Queue[str] = field(default_factory=lambda: asyncio.Queue(_MAX_WAITING))
+    waiting: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    unsent: int = 0
+    unsent_bytes: int = 0
+
+    def reserve(self, text: str) -> bool:
+        """Count a message that is to be sent; False: too much waits already."""
+        if self.unsent >= _MAX_UNSENT or self.unsent_bytes + len(text) > _MAX_UNSENT_BYTES:
+            return False
+        self.unsent += 1
+        self.unsent_bytes += len(text)
+        return True
+
+    async def send_waiting(self) -> None:
+        """Send messages in order, until cancelled or closed."""
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                text = await self.waiting.get()
+                await self.connection.send(text)
+                self.unsent -= 1
+                self.unsent_bytes -= len(text)
 
 
 class SipServer:
@@ -156,11 +180,9 @@ class SipServer:
         for number, text in self.switch.outgoing():
             if self._faults.silent:
                 continue
-            text = self._faults.alter(text)
-            if self._faults.delay_s:
-                self._loop.call_later(self._faults.delay_s, self._enqueue, number, text)
-            else:
-                self._enqueue(number, text)
+            socket = self._sockets.get(number)
+            if socket is not None:
+                self._send(socket, self._faults.alter(text), self._faults.delay_s)
         for event in self.switch.events():
             self._on_event(event)
         if self._timer is not None:
@@ -198,7 +220,7 @@ class SipServer:
         """
         sockets = self._sockets_of(user)
         for socket in sockets:
-            socket.waiting.put_nowait(text)
+            self._send(socket, text)
         return len(sockets)
 
     def _sockets_of(self, user: str | None) -> list[_Socket]:
@@ -256,13 +278,19 @@ class SipServer:
         host, port = connection.remote_address[:2]
         socket = _Socket(connection)
         self._sockets[number] = socket
+        if hasattr(connection.transport, "max_size"):
+            connection.transport.max_size = _READ_BYTES
         switch = self.switch
         switch.connected(number, host, port)
-        writer = self._loop.create_task(self._write(socket), name=f"lab socket {number}")
+        writer = self._loop.create_task(socket.send_waiting(), name=f"lab socket {number}")
         try:
+            turn_ends = self._loop.time() + _TURN_S
             async for frame in connection:
                 switch.receive(number, frame, self._loop.time())
                 self.pump()
+                if self._loop.time() >= turn_ends:  # let others have their turn
+                    await asyncio.sleep(0)
+                    turn_ends = self._loop.time() + _TURN_S
         except ConnectionClosed:
             pass
         finally:
@@ -273,25 +301,24 @@ class SipServer:
             with contextlib.suppress(asyncio.CancelledError):
                 await writer
 
-    async def _write(self, socket: _Socket) -> None:
-        with contextlib.suppress(ConnectionClosed):
-            while True:
-                await socket.connection.send(await socket.waiting.get())
-
-    def _enqueue(self, number: int, text: str) -> None:
-        socket = self._sockets.get(number)
-        if socket is None:
-            return
-        try:
-            socket.waiting.put_nowait(text)
-        except asyncio.QueueFull:
-            _logger.warning("Socket %d was closed because it does not read.", number)
+    def _send(self, socket: _Socket, text: str, delay_s: float = 0.0) -> None:
+        if not socket.reserve(text):
+            _logger.warning("The socket of %s is closed: the client does not read.", _address(socket))
             socket.connection.transport.abort()
+        elif delay_s:
+            self._loop.call_later(delay_s, socket.waiting.put_nowait, text)
+        else:
+            socket.waiting.put_nowait(text)
 
     def _tick(self) -> None:
         self._timer = None
         self.switch.advance(self._loop.time())
         self.pump()
+
+
+def _address(socket: _Socket) -> str:
+    host, port = socket.connection.remote_address[:2]
+    return f"{host}:{port}"
 
 
 # The page at /.
@@ -300,7 +327,7 @@ _PAGE = """<!doctype html>
 <meta charset="utf-8">
 <title>plivo-nb lab</title>
 <style>body {{ font: 16px/1.5 sans-serif; max-width: 40em; margin: 3em auto; padding: 0 1em }}
-pre {{ background: #f2f2f2; padding: 1em; overflow: auto }}</style>
+pre {{ background: whitesmoke; padding: 1em; overflow: auto }}</style>
 <h1>An embedded Plivo, for learning</h1>
 <p>This is the lab of <code>plivo-nb</code>: a SIP switch with robots to call.
 It is reachable from this machine only.</p>

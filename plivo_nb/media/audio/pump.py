@@ -32,6 +32,7 @@ class Pump:
         on_end: called in the thread when the last sample has been read; not after `stop`.
         context: in which the iterator runs. In a notebook it says which cell the output of users' code
             belongs to.
+        on_error: called in the thread with a sentence after an exception, before `on_end`.
     """
 
     def __init__(
@@ -42,10 +43,11 @@ class Pump:
         ahead_s: float,
         on_end: Callable[[], None] | None = None,
         context: contextvars.Context | None = None,
+        on_error: Callable[[str], None] | None = None,
     ) -> None:
         self.rate = rate
         self.ended = False
-        self._name, self._samples, self._on_end = name, samples, on_end
+        self._name, self._samples, self._on_end, self._on_error = name, samples, on_end, on_error
         self._ring = RingBuffer(round(ahead_s * rate))
         self._low = rate // FRAMES_PER_S
         self._room = threading.Event()
@@ -79,12 +81,9 @@ class Pump:
             for pcm in self._samples:
                 if not self._write(pcm):
                     break
-        except Exception:
-            _log.exception("The source %s failed; silence follows.", self._name)
-        finally:
-            close = getattr(self._samples, "close", None)  # of a generator, which may hold a file open
-            if close is not None:
-                close()
+        except BaseException as error:  # SystemExit too: it is not the program that ends, but this source
+            self._failed(error)
+        self._close_samples()
         self._complete = True
         while len(self._ring) and not self._stopped:
             self._wait()
@@ -96,6 +95,25 @@ class Pump:
                 self._on_end()
             except Exception:
                 _log.exception("The callback on_end of the source %s failed.", self._name)
+
+    def _failed(self, error: BaseException) -> None:
+        sentence = (
+            f"The source {self._name} failed ({type(error).__name__}: {error}); "
+            "silence follows, and the call goes on."
+        )
+        _log.error(sentence, exc_info=error)
+        if self._on_error is not None:
+            self._on_error(sentence)
+
+    def _close_samples(self) -> None:
+        """Close a generator, which may hold a file open."""
+        close = getattr(self._samples, "close", None)
+        if close is None:
+            return
+        try:
+            close()
+        except BaseException as error:
+            _log.warning("Closing the source %s failed: %r", self._name, error)
 
     def _write(self, pcm: Pcm) -> bool:
         """Write samples to the ring buffer as it empties; return False when stopped."""

@@ -3,39 +3,35 @@
 from __future__ import annotations
 
 import logging
+import stat
 import threading
-import wave
 from collections import deque
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from plivo_nb.audio_types import FULLBAND_RATE, Pcm
+from plivo_nb.audio_types import FULLBAND_RATE, Pcm, nonblocking
 from plivo_nb.errors import MediaError
+from plivo_nb.media.audio import recording_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     import av
+
+    from plivo_nb.media.audio.recording_file import RecordingFile
 
 
 _log = logging.getLogger(__name__)
 _WAITING_FRAMES = 3000  # a minute
+_BLOCK_FRAMES = 50  # written at a time: what a full disk costs at most
 _CLOSE_S = 1.0
-_CODECS = {
-    ".wav": "",
-    ".flac": "flac",
-    ".mp3": "libmp3lame",
-    ".ogg": "libopus",
-    ".opus": "libopus",
-    ".m4a": "aac",
-}
 
 _Item = tuple[tuple[int, Pcm], ...]  # (rate, samples) of each channel
 
 
+@nonblocking
 class Recorder:
     """A sink that records a call to a file, at the rate of the call's codec.
 
@@ -43,6 +39,7 @@ class Recorder:
         path: path of the file, which is replaced if it exists. The extension selects the format: .wav (16
             bit), .flac, .mp3, .ogg, .opus or .m4a.
         both: record in stereo, received sound left and sent sound right.
+        on_error: called in the writer's thread with a sentence when recording stopped before `close`.
 
     Raises:
         MediaError: the folder does not exist or is not writable, the path is a folder, or the extension is
@@ -50,25 +47,27 @@ class Recorder:
 
     Attributes:
         dropped: number of frames dropped because the disk was more than a minute behind.
-        error: why recording stopped; None if it did not.
+        error: why recording stopped before `close`, a sentence; None if it did not.
     """
 
-    def __init__(self, path: str | Path, both: bool = False) -> None:
+    def __init__(
+        self, path: str | Path, both: bool = False, on_error: Callable[[str], None] | None = None
+    ) -> None:
         self.path = Path(path)
         if not self.path.parent.is_dir() or self.path.is_dir():
             raise MediaError(
                 f"Cannot record to {str(self.path)!r}: give the path of a file in a folder that exists."
             )
-        if self.path.suffix.lower() not in _CODECS:
-            raise MediaError(
-                f"Cannot record to {str(self.path)!r}: its name must end in {', '.join(_CODECS)}."
-            )
+        if self.path.suffix.lower() not in recording_file.FORMATS:
+            endings = ", ".join(recording_file.FORMATS)
+            raise MediaError(f"Cannot record to {str(self.path)!r}: its name must end in {endings}.")
         _check_writable(self.path)
         self.both = both
         self.sent: SentSide | None = SentSide(self) if both else None
         self.dropped = 0  # frames
         self.error: str | None = None
-        self._seconds = 0.0
+        self._on_error = on_error
+        self._file: RecordingFile | None = None
         self._items: deque[_Item | None] = deque()
         self._received: tuple[int, Pcm] | None = (
             None  # a received frame that waits for the one sent in the same tick
@@ -83,8 +82,8 @@ class Recorder:
 
     @property
     def seconds(self) -> float:
-        """How much has been recorded, in seconds."""
-        return self._seconds
+        """How much of the recording is in the file, in seconds; until `close`, all but the last second."""
+        return 0.0 if self._file is None else self._file.seconds
 
     def open(self, rate: int) -> None:
         """Start the writer, or note a new rate: its frames are resampled to the first rate."""
@@ -118,7 +117,6 @@ class Recorder:
             self.dropped += 1
             return
         self._items.append(item)
-        self._seconds += len(item[0][1]) / item[0][0]
         if len(self._items) >= 10:
             self._ready.set()
 
@@ -139,31 +137,50 @@ class Recorder:
     # ------------------------------------------------------------ the writer's thread
 
     def _run(self, rate: int) -> None:
-        import av
-
         channels = 2 if self.both else 1
         try:
-            with _writer(self.path, rate, channels) as writer:
-                self._copy(writer, rate, channels)
-        except (OSError, wave.Error, av.FFmpegError) as error:
-            self.error = str(error)
-            _log.warning("Recording to %s stopped: %s", self.path, error)
+            file = self._file = recording_file.create(self.path, rate, channels)
+            try:
+                self._copy(file, rate, channels)
+            finally:
+                file.close()
+        except Exception as error:  # of the disk, of FFmpeg, or one that nobody expects: the call goes on
+            self._failed(error)
+        if self.dropped:
+            _log.warning("%d frames are missing in %s: the disk was too slow.", self.dropped, self.path)
 
-    def _copy(self, writer: _Writer, rate: int, channels: int) -> None:
+    def _failed(self, error: Exception) -> None:
+        self._closed = True
+        self._items.clear()
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        self.error = (
+            f"Recording to {str(self.path)!r} stopped ({reason}); "
+            f"the file contains the first {self.seconds:.1f} s, and the call goes on."
+        )
+        _log.warning(self.error)
+        if self._on_error is not None:
+            self._on_error(self.error)
+
+    def _copy(self, file: RecordingFile, rate: int, channels: int) -> None:
         sides = [_Side(rate) for _ in range(channels)]
-        while True:
-            self._ready.wait(0.5)
-            self._ready.clear()
-            while self._items:
+        complete = False
+        while not complete:
+            if not self._items:
+                self._ready.wait(0.5)
+                self._ready.clear()
+            for _ in range(min(len(self._items), _BLOCK_FRAMES)):
                 item = self._items.popleft()
                 if item is None:
-                    return
+                    complete = True
+                    break
                 for side, (side_rate, samples) in zip(sides, item, strict=True):
                     side.add(side_rate, samples)
-                count = min(side.waiting for side in sides)
-                writer.write(np.column_stack([side.take(count) for side in sides]))
+            count = min(side.waiting for side in sides)
+            if count:
+                file.write(np.column_stack([side.take(count) for side in sides]))
 
 
+@nonblocking
 class SentSide:
     """The sink of a recorder for sent sound."""
 
@@ -215,63 +232,12 @@ class _Side:
         ]
 
 
-class _Writer(Protocol):
-    def write(self, samples: Pcm) -> None:
-        """Write samples of shape (count, channels)."""
-
-
-class _WaveWriter:
-    def __init__(self, file: wave.Wave_write) -> None:
-        self._file = file
-
-    def write(self, samples: Pcm) -> None:
-        self._file.writeframesraw(samples.tobytes())
-
-
-class _AvWriter:
-    def __init__(self, container: av.container.OutputContainer, stream: av.AudioStream) -> None:
-        self._container, self._stream = container, stream
-        self._time = 0
-
-    def write(self, samples: Pcm) -> None:
-        if not len(samples):
-            return
-        import av
-
-        layout = "stereo" if samples.shape[1] == 2 else "mono"
-        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout=layout)
-        frame.sample_rate = self._stream.rate
-        frame.pts = self._time
-        self._time += len(samples)
-        self._container.mux(self._stream.encode(frame))
-
-    def finish(self) -> None:
-        self._container.mux(self._stream.encode(None))
-
-
-@contextmanager
-def _writer(path: Path, rate: int, channels: int) -> Iterator[_Writer]:
-    codec = _CODECS[path.suffix.lower()]
-    if not codec:
-        with path.open("wb") as raw, wave.open(raw, "wb") as file:
-            file.setnchannels(channels)
-            file.setsampwidth(2)
-            file.setframerate(rate)
-            yield _WaveWriter(file)
-        return
-    import av
-
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate, layout="stereo" if channels == 2 else "mono")
-        writer = _AvWriter(container, cast("av.AudioStream", stream))
-        yield writer
-        writer.finish()
-
-
 def _check_writable(path: Path) -> None:
     """Raise in the user's cell, not later in a thread. Leave no file behind."""
     existed = path.exists()
     try:
+        if existed and stat.S_ISFIFO(path.stat().st_mode):  # opening it would wait for a reader
+            raise MediaError(f"Cannot record to {str(path)!r}: it is a pipe; give the path of a file.")
         with path.open("ab"):
             pass
         if not existed:

@@ -6,31 +6,46 @@ from collections import deque
 
 import numpy as np
 
-from plivo_nb.audio_types import FRAMES_PER_S, Pcm
+from plivo_nb.audio_types import FRAMES_PER_S, Pcm, nonblocking
 
 
+@nonblocking
 class RollingBuffer:
     """A sink that keeps the last minutes of sound.
 
     Args:
         seconds: how much to keep; five minutes of Opus take 29 MB, of PCMU 5 MB.
+
+    Attributes:
+        rate: of the sound, in Hz; 0 before the first `open`.
+        stored_bytes: how much memory the samples take that are kept.
     """
 
     def __init__(self, seconds: float = 300.0) -> None:
         self._frames: deque[Pcm] = deque(maxlen=max(1, round(seconds * FRAMES_PER_S)))
         self._written = 0  # frames in all
         self.rate = 0
+        self.stored_bytes = 0
 
     def open(self, rate: int) -> None:
         """Take frames of this rate; drop those of another rate."""
         if rate != self.rate:
             self._frames.clear()
+            self.stored_bytes = 0
             self.rate = rate
 
     def write(self, frame: Pcm) -> None:
         """Append a frame; drop the oldest when full."""
+        if len(self._frames) == self._frames.maxlen:
+            self.drop_oldest()
         self._frames.append(frame)
+        self.stored_bytes += frame.nbytes
         self._written += 1
+
+    def drop_oldest(self) -> None:
+        """Drop the oldest frame, if there is one."""
+        if self._frames:
+            self.stored_bytes -= self._frames.popleft().nbytes
 
     def close(self) -> None:
         """Do nothing: the sound can be read after the call."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from plivo_nb.audio_types import nonblocking
 from plivo_nb.media.audio.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Null", "Recorder", "Tee"]
 
 
+@nonblocking
 class Null:
     """A sink that drops all sound."""
 
@@ -30,7 +32,10 @@ class Null:
 
 
 class Tee:
-    """A sink that writes to several sinks."""
+    """A sink that writes to several sinks.
+
+    It is as fast as they are: a media session that is given one is given `nonblocking` sinks.
+    """
 
     def __init__(self, *sinks: Sink) -> None:
         self.sinks = sinks

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from plivo_nb.audio_types import FRAMES_PER_S, FULLBAND_RATE, Pcm, padded
+from plivo_nb.audio_types import FRAMES_PER_S, FULLBAND_RATE, Pcm, nonblocking, padded
 from plivo_nb.errors import SourceError
 from plivo_nb.media.audio.pump import Pump
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _AHEAD_S = 1.0  # how far ahead a file's worker decodes
 
 
+@nonblocking
 class Silence:
     """A source that sends silence."""
 
@@ -37,6 +38,7 @@ class Silence:
         """Do nothing."""
 
 
+@nonblocking
 class Tone:
     """A source of a sine tone.
 
@@ -79,6 +81,7 @@ class Tone:
         """Do nothing."""
 
 
+@nonblocking
 class AudioFile:
     """A source of an audio file, in any format that PyAV decodes.
 
@@ -88,17 +91,22 @@ class AudioFile:
         path: path of the file.
         loop: start again at the end, without a gap.
         on_end: called once in the worker's thread when the last sample has been read.
+        on_error: called in the worker's thread with a sentence when the file cannot be decoded any further.
 
     Raises:
         SourceError: the file does not exist or contains no audio.
     """
 
     def __init__(
-        self, path: str | Path, loop: bool = False, on_end: Callable[[], None] | None = None
+        self,
+        path: str | Path,
+        loop: bool = False,
+        on_end: Callable[[], None] | None = None,
+        on_error: Callable[[str], None] | None = None,
     ) -> None:
         self.path = Path(path)
         self.loop = loop
-        self._on_end = on_end
+        self._on_end, self._on_error = on_end, on_error
         self._worker: Pump | None = None
         self._played_s = 0.0
         self.duration_s = _probe(self.path)
@@ -124,7 +132,8 @@ class AudioFile:
                 return
             worker.stop()
         samples = _decode(self.path, rate, self.loop, self._played_s)
-        self._worker = Pump(f"file {self.path.name}", samples, rate, _AHEAD_S, self._on_end)
+        name = f"file {self.path.name}"
+        self._worker = Pump(name, samples, rate, _AHEAD_S, self._on_end, on_error=self._on_error)
 
     def read(self, samples: int) -> Pcm | None:
         """Return the next samples; the last samples are followed by silence."""
@@ -181,6 +190,7 @@ def _decode(path: Path, rate: int, loop: bool, start_s: float) -> Iterator[Pcm]:
             return
 
 
+@nonblocking
 class Loopback:
     """A sink and a source in one, which sends back what is received.
 

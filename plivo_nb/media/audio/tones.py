@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from plivo_nb.audio_types import Pcm, padded
+from plivo_nb.audio_types import Pcm, nonblocking, padded
 from plivo_nb.dtmf_table import DTMF_HZ
 
 _FADE_S = 0.004
@@ -44,6 +44,7 @@ def dtmf(digit: str, rate: int, seconds: float = 0.1, level_dbfs: float = -20.0)
     return tone(DTMF_HZ[digit.upper()], seconds, rate, level_dbfs)
 
 
+@nonblocking
 class CadenceTone:
     """A source that repeats a tone with pauses.
 
@@ -78,6 +79,7 @@ class CadenceTone:
         """Do nothing."""
 
 
+@nonblocking
 class DtmfTones:
     """A source that plays DTMF digits once.
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from plivo_nb.audio_types import FRAME_S
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -18,7 +20,6 @@ _LONG = 256  # packets, about 5 s; older ones are not used
 _SHORT = 50  # packets, about 1 s; reacts to the onset of jitter
 _LONG_QUANTILE = 0.97
 _SHORT_QUANTILE = 0.95
-_STEP_S = 0.020  # targets are whole frames, so that small changes of jitter do not change the delay
 _MARGIN_S = 0.010
 _EVERY = 10
 
@@ -83,8 +84,9 @@ class DelayEstimator:
             - self.base_s
             + _MARGIN_S
         )
-        frames = math.ceil(need / _STEP_S - 1e-6)
-        self.target_s = min(self._maximum, max(self._minimum, frames * _STEP_S))
+        # Targets are whole frames, so that small changes of jitter do not change the delay.
+        frames = math.ceil(need / FRAME_S - 1e-6)
+        self.target_s = min(self._maximum, max(self._minimum, frames * FRAME_S))
 
 
 def _quantile(values: NDArray[np.float64], quantile: float) -> float:

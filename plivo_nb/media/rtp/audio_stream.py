@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from plivo_nb.audio_types import FRAME_S
 from plivo_nb.media.audio.sinks import Null
 from plivo_nb.media.codecs import Codec
 from plivo_nb.media.rtp import rtcp
@@ -29,7 +30,6 @@ __all__ = ["AudioStream", "Codec", "Counters", "Direction"]
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
-_TICK_S = 0.020
 #: Mean time between RTCP reports with immediate feedback (RFC 4585, profile SAVPF) and without (RFC 3550).
 RTCP_MEAN_S = 1.0
 RTCP_MEAN_WITHOUT_FEEDBACK_S = 5.0
@@ -181,7 +181,7 @@ class AudioStream:
         """
         if ticks > 0:
             self._sending.skip(ticks)
-            self._receiving.skip(ticks * _TICK_S)
+            self._receiving.skip(ticks * FRAME_S)
 
     def _play(self, now: float) -> None:
         receiving = self._receiving

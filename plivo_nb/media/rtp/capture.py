@@ -7,6 +7,7 @@ that Wireshark decodes the call without any setting. A separate thread writes th
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import logging
 import struct
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("plivo_nb.media.rtp.capture")
 _WRITE_EACH_S = 0.25
 _WAITING_MAX = 50_000
+_ROUND_BYTES = 1_000_000  # written at a time after the disk was slow
 _LINKTYPE_RAW_IP = 101
 _LONGEST_COMMENT = 65_000  # bytes
 _UDP = 17
@@ -46,21 +48,35 @@ class Capture:
 
     Raises:
         OSError: the file cannot be written.
+
+    Attributes:
+        packets: number of packets in the file.
+        dropped: number of packets dropped because the disk was too slow, or because writing stopped.
+        error: why writing stopped before `close`, a sentence; None if it did not. The file is complete up to
+            there.
     """
 
     def __init__(self, path: str | Path, dscp: int = 0) -> None:
         self.path = Path(path)
         self.packets = 0
         self.dropped = 0
+        self.error: str | None = None
         self._tos = dscp << 2
         self._utc_offset_ns = time.time_ns() - time.monotonic_ns()
         self._waiting: deque[_MediaPacket | SipFrame] = deque()
         self._sip = SipWriter()
         self._blocks = bytearray()
+        self._in_blocks = 0  # packets
         self._ending = threading.Event()
         # Unbuffered: a process that is forked has no bytes of it to write again at its end.
         self._file: BinaryIO = self.path.open("wb", buffering=0)
-        self._file.write(_section_header() + _interface())
+        self._size = 0
+        self._blocks += _section_header() + _interface()
+        try:
+            self._write_blocks()
+        except OSError:
+            self._file.close()
+            raise
         self._thread = threading.Thread(target=self._run, name="plivo_nb capture", daemon=True)
         self._thread.start()
 
@@ -73,14 +89,17 @@ class Capture:
             data: the unprotected RTP or RTCP packet.
             sent: whether we sent it.
         """
-        if len(self._waiting) >= _WAITING_MAX:
-            self.dropped += 1
-        else:
-            self._waiting.append(_MediaPacket(at, source, to, data, sent))
+        self._queue(_MediaPacket(at, source, to, data, sent))
 
     def add_sip(self, frame: SipFrame) -> None:
         """Queue a SIP message of the call, without waiting."""
-        self._waiting.append(frame)
+        self._queue(frame)
+
+    def _queue(self, item: _MediaPacket | SipFrame) -> None:
+        if self.error is not None or len(self._waiting) >= _WAITING_MAX:
+            self.dropped += 1
+        else:
+            self._waiting.append(item)
 
     def close(self) -> None:
         """Write the queued packets and close the file, within 1 s. A second call does nothing."""
@@ -93,15 +112,22 @@ class Capture:
                 while not self._ending.wait(_WRITE_EACH_S):
                     self._write()
                 self._write()
-                self._blocks.clear()
                 for message in self._sip.rest():
                     self._write_sip(message)
-                self._file.write(self._blocks)
-        except OSError:
-            _logger.exception("Writing the capture %s failed.", self.path)
+                self._write_blocks()
+        except Exception as error:
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else repr(error)
+        self.error = (
+            f"The capture {str(self.path)!r} stopped ({reason}); "
+            f"it contains the first {self.packets} packets, and the call goes on."
+        )
+        self._waiting.clear()
+        _logger.warning(self.error)
 
     def _write(self) -> None:
-        self._blocks.clear()
         while self._waiting:
             item = self._waiting.popleft()
             if isinstance(item, SipFrame):
@@ -114,7 +140,25 @@ class Capture:
             if isinstance(item, _MediaPacket):
                 packet = _ip_packet(item.source, item.to, item.data, self._tos if item.sent else 0)
                 self._write_packet(item.at, packet, item.sent)
-        self._file.write(self._blocks)
+            if len(self._blocks) > _ROUND_BYTES:
+                self._write_blocks()
+        self._write_blocks()
+
+    def _write_blocks(self) -> None:
+        """Write the blocks of this round; where the disk takes only a part, take it back."""
+        left = memoryview(self._blocks).toreadonly()
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError:
+            with contextlib.suppress(OSError):  # a device cannot be cut
+                self._file.truncate(self._size)
+            raise
+        finally:
+            left.release()
+        self._size += len(self._blocks)
+        self.packets += self._in_blocks
+        self._blocks, self._in_blocks = bytearray(), 0
 
     def _write_sip(self, message: WrittenSip) -> None:
         packet = _ip_packet(message.source, message.to, message.data, 0)
@@ -122,7 +166,7 @@ class Capture:
 
     def _write_packet(self, at: float, packet: bytes, sent: bool, comment: str = "") -> None:
         self._blocks += _enhanced_packet(round(at * 1e9) + self._utc_offset_ns, packet, sent, comment)
-        self.packets += 1
+        self._in_blocks += 1
 
 
 def _block(kind: int, body: bytes) -> bytes:

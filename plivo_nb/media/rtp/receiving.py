@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from plivo_nb.audio_types import FRAME_S
 from plivo_nb.media.playout.play_out import DTX_BYTES, PlayOut
 from plivo_nb.media.rtp import rtcp
 from plivo_nb.media.rtp.rtp import RtpPacket, RtpReceiver
@@ -193,7 +194,7 @@ class Receiving:
         if self.first_packet_s is not None:
             if play.silent:
                 # comfort noise must not count as received sound
-                self.meter.silence(0.02)
+                self.meter.silence(FRAME_S)
             else:
                 play.learn(self.meter.measure(frame, self.rate))
         return frame

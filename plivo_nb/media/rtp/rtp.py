@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
+from plivo_nb.audio_types import FRAMES_PER_S
 from plivo_nb.quality.counters import Counters
 
 _HEADER = struct.Struct("!BBHII")
@@ -159,7 +160,7 @@ class RtpReceiver:
         self._timestamp: int | None = None
         self._transit: float | None = None
         self._measured: tuple[int, int] = (0, 0)  # sequence number and RTP time of the packet of `_transit`
-        self._frame = clock_rate // 50  # RTP time from one packet to the next
+        self._frame = clock_rate // FRAMES_PER_S  # RTP time from one packet to the next
         self._jitter = 0.0
         self._expected_prior = self._received_prior = 0
 

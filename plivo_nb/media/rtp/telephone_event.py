@@ -6,8 +6,10 @@ import struct
 from collections import deque
 from dataclasses import dataclass
 
+from plivo_nb.audio_types import FRAME_S
 from plivo_nb.dtmf_table import DTMF_DIGITS
 
+_FRAME_MS = round(1000 * FRAME_S)
 _VOLUME = 10  # -dBm0
 _ENDS = 3  # end packets, RFC 4733 section 2.5.1.4
 _EVENT = struct.Struct("!BBH")
@@ -101,8 +103,8 @@ class DtmfSender:
             self._event = self._queue.popleft()
             self._timestamp, self._elapsed_ms, self._ends = timestamp, 0, 0
         event, duration_ms, gap_ms = self._event
-        self._elapsed_ms += 20
-        first = self._elapsed_ms == 20
+        self._elapsed_ms += _FRAME_MS
+        first = self._elapsed_ms == _FRAME_MS
         if self._elapsed_ms >= duration_ms and self._ends < _ENDS:
             self._ends += 1
             return self._packet(event, True, duration_ms, rate, first)

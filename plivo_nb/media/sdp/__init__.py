@@ -6,6 +6,7 @@ candidates included (no trickle). `rewrite_candidates` is for media relays, such
 """
 
 from plivo_nb.media.sdp.model import (
+    MAX_CANDIDATES,
     PROFILE,
     Candidate,
     Direction,
@@ -29,6 +30,7 @@ from plivo_nb.media.sdp.writer import (
 )
 
 __all__ = [
+    "MAX_CANDIDATES",
     "PROFILE",
     "Candidate",
     "Direction",

@@ -1,4 +1,4 @@
-"""ICE over aioice (RFC 8445), with what it lacks; the only module that uses its private parts.
+"""ICE (RFC 8445) by aioice, with additions; the only module that uses aioice's private names.
 
 Work-arounds for aioice 0.13, with the condition for their removal:
 
@@ -9,6 +9,8 @@ Work-arounds for aioice 0.13, with the condition for their removal:
   `IceConnection.query_consent`. Until https://github.com/aiortc/aioice/issues/58.
 - Checks of a second peer that answered the same offer are refused, and that peer's ICE fails:
   `IceConnection._valid_username`. As long as aioice asks for more than RFC 8445 section 7.3.
+- Each address that the other side checks from becomes a candidate, without limit:
+  `IceConnection.check_incoming`. Until aioice limits its remote candidates.
 - Each datagram is tried as STUN and then waits in a queue for a task: `_MediaSocket` and `data_received`
   pass it on at once. As long as RTP is processed here.
 - Closing waits half a minute for a TURN server that does not answer: `IceConnection.close` has a time-out.
@@ -53,20 +55,20 @@ class IceServer(Protocol):
 
     @property
     def urls(self) -> tuple[str, ...]:
-        """``stun:host:port``, ``turn:host:port?transport=tcp``, ``turns:host``."""
+        """The URLs: ``stun:host:port``, ``turn:host:port?transport=tcp`` or ``turns:host``."""
 
     @property
     def username(self) -> str | None:
-        """TURN only."""
+        """For TURN only."""
 
     @property
     def credential(self) -> str | None:
-        """TURN only."""
+        """For TURN only."""
 
 
 @dataclass(frozen=True, slots=True)
 class IceConfig:
-    """How candidates are gathered."""
+    """Settings of the gathering of candidates."""
 
     ice_servers: Sequence[IceServer] = ()
     gathering_timeout_s: float = 2.0
@@ -141,6 +143,8 @@ class IceConnection(Connection):
         self.consent = ConsentCounters()
         #: Set once the other side has checked one of our candidates.
         self.asked = asyncio.Event()
+        #: How many checks came from addresses beyond the limit of candidates.
+        self.ignored_checks = 0
         self._config = config
         self._on_data = on_data
         self._on_received = on_received
@@ -165,7 +169,7 @@ class IceConnection(Connection):
 
     @property
     def pair(self) -> CandidatePair | None:
-        """The pair in use, or None."""
+        """The candidate pair in use, or None."""
         return self._nominated.get(1)
 
     async def reach(self, remote: sdp.SessionDescription) -> None:
@@ -217,7 +221,18 @@ class IceConnection(Connection):
 
     def check_incoming(self, message: stun.Message, addr: tuple[str, int], protocol: StunProtocol) -> None:
         self._on_received(self)  # here the message is authenticated
+        if len(self._remote_candidates) >= sdp.MAX_CANDIDATES and not self._knows(addr):
+            self.ignored_checks += 1
+            if self.ignored_checks == 1:
+                _logger.warning(
+                    "The other side checks from more than %d addresses; the others are ignored.",
+                    sdp.MAX_CANDIDATES,
+                )
+            return
         super().check_incoming(message, addr, protocol)
+
+    def _knows(self, addr: tuple[str, int]) -> bool:
+        return any((c._network_host, c.port) == addr for c in self._remote_candidates)
 
     async def query_consent(self) -> None:
         """Send consent checks (RFC 7675) until closed; `Transport.poll` detects missing responses."""

@@ -213,7 +213,7 @@ async def test_media_metrics_carries_plivos_keys(clients, lab: Lab) -> None:
 
 
 async def test_every_event_name_is_one_that_can_be_listened_to() -> None:
-    assert len(EVENT_NAMES) == 17
+    assert len(EVENT_NAMES) == 18
 
 
 # ---------------------------------------------------------------- the documentation's own sequence

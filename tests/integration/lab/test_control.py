@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from pathlib import Path
 
 import pytest
+from waiting import until
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from plivo_nb import Lab, LabError
-from plivo_nb.lab.control import ControlClient
+from plivo_nb.lab.control import ControlClient, ControlServer
 
 
 async def test_the_token_is_needed_and_is_nowhere_to_be_seen() -> None:
@@ -44,3 +46,57 @@ async def test_the_control_channel_names_what_is_wrong() -> None:
         assert lab._control is not None
         await lab._control._socket.send("[]")  # type: ignore[union-attr]
         assert (await lab.network.settings())["to_callee"]["loss"] == 0
+
+
+async def test_a_client_has_at_most_64_commands_in_progress() -> None:
+    in_progress = most = 0
+    enough = asyncio.Event()
+
+    async def handle(command: str, arguments: dict[str, object]) -> int:
+        nonlocal in_progress, most
+        in_progress += 1
+        most = max(most, in_progress)
+        await enough.wait()
+        in_progress -= 1
+        return int(arguments["number"])  # type: ignore[call-overload]
+
+    server = ControlServer("token", handle)
+    client = ControlClient()
+    await client.open(await server.start(), "token")
+    commands = [asyncio.ensure_future(client.do("count", number=number)) for number in range(200)]
+    await until(lambda: in_progress == 64)
+    await asyncio.sleep(0.1)
+    assert most == 64
+    enough.set()
+    assert await asyncio.gather(*commands) == list(range(200))
+    assert most <= 64
+    await client.close()
+    await server.close()
+
+
+async def test_events_for_a_client_that_does_not_read_are_dropped_and_do_not_fill_the_memory(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("plivo_nb.lab.control._MAX_UNSENT_BYTES", 1_000_000)
+
+    async def handle(command: str, arguments: dict[str, object]) -> None: ...
+
+    seen: list[object] = []
+    server = ControlServer("token", handle)
+    client = ControlClient(lambda name, data: seen.append(data))
+    await client.open(await server.start(), "token")
+    await until(lambda: len(server._clients) == 1)
+    assert client._socket is not None
+    client._socket.transport.pause_reading()
+    for _ in range(400):
+        server.publish("note", "x" * 50_000)
+        await asyncio.sleep(0)
+    assert server._unsent_bytes <= 1_000_000
+    assert server._dropped > 100
+    assert caplog.text.count("events are dropped") == 1
+    client._socket.transport.resume_reading()
+    await until(lambda: server._unsent_bytes == 0)
+    server.publish("note", "after")
+    await until(lambda: seen[-1] == "after")
+    await client.close()
+    await server.close()

@@ -151,9 +151,7 @@ class Call:
         answer = sdp.parse(self.path.seen_from(0, callee.text("active")), "answer")
         callee.transport.connect(offer, dtls_client=True)
         caller.transport.connect(answer, dtls_client=False)
-        async with asyncio.timeout(25):
-            while {p.transport.dtls_state for p in self.peers} != {"connected"}:
-                await asyncio.sleep(0.02)
+        await until(lambda: {p.transport.dtls_state for p in self.peers} == {"connected"}, timeout_s=25)
         self._living = [asyncio.create_task(p.live()) for p in self.peers]
 
     async def stop(self) -> None:

@@ -7,6 +7,7 @@ import gc
 import itertools
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -16,7 +17,6 @@ from typing import Any
 import pytest
 from cancelling import cancelled_at, connections_to
 from certificates import server_context
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from waiting import until
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
@@ -24,6 +24,8 @@ from websockets.typing import Subprotocol
 
 from plivo_nb.plane import wire
 from plivo_nb.plane.websocket import SocketError, WebSocket
+
+Tls = tuple[ssl.SSLContext, str]
 
 
 @asynccontextmanager
@@ -177,20 +179,14 @@ async def test_a_server_that_answers_no_ping_is_given_up_with_1011(monkeypatch: 
 
 
 @pytest.fixture
-def tls(tmp_path: Path) -> ssl.SSLContext:
-    """A server's TLS context with a self-signed certificate."""
-    from aiortc import RTCCertificate
-
-    made = RTCCertificate.generateCertificate()
-    key = made._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    (tmp_path / "both.pem").write_bytes(key + made._cert.public_bytes(Encoding.PEM))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "both.pem")
-    return context
+def tls(tmp_path: Path) -> Tls:
+    """A server's TLS context, and the path of the authority that vouches for it."""
+    context, authority = server_context(tmp_path)
+    return context, str(authority)
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_refused(tls: ssl.SSLContext) -> None:
-    async with server(echo, ssl=tls) as url:
+async def test_a_certificate_that_nobody_vouches_for_is_refused(tls: Tls) -> None:
+    async with server(echo, ssl=tls[0]) as url:
         with pytest.raises(SocketError, match=r"TLS connection to 127\.0\.0\.1 failed"):
             await WebSocket(1, url.replace("ws:", "wss:"), print).open(5)
 
@@ -291,3 +287,121 @@ async def test_a_close_cancelled_at_any_await_drops_the_connection(late: bool, f
                 break
         assert step > 0
         gc.collect()
+
+
+TINY_FRAMES = {"empty messages": b"\x81\x00", "pings": b"\x89\x00", "pongs": b"\x8a\x00"}
+
+
+@asynccontextmanager
+async def raw_server(
+    write: Callable[[asyncio.Transport], Awaitable[None]], tls: Tls | None
+) -> AsyncIterator[str]:
+    """A WebSocket server that reads nothing after the handshake; `write` writes raw frames."""
+
+    async def handler(connection: ServerConnection) -> None:
+        connection.transport.pause_reading()
+        await write(connection.transport)
+        await connection.wait_closed()
+
+    async with server(handler, ssl=tls[0] if tls else None, close_timeout=0.1) as url:
+        yield url.replace("ws:", "wss:") if tls else url
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["ws", "wss"])
+@pytest.mark.parametrize("kind", TINY_FRAMES)
+async def test_a_flood_of_tiny_frames_is_parsed_in_turns_of_a_few_milliseconds(
+    kind: str, secure: bool, tls: Tls
+) -> None:
+    async def write(transport: asyncio.Transport) -> None:
+        transport.write(TINY_FRAMES[kind] * 30_000)
+
+    received = 0
+
+    def report(report: wire.Report) -> None:
+        nonlocal received
+        received += isinstance(report, wire.Received)
+
+    async with raw_server(write, tls if secure else None) as url:
+        here = WebSocket(1, url, report, ca_file=tls[1])
+        await here.open(5)
+        connection = here._connection
+        assert connection is not None
+        longest, quiet = 0.0, 0
+        while quiet < 100:  # turns in which nothing was left to parse
+            before = time.thread_time()
+            await asyncio.sleep(0.001 if quiet else 0)
+            longest = max(longest, time.thread_time() - before)
+            quiet = 0 if connection._unread else quiet + 1  # type: ignore[attr-defined]
+        if kind == "empty messages":
+            assert received == 30_000
+        assert longest < 0.04, f"one turn took {longest * 1000:.0f} ms"
+        here.abort()
+
+
+async def test_pings_of_a_server_that_does_not_read_the_pongs_do_not_fill_the_memory() -> None:
+    written = 0
+
+    async def write(transport: asyncio.Transport) -> None:
+        nonlocal written
+        while not transport.is_closing():
+            if transport.get_write_buffer_size() < 100_000:
+                transport.write(b"\x89\x7d" + b"x" * 125)
+                written += 1
+            if written % 100 == 0:
+                await asyncio.sleep(0)
+            if transport.get_write_buffer_size() >= 100_000:
+                await asyncio.sleep(0.01)
+
+    async with raw_server(write, None) as url:
+        here = WebSocket(1, url, lambda report: None)
+        await here.open(5)
+        assert here._connection is not None
+        before = -1
+        while written > before:  # until TCP's buffers are full
+            before = written
+            await asyncio.sleep(0.2)
+        assert here._connection.transport.get_write_buffer_size() < 200_000
+        async with asyncio.timeout(2):
+            await here.close()
+
+
+@pytest.mark.parametrize("fragment", [b"", b"x"], ids=["empty", "one byte"])
+async def test_a_message_of_very_many_fragments_is_1009(fragment: bytes) -> None:
+    async def write(transport: asyncio.Transport) -> None:
+        size = bytes([len(fragment)])
+        transport.write(b"\x01" + size + fragment + (b"\x00" + size + fragment) * 100_000)
+
+    reports: list[Any] = []
+    async with raw_server(write, None) as url:
+        await WebSocket(1, url, reports.append).open(5)
+        await until(lambda: bool(reports))
+    assert [report.code for report in reports] == [1009]
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["ws", "wss"])
+async def test_what_came_before_the_loss_of_the_socket_is_reported_before_it(secure: bool, tls: Tls) -> None:
+    async def write(transport: asyncio.Transport) -> None:
+        transport.write(b"\x81\x01x" * 20_000)
+        transport.close()
+
+    reports: list[Any] = []
+    async with raw_server(write, tls if secure else None) as url:
+        await WebSocket(1, url, reports.append, ca_file=tls[1]).open(5)
+        await until(lambda: reports and isinstance(reports[-1], wire.SocketState))
+    assert [report.data for report in reports[:-1]] == ["x"] * 20_000
+    assert reports[-1].code == 1006
+
+
+async def test_closing_does_not_wait_for_what_a_lost_socket_left(tls: Tls) -> None:
+    async def write(transport: asyncio.Transport) -> None:
+        transport.write(b"\x81\x01x" * 20_000)
+        transport.close()
+
+    reports: list[Any] = []
+    async with raw_server(write, tls) as url:
+        here = WebSocket(1, url, reports.append, room=asyncio.Event().wait, ca_file=tls[1])  # type: ignore[arg-type]
+        await here.open(5)
+        await until(lambda: here._connection._lost is not None)  # type: ignore[union-attr]
+        async with asyncio.timeout(2):
+            await here.close()
+    assert len(reports) == 1

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from small_disk import small_disk
 
 from plivo_nb.analysis import store
 from plivo_nb.quality.frames import MEDIA_METRICS, SAMPLES, ColumnStore
@@ -69,3 +71,14 @@ def test_a_file_of_somebody_else(tmp_path):
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "other.parquet")
     with pytest.raises(ValueError, match="was not written by"):
         store.about(tmp_path / "other.parquet")
+
+
+def test_a_file_that_cannot_be_replaced_stays(tmp_path):
+    with small_disk(tmp_path / "disk", 64) as disk:
+        path = disk / "samples.parquet"
+        store.save(samples(3), path)
+        noise = pd.DataFrame({"x": np.random.default_rng(1).normal(size=20_000)})
+        with pytest.raises(OSError, match="No space left"):
+            store.save(noise, path)
+        pd.testing.assert_frame_equal(store.load(path), samples(3), check_categorical=False)
+        assert [item.name for item in disk.iterdir()] == ["samples.parquet"]

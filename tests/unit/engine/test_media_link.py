@@ -6,6 +6,7 @@ import pytest
 from call_world import MemoryEngine
 
 from plivo_nb import MediaError, Silence
+from plivo_nb.audio_types import nonblocking
 from plivo_nb.engine.media_link import MediaLink, session_config
 from plivo_nb.media.audio.sinks import Tee
 from plivo_nb.options import read_options
@@ -32,6 +33,7 @@ class Recording(MemoryEngine):
         return [type(command).__name__ for command in self.commands]
 
 
+@nonblocking
 class Ear:
     def open(self, rate: int) -> None: ...
 
@@ -132,3 +134,15 @@ async def test_closing_twice_is_closing_once_and_statistics_stay(engine: Recordi
     assert await media.stats() == media.final_stats
     media.set_muted(True)
     assert engine.kinds() == ["OpenSession", "CloseSession"], "nothing is sent after the end"
+
+
+async def test_what_may_wait_is_refused(engine: Recording) -> None:
+    class Slow(Ear):
+        def read(self, samples: int) -> None: ...
+
+    media = link(engine)
+    with pytest.raises(TypeError, match="Slow may wait"):
+        media.add_sink(Slow())
+    with pytest.raises(TypeError, match=r"Call\.play"):
+        media.set_source(Slow())
+    assert (media.sinks, media.source) == ([], None)

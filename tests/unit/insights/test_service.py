@@ -1,8 +1,10 @@
 """The service's client: whether it is contacted, and the queue before it is there."""
 
 import asyncio
+import gzip
 import json
 import logging
+import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -116,6 +118,34 @@ async def test_an_answer_that_is_none_switches_it_off(collector: Collector, answ
     await until(lambda: not service.waiting)
     assert len(collector.logins) == 1
     await service.logout()
+
+
+async def test_a_compressed_answer_is_not_expanded() -> None:
+    bomb = gzip.compress(gzip.compress(b" " * 200_000_000, 9), 9)  # a thousand bytes
+    posts = 0
+
+    async def answer(request: web.Request) -> web.Response:
+        nonlocal posts
+        posts += 1
+        return web.Response(body=bomb, headers={"Content-Encoding": "gzip, gzip"})
+
+    app = web.Application()
+    app.router.add_post("/", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    service = Service(f"http://127.0.0.1:{runner.addresses[0][1]}/", "ws://127.0.0.1:9/")
+    service.put(messages.feedback(ALICE, 5, "no-audio"))
+    tracemalloc.start()
+    try:
+        service.login("alice", "secret", "phone.plivo.com")
+        await until(lambda: not service.waiting)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+    assert (posts, service.rtp_enabled) == (1, None)
+    await service.logout()
+    await runner.cleanup()
 
 
 async def test_a_service_that_is_away_is_tried_again_and_gets_everything_in_order(

@@ -9,9 +9,9 @@ import pytest
 from descriptions import PLIVO_OFFER
 from media_network import OPUS, Given, Pair, speech_like
 
+from plivo_nb.audio_types import FRAME_S
 from plivo_nb.media import sdp
 from plivo_nb.plane.media_session import SessionSampler, _codec, _sent_codec
-from plivo_nb.plane.plane import TICK_S
 from plivo_nb.quality.counters import Counters
 from plivo_nb.quality.sampler import ClockAnchor, SampleRow
 
@@ -32,8 +32,8 @@ class Stream:
 def test_samples_are_due_each_interval_and_once_after_a_stall() -> None:
     stream: Any = Stream()
     sampler = SessionSampler(ClockAnchor(0, 0.0), 1.0)
-    taken = [now for now in (t * TICK_S for t in range(151)) if sampler.due(stream, now) is not None]
-    assert taken == pytest.approx([1.0, 2.0, 3.0], abs=TICK_S)
+    taken = [now for now in (t * FRAME_S for t in range(151)) if sampler.due(stream, now) is not None]
+    assert taken == pytest.approx([1.0, 2.0, 3.0], abs=FRAME_S)
     assert sampler.due(stream, 9.5) is not None
     assert sampler.due(stream, 9.6) is None
     row = sampler.due(stream, 10.02)

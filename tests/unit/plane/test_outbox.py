@@ -91,7 +91,7 @@ async def test_a_flood_of_frames_is_delivered_in_turns_of_10_ms_and_in_order() -
         began = time.thread_time()
         await asyncio.sleep(0)
         longest = max(longest, time.thread_time() - began)
-        assert len(got) < len(sent) or longest < 0.05
+        assert len(got) < len(sent) or longest < 0.15
     assert got == sent
 
 

@@ -1,4 +1,4 @@
-"""quality.limits: one word and colour for a MOS wherever it is shown, one limit wherever it is used."""
+"""quality.limits: one word for a MOS wherever it is shown, one limit wherever it is used."""
 
 from __future__ import annotations
 

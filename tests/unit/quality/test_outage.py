@@ -15,8 +15,9 @@ import pytest
 import rules_recomputed
 from hypothesis import given
 from hypothesis import strategies as st
-from media_network import OPUS, PCMU, TICK_S, Given, Pair, is_rtcp
+from media_network import OPUS, PCMU, Given, Pair, is_rtcp
 
+from plivo_nb.audio_types import FRAME_S
 from plivo_nb.media.audio.sources import Tone
 from plivo_nb.media.codecs import Codec
 from plivo_nb.media.rtp import rtcp
@@ -83,7 +84,7 @@ class Call:
         self.pair.a.source = Given(np.zeros(48_000 * 60, np.int16))
         self.pair.run(1.0)
         while not self.pair.b.counters().last_rtp_was_pause:
-            self.pair.run(TICK_S)
+            self.pair.run(FRAME_S)
         self.stop()
 
     def stop(self) -> None:
@@ -370,7 +371,7 @@ def test_loss_weighted_by_expectation_is_the_calls_loss_also_with_reordering(
     link = call.pair.ab
     link.loss, link.delay_s, link.jitter_s, link.duplicate = loss, 0.15, jitter_s, duplicate
     call.run(4)
-    call.pair.run(20 * TICK_S)
+    call.pair.run(20 * FRAME_S)
     counters = call.pair.b.counters()
     call.rows.append(call.sampler.sample(counters, call.pair.now, last=True))
     assert all(0 <= row.loss_in <= 1 for row in call.rows)

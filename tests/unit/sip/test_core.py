@@ -173,3 +173,17 @@ def test_the_core_has_no_clock_no_socket_no_loop(path: Path) -> None:
         "select",
         "websockets",
     }
+
+
+@pytest.mark.parametrize(
+    ("target", "user"),
+    [("+1 (415) 555-0100", "+14155550100"), ("415 555", "415555"), ("\u00b2 x", "%C2%B2%20x"), ("", "")],
+    ids=["a plus", "digits", "a superscript digit", "nothing"],
+)
+def test_only_ascii_digits_begin_a_telephone_number(target: str, user: str) -> None:
+    core = World("alice").agents["alice"]._core
+    if user:
+        assert core.target_uri(target) == f"sip:{user}@phone.plivo.com"
+    else:
+        with pytest.raises(ValueError):
+            core.target_uri(target)

@@ -77,4 +77,4 @@ def test_a_challenge_is_read_in_linear_time(filling: str) -> None:
         began = time.thread_time()
         with contextlib.suppress(ValueError):
             Challenge.parse(start + filling * (60_000 // len(filling)) + '"!')
-        assert time.thread_time() - began < 0.05
+        assert time.thread_time() - began < 0.15

@@ -298,3 +298,11 @@ def test_no_header_value_breaks_the_agents(turn: int, changes: list[tuple[str, s
     world.wait(300)
     for agent in world.agents.values():
         assert (agent.calls.calls, agent.calls.dialogs, agent.calls.transactions) == (0, 0, 0)
+
+
+def test_a_call_whose_contact_has_an_unquoted_display_name_with_a_comma_rings(world: World) -> None:
+    invite = build(
+        "INVITE", body=OFFER.decode(), Content_Type="application/sdp", Contact="Smith, John <sip:x@x.invalid>"
+    )
+    assert [answer.status for answer in answers(world, invite)] == [100]
+    assert names(world.take("bob")) == ["InviteReceived"]

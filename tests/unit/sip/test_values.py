@@ -10,6 +10,7 @@ from plivo_nb.sip.values import (
     Via,
     check_uri,
     format_parameters,
+    parse_addresses,
     parse_cseq,
     parse_parameters,
     parse_uri,
@@ -97,6 +98,28 @@ def test_lists_parameters_reasons() -> None:
         str(Via.parse("SIP/2.0/UDP [::1]:5060;received=[::2];branch=z9hG4bKx"))
         == "SIP/2.0/UDP [::1]:5060;received=[::2];branch=z9hG4bKx"
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [
+        ("Smith, John <sip:a@b>;q=1", ["Smith, John"]),
+        ("Smith, John, Dr. <sip:a@b>, <sip:c@d>", ["Smith, John, Dr.", ""]),
+        ('sip:c@d, "A" , B <sip:a@b>', ["", "A , B"]),
+        ("<sip:c@d>;a=b, Smith, John <sip:a@b>", ["", "Smith, John"]),
+        ("*", [""]),
+        ("*, Star <sip:a@b>", ["", "Star"]),
+        ("Smith, * <sip:a@b>", ["Smith, *"]),
+    ],
+)
+def test_unquoted_display_names_may_have_commas_in_lists_of_addresses(value: str, names: list[str]) -> None:
+    assert [address.display_name for address in parse_addresses(value)] == names
+
+
+@pytest.mark.parametrize("value", ["Smith, John", "<sip:a@b>, Smith", "Smith, sip:a@b", "a,, b <sip:a@b>"])
+def test_display_names_without_an_address_are_refused(value: str) -> None:
+    with pytest.raises(ValueError):
+        parse_addresses(value)
 
 
 def test_a_tel_uri_is_read_in_linear_time() -> None:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from random import Random
 
 import pytest
+from switch_rig import FakeMedia
 from waiting import until
 from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus, NegotiationError
+from websockets.exceptions import ConnectionClosed, InvalidStatus, NegotiationError
 
 from plivo_nb import Lab
+from plivo_nb.lab.faults import Faults
+from plivo_nb.lab.sip.server import SipServer
+from plivo_nb.lab.sip.switch import Switch
 
 
 async def test_the_switch_speaks_sip_and_shows_a_page() -> None:
@@ -85,4 +91,52 @@ async def test_vanished_sockets_are_cleaned_up() -> None:
         assert await sockets() == 1
         socket.transport.abort()
         await until(none)
+        await socket.close()
+
+
+REGISTER = (
+    "REGISTER sip:phone.plivo.com SIP/2.0\r\nVia: SIP/2.0/WS x.invalid;branch=z9hG4bK{n}\r\n"
+    "From: <sip:alice@phone.plivo.com>;tag=1\r\nTo: <sip:alice@phone.plivo.com>\r\nCall-ID: {n}\r\n"
+    "CSeq: 1 REGISTER\r\nContact: <sip:x@x.invalid>\r\nX-Long: {long}\r\n\r\n"
+)
+
+
+async def test_a_client_that_does_not_read_is_disconnected_before_much_memory_is_taken(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("plivo_nb.lab.sip.server._MAX_UNSENT_BYTES", 1_000_000)
+    faults = Faults()
+    faults.slow(60)  # delayed messages count, too
+    running = SipServer(
+        lambda port: Switch({}, port, media=FakeMedia(), random=Random(1), is_robot=lambda number: False),
+        lambda event: None,
+        faults,
+    )
+    port = await running.start(0)
+    url = f"ws://127.0.0.1:{port}"
+    async with connect(url, subprotocols=["sip"], proxy=None) as socket:  # type: ignore[list-item]
+        via = "x" * 50_000
+        for number in range(40):
+            text = REGISTER.format(n=number, long="").replace("x.invalid;branch", f"x.invalid;x={via};branch")
+            try:
+                await socket.send(text)
+            except ConnectionClosed:
+                break
+        await asyncio.wait_for(socket.wait_closed(), 5)
+    assert socket.close_code == 1006
+    assert "does not read" in caplog.text
+    await running.close()
+
+
+async def test_a_flood_of_tiny_frames_does_not_hold_the_lab() -> None:
+    async with Lab(robots=False) as lab:
+        socket = await connect(lab.url, subprotocols=["sip"], proxy=None)  # type: ignore[list-item]
+        masked = b"\x81\x80\0\0\0\0"
+        socket.transport.write(masked * 50_000)
+        longest = 0.0
+        for _ in range(10):
+            before = time.monotonic()
+            await lab.status()
+            longest = max(longest, time.monotonic() - before)
+        assert longest < 0.5
         await socket.close()

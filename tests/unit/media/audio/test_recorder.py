@@ -1,5 +1,6 @@
 """The recorder: its file and its thread."""
 
+import os
 import threading
 import wave
 from pathlib import Path
@@ -8,6 +9,8 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from small_disk import killed, small_disk
+from waiting import wait_until
 
 from plivo_nb.errors import MediaError
 from plivo_nb.media.audio.sinks import Null, Recorder, Tee
@@ -31,9 +34,9 @@ def test_a_recording_is_exactly_what_was_written(tmp_path: Path) -> None:
     frames = [np.full(160, n, np.int16) for n in range(137)]
     for frame in frames:
         recorder.write(frame)
+    recorder.close()
+    recorder.close()
     assert recorder.seconds == pytest.approx(2.74)
-    recorder.close()
-    recorder.close()
     assert not threads(path)
     rate, pcm = read_wav(path)
     assert rate == 8000
@@ -151,3 +154,81 @@ def test_a_disk_that_fails_is_told_and_stops_nothing(
     recorder.close()
     assert recorder.error is not None
     assert "stopped" in caplog.text
+
+
+RECORD = """
+import sys, time, numpy as np
+from plivo_nb.media.audio.recorder import Recorder
+recorder = Recorder(sys.argv[1])
+recorder.open(48000)
+noise = np.random.default_rng(1).normal(0, 3000, 960).astype(np.int16)
+begun = time.monotonic()
+for number in range(100000):
+    recorder.write(noise)
+    time.sleep(max(0, begun + 0.02 * number - time.monotonic()))
+    if number == 150:
+        print("now", 3.0, flush=True)
+"""
+
+
+@pytest.mark.parametrize("extension", ["wav", "flac", "mp3", "ogg", "m4a"])
+def test_a_process_that_is_killed_leaves_its_recording(tmp_path: Path, extension: str) -> None:
+    path = tmp_path / f"heard.{extension}"
+    recorded_s = killed(RECORD, str(path))
+    with av.open(str(path)) as container:
+        left_s = sum(frame.samples / frame.sample_rate for frame in container.decode(audio=0))
+    assert left_s > recorded_s - 1.5
+    if extension == "wav":
+        assert len(read_wav(path)[1]) == pytest.approx(left_s * 48_000)
+
+
+@pytest.mark.parametrize("extension", ["wav", "ogg"])
+def test_a_full_disk_ends_the_recording_with_a_sentence(
+    tmp_path: Path, extension: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with small_disk(tmp_path / "disk", 256) as disk:
+        path = disk / f"heard.{extension}"
+        sentences: list[str] = []
+        recorder = Recorder(path, on_error=sentences.append)
+        recorder.open(48_000)
+        noise = np.random.default_rng(1).normal(0, 3000, 960).astype(np.int16)
+        for _ in range(2000):
+            recorder.write(noise)
+        wait_until(lambda: sentences)
+        recorder.write(noise)
+        recorder.close()
+        with av.open(str(path)) as container:
+            left_s = sum(frame.samples / frame.sample_rate for frame in container.decode(audio=0))
+        assert 0 < recorder.seconds <= left_s + 0.05
+        assert recorder.dropped == 0
+    assert sentences == [recorder.error]
+    assert f"{path}' stopped (No space left on device); the file contains the first" in sentences[0]
+    assert sentences[0] in caplog.text
+    assert not threads(path)
+
+
+def test_a_limit_on_the_size_of_files_ends_the_recording(tmp_path: Path) -> None:
+    path = tmp_path / "heard.wav"
+    full = RECORD.replace("if number == 150:", "if recorder.error:").replace("3.0", "recorder.seconds")
+    seconds = killed(full, str(path), limit_bytes=150_000)
+    assert len(read_wav(path)[1]) == pytest.approx(seconds * 48_000)
+    assert seconds == pytest.approx(1.56, abs=0.5)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    with pytest.raises(MediaError, match="it is a pipe"):
+        Recorder(tmp_path / "pipe.wav")
+
+
+def test_frames_that_the_disk_was_too_slow_for_are_counted_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plivo_nb.media.audio.recorder._WAITING_FRAMES", 5)
+    recorder = Recorder(tmp_path / "heard.wav")
+    recorder._rate = 8000  # as `open` does, without the writer's thread
+    for _ in range(8):
+        recorder.write(np.zeros(160, np.int16))
+    recorder.close()
+    assert recorder.dropped == 3
+    assert "3 frames are missing" in caplog.text

@@ -31,3 +31,18 @@ def test_any_stretch_may_be_asked_for(count: int, start_s: float | None, end_s: 
     for n in range(count):
         rolling.write(np.full(160, n, np.int16))
     assert len(rolling.audio(start_s, end_s)[1]) <= 8000
+
+
+def test_stored_bytes_are_those_of_the_frames_that_are_kept() -> None:
+    rolling = RollingBuffer(seconds=0.1)
+    rolling.open(8000)
+    for count in (1, 2, 3, 4, 5, 5, 5):
+        rolling.write(np.zeros(160, np.int16))
+        assert rolling.stored_bytes == count * 320
+    rolling.drop_oldest()
+    assert rolling.stored_bytes == 4 * 320
+    assert rolling.span_s == (3 / 50, 7 / 50)
+    rolling.open(48_000)
+    assert rolling.stored_bytes == 0
+    rolling.drop_oldest()
+    assert rolling.stored_bytes == 0

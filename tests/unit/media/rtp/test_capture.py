@@ -7,8 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
+from small_disk import killed, small_disk
+from waiting import wait_until
 
 from plivo_nb.media.rtp.capture import Capture
+from plivo_nb.media.rtp.captured_sip import SipFrame
 
 V4 = ("192.0.2.1", 4000), ("192.0.2.2", 5000)
 V6 = ("2001:db8::1", 4000), ("2001:db8::2", 5000)
@@ -84,3 +87,58 @@ def test_what_a_slow_disk_cannot_take_is_counted(tmp_path: Path, monkeypatch: py
         capture.add(time.monotonic(), *V4, RTP, True)
     capture.close()
     assert (capture.packets, capture.dropped) == (2, 3)
+
+
+CAPTURE = """
+import sys, time
+from plivo_nb.media.rtp.capture import Capture
+capture = Capture(sys.argv[1])
+for number in range(100000):
+    packet = bytes([128, 0]) + bytes(170)
+    capture.add(time.monotonic(), ("192.0.2.1", 4000), ("192.0.2.2", 5000), packet, True)
+    time.sleep(0.005)
+    if number == 200:
+        print("now", number, flush=True)
+    if capture.error:
+        print("stopped", capture.packets, flush=True)
+"""
+
+
+def test_a_process_that_is_killed_leaves_its_capture(tmp_path: Path) -> None:
+    sent = killed(CAPTURE, str(tmp_path / "x.pcapng"))
+    assert len(blocks((tmp_path / "x.pcapng").read_bytes())) - 2 > sent - 100
+
+
+def test_a_limit_on_the_size_of_files_ends_the_capture_after_a_whole_packet(tmp_path: Path) -> None:
+    written = killed(CAPTURE, str(tmp_path / "x.pcapng"), after_line="stopped", limit_bytes=40_000)
+    assert len(blocks((tmp_path / "x.pcapng").read_bytes())) - 2 == written > 0
+
+
+def test_a_full_disk_ends_the_capture_with_a_sentence(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with small_disk(tmp_path / "disk", 64) as disk:
+        capture = Capture(disk / "x.pcapng")
+
+        def stopped() -> bool:
+            for _ in range(20):
+                capture.add(time.monotonic(), *V4, RTP + bytes(1000), True)
+            return capture.error is not None
+
+        wait_until(stopped)
+        capture.close()
+        dropped = capture.dropped
+        capture.add(time.monotonic(), *V4, RTP, True)
+        capture.add_sip(SipFrame(time.monotonic(), True, "INVITE sip:x SIP/2.0\r\n\r\n"))
+        assert capture.dropped == dropped + 2
+        assert len(blocks((disk / "x.pcapng").read_bytes())) - 2 == capture.packets
+    assert capture.error is not None
+    assert (
+        f"stopped (No space left on device); it contains the first {capture.packets} packets" in capture.error
+    )
+    assert capture.error in caplog.text
+
+
+def test_a_disk_that_is_full_from_the_beginning_is_an_error_at_once() -> None:
+    with pytest.raises(OSError, match="No space left"):
+        Capture("/dev/full")
