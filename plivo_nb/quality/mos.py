@@ -341,7 +341,8 @@ def explain(samples: Any, scale: Scale = "g107") -> Any:
     Returns:
         For a frame a frame with the same index, for one sample a Series. `undisturbed` less `delay`, `codec`,
         `loss` and `discards` is `rating`; all are in points of R. NaN where a number or the codec is missing,
-        and where `loss_in` is: nothing was due then.
+        and where `loss_in` is: nothing was due then. Where nothing arrives that is due (`loss_in` 1), loss
+        costs all that delay and codec leave, with or without a round-trip time: `rating` 0, `mos` 1.
 
         | column | meaning |
         | --- | --- |
@@ -395,8 +396,8 @@ def _mapping(sample: Any) -> Any:
 def _costs(frame: pd.DataFrame, scale: Scale) -> dict[str, Any]:
     codec, numbers = frame["codec"], {name: _floats(frame[name]) for name in _EXPLAINED_BY if name != "codec"}
     delay_ms = _floats(one_way_delay_ms(numbers["rtt_ms"], numbers["playout_delay_ms"], codec))
-    if "loss_in" in frame:
-        delay_ms = np.where(frame["loss_in"].isna(), np.nan, delay_ms)
+    loss_in = _floats(frame["loss_in"]) if "loss_in" in frame else np.zeros(len(frame))
+    delay_ms = np.where(np.isnan(loss_in), np.nan, delay_ms)
     if scale == "g107":
         best, worst, factor = _UNDISTURBED, _WORST, 1.0
         delayed, figures = _delay_cost(delay_ms), _narrowband
@@ -408,6 +409,9 @@ def _costs(frame: pd.DataFrame, scale: Scale) -> dict[str, Any]:
     ie, bpl = (_numbers(codec, lambda row: figures(row).ie), _numbers(codec, lambda row: figures(row).bpl))
     missing = _loss_cost(concealed_share(numbers["concealed_ms"], numbers["interval_s"]), ie, bpl, worst)
     by_loss = _share_of_loss(*(numbers[f"packets_{what}"] for what in ("lost_in", "recovered", "discarded")))
+    dead = loss_in == 1.0
+    delayed = np.where(dead, np.nan_to_num(delayed), delayed)
+    missing, by_loss = np.where(dead, best - delayed - ie, missing), np.where(dead, 1.0, by_loss)
     rating = best - delayed - ie - missing
     return {
         "undisturbed": np.full(len(frame), best),

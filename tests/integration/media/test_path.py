@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from waiting import until
 
+from plivo_nb import speech_path
 from plivo_nb.media import sdp
-from plivo_nb.media.audio.sources import Tone
+from plivo_nb.media.audio.sources import AudioFile, Tone
 from plivo_nb.media.codecs import Codec
 from plivo_nb.media.rtp.audio_stream import AudioStream
 from plivo_nb.media.transport.transport import Transport, TransportConfig
@@ -245,3 +246,18 @@ async def test_losses_are_those_of_the_path_and_each_is_replaced(
     assert counters.packets_recovered <= most
     round_trips_s = [rtt for rtt in one.round_trips | other.round_trips if rtt == rtt]
     assert min(round_trips_s) >= 0.0995
+
+
+async def test_fec_recovers_most_single_losses_of_speech(calls: Callable[..., Any]) -> None:
+    codec = Codec("OPUS", 111, 48_000)
+    call = await calls(delay_s=0.05, peer=lambda config: Talker(config, codec))
+    one, other = call.peers
+    one.stream.source = AudioFile(speech_path(), loop=True)
+    call.path.loses = lambda packet: struct.unpack_from("!H", packet, 2)[0] % 10 == 0
+    await until(lambda: call.path.dropped[0] >= 50, timeout_s=20)
+    call.path.loses = lambda packet: False
+    received = other.stream.counters().packets_received
+    await until(lambda: other.stream.counters().packets_received > received + 15)
+    counters = other.stream.counters()
+    assert counters.packets_lost == call.path.dropped[0]
+    assert counters.packets_recovered > 0.5 * counters.packets_lost
