@@ -237,7 +237,7 @@ class Call:
             self._from_thread(finished.set)
 
         current = self._session.media.source
-        if not (isinstance(current, IsolatedSource) and current.wraps(source)):
+        if not (isinstance(current, IsolatedSource) and current.wraps(source) and not current.ended):
             made = as_source(source, rate=rate, loop=loop, on_end=sent, on_error=failed)
             if made is not source:
                 self._owned.append(made)
@@ -322,7 +322,9 @@ class Call:
 
     def remove_sink(self, sink: Sink | Callable[..., object]) -> None:
         """Stop writing the received audio to `sink`."""
-        made = next((made for given, made in self._sinks if given is sink or given == sink), None)
+        made = next(
+            (made for given, made in self._sinks if given is sink or (callable(sink) and given == sink)), None
+        )
         if made is None:
             return
         self._sinks = [item for item in self._sinks if item[1] is not made]
@@ -442,8 +444,7 @@ class Call:
             self._client.loop.call_soon_threadsafe(function, *arguments)
 
     async def _close_owned(self) -> None:
-        for item in self._owned:
-            await _close_off_loop(item)
+        await asyncio.gather(*(_close_off_loop(item) for item in self._owned))
 
     def _check_open(self, method: str) -> None:
         if self._session.phase == "over":

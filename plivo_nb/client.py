@@ -639,9 +639,9 @@ class Client:
         return self.own(Operation.start(self._loop, name, lambda: (begin(), None)))
 
     def _call_operation(
-        self, name: str, begin: Callable[[], tuple[CallSession, Coroutine[Any, Any, None]]]
+        self, name: str, begin: Callable[[], tuple[CallSession, Callable[[], Coroutine[Any, Any, None]]]]
     ) -> Operation[Call]:
-        """An operation that gives the call once the coroutine of `begin` is done."""
+        """An operation that gives the call once the coroutine function of `begin` is done."""
 
         def start() -> tuple[Coroutine[Any, Any, Call], Call]:
             session, work = begin()
@@ -724,8 +724,8 @@ class Plivo:
         self.client = Client(options, **keywords)
 
 
-async def _after(work: Coroutine[Any, Any, None], call: Call) -> Call:
-    await work
+async def _after(work: Callable[[], Coroutine[Any, Any, None]], call: Call) -> Call:
+    await work()
     return call
 
 

@@ -44,7 +44,8 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 class AudioConstraints(TypedDict, total=False):
     """The option audioConstraints: MediaTrackConstraints (W3C Media Capture and Streams) of the microphone.
 
-    A value stands alone, or in a dict under 'exact' or 'ideal', as browsers take it.
+    A value stands alone, or in a dict under 'exact' or 'ideal', as browsers take it. The SDK's own noise
+    reduction (`noiseReduction` in the messages of the statistics service) is not available.
     """
 
     deviceId: str | Mapping[str, str]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    import numpy.typing as npt
     from matplotlib.axes import Axes
 
     from plivo_nb.analysis.figures import FloatArray
@@ -56,6 +57,7 @@ _BESIDE: dict[str, Any] = {
 }
 _UNNAMED = ("ACK", "OPTIONS", "REGISTER")  # drawn, but not named, to leave the room to the others
 _SHADE_COLOURS = (PICTURE.yellow, PICTURE.purple, PICTURE.sky)
+_Side = Literal["left", "center", "right"]
 _METRIC_COLOURS = PICTURE.series
 
 
@@ -118,13 +120,38 @@ def _joined(segments: Sequence[Segment], name: str) -> tuple[FloatArray, FloatAr
     return np.concatenate(places), np.concatenate(values)
 
 
+def _intervals(segments: Sequence[Segment], name: str) -> tuple[FloatArray, FloatArray]:
+    """A column whose values are each of one interval, for steps ``pre``: the first has its beginning too."""
+    places: list[Any] = []
+    values: list[Any] = []
+    for segment in segments:
+        column = numbers(segment.samples, name)
+        places += [[segment.at_s], segment.place(segment.samples.index), [segment.end_s]]
+        values += [column[:1] if len(column) else [np.nan], column, [np.nan]]
+    return np.concatenate(places), np.concatenate(values)
+
+
 def _line(
     panel: Axes, segments: Sequence[Segment], name: str, style: dict[str, Any], scale: float = 1.0
 ) -> FloatArray:
+    """A value that changes gradually: a line from sample to sample."""
     at, values = _joined(segments, name)
     values = scale * values
     if np.isfinite(values).any():
         panel.plot(at, values, **{"linewidth": 1.5, **style})
+    return values
+
+
+def _bars(
+    panel: Axes, segments: Sequence[Segment], name: str, style: dict[str, Any], scale: float = 1.0
+) -> FloatArray:
+    """A value that is of one interval: a level line over the interval, which ends at the sample's time."""
+    at, values = _intervals(segments, name)
+    values = scale * values
+    if np.isfinite(values).any():
+        begins = np.concatenate([np.r_[True, np.zeros(len(s.samples) + 1, bool)] for s in segments])
+        style = {**style, **_marker(style, ~begins & np.isfinite(values))} if "marker" in style else style
+        panel.plot(at, values, **{"linewidth": 1.5, **style, "drawstyle": "steps-pre"})
     return values
 
 
@@ -164,11 +191,11 @@ def _marker(style: dict[str, Any], fresh: Any) -> dict[str, Any]:
 
 def draw_mos(panel: Axes, segments: Sequence[Segment]) -> None:
     """The scores of the call and of both directions, and of both E-models."""
-    _line(panel, segments, "mos", _CALL)
-    _line(panel, segments, "mos_in", {**_IN, "linewidth": 1.0})
+    _bars(panel, segments, "mos", _CALL)
+    _bars(panel, segments, "mos_in", {**_IN, "linewidth": 1.0})
     _steps(panel, segments, "mos_out", "report_age_s", {**_OUT, "linewidth": 1.0})
-    _line(panel, segments, "mos_g107", _NARROWBAND)
-    _line(panel, segments, "mos_fb", _FULLBAND)
+    _bars(panel, segments, "mos_g107", _NARROWBAND)
+    _bars(panel, segments, "mos_fb", _FULLBAND)
     panel.set_ylabel("MOS")
     panel.set_ylim(0.9, 5.4)
     panel.set_yticks([1, 2, 3, 4, 5])
@@ -180,8 +207,8 @@ def draw_mos(panel: Axes, segments: Sequence[Segment]) -> None:
 
 def draw_packets(panel: Axes, segments: Sequence[Segment]) -> None:
     """Loss both ways, and what it came to: packets that came too late, sound that was made up."""
-    at, concealed = _joined(segments, "concealed_ms")
-    _, intervals = _joined(segments, "interval_s")
+    at, concealed = _intervals(segments, "concealed_ms")
+    _, intervals = _intervals(segments, "interval_s")
     concealed = concealed / np.where(np.isfinite(intervals), 1000 * intervals, 1000.0) * 100
     if np.nanmax(np.nan_to_num(concealed), initial=0.0) > 0:
         panel.fill_between(
@@ -193,22 +220,24 @@ def draw_packets(panel: Axes, segments: Sequence[Segment]) -> None:
             linewidth=0,
             label="made up (concealed)",
         )
-    _, discarded = _joined(segments, "packets_discarded")
-    _, expected = _joined(segments, "packets_expected_in")
+    _, discarded = _intervals(segments, "packets_discarded")
+    _, expected = _intervals(segments, "packets_expected_in")
     if not np.isfinite(expected).any():
-        _, expected = _joined(segments, "packets_in")
+        _, expected = _intervals(segments, "packets_in")
     with np.errstate(divide="ignore", invalid="ignore"):
         late = 100 * discarded / np.maximum(expected, discarded)
     if np.nanmax(np.nan_to_num(late), initial=0.0) > 0:
-        panel.plot(
+        panel.fill_between(
             at,
             late,
-            color=PICTURE.purple,
-            linestyle="--",
+            step="pre",
+            facecolor="none",
+            edgecolor=PICTURE.purple,
+            hatch="////",
             linewidth=1.3,
             label="too late (discarded)",
         )
-    received = _line(panel, segments, "loss_in", {**_IN, "label": "lost, received"}, 100)
+    received = _bars(panel, segments, "loss_in", {**_IN, "label": "lost, received"}, 100)
     sent = _steps(panel, segments, "loss_out", "report_age_s", {**_OUT, "label": "lost, sent"}, 100)
     panel.set_ylabel("Packets (%)")
     codecs = [c for s in segments if "codec" in s.samples for c in s.samples["codec"].dropna()[-1:]]
@@ -245,7 +274,7 @@ def draw_delay(panel: Axes, segments: Sequence[Segment]) -> None:
 
 def draw_lag(panel: Axes, segments: Sequence[Segment]) -> None:
     """How late the kernel's loop ran: a busy cell, not the network."""
-    at, lag = _joined(segments, "loop_lag_ms")
+    at, lag = _intervals(segments, "loop_lag_ms")
     if np.isfinite(lag).any():
         panel.fill_between(at, lag, step="pre", color=PICTURE.faint, linewidth=0)
         panel.set_ylim(0.0, max(20.0, 1.25 * float(np.nanmax(lag))))
@@ -315,10 +344,11 @@ def _sip_ticks(panel: Axes, segments: Sequence[Segment], sip: pd.DataFrame | Non
     if sip is None or not len(sip):
         return requests
     last_label = -np.inf
-    for segment in segments:
+    nearest = _nearest(segments, sip.index)
+    for number, segment in enumerate(segments):
         inside = segment.place(sip.index)
-        for at, start in zip(inside, sip["start"], strict=True):
-            if not segment.at_s - 1.5 <= at <= segment.end_s + 2.0:
+        for at, start, own in zip(inside, sip["start"], nearest == number, strict=True):
+            if not own or not segment.at_s - 1.5 <= at <= segment.end_s + 2.0:
                 continue
             request = not str(start)[:1].isdigit()
             panel.plot(
@@ -331,6 +361,14 @@ def _sip_ticks(panel: Axes, segments: Sequence[Segment], sip: pd.DataFrame | Non
                 panel.annotate(str(start), (at, 0.0), xytext=(2, 0), **_BESIDE)
                 last_label = at
     return requests
+
+
+def _nearest(segments: Sequence[Segment], times: Any) -> npt.NDArray[np.intp]:
+    """For each time the number of the call that it is in or, between two calls, next to."""
+    places = [(segment, segment.place(times)) for segment in segments]
+    away = [np.maximum(np.maximum(s.at_s - at, at - s.end_s), 0.0) for s, at in places]
+    nearest: npt.NDArray[np.intp] = np.argmin(away, axis=0)
+    return nearest
 
 
 # ---------------------------------------------------------------- what lies over the panels
@@ -346,7 +384,10 @@ def mark_calls(panels: Sequence[Axes], segments: Sequence[Segment], names: dict[
                 panel.axvline(segment.at_s - _GAP_S / 2, color=PICTURE.muted, linewidth=1.0)
         began = segment.origin.strftime("%H:%M:%S")
         name = names.get(segment.uuid) or call_name(segment.uuid, number)
-        _above(panels[0], segment.at_s, f"{name}, {began} UTC", ha="left")
+        at_the_end = number and segment.at_s > 0.8 * segments[-1].end_s  # there is no room on the right
+        side: _Side
+        place, side = (segment.end_s, "right") if at_the_end else (segment.at_s, "left")
+        _above(panels[0], place, f"{name}, {began} UTC", ha=side)
 
 
 def shade(panels: Sequence[Axes], segments: Sequence[Segment], impairments: Sequence[Span]) -> None:
@@ -360,7 +401,7 @@ def shade(panels: Sequence[Axes], segments: Sequence[Segment], impairments: Sequ
         _above(panels[0], (start + end) / 2, span.label, ha="center")
 
 
-def _above(panel: Axes, at: float, text: str, ha: Literal["left", "center"]) -> None:
+def _above(panel: Axes, at: float, text: str, ha: _Side) -> None:
     """Write over the panel, at a place of its horizontal axis."""
     panel.annotate(
         text,

@@ -140,4 +140,5 @@ def limit_line(panel: Axes, value: float, label: str, values: FloatArray) -> Non
         va="bottom" if near else "top",
         fontsize=8,
         color=PICTURE.limit,
+        bbox={"facecolor": PICTURE.background, "edgecolor": "none", "alpha": 0.8, "pad": 1.0},
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from plivo_nb.analysis.figures import CallFigure, axes_or_new
 from plivo_nb.palette import PICTURE
@@ -186,9 +186,13 @@ def _heights(rungs: Sequence[Rung]) -> list[float]:
 def _draw(axes: Axes, rung: Rung, y: float) -> None:
     if rung.direction == "heading":
         axes.plot([-0.2, 1.1], [y - 0.45, y - 0.45], color=PICTURE.faint, linewidth=0.8)
-        axes.text(
-            -0.2, y, rung.label, ha="left", va="center", fontsize=9, fontweight="bold", color=PICTURE.text
-        )
+        ground = {
+            "facecolor": PICTURE.background,
+            "edgecolor": "none",
+            "pad": 1.5,
+        }  # not across the line of our end
+        style: dict[str, Any] = {"fontsize": 9, "fontweight": "bold", "color": PICTURE.text, "bbox": ground}
+        axes.text(-0.2, y, rung.label, ha="left", va="center", **style)
         return
     axes.text(-0.04, y, f"{rung.at_s:.3f} s", ha="right", va="center", fontsize=8.5, color=PICTURE.text)
     if rung.direction == "mark":

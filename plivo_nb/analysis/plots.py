@@ -7,6 +7,7 @@ and lines differ in style or marker too.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -70,6 +71,8 @@ _CAUSE_COLOURS = {
 _PERCENT = {"loss_in", "loss_out"}
 #: Columns that keep the value of the last far-end report until the next one.
 _HELD = {"loss_out", "jitter_out_ms", "rtt_ms", "mos_out"}
+#: Columns with a smoothed value at the sample's time; the other ones are of the sample's interval.
+_SMOOTHED = {"jitter_in_ms", "playout_delay_ms"}
 _UNITS = {column.name: column.unit for column in SCHEMA["samples"]}
 
 
@@ -160,11 +163,14 @@ def mos_breakdown(
     try:
         costs = [(segment, mos.explain(segment.samples, scale)) for segment in segments]
     except ValueError as error:
-        ax.text(0.5, 0.5, str(error), transform=ax.transAxes, ha="center", wrap=True, color=PICTURE.text)
+        ax.axis("off")
+        note = textwrap.fill(str(error), 70)
+        ax.text(0.5, 0.5, note, transform=ax.transAxes, ha="center", va="center", color=PICTURE.text)
         return figure
     for number, (segment, parts) in enumerate(costs):
-        at = segment.place(segment.samples.index)
-        layers = [numbers(parts, name) for name in ("rating", *_CAUSE_COLOURS)]
+        at = np.r_[segment.at_s, segment.place(segment.samples.index)]
+        columns = [numbers(parts, name) for name in ("rating", *_CAUSE_COLOURS)]
+        layers = [np.r_[column[:1] if len(column) else np.nan, column] for column in columns]
         names = ["what is left", *_CAUSE_COLOURS]
         names = [f"_{name}" for name in names] if number else names  # one legend for all calls
         colours = [PICTURE.grid, *_CAUSE_COLOURS.values()]
@@ -289,7 +295,9 @@ def compare(
         values = [scale * numbers(frame, name) for _, frame in groups]
         for number, ((label, frame), line) in enumerate(zip(groups, values, strict=True)):
             seconds = seconds_since(frame.index, starts_at(frame))
-            drawn = "steps-post" if name in _HELD else "default"
+            drawn = "steps-post" if name in _HELD else "default" if name in _SMOOTHED else "steps-pre"
+            if drawn == "steps-pre":  # the first interval has its beginning too
+                seconds, line = np.r_[np.zeros(len(line[:1])), seconds], np.r_[line[:1], line]
             panel.plot(seconds, line, linewidth=1.5, drawstyle=drawn, label=label, **_style(number))
         panel.set_ylabel(f"{name}\n({unit})" if unit else name, fontsize=9)
         panel.yaxis.set_label_coords(-0.08, 0.5)

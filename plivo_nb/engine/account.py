@@ -445,8 +445,10 @@ class Account:
         self.timings = {"socket_connecting": time.monotonic()}
         try:
             await self._engine.ask(wire.OpenSocket, socket=socket, url=url, ca_file=self._ca_file)
-        except BaseException:
+        except BaseException as error:
             self._engine.route_socket(socket, None)
+            if isinstance(error, asyncio.CancelledError) and self._engine.plane_runs:
+                self._close_socket(socket, "canceled")  # the plane may still be opening it
             raise
         self._urls[socket] = url
         if self._closed:

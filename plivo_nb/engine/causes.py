@@ -57,7 +57,7 @@ _BY_MEDIA_CODE: dict[str, str] = {
 
 
 def of_sip(code: int | None, originator: str) -> str:
-    """The cause of a failure with this SIP code; without a code, of a silent or lost server.
+    """Return the cause of a failure with this SIP code; None is a server that is silent or lost.
 
     The code alone decides, as in the SDK. A Reason header (RFC 3326) changes nothing here: `facts_of` puts it
     into `callInfo`.
@@ -78,12 +78,12 @@ def of_sip(code: int | None, originator: str) -> str:
 
 
 def of_media(code: str) -> str:
-    """The cause of a media session's failure, by the plane's code."""
+    """Return the cause of a media session's failure, by the plane's code."""
     return _BY_MEDIA_CODE.get(code, WEBRTC_ERROR)
 
 
 def facts_of(event: sip.CallFailed | sip.Canceled | sip.Ended) -> dict[str, Any]:
-    """`originator`, `code`, `reason`, `protocol` of `callInfo`, from the event that ended a call.
+    """Return `originator`, `code`, `reason` and `protocol` of `callInfo` for the event that ended a call.
 
     Also `contact`, where the call was redirected.
 

@@ -16,12 +16,12 @@ GAP_MS = 70
 
 
 def body_of(digit: str) -> bytes:
-    """The INFO body that carries this digit, 100 ms long."""
+    """Return the INFO body that carries this digit, 100 ms long."""
     return f"Signal={digit}\r\nDuration={DURATION_MS}\r\n".encode()
 
 
 def read(content_type: str, body: bytes) -> tuple[str, int] | None:
-    """(digit, duration in ms) of an INFO, or None if it carries no digit."""
+    """Return digit and duration (ms) of an INFO, or None if it carries no digit."""
     if content_type.partition(";")[0].strip().lower() != DTMF_TYPE:
         return None
     lines = (line.partition("=") for line in body.decode("ascii", "replace").splitlines())

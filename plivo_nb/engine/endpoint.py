@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from plivo_nb.engine import causes, dtmf, validation
@@ -25,7 +26,7 @@ from plivo_nb.errors import InvalidFeedback, InvalidState, LoginFailed
 from plivo_nb.events import CallInfo, Emitter, EventName
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from plivo_nb.engine.call_session import CallSession
     from plivo_nb.engine.engine import Engine
@@ -235,11 +236,13 @@ class Endpoint:
 
     # ------------------------------------------------------------ calls
 
-    def call(self, number: Any, extra_headers: Any) -> tuple[CallSession, Coroutine[Any, Any, None]]:
+    def call(
+        self, number: Any, extra_headers: Any
+    ) -> tuple[CallSession, Callable[[], Coroutine[Any, Any, None]]]:
         """Start a call.
 
         Returns:
-            The session, and a coroutine that sends the INVITE and waits for the answer; it raises
+            The session, and a coroutine function that sends the INVITE and waits for the answer; it raises
             `CallFailed` when the call ends unanswered.
 
         Raises:
@@ -254,9 +257,8 @@ class Endpoint:
         headers = uri_headers | validation.valid_headers(extra_headers)
         session = self.call_manager.outgoing(target, headers)
         region = self._options.client_region
-        return session, session.dial(
-            target, [*headers.items(), *([("X-ClientRegion", region)] if region else [])]
-        )
+        sent = [*headers.items(), *([("X-ClientRegion", region)] if region else [])]
+        return session, partial(session.dial, target, sent)
 
     def _why_no_call(self) -> str | None:
         if not self.registered:
@@ -268,18 +270,18 @@ class Endpoint:
             return "call: a call is ringing; answer, reject or ignore it first."
         return None
 
-    def answer(self, call_uuid: str | None) -> tuple[CallSession, Coroutine[Any, Any, None]]:
+    def answer(self, call_uuid: str | None) -> tuple[CallSession, Callable[[], Coroutine[Any, Any, None]]]:
         """Answer a ringing call.
 
         Returns:
-            The session, and a coroutine that answers and waits for the ACK; it raises `CallFailed` when the
-            call ends first.
+            The session, and a coroutine function that answers and waits for the ACK; it raises `CallFailed`
+            when the call ends first.
 
         Raises:
             InvalidState: no call is ringing.
         """
         session = self._ringing("answer", call_uuid, "wait for onIncomingCall.")
-        return session, self.call_manager.answer(session)
+        return session, partial(self.call_manager.answer, session)
 
     def reject(self, call_uuid: str | None) -> CallSession:
         """Reject a ringing call.

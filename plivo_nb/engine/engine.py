@@ -254,6 +254,11 @@ class Engine:
         self._running_plane().post(command(id=number, **values))
         return future
 
+    @property
+    def plane_runs(self) -> bool:
+        """Whether there is an I/O plane: a command does not start one."""
+        return not self.forked and self._plane is not None and self._plane.alive
+
     def _running_plane(self) -> Plane:
         if self.forked:
             raise PlaneDied(

@@ -46,11 +46,11 @@ class Log:
         _logger.info("%s%s%s", event, text and f" {text}", f" ({call_uuid})" if call_uuid else "")
 
     def tail(self, count: int) -> list[Entry]:
-        """The last `count` entries, oldest first."""
+        """Return the last `count` entries, oldest first."""
         return list(self._entries)[-count:]
 
     def frame(self) -> pd.DataFrame:
-        """All entries, oldest first; `plivo_nb.schema("log")` says what the columns mean."""
+        """Return all entries, oldest first; `plivo_nb.schema("log")` says what the columns mean."""
         from plivo_nb.quality.frames import build_frame
 
         entries = list(self._entries)

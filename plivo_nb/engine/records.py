@@ -64,7 +64,7 @@ class CallTotals:
         """The columns of `client.calls` that come from samples; missing where there was none."""
         jitter_in, jitter_out, rtt, mos = (np.asarray(values) for values in self._values.values())
         return {
-            "codec": self._codec,
+            "codec": self._codec or None,
             "packets_in": self._sums["packets_in"] if self._has_rows else math.nan,
             "packets_out": self._sums["packets_out"] if self._has_rows else math.nan,
             "loss_in": _share(self._missing["in"], self._sums["packets_expected_in"]),

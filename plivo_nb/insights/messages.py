@@ -46,7 +46,7 @@ class Subject:
 
 
 def now_ms() -> int:
-    """Milliseconds since 1970."""
+    """Return the time in milliseconds since 1970."""
     return time.time_ns() // 1_000_000
 
 
@@ -61,7 +61,7 @@ class About:
         self._setup = _setup_options(options)
 
     def ringing(self, subject: Subject, signalling: Mapping[str, Any]) -> Message:
-        """CALL_RINGING: the call rings here, or at the far end.
+        """Return CALL_RINGING: the call rings here, or at the far end.
 
         Args:
             subject: the call.
@@ -72,7 +72,7 @@ class About:
     def summary(
         self, subject: Subject, signalling: Mapping[str, Any], media_connection: Mapping[str, int]
     ) -> Message:
-        """CALL_SUMMARY: the call is over.
+        """Return CALL_SUMMARY: the call has ended.
 
         Args:
             subject: the call.
@@ -83,7 +83,7 @@ class About:
         return self._account_of("CALL_SUMMARY", subject, signalling, media_connection)
 
     def answered(self, subject: Subject, direction: str) -> Message:
-        """CALL_ANSWERED. `direction`: INCOMING or OUTGOING."""
+        """Return CALL_ANSWERED. `direction`: INCOMING or OUTGOING."""
         message: Message = {"msg": "CALL_ANSWERED", "info": f"{direction.capitalize()} call answered"}
         message |= _client()
         message["noiseReduction"] = _noise_reduction()
@@ -114,26 +114,26 @@ class About:
 
 
 def toggle_mute(subject: Subject, muted: bool) -> Message:
-    """TOGGLE_MUTE: muted or unmuted during a call."""
+    """Return TOGGLE_MUTE: muted or unmuted during a call."""
     return {"msg": "TOGGLE_MUTE", "action": "mute" if muted else "unmute"} | _envelope(subject)
 
 
 def feedback(subject: Subject, overall: int, comment: str) -> Message:
-    """FEEDBACK: a score 1..5 and a comment, during or after the call."""
+    """Return FEEDBACK: a score 1..5 and a comment, during or after the call."""
     message: Message = {"msg": "FEEDBACK", "info": {"overall": overall, "comment": comment}}
     message["sdkVersion"] = __version__
     return message | _envelope(subject)
 
 
 def failure(subject: Subject, kind: Failure, sentence: str) -> Message:
-    """ICE_FAILURE, MEDIA_FAILURE or SDP_FAILURE, with a sentence that says what happened."""
+    """Return ICE_FAILURE, MEDIA_FAILURE or SDP_FAILURE, with a sentence that says what happened."""
     return {"msg": kind, "info": sentence} | _envelope(subject)
 
 
 def call_stats(
     subject: Subject, stats: Stats, sample: Mapping[str, Any], *, pdd_ms: float, media_setup_ms: float
 ) -> Message:
-    """CALL_STATS: the measurements of the last seconds.
+    """Return CALL_STATS: the measurements of the last seconds.
 
     Args:
         subject: the call.
@@ -193,7 +193,7 @@ def call_stats(
 
 
 def _envelope(subject: Subject) -> Message:
-    """The last fields of nearly every message. The key is set on sending: it may not be known before."""
+    """Return the last fields of nearly every message. The key is set on sending, since it may be unknown."""
     return {
         "callstats_key": None,
         "callUUID": subject.call_id,
@@ -255,11 +255,12 @@ def _setup_options(options: Options) -> Message:
 
 
 def _noise_reduction() -> Message:
+    """Return the state of the SDK's own noise reduction, which this client does not have."""
     return {"enabled": False, "noiseSuprressionStarted": False}
 
 
 def _devices() -> Message:
-    """Names of devices are not sent."""
+    """Return the fields about devices. Their names are not sent."""
     return {
         "noOfAudioInput": 0,
         "noOfAudioOutput": 0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from plivo_nb.media.sdp import IncompatibleSDP
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from plivo_nb.quality.sampler import ClockAnchor
 
 _logger = logging.getLogger("plivo_nb.plane")
+_CLOSING = ("closing", 0)  # tasks that close something: they are waited for, not cancelled
 
 
 class CommandExecutor:
@@ -42,7 +44,8 @@ class CommandExecutor:
         self._anchor = anchor
         self._sessions_changed = sessions_changed
         self._room = room
-        self._tasks: dict[asyncio.Task[Any], tuple[str, int] | None] = {}
+        self._tasks: dict[asyncio.Task[Any], tuple[str, int] | None] = {}  # and what each is about
+        self._closed = False
 
     # ------------------------------------------------------------ commands
 
@@ -54,32 +57,35 @@ class CommandExecutor:
             self._fail(command, error)
 
     def _start(self, command: wire.Command) -> None:
+        if self._closed:
+            raise SocketError("ConnectionError", "The I/O plane is being closed.")
         match command:
             case wire.OpenSocket():
-                self._spawn(command, self._open_socket(command), ("socket", command.socket))
+                self._spawn(command, partial(self._open_socket, command), ("socket", command.socket))
             case wire.SendText():
-                self._spawn(command, self._socket(command.socket).send(command.text))
+                self._spawn(command, partial(self._socket(command.socket).send, command.text))
             case wire.CloseSocket():
-                self._spawn(command, self._close_socket(command))
+                self._spawn(command, partial(self._close_socket, command), _CLOSING)
             case wire.OpenSession():
                 self._open_session(command)
                 self._ok(command)
             case wire.CreateOffer():
-                offer = self._session(command.session).create_offer(command.ice_restart)
+                offer = partial(self._session(command.session).create_offer, command.ice_restart)
                 self._spawn(command, offer, ("session", command.session))
             case wire.CreateAnswer():
-                answer = self._session(command.session).create_answer()
+                answer = self._session(command.session).create_answer
                 self._spawn(command, answer, ("session", command.session))
             case wire.SendDtmf():
-                session = self._session(command.session)
-                sending = session.send_dtmf(command.digits, command.duration_ms, command.gap_ms)
+                send = self._session(command.session).send_dtmf
+                sending = partial(send, command.digits, command.duration_ms, command.gap_ms)
                 self._spawn(command, sending, ("session", command.session))
             case wire.StartCapture():
-                self._spawn(command, self._session(command.session).start_capture(command.path, command.sip))
+                start = self._session(command.session).start_capture
+                self._spawn(command, partial(start, command.path, command.sip))
             case wire.StopCapture():
-                self._spawn(command, self._session(command.session).stop_capture())
+                self._spawn(command, self._session(command.session).stop_capture)
             case wire.CloseSession():
-                self._spawn(command, self._close_session(command.session))
+                self._spawn(command, partial(self._close_session, command.session), _CLOSING)
             case _:
                 self._ok(command, self._execute_at_once(command))
 
@@ -142,7 +148,7 @@ class CommandExecutor:
 
     def drop(self, session: MediaSession) -> None:
         """Close a session that failed; it has reported that itself."""
-        self._own(asyncio.ensure_future(self._close_session(session.number)), None)
+        self._own(self._close_session(session.number), _CLOSING)
 
     def _socket(self, number: int) -> WebSocket:
         if number not in self._sockets:
@@ -159,42 +165,42 @@ class CommandExecutor:
     # ------------------------------------------------------------ tasks and answers
 
     def _spawn(
-        self, command: wire.Command, coroutine: Coroutine[Any, Any, Any], about: tuple[str, int] | None = None
+        self,
+        command: wire.Command,
+        work: Callable[[], Awaitable[Any]],
+        about: tuple[str, int] | None = None,
     ) -> None:
-        self._own(asyncio.get_running_loop().create_task(self._run(command, coroutine)), about)
+        task = self._own(self._run(command, work), about)
+        task.add_done_callback(partial(self._answer_cancelled, command))
 
-    def _own(self, task: asyncio.Task[Any], about: tuple[str, int] | None) -> None:
+    def _own(self, work: Coroutine[Any, Any, Any], about: tuple[str, int] | None) -> asyncio.Task[Any]:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks[task] = about
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.pop(task, None)
         if not task.cancelled() and task.exception() is not None:
             _logger.error("A task of the I/O plane failed.", exc_info=task.exception())
 
-    async def _run(self, command: wire.Command, coroutine: Coroutine[Any, Any, Any]) -> None:
+    async def _run(self, command: wire.Command, work: Callable[[], Awaitable[Any]]) -> None:
+        # `work` makes its coroutine here: a task that is cancelled before its first step leaves none behind.
         try:
-            value = await coroutine
-        except asyncio.CancelledError:
-            self._report(
-                wire.Failed(
-                    command.id,
-                    "ConnectionError",
-                    "The socket or session was closed before the command was complete.",
-                )
-            )
-            raise
+            value = await work()
         except Exception as error:
             self._fail(command, error)
         else:
             self._ok(command, value)
 
+    def _answer_cancelled(self, command: wire.Command, task: asyncio.Task[Any]) -> None:
+        if task.cancelled():
+            sentence = "The socket or session was closed before the command was complete."
+            self._report(wire.Failed(command.id, "ConnectionError", sentence))
+
     async def _cancel(self, about: tuple[str, int]) -> None:
         """Cancel the tasks of this socket or session."""
-        tasks = [task for task, subject in self._tasks.items() if subject == about]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _end([task for task, subject in self._tasks.items() if subject == about])
 
     def _ok(self, command: wire.Command, value: Any = None) -> None:
         self._report(wire.Ok(command.id, value))
@@ -217,19 +223,29 @@ class CommandExecutor:
     # ------------------------------------------------------------ close
 
     async def close(self) -> None:
-        """Close all sessions and sockets and end all tasks."""
-        closing = [self._close_session(number) for number in list(self.sessions)]
-        sockets = list(self._sockets.values())
-        results = await asyncio.gather(*closing, *(s.close(1001) for s in sockets), return_exceptions=True)
-        for result in results:
-            if isinstance(result, Exception):
-                _logger.error("Closing a session or socket failed.", exc_info=result)
-        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Close all sessions and sockets and end all tasks; later commands fail.
+
+        What is being opened is given up first: it would be open when all others are closed. What is being
+        closed is waited for.
+        """
+        self._closed = True
+        await _end([task for task, about in self._tasks.items() if about and about[0] == "socket"])
+        for number in list(self.sessions):
+            self._own(self._close_session(number), _CLOSING)
+        for socket in list(self._sockets.values()):
+            self._own(socket.close(1001), _CLOSING)
+        closing = [task for task, about in self._tasks.items() if about == _CLOSING]
+        await asyncio.gather(*closing, return_exceptions=True)
+        await _end([task for task in self._tasks if task is not asyncio.current_task()])
 
     def abort(self) -> None:
         """Drop all sockets at once; for use when `close` took too long."""
         for socket in self._sockets.values():
             socket.abort()
+
+
+async def _end(tasks: list[asyncio.Task[Any]]) -> None:
+    """Cancel these tasks and wait for their end."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

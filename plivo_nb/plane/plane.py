@@ -245,8 +245,10 @@ class Plane:
                 task.cancel()
             if tasks:
                 loop.run_until_complete(asyncio.wait(tasks, timeout=0.2))
-            if self._executor is not None and not self._stopping:
-                loop.run_until_complete(self._close(self._executor))
+            if self._executor is not None:
+                if not self._stopping:
+                    loop.run_until_complete(self._close(self._executor))
+                self._executor.abort()  # what still is open
             loop.run_until_complete(loop.shutdown_asyncgens())
         except BaseException:
             _logger.exception("The I/O plane could not close everything.")

@@ -7,7 +7,7 @@ import logging
 import socket
 import ssl
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection
@@ -75,6 +75,11 @@ class _Connection(ClientConnection):
         super().connection_made(transport)
         self.recv_messages.pause = self._pause_messages
         self.recv_messages.resume = self._resume_messages
+
+    def abort(self) -> None:
+        """Drop the connection at once, if it was made."""
+        if hasattr(self, "transport"):
+            self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         self._unread += data
@@ -173,7 +178,7 @@ class WebSocket:
         self._report = report
         self._ca_file = ca_file
         self._room = room
-        self._connection: ClientConnection | None = None
+        self._connection: _Connection | None = None
         self._reader: asyncio.Task[None] | None = None
         self._sending = asyncio.Lock()
 
@@ -183,12 +188,18 @@ class WebSocket:
         Raises:
             SocketError: the socket cannot be opened; the sentence says why.
         """
+        made: list[_Connection] = []
+
+        def create_connection(*arguments: Any, **settings: Any) -> _Connection:
+            made.append(_Connection(*arguments, **settings))
+            return made[-1]
+
         try:
             connection = await websocket(
                 self.url,
                 ca_file=self._ca_file,
                 subprotocols=[Subprotocol("sip")],
-                create_connection=_Connection,
+                create_connection=create_connection,
                 open_timeout=timeout_s,
                 ping_interval=_PING_INTERVAL_S,
                 ping_timeout=_PING_TIMEOUT_S,
@@ -196,9 +207,13 @@ class WebSocket:
                 max_size=_MAX_FRAME_BYTES,
                 compression=None,
             )
-            self._connection = await connection
+            self._connection = cast("_Connection", await connection)
         except (OSError, TimeoutError, WebSocketException, ValueError) as error:
             raise _explained(self.url, error) from error
+        finally:
+            for other in made:
+                if other is not self._connection:
+                    other.abort()  # cancelled, or redirected
         if self._connection.subprotocol != "sip":
             _logger.warning("%s did not accept the subprotocol 'sip'; it is used anyway.", self.url)
         self._reader = asyncio.get_running_loop().create_task(self._read(self._connection))
@@ -223,23 +238,33 @@ class WebSocket:
             return sent_at
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close with this code, and wait for the other side's Close for 0.5 s at most."""
-        if self._connection is not None:
-            try:
-                async with asyncio.timeout(2 * _CLOSE_TIMEOUT_S):
+        """Close with this code, and wait for the other side's Close for 0.5 s at most.
+
+        If it is cancelled, the connection is dropped at once.
+        """
+        try:
+            if self._connection is not None:
+                # `websockets` waits without limit for room in the send buffer: a frozen peer leaves none.
+                async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                     await self._connection.close(code, reason)
-            except TimeoutError:  # the server does not read, so that even the Close waits
-                self._connection.transport.abort()
-        if self._reader is not None:
-            done, _ = await asyncio.wait([self._reader], timeout=_CLOSE_TIMEOUT_S)
-            if not done:  # the receiver of its frames is busy
-                self._reader.cancel()
-                await asyncio.gather(self._reader, return_exceptions=True)
+        except TimeoutError:
+            _logger.debug("%s did not close the connection in time; it is dropped.", self.url)
+        finally:
+            self.abort()
+            await self._end_reader()
+
+    async def _end_reader(self) -> None:
+        if self._reader is None:
+            return
+        done, _ = await asyncio.wait([self._reader], timeout=_CLOSE_TIMEOUT_S)
+        if not done:  # the receiver of its frames is busy
+            self._reader.cancel()
+            await asyncio.gather(self._reader, return_exceptions=True)
 
     def abort(self) -> None:
         """Drop the connection at once."""
         if self._connection is not None:
-            self._connection.transport.abort()
+            self._connection.abort()
 
     async def _read(self, connection: ClientConnection) -> None:
         try:

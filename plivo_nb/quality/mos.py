@@ -64,7 +64,7 @@ def sdk(rtt_ms: float, jitter_ms: float, loss: float, codec: str) -> float: ...
 @overload
 def sdk(rtt_ms: Numbers, jitter_ms: Numbers, loss: Numbers, codec: Any) -> float | FloatArray: ...
 def sdk(rtt_ms: Any, jitter_ms: Any, loss: Any, codec: Any) -> Any:
-    """MOS by the SDK's formula, to 3 decimals.
+    """Return the MOS by the SDK's formula, to 3 decimals.
 
     Args:
         rtt_ms: round-trip time in ms; NaN where none is known yet.
@@ -90,7 +90,7 @@ def r_factor(rtt_ms: float, jitter_ms: float, loss: float, codec: str) -> float:
 @overload
 def r_factor(rtt_ms: Numbers, jitter_ms: Numbers, loss: Numbers, codec: Any) -> float | FloatArray: ...
 def r_factor(rtt_ms: Any, jitter_ms: Any, loss: Any, codec: Any) -> Any:
-    """The transmission rating R behind `sdk`; arguments as there. Can be negative at high loss.
+    """Return the transmission rating R of `sdk`; takes the same arguments. It can be negative at high loss.
 
     Returns:
         at most the codec's R0 (`plivo_nb.codec_table`; 93.2 for an unknown codec); NaN where an argument is
@@ -119,7 +119,7 @@ def from_rating(rating: float) -> float: ...
 @overload
 def from_rating(rating: Numbers) -> float | FloatArray: ...
 def from_rating(rating: Any) -> Any:
-    """MOS of a transmission rating R (ITU-T G.107 Annex B): 1 at R <= 0, 4.5 at R >= 100; not rounded.
+    """Return the MOS of a rating R (ITU-T G.107 Annex B): 1 at R <= 0, 4.5 at R >= 100; not rounded.
 
     The Recommendation's polynomial dips to 0.989 near R = 3; a MOS is never below 1, so it is cut there.
     """
@@ -166,7 +166,7 @@ def g107(
     delay_ms: Numbers, loss: Numbers, codec: Any, *, figures: Figures = "measured"
 ) -> float | FloatArray: ...
 def g107(delay_ms: Any, loss: Any, codec: Any, *, figures: Figures = "measured") -> Any:
-    """MOS-CQE by the E-model, ITU-T G.107 (06/2015), to 3 decimals.
+    """Return the MOS-CQE by the E-model, ITU-T G.107 (06/2015), to 3 decimals.
 
     Delay counts three times, as in the Recommendation: as talker echo, as listener echo (both with the
     default echo loss) and in itself. Loss counts by the codec's figures Ie and Bpl in `plivo_nb.codec_table`.
@@ -193,7 +193,7 @@ def g107(delay_ms: Any, loss: Any, codec: Any, *, figures: Figures = "measured")
 
 
 def g107_rating(delay_ms: Any, loss: Any, codec: Any, *, figures: Figures = "measured") -> Any:
-    """The rating R behind `g107`; arguments as there. 93.2 for an undisturbed G.711 call by `planning`."""
+    """Return the rating R of `g107`; takes the same arguments. G.711 has 93.2 at best, by `planning`."""
     row = _narrowband if figures == "measured" else _planning
     ie, bpl = _numbers(codec, lambda codec: row(codec).ie), _numbers(codec, lambda codec: row(codec).bpl)
     return _in_chunks(_g107_rating, delay_ms, loss, ie, bpl)
@@ -204,7 +204,7 @@ def g107_fb(delay_ms: float, loss: float, codec: str) -> float: ...
 @overload
 def g107_fb(delay_ms: Numbers, loss: Numbers, codec: Any) -> float | FloatArray: ...
 def g107_fb(delay_ms: Any, loss: Any, codec: Any) -> Any:
-    """MOS-CQEF by the fullband E-model, ITU-T G.107.2 (06/2019), to 3 decimals.
+    """Return the MOS-CQEF by the fullband E-model, ITU-T G.107.2 (06/2019), to 3 decimals.
 
     It does not compare with `g107`: its 4.5 is undistorted sound of 20 Hz to 20 kHz. Delay counts in itself
     only: the Recommendation has no echo.
@@ -228,13 +228,13 @@ def g107_fb(delay_ms: Any, loss: Any, codec: Any) -> Any:
 
 
 def g107_fb_rating(delay_ms: Any, loss: Any, codec: Any) -> Any:
-    """The rating R behind `g107_fb`, 148 at best; arguments as there."""
+    """Return the rating R of `g107_fb`, at most 148; takes the same arguments."""
     ie, bpl = _numbers(codec, lambda row: row.fullband.ie), _numbers(codec, lambda row: row.fullband.bpl)
     return _in_chunks(_g107_fb_rating, delay_ms, loss, ie, bpl)
 
 
 def one_way_delay_ms(rtt_ms: Any, playout_delay_ms: Any, codec: Any) -> Any:
-    """Mouth-to-ear delay in ms, as far as one end can know it.
+    """Return the mouth-to-ear delay in ms, as far as one end can know it.
 
     Half of the round trip, the receiver's play-out delay, the 20 ms a packet takes to fill, and the codec's
     look-ahead (Opus: 6.5 ms, RFC 6716 section 2; G.711 has none). What sound hardware adds is not in it.
@@ -273,19 +273,19 @@ def _g107_fb_rating(delay_ms: FloatArray, loss: FloatArray, ie: FloatArray, bpl:
 
 
 def _loss_cost(loss: FloatArray, ie: FloatArray, bpl: FloatArray, worst: float) -> FloatArray:
-    """Ie,eff - Ie of G.107 7-29 with BurstR 1."""
+    """Return Ie,eff - Ie of G.107 7-29 with BurstR 1."""
     lost_percent = 100.0 * loss
     cost: FloatArray = (worst - ie) * (lost_percent / (lost_percent + bpl))
     return cost
 
 
 def _delay_cost(delay_ms: FloatArray) -> FloatArray:
-    """Id of G.107 clause 7.4."""
+    """Return Id of G.107 clause 7.4."""
     return _talker_echo(delay_ms) + _listener_echo(2.0 * delay_ms) + _pure_delay(delay_ms)
 
 
 def _talker_echo(delay_ms: FloatArray) -> FloatArray:
-    """Idte, G.107 7-20 to 7-23, for an echo path with the default loss of 65 dB."""
+    """Return Idte, G.107 7-20 to 7-23, for an echo path with the default loss of 65 dB."""
     path = (1.0 + delay_ms / 10.0) / (1.0 + delay_ms / 150.0)
     terv = _TELR_DB - 40.0 * np.log10(path) + 6.0 * _decay(0.3 * delay_ms * delay_ms)
     gap = (-1.5 * (_NOISE_DBM0P - _RLR_DB) - (80.0 + 2.5 * (terv - 14.0))) / 2.0
@@ -294,13 +294,13 @@ def _talker_echo(delay_ms: FloatArray) -> FloatArray:
 
 
 def _decay(x: FloatArray) -> FloatArray:
-    """exp(-x), 4e-18 where it is less: numpy takes three times as long for numbers near the smallest."""
+    """Return exp(-x), but at least 4e-18, because numpy is three times as slow for the smallest numbers."""
     decay: FloatArray = np.exp(-np.minimum(x, 40.0))
     return decay
 
 
 def _listener_echo(round_trip_ms: FloatArray) -> FloatArray:
-    """Idle, G.107 7-24 and 7-25."""
+    """Return Idle, G.107 7-24 and 7-25."""
     fourth_root = np.sqrt(np.sqrt(round_trip_ms + 1.0))
     gap = (_BASIC_RATIO - 10.5 * (_WEPL_DB + 7.0) / fourth_root) / 2.0
     echo: FloatArray = gap + np.sqrt(gap * gap + 169.0)
@@ -308,7 +308,7 @@ def _listener_echo(round_trip_ms: FloatArray) -> FloatArray:
 
 
 def _pure_delay(delay_ms: FloatArray) -> FloatArray:
-    """Idd, G.107 7-26 and 7-27, with the default sensitivity (mT 100 ms, sT 1): nothing up to 100 ms."""
+    """Return Idd, G.107 7-26 and 7-27, with the default sensitivity (mT 100 ms, sT 1): 0 up to 100 ms."""
     x = np.log2(np.maximum(delay_ms, 100.0) / 100.0)
     sixth = (x * x) ** 3
     impairment: FloatArray = 25.0 * ((1.0 + sixth) ** (1 / 6) - 3.0 * (1.0 + sixth / 729.0) ** (1 / 6) + 2.0)
@@ -319,10 +319,10 @@ def _pure_delay(delay_ms: FloatArray) -> FloatArray:
 
 
 class Sample(Protocol):
-    """What is needed of a `SampleRow`."""
+    """The part of a `SampleRow` that `explain` needs."""
 
     def values(self) -> Mapping[str, Any]:
-        """Column name to value."""
+        """Return the values by column name."""
 
 
 @overload
@@ -332,7 +332,7 @@ def explain(
     samples: Mapping[str, Any] | pd.Series[Any] | Sample, scale: Scale = "g107"
 ) -> pd.Series[float]: ...
 def explain(samples: Any, scale: Scale = "g107") -> Any:
-    """How many points of R delay, codec, loss and discarded packets cost, of what is received.
+    """Return how many points of R delay, codec, loss and discarded packets cost in the received direction.
 
     Args:
         samples: a frame of `samples`, or one row of it (a Series, a mapping, or a `SampleRow`).
@@ -341,7 +341,8 @@ def explain(samples: Any, scale: Scale = "g107") -> Any:
     Returns:
         For a frame a frame with the same index, for one sample a Series. `undisturbed` less `delay`, `codec`,
         `loss` and `discards` is `rating`; all are in points of R. NaN where a number or the codec is missing,
-        and where `loss_in` is: nothing was due then.
+        and where `loss_in` is: nothing was due then. Where nothing arrives that is due (`loss_in` 1), loss
+        costs all that delay and codec leave, with or without a round-trip time: `rating` 0, `mos` 1.
 
         | column | meaning |
         | --- | --- |
@@ -384,7 +385,7 @@ _EXPLAINED_BY = (
 
 
 def _mapping(sample: Any) -> Any:
-    """A sample as columns by name."""
+    """Return the columns of a sample by name."""
     return (
         sample.values()
         if callable(getattr(sample, "values", None)) and not hasattr(sample, "keys")
@@ -395,8 +396,8 @@ def _mapping(sample: Any) -> Any:
 def _costs(frame: pd.DataFrame, scale: Scale) -> dict[str, Any]:
     codec, numbers = frame["codec"], {name: _floats(frame[name]) for name in _EXPLAINED_BY if name != "codec"}
     delay_ms = _floats(one_way_delay_ms(numbers["rtt_ms"], numbers["playout_delay_ms"], codec))
-    if "loss_in" in frame:
-        delay_ms = np.where(frame["loss_in"].isna(), np.nan, delay_ms)
+    loss_in = _floats(frame["loss_in"]) if "loss_in" in frame else np.zeros(len(frame))
+    delay_ms = np.where(np.isnan(loss_in), np.nan, delay_ms)
     if scale == "g107":
         best, worst, factor = _UNDISTURBED, _WORST, 1.0
         delayed, figures = _delay_cost(delay_ms), _narrowband
@@ -408,6 +409,9 @@ def _costs(frame: pd.DataFrame, scale: Scale) -> dict[str, Any]:
     ie, bpl = (_numbers(codec, lambda row: figures(row).ie), _numbers(codec, lambda row: figures(row).bpl))
     missing = _loss_cost(concealed_share(numbers["concealed_ms"], numbers["interval_s"]), ie, bpl, worst)
     by_loss = _share_of_loss(*(numbers[f"packets_{what}"] for what in ("lost_in", "recovered", "discarded")))
+    dead = loss_in == 1.0
+    delayed = np.where(dead, np.nan_to_num(delayed), delayed)
+    missing, by_loss = np.where(dead, best - delayed - ie, missing), np.where(dead, 1.0, by_loss)
     rating = best - delayed - ie - missing
     return {
         "undisturbed": np.full(len(frame), best),
@@ -421,7 +425,7 @@ def _costs(frame: pd.DataFrame, scale: Scale) -> dict[str, Any]:
 
 
 def _share_of_loss(lost: FloatArray, recovered: FloatArray, discarded: FloatArray) -> FloatArray:
-    """How much of what was concealed was lost, 0..1; the rest came too late.
+    """Return the share of concealed sound whose packets were lost, 0..1; the others came too late.
 
     A packet that is recovered in one interval may have been lost in the one before.
     """
@@ -433,7 +437,7 @@ def _share_of_loss(lost: FloatArray, recovered: FloatArray, discarded: FloatArra
 
 
 def concealed_share(concealed_ms: Any, interval_s: Any) -> Any:
-    """The share of the sound of an interval that was concealed, 0..1: the `loss` of `g107` and `g107_fb`.
+    """Return the share of an interval's sound that was concealed, 0..1: the `loss` of `g107` and `g107_fb`.
 
     Args:
         concealed_ms: the column `concealed_ms` of `samples`.
@@ -447,7 +451,7 @@ def concealed_share(concealed_ms: Any, interval_s: Any) -> Any:
 
 
 def _all_scalars(codec: Any, *numbers: Any) -> bool:
-    """Whether this is one rating, as a live call's sample is: numpy takes ten times as long for so little."""
+    """Return whether this is one rating, as in a live call: numpy takes ten times as long for it."""
     return isinstance(codec, str) and all(isinstance(number, float | int) for number in numbers)
 
 
@@ -456,13 +460,13 @@ def _floats(value: Any) -> FloatArray:
 
 
 def _number(codec: str, attribute: Callable[[CodecRow], float], other: float = np.nan) -> float:
-    """A number of a codec's row; `other` for a codec that has none."""
+    """Return a number of a codec's row; `other` for a codec without one."""
     row = CODECS.get(codec.upper())
     return other if row is None else attribute(row)
 
 
 def _numbers(codec: Any, attribute: Callable[[CodecRow], float], other: float = np.nan) -> FloatArray:
-    """A number of each codec's row, in the shape of `codec`; `other` for a codec that has none."""
+    """Return a number of each codec's row, in the shape of `codec`; `other` for a codec without one."""
     if isinstance(codec, str):
         return np.asarray(_number(codec, attribute, other))
     import pandas as pd

@@ -57,7 +57,7 @@ class Input(Enum):
 
 
 class Action(Enum):
-    """What a transaction does on an input."""
+    """An action of a transaction on an input."""
 
     RESPONSE_TO_TU = "give the response to the transaction user"
     SEND = "send the user's response"
@@ -144,12 +144,12 @@ class TransactionUser(Protocol):
 
 
 def input_of(status: int) -> Input:
-    """The input of the tables for a response's status."""
+    """Return the input of the tables for a response's status."""
     return On.PROVISIONAL if status < 200 else On.SUCCESS if status < 300 else On.FAILURE
 
 
 class Transaction:
-    """What all four kinds have in common: the state, its timer, and the table of transitions."""
+    """Base class of the four kinds: the state, its timer, and the table of transitions."""
 
     def __init__(
         self,
@@ -197,7 +197,7 @@ class Transaction:
         return True
 
     def end(self) -> None:
-        """Terminate, and leave the transaction layer."""
+        """Terminate the transaction and remove it from the transaction layer."""
         self.state = S.TERMINATED
         if self._timer is not None:
             self._timer.cancel()
@@ -209,7 +209,7 @@ class Transaction:
 
 
 class ClientTransaction(Transaction):
-    """A request that we sent (figures 5 and 6)."""
+    """The transaction of a request that was sent (figures 5 and 6)."""
 
     def __init__(self, layer: TransactionLayer, request: Request, user: TransactionUser) -> None:
         if request.method == "INVITE":
@@ -225,7 +225,7 @@ class ClientTransaction(Transaction):
         return self.state not in (S.CALLING, S.TRYING, S.PROCEEDING)
 
     def terminate(self) -> None:
-        """End it, unless a final response came: for an INVITE that nobody ends (section 9.1)."""
+        """End the transaction unless it has a final response: for an INVITE without one (section 9.1)."""
         if not self.finished:
             self.end()
 
@@ -239,7 +239,7 @@ class ClientTransaction(Transaction):
 
 
 class ServerTransaction(Transaction):
-    """A request that we received (figures 7 and 8). `last` is the last response that we sent.
+    """The transaction of a request that was received (figures 7 and 8). `last` is the last response sent.
 
     `tag` is what all responses put on To, where its user has chosen one; `on_cancel` is told of a CANCEL
     that comes before the final response.
@@ -275,7 +275,7 @@ class ServerTransaction(Transaction):
 
 
 def acknowledge_failure(request: Request, response: Response) -> Request:
-    """The ACK to a 3xx-6xx, which belongs to the INVITE's transaction (section 17.1.1.3)."""
+    """Return the ACK to a 3xx-6xx, which belongs to the INVITE's transaction (section 17.1.1.3)."""
     ack = Request("ACK", request.uri)
     for name in ("Via", "Route", "Max-Forwards", "From"):
         for value in request.headers.get_all(name):
@@ -287,7 +287,7 @@ def acknowledge_failure(request: Request, response: Response) -> Request:
 
 
 def server_key(request: Request) -> ServerKey:
-    """The key of a request's server transaction; an ACK and its INVITE have the same (section 17.2.3).
+    """Return the key of a request's server transaction; an ACK and its INVITE have the same (section 17.2.3).
 
     A branch without the magic cookie comes from an RFC 2543 element: then other fields name the transaction.
     """
@@ -300,7 +300,7 @@ def server_key(request: Request) -> ServerKey:
 
 
 def _identity(request: Request) -> tuple[str, ...]:
-    """The fields that are equal in copies of a request that came by different paths (section 8.2.2.2)."""
+    """Return the fields that are equal in copies of a request on different paths (section 8.2.2.2)."""
     cseq = request.cseq
     return request.call_id, request.from_.tag or "", str(cseq.sequence), cseq.method
 
@@ -357,18 +357,18 @@ class TransactionLayer:
         return self._servers.get((*key[:-1], "INVITE"))
 
     def is_merged(self, request: Request) -> bool:
-        """Whether the same request has come here by another path already (section 8.2.2.2)."""
+        """Return whether the same request was received by another path already (section 8.2.2.2)."""
         first = self._firsts.get(_identity(request))
         return first is not None and first.request is not request
 
     def transport_lost(self, now: float) -> None:
-        """The transport is lost: every transaction that waits for a response reports it to its user."""
+        """Report the loss of the transport to the user of each transaction that waits for a response."""
         for transaction in list(self._clients.values()):
             if transaction.request.method not in _REPEATED:
                 transaction.process(On.TRANSPORT_ERROR, None, now)
 
     def transport_restored(self, now: float) -> None:
-        """There is a new transport: send again what may have been lost with the old one.
+        """Send again on a new transport what may have been lost with the old one.
 
         BYE and CANCEL, because the other side would hang on without them; final refusals of an INVITE,
         because they go on until an ACK comes.
@@ -381,7 +381,7 @@ class TransactionLayer:
                 server.repeat(now)
 
     def finished(self, transaction: ServerTransaction) -> None:
-        """Count a transaction that has its final response; end the oldest of too many, as in a flood."""
+        """Count a transaction that has its final response. If there are too many, end the oldest."""
         if transaction.key in self._finished:
             return
         size = transaction.request.size

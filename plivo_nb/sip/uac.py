@@ -47,7 +47,7 @@ _OWN_FIELDS = frozenset(
 
 
 class OutgoingCall(Call):
-    """A call that we make.
+    """An outgoing call.
 
     Args:
         core: the user agent's core.
@@ -165,14 +165,14 @@ class OutgoingCall(Call):
         )
 
     def on_no_response(self, timed_out: bool, now: float) -> None:
-        """The INVITE had no response in time, or the connection was lost before there was one."""
+        """Process the end of the wait for a response: a time-out, or the loss of the connection."""
         if timed_out:
             self._fail(408, "Request Timeout", "system", now)
         else:
             self._fail(None, "Connection Error", "system", now)
 
     def dialog_of(self, request: Request) -> Dialog | None:
-        """The confirmed dialog, or one of the early ones."""
+        """Return the confirmed dialog, or one of the early ones."""
         return self.dialog or self._early.get(request.from_.tag or "")
 
     def receive_bye(self, request: Request, transaction: ServerTransaction, now: float) -> None:
@@ -190,7 +190,7 @@ class OutgoingCall(Call):
     # ---- redirection
 
     def _redirect(self, response: Response, now: float) -> bool:
-        """Follow a 3xx; a target that fails is followed by the next. True where another one is tried.
+        """Follow a 3xx; if a target fails, try the next. Return True if another one is tried.
 
         Without `follow_redirects` only a SIP URI of the same host is followed: who answers our calls must
         not decide where they go. Another host does not get the X-PH headers.
@@ -221,7 +221,7 @@ class OutgoingCall(Call):
     # ---- failure and cancellation
 
     def hangup(self, now: float) -> None:
-        """CANCEL before the answer, BYE after it."""
+        """End the call: send a CANCEL before the answer, a BYE after it."""
         if self.dialog is not None:
             super().hangup(now)
         else:
@@ -231,7 +231,7 @@ class OutgoingCall(Call):
         self._fail(408, "Request Timeout", "system", now)
 
     def transport_down(self, now: float) -> None:
-        """No response can arrive any more: an unanswered call fails; its CANCEL is sent later.
+        """Fail the call if it is unanswered, since no response can arrive; its CANCEL is sent later.
 
         Also where no 1xx has come (section 9.1): it may have been lost with the connection, and the other
         side would ring on.
@@ -265,7 +265,7 @@ class OutgoingCall(Call):
             self._cancel(now)
 
     def _cancel(self, now: float) -> None:
-        """Send the CANCEL; a final response to the INVITE is waited for 64 T1 at most (section 9.1)."""
+        """Send the CANCEL, and wait at most 64 T1 for a final response to the INVITE (section 9.1)."""
         transaction = self._invite.transaction
         if self._cancelled or transaction is None or transaction.finished:
             return
@@ -282,7 +282,7 @@ class OutgoingCall(Call):
 
 
 def _same_host(uri: str, other: str) -> bool:
-    """Whether a SIP URI has the scheme and host of another, and names no other host in ``maddr``."""
+    """Return whether a SIP URI has the scheme and host of another, and names no other host in ``maddr``."""
     ours, theirs = parse_uri(other), parse_uri(uri)
     if theirs.scheme.lower() not in ("sip", "sips") or ";maddr=" in uri.lower():
         return False
@@ -290,7 +290,7 @@ def _same_host(uri: str, other: str) -> bool:
 
 
 def _redirections(response: Response) -> list[str]:
-    """The SIP targets of a 3xx, the preferred first; URIs with header fields are skipped."""
+    """Return the SIP targets of a 3xx, the preferred one first. URIs with header fields are skipped."""
     ranked = []
     for contact in response.contacts:
         try:

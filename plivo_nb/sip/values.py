@@ -1,11 +1,12 @@
 """The values inside SIP header fields: lists, URIs, addresses, Via, CSeq, Reason (RFC 3261 section 25.1).
 
-The library `sipmessage` gives the types of a URI and of a CSeq. What it cannot read of the grammar (quoted
-commas, two quoted display names in one field, parameters such as ``+sip.instance``, IPv6 in ``received``, a
-last host label with a digit in it) is read here, and what was read is kept letter for letter: a URI that goes
-back into a request is the text that came.
+The library `sipmessage` has the types of a URI and of a CSeq. The parts of the grammar that it cannot read
+(quoted commas, two quoted display names in one field, parameters such as ``+sip.instance``, IPv6 in
+``received``, a last host label with a digit in it) are read here. The text is kept unchanged: a URI is sent
+back exactly as it was received.
 
-Every function raises `ValueError` with a sentence on what is wrong; `plivo_nb.sip.message` makes a 400 of it.
+Every function raises `ValueError` with a sentence that says what is wrong; `plivo_nb.sip.message` answers
+with 400.
 
 The cost of each is linear in the length of its text: runs that no later part of an expression can take over
 are possessive (``*+``), so that a failing match does not try all ways to divide them.
@@ -58,7 +59,7 @@ _T = TypeVar("_T")
 
 
 def _cached(read: Callable[[str], _T]) -> Callable[[str], _T]:
-    """Keep the last results for short texts, which come again and again in a dialog."""
+    """Cache the last results for short texts, which are repeated within a dialog."""
     kept = lru_cache(maxsize=512)(read)
 
     @wraps(read)
@@ -69,7 +70,7 @@ def _cached(read: Callable[[str], _T]) -> Callable[[str], _T]:
 
 
 def is_token(text: str) -> bool:
-    """Whether the text is one SIP token (RFC 3261 section 25.1)."""
+    """Return whether the text is one SIP token (RFC 3261 section 25.1)."""
     return TOKEN.fullmatch(text) is not None
 
 
@@ -261,7 +262,7 @@ class NameAddr:
 
     @property
     def tag(self) -> str | None:
-        """The tag parameter, None where there is none."""
+        """The tag parameter, or None."""
         return self.parameters.get("tag")
 
     def __str__(self) -> str:
@@ -295,7 +296,7 @@ def parse_addresses(value: str) -> list[NameAddr]:
 
 @dataclass(frozen=True, slots=True)
 class Via:
-    """One Via value: where a response has to go, and the transaction's branch (RFC 3261 20.42)."""
+    """One Via value: where a response is sent, and the transaction's branch (RFC 3261 20.42)."""
 
     transport: str
     host: str
@@ -323,7 +324,7 @@ class Via:
 
     @property
     def branch(self) -> str | None:
-        """The branch parameter, None where there is none."""
+        """The branch parameter, or None."""
         return self.parameters.get("branch")
 
     @property
@@ -359,7 +360,7 @@ class Reason:
 
     @classmethod
     def parse(cls, value: str) -> Reason | None:
-        """Read one value; None where it is not one (a Reason only informs: it never breaks a message)."""
+        """Read one value. Return None if it is malformed, since a Reason is only informative."""
         protocol, semicolon, rest = value.strip().partition(";")
         try:
             parameters = parse_parameters(semicolon + rest)

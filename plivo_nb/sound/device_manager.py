@@ -269,7 +269,7 @@ class SharedManagers:
         self._in_use: dict[int, tuple[DeviceManager, int]] = {}
 
     def acquire(self, sound: Any) -> DeviceManager | None:
-        """The manager for this value of the option `sound`; None where the client uses no devices."""
+        """Return the manager for this value of the option `sound`; None if the client uses no devices."""
         if sound in ("none", "browser"):
             return None
         key = 0 if sound in (None, "device") else id(sound)
@@ -281,7 +281,7 @@ class SharedManagers:
         return manager
 
     def release(self, manager: DeviceManager) -> concurrent.futures.Future[None]:
-        """Give it back; it stops with its last user. The future is done when that has happened."""
+        """Release a manager, which stops with its last user. The future is done when that has happened."""
         key, users = next((key, users) for key, (item, users) in self._in_use.items() if item is manager)
         if users > 1:
             self._in_use[key] = (manager, users - 1)

@@ -37,13 +37,13 @@ class InputRoute(DeviceRoute):
         return bool(self._listeners)
 
     def attach(self, microphone: Microphone) -> None:
-        """Give it the samples of the device, which is opened if it is not open."""
+        """Pass the device's samples to this microphone. The device is opened if it is closed."""
         if microphone not in self._listeners:
             self._listeners = (*self._listeners, microphone)
             self._wake()
 
     def detach(self, microphone: Microphone) -> None:
-        """Give it no more samples; the device is closed after the last one is detached."""
+        """Pass no more samples to it. The device is closed after the last one is detached."""
         self._listeners = tuple(item for item in self._listeners if item is not microphone)
 
     def _open(self, system: SoundSystem, device_id: str | None) -> DeviceStream:

@@ -78,7 +78,7 @@ class PortAudio:
     # ------------------------------------------------------------ devices
 
     def devices(self) -> list[Device]:
-        """PulseAudio's sinks and sources, or PortAudio's devices of the default host API."""
+        """Return PulseAudio's sinks and sources, or PortAudio's devices of the default host API."""
         if self._pulse is not None:
             return self._pulse.devices()
         return [device for device, _ in self._listed()]
@@ -108,7 +108,7 @@ class PortAudio:
         return found
 
     def default(self, kind: Kind) -> str | None:
-        """The id of the default device."""
+        """Return the id of the default device."""
         if self._pulse is not None:
             return self._pulse.default(kind)
         index = self._default_index(kind)
@@ -162,7 +162,7 @@ class PortAudio:
     def _first_that_opens(
         self, kind: Kind, index: int, rate: int, work: Callable[[Pcm], None]
     ) -> PortAudioStream:
-        """Open in mono at the wanted rate, else in stereo, else at the device's own rate."""
+        """Open the device in mono at the wanted rate, else in stereo, else at its own rate."""
         own = int(self._sd.query_devices(index)["default_samplerate"])
         problem: Exception | None = None
         for hz, channels in ((rate, 1), (rate, 2), (own, 1), (own, 2)):

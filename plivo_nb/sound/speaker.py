@@ -228,4 +228,4 @@ class _SpeakerSource:
         return self._speaker.read_at(self._rate, samples)
 
     def close(self) -> None:
-        """Nothing to release."""
+        """Do nothing: there is nothing to release."""

@@ -88,7 +88,7 @@ class FakeServer:
         return self._running.status()
 
     def password(self, user: str) -> str:
-        """The password of an account.
+        """Return the password of an account.
 
         Raises:
             LabError: there is no such account.
@@ -98,7 +98,7 @@ class FakeServer:
         return self.accounts[user]
 
     def options(self, **more: Unpack[OptionKeywords]) -> OptionKeywords:
-        """The options of a client of this server; `more` are added and override them."""
+        """Return the options of a client of this server; `more` are added and override them."""
         own: OptionKeywords = {
             "registrationDomainSocket": [self.url],
             "loopbackCandidates": True,

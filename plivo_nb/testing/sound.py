@@ -107,7 +107,7 @@ class FakeSound:
             return np.concatenate([np.zeros(0, np.int16), *self._heard.get(device.deviceId, [])])
 
     def open_streams(self, kind: Kind | None = None) -> list[FakeStream]:
-        """The open streams, optionally of one kind."""
+        """Return the open streams, optionally of one kind."""
         with self._lock:
             return [stream for stream in self._streams if kind in (None, stream.kind)]
 
@@ -162,7 +162,7 @@ class FakeSound:
             return list(self._devices)
 
     def default(self, kind: Kind) -> str | None:
-        """The id of the first device of this kind; None if there is none."""
+        """Return the id of the first device of this kind, or None."""
         return next((d.deviceId for d in self.devices() if d.kind == kind), None)
 
     def open_input(self, device_id: str | None, rate: int, take: Callable[[Pcm], None]) -> FakeStream:

@@ -44,6 +44,9 @@ PANELS: tuple[tuple[str, tuple[tuple[str, str], ...], float, str, str], ...] = (
     ("MOS", (("mos_in", "received"), ("mos_out", "sent")), 4.6, "mos", "limit {:g}"),
 )
 
+# A value of the far end's reports is held until the next report; one of a second is level over that second.
+DRAWN = {"jitter_in": "default", "loss_in": "steps-pre", "mos_in": "steps-pre"}
+
 
 def axis_top(value: float, least: float) -> float:
     """Upper end of a scale: `least`, or the next of 1, 2, 3, 5 times a power of ten, to change rarely.
@@ -86,9 +89,7 @@ class _Panel:
         for column, colour in columns:
             dashes = (0, (4, 1.6)) if colour == "sent" else "-"
             # With markers, because a value between two missing values would otherwise be invisible.
-            style = (
-                "default" if colour == "received" else "steps-post"
-            )  # held between two reports of the far end
+            style = DRAWN.get(column, "steps-post")
             (line,) = axes.plot([], [], color=colours[colour], linestyle=dashes, marker=".", drawstyle=style)
             self.lines[column] = line
         self.limit_line = axes.axhline(0, color=colours["limit"], linestyle=(0, (1, 2)), linewidth=1.6)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from plivo_nb.engine.audio.call_audio import CallAudio
@@ -170,7 +171,7 @@ class AudioDevices:
         """
         if filter is not None and filter not in _KINDS:
             raise ValueError(f"available_devices takes 'input', 'output' or None, not {filter!r}.")
-        return self._operation("list the audio devices", self._available(filter))
+        return self._operation("list the audio devices", partial(self._available, filter))
 
     availableDevices = available_devices
 
@@ -196,7 +197,7 @@ class AudioDevices:
         Raises (when awaited):
             MediaError: ``.code`` is NotFoundError or NotAllowedError.
         """
-        return self._operation("reveal the audio devices", self._reveal(arg))
+        return self._operation("reveal the audio devices", partial(self._reveal, arg))
 
     revealAudioDevices = reveal_audio_devices
 
@@ -274,7 +275,7 @@ class AudioDevices:
                 raise MediaError(_NO_SOUND, NOT_FOUND)
             await self._ask(lambda: manager.choose(route, device_id))
 
-        return self._operation("choose a device", choose())
+        return self._operation("choose a device", choose)
 
     def may_have(self, route: DeviceRoute, device_id: str | None) -> bool:
         """False where it is already known that a route cannot be switched to this device."""
@@ -405,8 +406,8 @@ class AudioDevices:
         assert self._manager is not None
         return await asyncio.wrap_future(self._manager.do(question))
 
-    def _operation(self, name: str, work: Coroutine[Any, Any, _T]) -> Operation[_T]:
-        operation = Operation.start(self._engine.loop, name, lambda: (work, None))
+    def _operation(self, name: str, work: Callable[[], Coroutine[Any, Any, _T]]) -> Operation[_T]:
+        operation = Operation.start(self._engine.loop, name, lambda: (work(), None))
         self._operations.add(operation)
         operation.add_done_callback(lambda: self._operations.discard(operation))
         return operation

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from plivo_nb.audio_types import FRAME_S, FRAMES_PER_S, nonblocking
 from plivo_nb.media.audio.frames import FrameSource, to_pieces
+from plivo_nb.media.audio.pump import described
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -197,7 +198,7 @@ class IsolatedSink:
         try:
             guarded.release()
         except BaseException as error:
-            _log.warning("Closing the %s failed: %r", self._name, error)
+            _log.warning("Closing the %s failed (%s).", self._name, described(error))
 
     def _write_all(self, guarded: _Guarded) -> None:
         while True:
@@ -219,8 +220,7 @@ class IsolatedSink:
         self._closed = True
         self._items.clear()
         sentence = (
-            f"The {self._name} failed ({type(error).__name__}: {error}); "
-            "it receives nothing more, and the call goes on."
+            f"The {self._name} failed ({described(error)}); it receives nothing more, and the call goes on."
         )
         _log.error(sentence, exc_info=error)
         if self._on_error is not None:

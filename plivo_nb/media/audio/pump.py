@@ -19,6 +19,14 @@ _log = logging.getLogger(__name__)
 _CHECK_S = 0.5
 
 
+def described(error: BaseException) -> str:
+    """The type and text of an exception of users' code, whose `__str__` may fail too."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__
+
+
 class Pump:
     """Reads samples from an iterator in a thread, as fast as they are read from the ring buffer.
 
@@ -98,8 +106,7 @@ class Pump:
 
     def _failed(self, error: BaseException) -> None:
         sentence = (
-            f"The source {self._name} failed ({type(error).__name__}: {error}); "
-            "silence follows, and the call goes on."
+            f"The source {self._name} failed ({described(error)}); silence follows, and the call goes on."
         )
         _log.error(sentence, exc_info=error)
         if self._on_error is not None:
@@ -113,7 +120,7 @@ class Pump:
         try:
             close()
         except BaseException as error:
-            _log.warning("Closing the source %s failed: %r", self._name, error)
+            _log.warning("Closing the source %s failed (%s).", self._name, described(error))
 
     def _write(self, pcm: Pcm) -> bool:
         """Write samples to the ring buffer as it empties; return False when stopped."""

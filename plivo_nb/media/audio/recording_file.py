@@ -91,7 +91,7 @@ class _Disk:
     def __init__(self, path: Path) -> None:
         self.error: OSError | None = None
         self.size = 0
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o666)
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o666)
         self._at = 0
         self._good = 0
 
@@ -117,13 +117,6 @@ class _Disk:
 
     def tell(self) -> int:
         return self._at
-
-    def read(self, count: int) -> bytes:
-        """Read bytes, as FFmpeg does of MP4 at the end."""
-        os.lseek(self._fd, self._at, os.SEEK_SET)
-        data = os.read(self._fd, count)
-        self._at += len(data)
-        return data
 
     def check(self) -> None:
         """Raise the error that a write had."""

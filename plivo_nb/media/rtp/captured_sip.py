@@ -1,4 +1,4 @@
-"""SIP messages in a capture: UDP frames on port 5060, with SDP by which Wireshark decodes the RTP.
+"""SIP in a pcapng capture (pcap): UDP frames on port 5060, with SDP by which Wireshark decodes the RTP.
 
 The SDP of a WebRTC call names the profile UDP/TLS/RTP/SAVPF, for which Wireshark expects encrypted packets,
 and an address that ICE may replace. In the copy that is written, the profile is RTP/AVPF (RFC 4585), and the

@@ -1,4 +1,4 @@
-"""ICE over aioice (RFC 8445), with what it lacks; the only module that uses its private parts.
+"""ICE (RFC 8445) by aioice, with additions; the only module that uses aioice's private names.
 
 Work-arounds for aioice 0.13, with the condition for their removal:
 
@@ -55,20 +55,20 @@ class IceServer(Protocol):
 
     @property
     def urls(self) -> tuple[str, ...]:
-        """``stun:host:port``, ``turn:host:port?transport=tcp``, ``turns:host``."""
+        """The URLs: ``stun:host:port``, ``turn:host:port?transport=tcp`` or ``turns:host``."""
 
     @property
     def username(self) -> str | None:
-        """TURN only."""
+        """For TURN only."""
 
     @property
     def credential(self) -> str | None:
-        """TURN only."""
+        """For TURN only."""
 
 
 @dataclass(frozen=True, slots=True)
 class IceConfig:
-    """How candidates are gathered."""
+    """Settings of the gathering of candidates."""
 
     ice_servers: Sequence[IceServer] = ()
     gathering_timeout_s: float = 2.0
@@ -169,7 +169,7 @@ class IceConnection(Connection):
 
     @property
     def pair(self) -> CandidatePair | None:
-        """The pair in use, or None."""
+        """The candidate pair in use, or None."""
         return self._nominated.get(1)
 
     async def reach(self, remote: sdp.SessionDescription) -> None:

@@ -358,10 +358,12 @@ class Transport:
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await self._dtls.close()
-        connections = [c for c in (self._current, self._next) if c is not None]
-        await asyncio.gather(*(c.close() for c in connections))
+        try:
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._dtls.close()
+        finally:  # also when this is cancelled
+            connections = [c for c in (self._current, self._next) if c is not None]
+            await asyncio.gather(*(c.close() for c in connections))
         self._current = self._next = self._switch.connection = None
         self._set_ice("closed")
 

@@ -136,9 +136,11 @@ async def chromium(request: pytest.FixtureRequest) -> AsyncIterator[Page]:
 async def both_hear(here: Here, page: Page) -> None:
     """Each side hears the other's tone: 1000 Hz there, 700 Hz here."""
     await until(lambda: len(here.heard.frames) > 60)
-    async with asyncio.timeout(15):
-        while abs(await page.evaluate(HEARD) - 1000) > 30 or abs(here.heard.frequency() - 700) > 10:
-            await asyncio.sleep(0.2)
+
+    async def tones() -> bool:
+        return bool(abs(await page.evaluate(HEARD) - 1000) <= 30 and abs(here.heard.frequency() - 700) <= 10)
+
+    await until(tones, timeout_s=15, describe=here.heard.frequency, interval_s=0.2)
 
 
 async def test_chromium_calls_restarts_and_sends_digits(here: Here, chromium: Page) -> None:

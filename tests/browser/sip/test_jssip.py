@@ -15,6 +15,7 @@ from client_phone import Person, people
 from hearing import Ear
 from kamailio_rig import FLAVOURS, Kamailio, expected_uuid, password
 from playwright.async_api import Browser, Page, async_playwright
+from waiting import stays, until
 
 from plivo_nb import CallFailed
 from plivo_nb.media.audio.sources import Tone
@@ -71,22 +72,25 @@ class Peer:
     async def expect(self, name: str, count: int = 1, timeout_s: float = 8.0) -> Any:
         """The detail of the event `name`, the `count`th of its kind."""
         log: list[list[Any]] = []
-        for _ in range(int(timeout_s / 0.05)):
-            log = await self.do("peer.log")
+
+        async def details() -> list[Any]:
+            log[:] = await self.do("peer.log")
             found = [detail for event, detail in log if event == name]
-            if len(found) >= count:
-                return found[count - 1]
-            await asyncio.sleep(0.05)
-        raise AssertionError(f"JsSIP had no {name} ({count}) in {timeout_s} s, only {log} {self.problems}")
+            return found if len(found) >= count else []
+
+        missing = f"no {name} ({count}) from JsSIP, only"
+        found = await until(details, timeout_s, lambda: (missing, log, self.problems), interval_s=0.05)
+        return found[count - 1]
 
     async def hears(self, frequency_hz: float, timeout_s: float = 8.0) -> None:
+        """Wait until the page receives that tone (within 2 %)."""
         heard: dict[str, float] = {}
-        for _ in range(int(timeout_s / 0.1)):
-            heard = await self.do("peer.heard()")
-            if heard["level"] > -60 and abs(heard["frequency"] - frequency_hz) < 0.02 * frequency_hz:
-                return
-            await asyncio.sleep(0.1)
-        raise AssertionError(f"A tone of {frequency_hz} Hz was to be heard in the page, not {heard}.")
+
+        async def tone() -> bool:
+            heard.update(await self.do("peer.heard()"))
+            return heard["level"] > -60 and abs(heard["frequency"] - frequency_hz) < 0.02 * frequency_hz
+
+        await until(tone, timeout_s, lambda: f"{heard} instead of {frequency_hz} Hz", interval_s=0.1)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -165,10 +169,11 @@ async def test_jssip_holds_and_takes_the_call_back(meet: Meet) -> None:
         ear = await sound_both_ways(call, peer)
         assert await peer.do("peer.session.hold()")
         await peer.expect("hold")
-        await asyncio.sleep(1.0)
+        await until(lambda: ear.peak(0.2) < 0.01, describe=lambda: ear.peak(0.2))
         ear.forget()
-        await asyncio.sleep(1.0)
-        assert ear.frequency_hz is None  # nothing, or silence, comes from a peer that holds
+        await stays(
+            lambda: ear.frequency_hz is None, 1.0
+        )  # nothing, or silence, comes from a peer that holds
         assert await peer.do("peer.session.unhold()")
         await peer.expect("unhold")
         await asyncio.gather(ear.hears(THEIRS_HZ), peer.hears(OURS_HZ))
@@ -192,14 +197,13 @@ async def test_jssip_restarts_ice(meet: Meet, caller: str) -> None:
         ear = await sound_both_ways(call, peer)
         before = await peer.do(credentials)
         assert await peer.do("peer.session.renegotiate({rtcOfferConstraints: {iceRestart: true}})")
-        for _ in range(100):
+
+        async def new_credentials() -> bool:
             after = await peer.do(credentials)
             used = (await call.stats())["transport"]["iceLocalUsernameFragment"]
-            if after[0] != before[0] and after[1] != before[1] and used == after[1]:
-                break
-            await asyncio.sleep(0.05)
-        else:
-            raise AssertionError(f"The ICE credentials were {before}, are {after}, in use here: {used}.")
+            return bool(after[0] != before[0] and after[1] != before[1] and used == after[1])
+
+        await until(new_credentials, 10, lambda: f"the credentials before, {before}", interval_s=0.05)
         ear.forget()
         await asyncio.gather(ear.hears(THEIRS_HZ), peer.hears(OURS_HZ))
         await call.hangup()

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cancelling import connections_to
 from certificates import server_context
 from sip_server import SDP, SILENCE, SipServer
 from sip_world import build_request
 from waiting import until
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Request
+from websockets.typing import Subprotocol
 
-from plivo_nb import Client, LoginFailed
+from plivo_nb import CallFailed, Client, LoginFailed
 from plivo_nb.engine import account as account_module
 from plivo_nb.engine.account import Account
 from plivo_nb.engine.engine import Engine
@@ -292,3 +298,66 @@ async def test_a_refused_server_is_not_replaced_and_login_says_so(url: Any) -> N
         with pytest.raises(LoginFailed, match="registrationDomainSocket"):
             await client.login("alice", "secret")
         await until(lambda: causes)
+
+
+async def test_a_login_cancelled_while_its_socket_is_opened_leaves_no_connection(
+    engine: Engine, phones: Any
+) -> None:
+    asked, go, frames = asyncio.Event(), asyncio.Event(), []
+
+    async def accept(connection: ServerConnection, request: Request) -> None:
+        asked.set()
+        await go.wait()
+
+    async def keep(connection: ServerConnection) -> None:
+        frames.extend([frame async for frame in connection])
+
+    async with SipServer() as server, serve(
+        keep, "127.0.0.1", 0, subprotocols=[Subprotocol("sip")], process_request=accept
+    ) as slow:  # fmt: skip
+        server.port = next(iter(slow.sockets)).getsockname()[1]
+        login = asyncio.create_task(phones(server).login())
+        await asked.wait()
+        login.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await login
+        go.set()
+        await until(lambda: not connections_to(server.port)())
+        assert engine.plane_runs
+        assert frames == []
+    gc.collect()
+
+
+async def test_a_login_cancelled_as_the_plane_stops_does_not_start_another_one(
+    engine: Engine, phones: Any
+) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        server = SipServer()
+        server.port = silent.getsockname()[1]
+        login = asyncio.create_task(phones(server).login())
+        await until(lambda: engine.plane_runs)
+        await engine.close()
+        with pytest.raises((asyncio.CancelledError, LoginFailed)):
+            await login
+        assert not engine.plane_runs
+
+
+async def test_a_redirect_to_another_host_is_told_with_its_contact_and_not_followed() -> None:
+    async with SipServer(INVITE=302) as server:
+        server.headers[302] = [("Contact", '"Bob\'s cell" <sip:bob@elsewhere.example;transport=tls>')]
+        async with Client(
+            registrationDomainSocket=[server.url], sound="none", enableTracking=False, debug="OFF"
+        ) as client:
+            failures: list[Any] = []
+            client.on("onCallFailed", lambda cause, info: failures.append((cause, info)))
+            await client.login("alice", "secret")
+            with pytest.raises(CallFailed) as caught:
+                await client.call("bob")
+            await until(lambda: failures)
+        [(cause, info)] = failures
+        assert (caught.value.cause, cause) == ("Redirected", "Redirected")
+        assert caught.value.callInfo.contact == info.contact == "sip:bob@elsewhere.example;transport=tls"
+        assert (info.code, info.originator, info.state) == (302, "remote", "failed")
+        assert len(server.of("INVITE")) == 1

@@ -16,7 +16,7 @@ from client_phone import Person, hear_each_other, people, talk
 from hearing import Ear
 from kamailio_rig import FLAVOURS, Kamailio, expected_uuid, free_ports, password
 from sip_phone import SipPhone
-from waiting import until
+from waiting import stays, until
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
@@ -155,8 +155,7 @@ async def test_ignored_then_408(kamailio: Kamailio, monkeypatch: pytest.MonkeyPa
         with pytest.raises(CallFailed) as caught:
             await calling
         assert caught.value.call_info.code == 408
-        await asyncio.sleep(0.1)
-        assert bob.names()[-1] == "onIncomingCallIgnored"
+        await stays(lambda: bob.names()[-1] == "onIncomingCallIgnored", 0.1, describe=bob.names)
 
 
 async def test_nobody_answers(kamailio: Kamailio) -> None:

@@ -106,8 +106,7 @@ async def test_wrong_password_is_401_twice(kamailio: Kamailio) -> None:
         phone.do(phone.agent.register, phone.user, phone.password)
         failed = await phone.expect(ua.RegistrationFailed)
         assert failed.code == 401
-        await asyncio.sleep(0.2)
-        assert len(phone.requests("REGISTER", received=False)) == 2
+        await stays(lambda: len(phone.requests("REGISTER", received=False)) == 2, 0.2)
     finally:
         await phone.disconnect()
 
@@ -134,10 +133,12 @@ async def test_refreshes_before_it_runs_out(other_kamailio: Kamailio) -> None:
     async with phones((other_kamailio.plain, name("alice"))) as [phone]:
         event = next(one for one in phone.seen if isinstance(one, ua.Registered))
         assert (event.expires_s, event.refreshed) == (5, False)
-        for _ in range(14):
-            await asyncio.sleep(0.5)
+
+        async def registered_once() -> bool:
             [contact] = await other_kamailio.contacts(phone.user)
-            assert contact["Expires"] != "expired"
+            return bool(contact["Expires"] != "expired")
+
+        await stays(registered_once, 7.0, interval_s=0.5)
         assert (await phone.expect(ua.Registered)).refreshed
         call_ids = {header(text, "Call-ID") for text in phone.requests("REGISTER", received=False)}
         assert len(call_ids) == 1
@@ -320,13 +321,11 @@ async def test_parallel_fork_the_one_that_answers_wins(kamailio: Kamailio) -> No
         bob.do(bob.agent.ring, at_bob.call)
         carol.do(carol.agent.ring, at_carol.call)
         await alice.expect(ua.Progress)
-        tags = set()
-        for _ in range(50):
-            tags = {header(text, "To") for text in alice.received if text.startswith("SIP/2.0 180")}
-            if len(tags) == 2:
-                break
-            await asyncio.sleep(0.02)
-        assert len(tags) == 2
+
+        def tags() -> set[str | None]:
+            return {header(text, "To") for text in alice.received if text.startswith("SIP/2.0 180")}
+
+        await until(lambda: len(tags()) == 2, timeout_s=2, describe=tags)
         carol.do(carol.agent.accept, at_carol.call, SDP)
         await asyncio.gather(alice.expect(ua.Answered), carol.expect(ua.Confirmed), bob.expect(ua.Canceled))
         await hang_up(carol, alice, at_carol.call)
@@ -440,11 +439,11 @@ async def test_message_and_options_through_the_proxy(kamailio: Kamailio) -> None
         message = await bob.expect(ua.MessageReceived)
         assert (message.content_type, message.body) == ("text/plain", b"how do you do")
         alice.do(alice.agent.options, bob.user)
-        for _ in range(100):
-            answers = [text for text in bob.sent if "OPTIONS" in text and text.startswith("SIP/2.0 200")]
-            if answers:
-                break
-            await asyncio.sleep(0.02)
+
+        def answers_sent() -> list[str]:
+            return [text for text in bob.sent if "OPTIONS" in text and text.startswith("SIP/2.0 200")]
+
+        answers = await until(answers_sent, timeout_s=4)
         assert "INVITE" in (header(answers[0], "Allow") or "")
 
 

@@ -399,12 +399,11 @@ async def test_the_same_code_runs_on_the_kernels_loop() -> None:
     async def ask(command: type[wire.Command], **values: Any) -> Any:
         number = next(ids)
         plane.post(command(id=number, **values))
-        async with asyncio.timeout(5):
-            while True:
-                for report in reports:
-                    if isinstance(report, wire.Ok) and report.id == number:
-                        return report.value
-                await asyncio.sleep(0.01)
+
+        def answers() -> list[wire.Ok]:
+            return [report for report in reports if isinstance(report, wire.Ok) and report.id == number]
+
+        return (await until(answers, timeout_s=5, describe=lambda: reports))[0].value
 
     for session in (1, 2):
         await ask(wire.OpenSession, session=session, config=CONFIG)
@@ -466,9 +465,7 @@ async def test_what_the_end_interrupts_is_told_on_the_kernels_loop() -> None:
         plane.post(wire.CreateOffer(id=2, session=1))
         await asyncio.sleep(0.1)
         await plane.aclose()
-        async with asyncio.timeout(5):
-            while [report.id for report in answers if isinstance(report, wire.Failed)] != [2]:
-                await asyncio.sleep(0.01)
+        await until(lambda: [report.id for report in answers if isinstance(report, wire.Failed)] == [2], 5)
     assert tellers == {threading.current_thread().name}
 
 

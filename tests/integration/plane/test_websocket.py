@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import itertools
 import socket
 import ssl
 import time
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cancelling import cancelled_at, connections_to
 from certificates import server_context
 from waiting import until
 from websockets.asyncio.server import ServerConnection, serve
@@ -213,6 +216,77 @@ async def test_a_busy_receiver_slows_the_server_down_and_does_not_keep_the_socke
         await until(lambda: sent > before)
         room.clear()
         await asyncio.wait_for(here.close(), 3)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["at-the-beginning", "at-the-end"])
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+async def test_an_opening_cancelled_at_any_await_leaves_no_connection(
+    scheme: str, late: bool, tmp_path: Path
+) -> None:
+    context, authority = server_context(tmp_path)
+    async with server(echo, ssl=context if scheme == "wss" else None) as url:
+        is_connected = connections_to(int(url.rpartition(":")[2]))
+        for step in itertools.count():
+            here = WebSocket(1, url.replace("ws:", f"{scheme}:"), print, ca_file=str(authority))
+            cancelled = await cancelled_at(here.open(5), step, late=late)
+            if not cancelled:
+                break
+            await until(lambda: not is_connected())
+        assert step >= 3
+        await here.close()
+        gc.collect()  # an unclosed socket is a warning, and fails the test
+
+
+async def frozen(connection: ServerConnection) -> None:
+    connection.transport.pause_reading()
+    await connection.wait_closed()
+
+
+async def fill(here: WebSocket) -> asyncio.Task[None]:
+    """Send until neither the peer nor the send buffer takes more; returns the task that waits for room."""
+
+    async def send() -> None:
+        while True:
+            await here.send("x" * 100_000)
+
+    sending = asyncio.create_task(send())
+    assert here._connection is not None
+    await until(lambda: here._connection.paused)
+    return sending
+
+
+async def test_a_frozen_peer_with_full_buffers_does_not_hold_the_close_up() -> None:
+    reports: list[Any] = []
+    async with server(frozen, close_timeout=0.1) as url:
+        here = WebSocket(1, url, reports.append)
+        await here.open(5)
+        sending = await fill(here)
+        async with asyncio.timeout(1.5):
+            await here.close()
+        assert not connections_to(int(url.rpartition(":")[2]))()
+        with pytest.raises(SocketError, match="closed"):
+            await sending
+    assert isinstance(reports[-1], wire.SocketState)
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("late", [False, True], ids=["at-the-beginning", "at-the-end"])
+async def test_a_close_cancelled_at_any_await_drops_the_connection(late: bool, full: bool) -> None:
+    async with server(frozen, close_timeout=0.1) as url:
+        is_connected = connections_to(int(url.rpartition(":")[2]))
+        cancelled = True
+        for step in itertools.count():
+            here = WebSocket(1, url, lambda report: None)
+            await here.open(5)
+            sending = await fill(here) if full else None
+            cancelled = await cancelled_at(here.close(), step, late=late)
+            await until(lambda: not is_connected())
+            if sending is not None:
+                await asyncio.gather(sending, return_exceptions=True)
+            if not cancelled:
+                break
+        assert step > 0
+        gc.collect()
 
 
 TINY_FRAMES = {"empty messages": b"\x81\x00", "pings": b"\x89\x00", "pongs": b"\x8a\x00"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from sound_server import RATE, SoundServer, bursts, level_dbfs, peaks_hz, sine
+from sound_server import RATE, Recording, SoundServer, bursts, level_dbfs, peaks_hz, sine
 from waiting import until
 
 from plivo_nb import CallFailed, Client, Lab
@@ -20,6 +20,29 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 # A busy machine swallows a block now and then, and PulseAudio begins again a little later.
 DROPOUT_S = 0.25
 SLACK_S = 0.25
+
+
+async def whole_bursts(speaker: Recording, count: int, gap_s: float) -> tuple[Pcm, list[tuple[float, float]]]:
+    """Wait for so many bursts and the pause after them; gives the sound and its bursts."""
+
+    def heard() -> tuple[Pcm, list[tuple[float, float]]] | None:
+        pcm = speaker.pcm
+        spans = bursts(pcm, gap_s=gap_s)
+        ended = len(spans) >= count and len(pcm) / RATE - spans[count - 1][1] > gap_s
+        return (pcm, spans) if ended else None
+
+    return await until(lambda: asyncio.to_thread(heard), interval_s=0.1)  # the bursts take long to find
+
+
+async def steady(speaker: Recording, seconds: float, since_s: float = 0.0) -> Pcm:
+    """Wait until there is sound without a pause for so long, after `since_s`; gives what was recorded."""
+
+    def heard() -> tuple[Pcm] | None:
+        pcm = speaker.pcm
+        spans = bursts(pcm, gap_s=DROPOUT_S)
+        return (pcm,) if spans and spans[-1][1] - max(spans[-1][0], since_s) >= seconds else None
+
+    return (await until(lambda: asyncio.to_thread(heard), interval_s=0.1))[0]
 
 
 def cut(pcm: Pcm, span: tuple[float, float]) -> Pcm:
@@ -35,13 +58,11 @@ async def test_ring_back_is_two_seconds_of_440_and_480_hz_each_six(
     with server.recording() as speaker:
         operation = talker.call("no-answer")
         await until(lambda: operation.call.phase == "ringing")
-        await asyncio.sleep(9.0)
-        pcm = speaker.pcm
+        pcm, rings = await whole_bursts(speaker, 2, DROPOUT_S)
         await talker.hangup()
         with pytest.raises(CallFailed):
             await operation
         await until(lambda: level_dbfs(speaker.last(0.3)) == -100, timeout_s=2)  # it ends with the call
-    rings = bursts(pcm, gap_s=DROPOUT_S)
     assert len(rings) == 2, rings
     assert rings[0][1] - rings[0][0] == pytest.approx(2.0, abs=SLACK_S)
     assert rings[1][0] - rings[0][0] == pytest.approx(6.0, abs=2 * SLACK_S)
@@ -52,9 +73,8 @@ async def test_ring_back_is_two_seconds_of_440_and_480_hz_each_six(
 async def test_dial_tone_is_350_and_440_hz_without_a_pause(server: SoundServer, talker: Client) -> None:
     with server.recording() as speaker:
         talker.audio.tones.play("connect")
-        await asyncio.sleep(2.5)
+        heard = (await steady(speaker, 2.0))[-round(1.5 * RATE) :]
         talker.audio.tones.pause("connect")
-        heard = speaker.last(1.5)
     assert peaks_hz(heard, 2) == pytest.approx([350, 440], abs=3)
     assert level_dbfs(heard) > -25
 
@@ -68,12 +88,10 @@ async def test_the_ring_tone_is_heard_on_its_own_device_until_it_is_ignored(
     with server.recording("headset") as ringer, server.recording() as speaker:
         await lab.call("alice")
         await until(lambda: talker.incoming_calls)
-        await asyncio.sleep(4.8)
-        pcm = ringer.pcm
+        pcm, rings = await whole_bursts(ringer, 2, DROPOUT_S)
         await talker.ignore()
         await until(lambda: level_dbfs(ringer.last(0.3)) == -100, timeout_s=2)
         assert level_dbfs(speaker.pcm) == -100, "nothing of it comes out of the speaker"
-    rings = bursts(pcm, gap_s=DROPOUT_S)
     assert len(rings) == 2, rings
     assert rings[0][1] - rings[0][0] == pytest.approx(1.0, abs=SLACK_S)
     assert rings[1][0] - rings[0][0] == pytest.approx(3.0, abs=2 * SLACK_S)
@@ -97,10 +115,8 @@ async def test_sent_digits_are_heard_as_q23_has_them(server: SoundServer, talker
     await asyncio.sleep(0.5)
     with server.recording() as speaker:
         await call.send_dtmf("159#")
-        await asyncio.sleep(0.8)
-        pcm = speaker.pcm
+        pcm, digits = await whole_bursts(speaker, 4, 0.03)
     await call.hangup()
-    digits = bursts(pcm)
     assert len(digits) == 4
     for digit, span in zip("159#", digits, strict=True):
         assert peaks_hz(cut(pcm, span), 2) == pytest.approx(sorted(DTMF_HZ[digit]), abs=12)
@@ -141,8 +157,7 @@ async def heard_before_the_answer(server: SoundServer, client: Client) -> Pcm:
     with server.recording() as speaker:
         operation = client.call("early-media")
         await until(lambda: operation.call.phase == "ringing")
-        await asyncio.sleep(1.6)
-        pcm = speaker.last(0.8)
+        pcm = (await steady(speaker, 1.2, speaker.seconds))[-round(0.8 * RATE) :]
         assert operation.call.phase == "ringing"
     call = await operation
     await call.hangup()

@@ -84,8 +84,11 @@ def test_messages_of_several_calls_are_separated_with_a_heading_each() -> None:
     assert labels[3] == "2. INVITE, Call-ID one"
     assert len(labels) == 4 + len(MESSAGES)
     assert "alice" in str(ladder)
-    texts = {text.get_text() for text in ladder.figure().axes[0].texts}
-    assert {"alice", "server, for bob", "2. INVITE, Call-ID one"} <= texts
+    texts = {text.get_text(): text for text in ladder.figure().axes[0].texts}
+    assert {"alice", "server, for bob", "2. INVITE, Call-ID one"} <= texts.keys()
+    ground = texts["2. INVITE, Call-ID one"].get_bbox_patch()
+    assert ground is not None, "the line of our end would run through the heading"
+    assert ground.get_facecolor() == (1.0, 1.0, 1.0, 1.0)
 
 
 def test_the_picture_is_drawn_into_axes_that_are_given() -> None:

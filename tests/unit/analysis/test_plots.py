@@ -59,8 +59,8 @@ def test_six_panels_with_units_limits_and_both_directions():
     assert {"limit 30 ms", "limit 400 ms", "limit 10 % (OPUS)", "limit 3"} <= texts(figure)
     lines = labels(panels(figure)[1])
     received, sent = lines["lost, received"], lines["lost, sent"]
-    assert received.get_ydata()[9] == pytest.approx(20.0), "drawn in percent"
-    assert received.get_xdata()[:10].tolist() == list(range(1, 11)), "seconds into the call"
+    assert received.get_ydata()[10] == pytest.approx(20.0), "drawn in percent"
+    assert received.get_xdata()[:11].tolist() == list(range(11)), "seconds into the call"
     assert received.get_color() != sent.get_color()
     assert received.get_marker() != sent.get_marker()
 
@@ -77,6 +77,18 @@ def test_held_values_are_steps_with_a_marker_at_each_report():
     line = labels(panels(figure)[3])["round trip"]
     assert line.get_drawstyle() == "steps-post"
     assert line.get_markevery() == [0, 3, 6]
+
+
+def test_a_value_of_one_interval_is_level_over_its_interval():
+    burst = [0.0, 0.0, 0.0, 0.2, *[0.0] * 6]
+    figure = call_figure(frame(loss_in=burst, mos=np.full(10, 4.0), interval_s=np.ones(10)))
+    for panel, label in ((1, "lost, received"), (0, "call (SDK formula)")):
+        assert labels(panels(figure)[panel])[label].get_drawstyle() == "steps-pre"
+    lost = labels(panels(figure)[1])["lost, received"]
+    steps = dict(zip(lost.get_xdata().tolist(), lost.get_ydata().tolist(), strict=False))
+    assert (steps[3.0], steps[4.0], steps[5.0]) == (0.0, 20.0, 0.0), "from second 3 to second 4"
+    assert lost.get_xdata()[0] == 0.0, "the first interval has its beginning"
+    assert lost.get_markevery() == list(range(1, 11)), "a marker at each sample"
 
 
 def two_calls():
@@ -142,9 +154,30 @@ def test_what_was_made_up_and_what_came_too_late_is_drawn_beside_the_loss():
     samples = samples.assign(packets_discarded=[0.0, 5.0] * 5)
     figure = call_figure(samples.drop(columns="packets_expected_in", errors="ignore"))
     packets = panels(figure)[1]
-    late = labels(packets)["too late (discarded)"]
-    assert np.nanmax(late.get_ydata()) == pytest.approx(10.0)
-    assert [c.get_label() for c in packets.collections] == ["made up (concealed)"]
+    made_up, late = packets.collections
+    assert [made_up.get_label(), late.get_label()] == ["made up (concealed)", "too late (discarded)"]
+    assert late.get_datalim(packets.transData).y1 == pytest.approx(10.0)
+    assert late.get_hatch(), "it can be told from what it lies on"
+
+
+def test_a_sip_message_between_two_calls_is_drawn_once_with_the_nearer_call():
+    both = two_calls()
+    second = both["call_uuid"] == "b"
+    both.index = both.index.where(~second, both.index - pd.Timedelta(hours=1) + pd.Timedelta(seconds=11))
+    at = [START + pd.Timedelta(seconds=s) for s in (10.2, 10.9)]  # the calls are from 0 to 10 and 11 to 21
+    columns = {"direction": ["out"] * 2, "call": ["a", "b"], "cseq": [""] * 2, "text": [""] * 2}
+    sip = build_frame("sip_trace", [t.value for t in at], {**columns, "start": ["BYE", "INVITE"]})
+    events = panels(call_figure(both, sip_trace=sip))[4]
+    ticks = [line.get_xdata()[0] for line in events.get_lines() if list(line.get_ydata()) == [-0.5, 0.35]]
+    assert ticks == pytest.approx([10.2, 13.0 - 0.1])
+
+
+def test_the_name_of_a_short_call_at_the_end_stays_within_the_figure():
+    names = {"a": "to alice", "b": "to bob"}
+    both = two_calls()
+    figure = call_figure(both.iloc[:11], names=names)
+    (text,) = [text for text in panels(figure)[0].texts if text.get_text().startswith("to bob")]
+    assert text.get_ha() == "right"
 
 
 def test_axes_of_the_users_own_are_drawn_in():
@@ -189,6 +222,13 @@ def test_the_breakdown_stacks_what_each_cause_costs(scale):
 def test_a_breakdown_without_the_columns_that_it_needs_says_so():
     (axes,) = plots.mos_breakdown(frame()[["mos"]]).axes
     assert "needed" in axes.texts[0].get_text()
+    assert not axes.axison, "no empty axes around the note"
+
+
+def test_a_call_of_one_sample_has_its_place_in_the_breakdown():
+    (axes,) = plots.mos_breakdown(rated(1)).axes
+    box = axes.collections[0].get_datalim(axes.transData)
+    assert (box.x0, box.x1) == (0.0, 1.0)
 
 
 def test_the_distribution_names_median_and_95th_percentile():
@@ -206,7 +246,8 @@ def test_calls_are_compared_from_their_beginnings():
     figure = plots.compare(two_calls(), ["mos", "rtt_ms"])
     over_time, spreads = (axes.child_axes for axes in figure.axes[0].child_axes)
     first, second = over_time[0].get_lines()
-    assert first.get_xdata().tolist() == second.get_xdata().tolist() == list(range(1, 11))
+    assert first.get_xdata().tolist() == second.get_xdata().tolist() == list(range(11))
+    assert first.get_drawstyle() == "steps-pre"
     assert (first.get_color(), first.get_linestyle()) != (second.get_color(), second.get_linestyle())
     assert [text.get_text() for text in over_time[0].get_legend().get_texts()] == ["a", "b"]
     assert len(spreads) == 2

@@ -1,7 +1,10 @@
 """Endpoint: when a method may be called, and what it starts; two endpoints over a switch in memory."""
 
+import asyncio
 import contextlib
+import gc
 import logging
+import warnings
 from collections.abc import AsyncIterator
 
 import pytest
@@ -38,10 +41,10 @@ async def test_a_call_is_a_session_at_once_and_a_coroutine_that_waits_for_the_an
     session, dialling = alice.call("  bob ", {"X-PH-Good": "1", "Bad": "2"})
     assert session.now_info().dest == "bob"
     assert session.now_info().extraHeaders == {"X-PH-Good": "1"}
-    waiting = phones[0].loop.create_task(dialling)
+    waiting = phones[0].loop.create_task(dialling())
     await until(lambda: bob.call_manager.ringing)
     theirs, answering = bob.answer(None)
-    await answering
+    await answering()
     await waiting
     assert (session.phase, theirs.phase) == ("answered", "answered")
     assert alice.hangup() is session
@@ -175,3 +178,15 @@ async def test_the_warning_about_a_former_client_says_what_to_do(
     assert "await client.close()" in caplog.text
     await first.close()
     await second.close()
+
+
+async def test_a_call_cancelled_before_its_first_step_leaves_no_coroutine(engine: MemoryEngine) -> None:
+    async with await client_of(engine, "alice") as client:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            calling = client.call("bob")
+            calling.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await calling
+            gc.collect()
+        assert [str(warning.message) for warning in caught] == []

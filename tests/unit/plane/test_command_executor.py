@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import warnings
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 import pytest_asyncio
+from cancelling import connections_to
 from waiting import until
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Request
+from websockets.typing import Subprotocol
 
 from plivo_nb.media.audio.sources import Silence
 from plivo_nb.plane import wire
@@ -125,3 +133,103 @@ async def test_closing_cancels_what_a_session_still_does(rig: Rig) -> None:
     answer = next(r for r in rig.reports if isinstance(r, wire.Ok | wire.Failed) and r.id == 2)
     assert isinstance(answer, wire.Failed)
     assert answer.code == "ConnectionError"
+
+
+@pytest.mark.parametrize(
+    "command", [wire.CreateOffer(2, 1), wire.CreateAnswer(2, 1), wire.SendDtmf(2, 1, "5")], ids=repr
+)
+async def test_a_command_cancelled_before_its_first_step_is_answered_and_leaves_no_coroutine(
+    rig: Rig, command: wire.Command
+) -> None:
+    await rig.answer(wire.OpenSession(1, 1, wire.SessionConfig()))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        rig.executor.execute(command)
+        for task in rig.executor._tasks:
+            task.cancel()
+        answer = await until(lambda: [r for r in rig.reports if isinstance(r, wire.Failed) and r.id == 2])
+        gc.collect()
+    assert answer[0].code == "ConnectionError"
+    assert [str(warning.message) for warning in caught] == []
+
+
+async def test_a_closed_executor_refuses_commands(rig: Rig) -> None:
+    await rig.executor.close()
+    answer = await rig.answer(wire.OpenSocket(1, 1, "ws://127.0.0.1:1"))
+    assert answer == wire.Failed(1, "ConnectionError", "The I/O plane is being closed.")
+
+
+class SlowServer:
+    """Completes a WebSocket's handshake when `go` is set, and answers no Close."""
+
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
+        self.asked = 0
+        self.port = 0
+
+    async def _accept(self, connection: ServerConnection, request: Request) -> None:
+        self.asked += 1
+        await self.go.wait()
+
+    async def _serve(self, connection: ServerConnection) -> None:
+        connection.transport.pause_reading()
+        await connection.wait_closed()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[str]:
+        async with serve(
+            self._serve,
+            "127.0.0.1",
+            0,
+            subprotocols=[Subprotocol("sip")],
+            process_request=self._accept,
+            close_timeout=0.1,
+        ) as server:
+            self.port = next(iter(server.sockets)).getsockname()[1]
+            yield f"ws://127.0.0.1:{self.port}"
+            self.go.set()
+
+
+async def test_a_socket_that_opens_while_the_others_are_closed_is_closed_too(rig: Rig) -> None:
+    server = SlowServer()
+    async with server.running() as url:
+        server.go.set()
+        assert await rig.answer(wire.OpenSocket(1, 1, url)) == wire.Ok(1)  # its close takes 0.5 s
+        server.go.clear()
+        rig.executor.execute(wire.OpenSocket(2, 2, url))
+        await until(lambda: server.asked == 2)
+        closing = asyncio.create_task(rig.executor.close())
+        await asyncio.sleep(0)
+        server.go.set()
+        await closing
+        assert not connections_to(server.port)()
+    gc.collect()
+
+
+async def test_a_socket_that_is_opened_is_given_up_when_it_is_closed(rig: Rig) -> None:
+    server = SlowServer()
+    async with server.running() as url:
+        rig.executor.execute(wire.OpenSocket(1, 1, url))
+        await until(lambda: server.asked)
+        assert await rig.answer(wire.CloseSocket(2, 1)) == wire.Ok(2)
+        await until(lambda: not connections_to(server.port)())
+        assert any(isinstance(report, wire.Failed) and report.id == 1 for report in rig.reports)
+
+
+@pytest.mark.parametrize("enough", [True, False], ids=["waited-for", "cut-short"])
+async def test_a_socket_that_is_being_closed_is_closed_when_all_is(rig: Rig, enough: bool) -> None:
+    server = SlowServer()
+    server.go.set()
+    async with server.running() as url:
+        assert await rig.answer(wire.OpenSocket(1, 1, url)) == wire.Ok(1)
+        rig.executor.execute(wire.CloseSocket(2, 1))
+        await asyncio.sleep(0)
+        if enough:
+            await rig.executor.close()
+            assert wire.Ok(2) in rig.reports
+        else:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await rig.executor.close()
+        await until(lambda: not connections_to(server.port)())
+    gc.collect()

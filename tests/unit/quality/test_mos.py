@@ -284,6 +284,15 @@ def test_a_packet_recovered_in_the_next_interval_does_not_make_losses_late():
     assert costs["loss"] > 5
 
 
+@pytest.mark.parametrize("scale", ["g107", "g107_fb"])
+@pytest.mark.parametrize("rtt_ms", [300.0, math.nan])
+def test_a_dead_second_is_loss_and_no_discard(rtt_ms, scale):
+    nothing = {"packets_lost_in": 0, "packets_recovered": 0, "packets_discarded": 0, "concealed_ms": 980}
+    costs = mos.explain(sample(rtt_ms=rtt_ms, loss_in=1.0, **nothing), scale)
+    assert (costs["rating"], costs["mos"], costs["discards"]) == (pytest.approx(0.0), 1.0, 0.0)
+    assert costs["loss"] == pytest.approx(costs["undisturbed"] - costs["delay"] - costs["codec"])
+
+
 def test_repaired_packets_cost_nothing():
     costs = mos.explain(sample(packets_lost_in=5, packets_recovered=5, packets_discarded=0, concealed_ms=0))
     assert costs["loss"] == costs["discards"] == 0

@@ -38,3 +38,12 @@ def test_scales_grow_in_steps(value: float, top: float) -> None:
 def test_time_is_written_as_on_a_phone() -> None:
     assert [figure.clock(seconds) for seconds in (0, 59.9, 60, 3600)] == ["0:00", "0:59", "1:00", "60:00"]
     assert all(window / figure.tick_step(window) <= 7 for window in (60, 120, 300, 3600, 90_000))
+
+
+def test_what_belongs_to_a_second_is_level_over_it_and_reports_are_held() -> None:
+    panels = figure.LiveFigure(FIGURE_COLOURS, FIGURE_LIMITS)._panels
+    drawn = {column: line.get_drawstyle() for panel in panels for column, line in panel.lines.items()}
+    assert drawn == {
+        "jitter_in": "default", "loss_in": "steps-pre", "mos_in": "steps-pre",
+        "jitter_out": "steps-post", "loss_out": "steps-post", "mos_out": "steps-post", "rtt": "steps-post",
+    }  # fmt: skip

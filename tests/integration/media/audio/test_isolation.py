@@ -202,4 +202,10 @@ async def test_the_same_source_played_again_goes_on(alice: Client) -> None:
     await call.play(source)
     assert call._session.media.source is playing
     await until(lambda: next(count) > 20)
+    source.work = raises
+    await alice.wait_for("onMediaError")
+    await until(lambda: playing.ended)
+    source.work = ramp
+    await call.play(source)
+    assert call._session.media.source is not playing, "it had failed, and begins again"
     await call.hangup()

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from waiting import until, wait_until
 
 from plivo_nb.media import sdp
 from plivo_nb.media.transport.transport import Transport, TransportConfig
@@ -64,13 +65,14 @@ def coturn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     ]
     with Path(room, "log").open("wb") as log:
         process = subprocess.Popen(arguments, stdout=log, stderr=log, start_new_session=True, cwd=room)
-    deadline = time.monotonic() + 30
-    while True:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
-            break
+
+    def answers() -> bool:
         assert process.poll() is None, Path(room, "log").read_text(errors="replace")
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
+            return True
+        return False
+
+    wait_until(answers, timeout_s=30, interval_s=0.05)
     yield port
     os.kill(process.pid, 15)
     process.wait(15)
@@ -116,16 +118,12 @@ async def pair(coturn: int, request: pytest.FixtureRequest) -> AsyncIterator[tup
 
 async def test_packets_go_through_the_relay(pair: tuple[Peer, Peer]) -> None:
     caller, callee = pair
-    async with asyncio.timeout(10):
-        while {p.transport.dtls_state for p in pair} != {"connected"}:
-            await asyncio.sleep(0.02)
+    await until(lambda: {p.transport.dtls_state for p in pair} == {"connected"}, timeout_s=10)
     sent = [struct.pack("!BBHII", 0x80, 111, n, 960 * n, 7) for n in range(100)]
     for packet in sent:
         assert caller.transport.send(packet)
         await asyncio.sleep(0.002)
-    async with asyncio.timeout(10):
-        while len(callee.rtp) < len(sent):
-            await asyncio.sleep(0.02)
+    await until(lambda: len(callee.rtp) >= len(sent), timeout_s=10, describe=lambda: len(callee.rtp))
     assert callee.rtp == sent
     stats = caller.transport.stats()
     # On one machine a permission for one address is one for all: the far end may also come without its relay.

@@ -43,6 +43,15 @@ class Ramp:
         self._note("close")
 
 
+class Untold(Exception):
+    """An exception whose text fails too."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+    __repr__ = __str__
+
+
 def read(source: IsolatedSource, frames: int, samples: int = 160) -> NDArray[np.int16]:
     heard: list[NDArray[np.int16]] = []
 
@@ -166,7 +175,7 @@ def test_what_cannot_ends_the_source_with_a_sentence(
 
 
 @pytest.mark.parametrize("method", ["open", "read", "close"])
-@pytest.mark.parametrize("error", [ValueError("mine"), SystemExit(1)])
+@pytest.mark.parametrize("error", [ValueError("mine"), SystemExit(1), Untold()])
 def test_a_source_that_raises_ends_whichever_method_it_was(
     method: str, error: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -272,7 +281,7 @@ def test_both_directions_come_in_order() -> None:
 
 
 @pytest.mark.parametrize("method", ["open", "write", "close"])
-@pytest.mark.parametrize("error", [ValueError("mine"), SystemExit(1)])
+@pytest.mark.parametrize("error", [ValueError("mine"), SystemExit(1), Untold()])
 def test_a_sink_that_raises_is_closed_and_left_alone(
     method: str, error: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -142,3 +142,15 @@ def test_a_full_disk_ends_the_capture_with_a_sentence(
 def test_a_disk_that_is_full_from_the_beginning_is_an_error_at_once() -> None:
     with pytest.raises(OSError, match="No space left"):
         Capture("/dev/full")
+
+
+def test_what_waited_for_a_slow_disk_is_written_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a disk that is full by then costs only the last part."""
+    monkeypatch.setattr("plivo_nb.media.rtp.capture._ROUND_BYTES", 1000)
+    capture = Capture(tmp_path / "x.pcapng")
+    for _ in range(100):
+        capture.add(time.monotonic(), *V4, RTP, True)
+    capture.close()
+    assert len(blocks((tmp_path / "x.pcapng").read_bytes())) - 2 == capture.packets == 100
