@@ -1,6 +1,6 @@
 """An answered call goes on evenly, whatever the signalling server sends.
 
-The limits are three times the aims (60 ms for one message, 200 ms under a flood, 100 ms of the kernel's loop):
+The limits are three times the aims (60 ms for one message, 200 ms in a flood, 100 ms of the kernel's loop):
 other work on the machine delays packets too.
 """
 
