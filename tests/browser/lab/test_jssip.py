@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
 from playwright.async_api import Browser, Page, async_playwright
 from waiting import until
 
@@ -33,6 +34,20 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def lab() -> AsyncIterator[Lab]:
     async with Lab() as running:
         yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def origin() -> AsyncIterator[str]:
+    """A server of an empty page on this machine: the lab refuses pages from elsewhere."""
+
+    async def answer(request: web.BaseRequest) -> web.Response:
+        return web.Response(text="<!doctype html>", content_type="text/html")
+
+    runner = web.ServerRunner(web.Server(answer))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
 
 
 class Phone:
@@ -78,9 +93,10 @@ also_hidden = pytest.mark.parametrize("browser", ["visible", "hidden"], indirect
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def phone(browser: Browser, lab: Lab, jssip: Path) -> AsyncIterator[Phone]:
+async def phone(browser: Browser, lab: Lab, jssip: Path, origin: str) -> AsyncIterator[Phone]:
     """Registered."""
     page = await browser.new_page()
+    await page.goto(origin)
     phone = Phone(page)
     await page.add_script_tag(path=jssip)
     await page.add_script_tag(path=HERE / "peer.js")
@@ -88,6 +104,16 @@ async def phone(browser: Browser, lab: Lab, jssip: Path) -> AsyncIterator[Phone]
     await phone.expect("registered")
     yield phone
     await phone.do("peer.close()")
+    await page.close()
+
+
+@visible
+async def test_a_page_without_an_origin_is_refused(browser: Browser, lab: Lab) -> None:
+    page = await browser.new_page()
+    assert await page.evaluate("origin") == "null"  # that of about:blank
+    opened = """url => new Promise((resolve) => { const socket = new WebSocket(url, "sip");
+        socket.onopen = () => resolve(true); socket.onerror = () => resolve(false); })"""
+    assert not await page.evaluate(opened, lab.url)
     await page.close()
 
 

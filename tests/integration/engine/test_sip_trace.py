@@ -25,7 +25,7 @@ async def test_a_blocked_cell_does_not_change_the_times_of_a_bye(lab: Lab, alice
     sent, response = [at.timestamp() for at in bye.index]
     assert bye["direction"].tolist() == ["out", "in"]
     assert sent - began_utc_s == pytest.approx(0, abs=0.03)
-    assert 0 <= response - sent < 0.03, "the server's answer came in the time that the cell was busy"
+    assert 0 <= response - sent < 3 * 0.03, "the server's answer came in the time that the cell was busy"
     assert call.timings["ended"] - began == pytest.approx(0, abs=0.03)
 
 

@@ -7,8 +7,9 @@ import functools
 import itertools
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cable import cable
@@ -482,8 +483,13 @@ async def test_blocked_kernel_registers_again_and_keeps_its_call(tmp_path: Path)
         async with people(*plain(server, "alice", "bob")) as [alice, bob]:
             here, there = await talk(alice, bob)
             ears = await hear_each_other(here, there)
-            time.sleep(6)
-            assert await server.contacts(alice.user) == []
+
+            def contacts_after_a_while() -> list[dict[str, Any]]:
+                time.sleep(6)
+                return asyncio.run(server.contacts(alice.user))
+
+            with ThreadPoolExecutor(1) as other:  # this thread is blocked until that one knows
+                assert other.submit(contacts_after_a_while).result() == []
             await until(lambda: _registered(server, alice.user), timeout_s=2)
             await back_on_the_line(alice, bob, there, ears)
             assert "disconnected" not in str(alice.events)
