@@ -215,6 +215,8 @@ async def _new_address(rig: Rig) -> None:
     assert plane is not None
     assert plane._executor is not None
     for session in plane._executor.sessions.values():
+        if session.transport._current is None:
+            continue  # it has no sockets yet
         for protocol in session.transport._current._protocols:
             protocol.sock = None
             protocol.transport.sendto = lambda data, address: None

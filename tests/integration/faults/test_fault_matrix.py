@@ -1,7 +1,7 @@
 """Five faults in five states of a phone, side by side; `bench/fault_matrix.py` has all of both.
 
-A held call is not among the 25: the lab's robot resumes it after two seconds, and the re-INVITE may cross what
-the test does.
+A held call is not among the 25: the lab's robot resumes it after two seconds, and the re-INVITE may cross
+what the test does.
 """
 
 from __future__ import annotations
