@@ -36,6 +36,7 @@ SERVICE_WITHIN_S = 60.0
 PROCESS_WITHIN_S = 240.0
 _STEADY_S = 0.5
 _POLL_S = 0.05
+_PROBE_ENDS = "onCallFailed Busy"  # of the call that shows that there is service
 _JUMP_S = 86_400
 
 
@@ -382,7 +383,9 @@ async def check_service(phone: Phone, row: Row) -> None:
     try:
         async with asyncio.timeout(SERVICE_WITHIN_S):
             await finish(phone)
-        if phone.state == "ringing in" and any("onCallFailed" in ending for ending in phone.endings):
+        if phone.state == "ringing in" and any(
+            "onCallFailed" in ending and ending != _PROBE_ENDS for ending in phone.endings
+        ):
             row.lost = "the call"
     except (PlivoError, TimeoutError, AssertionError) as error:
         row.service_s, row.lost = None, f"service: {type(error).__name__} {error}"
