@@ -9,7 +9,14 @@ from plivo_nb.widgets.phone_view import EVENT_WORDS, clock, event_text, peer_of
 
 
 def test_every_event_has_words() -> None:
-    info = {"status": "success", "state": "connected", "tone": "1", "type": "low_mos", "active": True}
+    info = {
+        "status": "success",
+        "state": "connected",
+        "tone": "1",
+        "type": "low_mos",
+        "active": True,
+        "message": "m",
+    }
     assert event_text("mediaMetrics", info) == "warning: low_mos"
     assert event_text("mediaMetrics", {**info, "stream": "remote"}) == "warning: low_mos (received)"
     assert event_text("mediaMetrics", {**info, "active": False}) == "no longer: low_mos"
