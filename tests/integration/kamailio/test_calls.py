@@ -320,7 +320,9 @@ async def test_a_capture_opens_as_a_call(
         await here.ended
     rows = fields(path, "sip", "sip.Method", "sip.Status-Code", "frame.comment")
     messages = [row[0] or row[1] for row in rows]
-    assert [m for m in messages if m not in ("100", "407", "180")][-4:] == ["INVITE", "200", "ACK", "BYE"]
+    final = [message for message in messages if message not in ("100", "407", "180")]
+    # The answer to the BYE is in the file if it comes before the media session has closed.
+    assert final[-4:] == ["INVITE", "200", "ACK", "BYE"] or final[-5:-1] == ["INVITE", "200", "ACK", "BYE"]
     assert "UDP/TLS/RTP/SAVPF" in "".join(row[-1] for row in rows)
     rows = fields(path, "rtp", "rtp.ssrc", "rtp.setup-method")
     assert len({row[0] for row in rows}) == 2

@@ -102,7 +102,8 @@ async def test_deep_json_and_lengths_that_are_none_are_refused(collector: Collec
     assert status == 400
     for length in ("\u00b2".encode("latin-1"), b"9" * 5_000, b"-1"):
         reader, writer = await asyncio.open_connection(host, int(port))
-        writer.write(b"POST / HTTP/1.1\r\nContent-Length: " + length + b"\r\n\r\n")
+        fields = f"Host: {host}:{port}\r\nContent-Length: ".encode() + length
+        writer.write(b"POST / HTTP/1.1\r\n" + fields + b"\r\n\r\n")
         assert (await reader.readline()).startswith(b"HTTP/1.1 413")
         writer.close()
         await writer.wait_closed()
