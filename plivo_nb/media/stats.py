@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from plivo_nb.media.rtp.rtp import RtpSender
 
 SILENCE_DBFS = -100.0
+_NOTHING_MEASURED = -1.0  # no peak is negative
 
 
 def dbfs(level: float) -> float:
@@ -43,7 +44,7 @@ class LevelMeter:
         self.level = 0.0
         self.energy = 0.0
         self.duration_s = 0.0
-        self._peaks = [0.0, 0.0]
+        self._peaks = [_NOTHING_MEASURED, _NOTHING_MEASURED]
 
     def measure(self, frame: NDArray[np.int16], rate: int) -> float:
         """Measure a frame; return its RMS, 0..1."""
@@ -67,11 +68,16 @@ class LevelMeter:
         """Measure a frame that is known to be silent."""
         self.level = 0.0
         self.duration_s += seconds
+        self._peaks = [max(peak, 0.0) for peak in self._peaks]
 
     def take_peak_dbfs(self, reader: int) -> float:
-        """Return the highest peak since this reader's last call; 0: the sampler, 1: the level display."""
-        peak, self._peaks[reader] = self._peaks[reader], 0.0
-        return dbfs(peak / 32768)
+        """Return the highest peak since this reader's last call, NaN where no frame was measured since.
+
+        Args:
+            reader: 0, the sampler; 1, the level display.
+        """
+        peak, self._peaks[reader] = self._peaks[reader], _NOTHING_MEASURED
+        return math.nan if peak < 0 else dbfs(peak / 32768)
 
 
 class Gaps:

@@ -6,6 +6,7 @@ The I/O plane calls `tick` each 20 ms and sends the packets that it returns, and
 
 from __future__ import annotations
 
+import math
 import random as random_module
 import time
 from dataclasses import replace
@@ -18,7 +19,7 @@ from plivo_nb.media.rtp import rtcp
 from plivo_nb.media.rtp.receiving import Receiving
 from plivo_nb.media.rtp.rtp import RtpSender
 from plivo_nb.media.rtp.sending import Sending
-from plivo_nb.media.stats import RemoteView, w3c_report
+from plivo_nb.media.stats import SILENCE_DBFS, RemoteView, w3c_report
 from plivo_nb.quality.counters import NAN, Counters
 
 if TYPE_CHECKING:
@@ -282,8 +283,13 @@ class AudioStream:
     # ------------------------------------------------------------ statistics
 
     def take_levels(self) -> tuple[float, float]:
-        """Return the highest peaks (in, out) since the last call, in dBFS, for a level display."""
-        return self._receiving.meter.take_peak_dbfs(1), self._sending.meter.take_peak_dbfs(1)
+        """Return the highest peaks (in, out) since the last call, in dBFS, for a level display.
+
+        Where no frame was measured since, the level is that of silence.
+        """
+        levels = (self._receiving.meter.take_peak_dbfs(1), self._sending.meter.take_peak_dbfs(1))
+        peak_in, peak_out = (SILENCE_DBFS if math.isnan(level) else level for level in levels)
+        return peak_in, peak_out
 
     def counters(self) -> Counters:
         """Return all numbers. The two levels are peaks since the last call: one reader only."""

@@ -2,11 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 from media_network import OPUS, PCMU, Pair, stream, ticks
 
 from plivo_nb.media.audio.sources import Tone
-from plivo_nb.media.stats import Gaps
+from plivo_nb.media.stats import Gaps, LevelMeter
 
 BOTH = pytest.mark.parametrize("codec", [OPUS, PCMU], ids=["opus", "pcmu"])
 
@@ -86,3 +87,14 @@ def test_the_usual_gap_is_the_median_of_the_last_five() -> None:
     for at in (3.0, 10.0, 17.0, 24.0):
         gaps.add(at)
     assert gaps.median_s == 7.0
+
+
+def test_a_peak_is_missing_where_no_frame_was_measured_since_the_last_reading() -> None:
+    meter = LevelMeter()
+    assert math.isnan(meter.take_peak_dbfs(0))
+    meter.measure(np.full(960, 16384, np.int16), 48000)
+    assert meter.take_peak_dbfs(0) == pytest.approx(-6.02, abs=0.01)
+    assert math.isnan(meter.take_peak_dbfs(0))
+    meter.silence(0.02)
+    assert meter.take_peak_dbfs(0) == -100.0
+    assert meter.take_peak_dbfs(1) == pytest.approx(-6.02, abs=0.01), "each reader has its own peak"
