@@ -90,7 +90,7 @@ class Counters:
         remote_report_interval_s: median of the last five gaps between these; 5 s until there are three.
         remote_report_packets_sent: `packets_sent` when the last of them came.
         level_in_dbfs: peak of what was played since the last reading, -100 (silence) to 0 dBFS.
-        level_out_dbfs: peak of the source since the last reading, before muting; NaN where no frame was measured.
+        level_out_dbfs: peak of the source since the last reading, before muting; NaN: nothing measured.
     """
 
     packets_sent: float = _count()
