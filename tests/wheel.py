@@ -16,6 +16,6 @@ for module in pkgutil.walk_packages(plivo_nb.__path__, "plivo_nb."):
     if not module.name.endswith("__main__"):
         importlib.import_module(module.name)
 package = Path(plivo_nb.__file__).parent
-for file in ("py.typed", "data/speech.opus", "widgets/theme.css"):
+for file in ("py.typed", "data/speech.opus", "widgets/styles/base.css"):
     assert (package / file).is_file(), f"{file} is not in the wheel"
 assert Path(plivo_nb.speech_path()).is_file()

@@ -149,7 +149,7 @@ class Dashboard:
 
         The saved output of a cell does not contain the state of a widget. A second output is therefore made
         here, and filled with the last picture when a call ends. The page hides the second output while the
-        live dashboard is above it (see theme.css). Its text never changes, for tools that compare outputs.
+        live dashboard is above it (dashboard.css). Its text never changes, for tools that compare outputs.
 
         Args:
             box: the widget to display.

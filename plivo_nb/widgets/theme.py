@@ -17,14 +17,16 @@ FIGURE_COLOURS = {
 }
 FIGURE_LIMITS = {"jitter": JITTER_LIMIT_MS, "rtt": RTT_LIMIT_MS, "mos": MOS_LIMIT}
 
-#: Values of ``var(--plivo-...)`` in theme.css: the colours that the widgets share with pictures and scores.
+#: Values of ``var(--plivo-...)`` in styles/: colours that the widgets share with pictures and scores.
 CSS_COLOURS = {
     "focus": LIGHT.blue,
     "good": GOOD_COLOUR,
     "poor": POOR_COLOUR,
     "dim": UNKNOWN_COLOUR,
 }
-CSS = Path(__file__).with_name("theme.css").read_text("utf-8")
+_STYLES = Path(__file__).with_name("styles")
+#: One file for each part of the widgets; base.css is the first in the order of names.
+CSS = "".join(file.read_text("utf-8") for file in sorted(_STYLES.glob("*.css")))
 
 
 def style() -> str:
