@@ -9,7 +9,6 @@ once, whatever came before.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,8 @@ from plivo_nb.widgets.phone_view import clock
 from plivo_nb.widgets.plain_warnings import RULE_WINDOW, percent
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 
 #: The columns of `samples` that the figures need.
 USED_COLUMNS = (
-    "interval_s", "rtt_ms", "rtt_age_s", "report_age_s", "jitter_in_ms", "jitter_out_ms", "loss_in", "loss_out",
-    "packets_expected_in", "packets_expected_out", "mos", "mos_in", "mos_out", "bitrate_in_kbps",
+    "interval_s", "rtt_ms", "rtt_age_s", "report_age_s", "jitter_in_ms", "jitter_out_ms", "loss_in",
+    "loss_out", "packets_expected_in", "packets_expected_out", "mos", "mos_in", "mos_out", "bitrate_in_kbps",
     "bitrate_out_kbps", "level_in_dbfs", "level_out_dbfs", "loop_lag_ms",
 )  # fmt: skip
 #: How many of the last samples `current` uses; held values of the far end's reports are older.
@@ -119,18 +120,20 @@ def current(columns: Columns, codec: str, direction: str = "sendrecv") -> KeyFig
     held = direction in ("sendonly", "recvonly", "inactive") and not dead
     word = "on hold" if held else verdict(score).word
     shown = verdict(math.nan if held else score)
+    last = {name: float(values[-1]) for name, values in columns.items()}
+    lag_ms = _highest(columns["loop_lag_ms"][-RULE_WINDOW:])
     return KeyFigures(
         Tile("MOS", _number(math.nan if held else score, 2), "", word, dead or _worse_direction(columns)),
         shown,
         (
-            Tile("round trip", _number(_last(columns, "rtt_ms")), "ms", "there and back", _age(columns, "rtt_age_s")),
-            _two_ways("packet loss", "%", _recent_loss(columns), 100 * _last(columns, "loss_out"), columns, 1),
-            _two_ways("jitter", "ms", _last(columns, "jitter_in_ms"), _last(columns, "jitter_out_ms"), columns, 0),
-            _codec_tile(codec, _last(columns, "bitrate_in_kbps"), _last(columns, "bitrate_out_kbps")),
-            _kernel_tile(_highest(columns["loop_lag_ms"][-RULE_WINDOW:])),
+            Tile("round trip", _number(last["rtt_ms"]), "ms", "there and back", _age(columns, "rtt_age_s")),
+            _two_ways("packet loss", "%", _recent_loss(columns), 100 * last["loss_out"], columns, 1),
+            _two_ways("jitter", "ms", last["jitter_in_ms"], last["jitter_out_ms"], columns, 0),
+            _codec_tile(codec, last["bitrate_in_kbps"], last["bitrate_out_kbps"]),
+            _kernel_tile(lag_ms),
         ),
         dead,
-    )  # fmt: skip
+    )
 
 
 def of_call(columns: Columns, codec: str, duration_s: float) -> KeyFigures:
@@ -273,7 +276,13 @@ def _worst_second(columns: Columns) -> Tile:
         return Tile("worst second")
     row = int(np.nanargmin(scores))
     at_s = float(np.nansum(columns["interval_s"][: row + 1])) or float(row + 1)
-    return Tile("worst second", _number(float(scores[row]), 2), "", verdict(float(scores[row])).word, f"at {clock(at_s)}")
+    return Tile(
+        "worst second",
+        _number(float(scores[row]), 2),
+        "",
+        verdict(float(scores[row])).word,
+        f"at {clock(at_s)}",
+    )
 
 
 def _loss_of_call(columns: Columns) -> Tile:
@@ -291,4 +300,6 @@ def _mean_rtt(columns: Columns) -> Tile:
     measured = _known(columns["rtt_ms"][_new(columns, "rtt_age_s")])
     if not len(measured):
         return Tile("round trip")
-    return Tile("round trip", _number(float(measured.mean())), "ms", "mean", f"at most {measured.max():.0f} ms")
+    return Tile(
+        "round trip", _number(float(measured.mean())), "ms", "mean", f"at most {measured.max():.0f} ms"
+    )

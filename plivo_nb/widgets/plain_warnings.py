@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from plivo_nb.quality.limits import verdict
 from plivo_nb.quality.sampler import COLUMNS
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
     from numpy.typing import NDArray
 
 #: How many samples, or reports of the far end, the documented rules look at.
@@ -274,7 +275,9 @@ class WarningSpans:
             for span in self._spans
             if span.since_s <= at_s < min(span.until_s, span.since_s + span.words.shown_for_s)
         ]
-        return sorted(found, key=lambda span: (_RANKS.get((span.type, span.stream), len(_RANKS)), span.since_s))
+        return sorted(
+            found, key=lambda span: (_RANKS.get((span.type, span.stream), len(_RANKS)), span.since_s)
+        )
 
     def __iter__(self) -> Iterator[WarningSpan]:
         return iter(self._spans)
@@ -291,7 +294,7 @@ def spans_of(media_metrics: pd.DataFrame, began: pd.Timestamp) -> WarningSpans:
         began: the time of second 0 of the call.
     """
     spans = WarningSpans()
-    seconds = (media_metrics.index - began).total_seconds()
+    seconds = (pd.DatetimeIndex(media_metrics.index) - began).total_seconds()
     for at_s, event in zip(seconds, media_metrics.to_dict("records"), strict=True):
         spans.add({str(key): value for key, value in event.items()}, float(at_s))
     return spans

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as W
 
+from plivo_nb.palette import BAD_COLOUR, FAIR_COLOUR, GOOD_COLOUR, POOR_COLOUR
 from plivo_nb.widgets import key_figures
 from plivo_nb.widgets.phone_view import clock, close_tree
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from plivo_nb.widgets.key_figures import KeyFigures, Tile
     from plivo_nb.widgets.plain_warnings import WarningSpan
 
+#: The names of the scores' colours in the style sheets, which differ by theme.
+_COLOUR_NAMES = {GOOD_COLOUR: "good", FAIR_COLOUR: "fair", POOR_COLOUR: "poor", BAD_COLOUR: "bad"}
 NO_CALL = "No call yet."
 NO_WARNING = "No problem found."
 
@@ -38,8 +41,8 @@ class QualityView:
         self._banner, self._list = W.HTML(), W.HTML()
         self._announced, self._tiles = W.HTML(), W.HTML()
         self._more = W.Button(description="", tooltip="Show the other warnings", disabled=True)
-        self._more.on_click(lambda _button: self._unfold(not self._unfolded))
         self._unfolded = False
+        self._more.on_click(lambda _button: self._unfold(not self._unfolded))
         self._others = 0
         for part, name in (
             (self._banner, "plivo-banner"), (self._list, "plivo-warnings"), (self._more, "plivo-more"),
@@ -86,7 +89,9 @@ class QualityView:
         """
         kind = "plivo-calm plivo-fine" if good else "plivo-calm"
         text = html.escape(sentence)
-        self._banner.value = f'<div class="{kind}"><i></i><div class="plivo-says" title="{text}">{text}</div></div>'
+        self._banner.value = (
+            f'<div class="{kind}"><i></i><div class="plivo-says" title="{text}">{text}</div></div>'
+        )
         self.sentence = sentence
         self._announce("" if good else sentence)
         self._show_others((), None)
@@ -138,9 +143,10 @@ def figures_html(figures: KeyFigures) -> str:
     """
     mos = figures.mos
     state = " plivo-dead" if figures.dead else ""
+    colour = _COLOUR_NAMES.get(figures.verdict.colour, "dim")
     first = (
-        f'<div class="plivo-tile plivo-mos" style="background:{figures.verdict.colour}"><span>{mos.name}</span>'
-        f'<b>{mos.value}</b><span class="plivo-word">{html.escape(mos.detail)}</span>'
+        f'<div class="plivo-tile plivo-mos" style="background-color:var(--plivo-{colour})">'
+        f'<span>{mos.name}</span><b>{mos.value}</b><span class="plivo-word">{html.escape(mos.detail)}</span>'
         f"<span>{html.escape(mos.more)}</span></div>"
     )
     others = "".join(_tile_html(tile) for tile in figures.tiles)
@@ -150,4 +156,5 @@ def figures_html(figures: KeyFigures) -> str:
 def _tile_html(tile: Tile) -> str:
     unit = f"<small>{tile.unit}</small>" if tile.unit and tile.value != "–" else ""
     details = "".join(f"<span>{html.escape(text)}</span>" for text in (tile.detail, tile.more))
-    return f'<div class="plivo-tile"><span>{tile.name}</span><b>{html.escape(tile.value)}{unit}</b>{details}</div>'
+    value = f"<b>{html.escape(tile.value)}{unit}</b>"
+    return f'<div class="plivo-tile"><span>{tile.name}</span>{value}{details}</div>'
