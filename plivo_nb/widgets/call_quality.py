@@ -84,10 +84,14 @@ class CallQuality:
         if self._rows and missing_s > NO_SAMPLES_S and not active:
             self.view.show_sentence(f"Nothing was measured for {missing_s:.0f} s.")
 
-    def close(self) -> None:
-        """Remove the event callbacks, and close the widgets."""
+    def unsubscribe(self) -> None:
+        """Remove the event callbacks; what is displayed stays."""
         for name, callback in self._subscriptions:
             self._client.off(name, callback)
+
+    def close(self) -> None:
+        """Remove the event callbacks, and close the widgets."""
+        self.unsubscribe()
         self.view.close()
 
     # ------------------------------------------------------------------ private; runs on the client's loop

@@ -125,6 +125,7 @@ class Dashboard:
             self._remove_close_callback()
             for name, callback in self._subscriptions:
                 self._client.off(name, callback)
+            self._quality.unsubscribe()
             if _dashboards.get(self._client) is self:
                 del _dashboards[self._client]
             self._stopping = True

@@ -121,12 +121,13 @@ def current(columns: Columns, codec: str, direction: str = "sendrecv") -> KeyFig
     word = "on hold" if held else verdict(score).word
     shown = verdict(math.nan if held else score)
     last = {name: float(values[-1]) for name, values in columns.items()}
+    age = _age(columns, "rtt_age_s")
     lag_ms = _highest(columns["loop_lag_ms"][-RULE_WINDOW:])
     return KeyFigures(
         Tile("MOS", _number(math.nan if held else score, 2), "", word, dead or _worse_direction(columns)),
         shown,
         (
-            Tile("round trip", _number(last["rtt_ms"]), "ms", "there and back", _age(columns, "rtt_age_s")),
+            Tile("round trip", _number(last["rtt_ms"]), "ms", "there and back", f"{age} ago" if age else ""),
             _two_ways("packet loss", "%", _recent_loss(columns), 100 * last["loss_out"], columns, 1),
             _two_ways("jitter", "ms", last["jitter_in_ms"], last["jitter_out_ms"], columns, 0),
             _codec_tile(codec, last["bitrate_in_kbps"], last["bitrate_out_kbps"]),
@@ -160,7 +161,7 @@ def of_call(columns: Columns, codec: str, duration_s: float) -> KeyFigures:
             _loss_of_call(columns),
             _mean_rtt(columns),
             _codec_tile(codec, _mean(columns["bitrate_in_kbps"]), _mean(columns["bitrate_out_kbps"])),
-            Tile("duration", clock(duration_s), "", "from answer to end", busy),
+            Tile("duration", clock(duration_s), "", "answer to end", busy),
         ),
     )
 
@@ -203,7 +204,7 @@ def _number(value: float, digits: int = 0) -> str:
 
 def _age(columns: Columns, name: str) -> str:
     seconds = _last(columns, name)
-    return f"{seconds:.0f} s ago" if seconds >= _OLD_S else ""
+    return f"{seconds:.0f} s" if seconds >= _OLD_S else ""
 
 
 def _new(columns: Columns, age: str) -> NDArray[np.bool_]:
@@ -243,14 +244,14 @@ def _worse_direction(columns: Columns) -> str:
 
 def _two_ways(name: str, unit: str, received: float, sent: float, columns: Columns, digits: int) -> Tile:
     """A figure of both directions: the worse one large, the other one below it."""
-    age = _age(columns, "report_age_s") if not math.isnan(sent) else ""
-    sent_words = f"{_FROM_YOU}, {age}" if age else _FROM_YOU
     if math.isnan(received) and math.isnan(sent):
         return Tile(name)
+    age = _age(columns, "report_age_s") if not math.isnan(sent) else ""
     if math.isnan(sent) or received >= sent:
-        other = f"{_number(sent, digits)} {sent_words}"
+        other = f"{_number(sent, digits)} {_FROM_YOU}{f' · {age}' if age else ''}"
         return Tile(name, _number(received, digits), unit, _TO_YOU, other)
-    return Tile(name, _number(sent, digits), unit, sent_words, f"{_number(received, digits)} {_TO_YOU}")
+    here = f"{_FROM_YOU} · {age} ago" if age else _FROM_YOU
+    return Tile(name, _number(sent, digits), unit, here, f"{_number(received, digits)} {_TO_YOU}")
 
 
 def _codec_tile(codec: str, received_kbps: float, sent_kbps: float) -> Tile:
@@ -267,7 +268,7 @@ def _kernel_tile(lag_ms: float) -> Tile:
         return Tile("this kernel")
     if lag_ms <= LOOP_STALL_MS:
         return Tile("this kernel", "on time", "", f"at most {lag_ms:.0f} ms late")
-    return Tile("this kernel", f"{lag_ms / 1000:.1f}", "s", "was busy that long", "not the network")
+    return Tile("this kernel", f"{lag_ms / 1000:.1f}", "s", "kernel was busy", "not the network")
 
 
 def _worst_second(columns: Columns) -> Tile:

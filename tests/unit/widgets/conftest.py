@@ -33,6 +33,13 @@ class StandInCall:
         self.state: Any = "ringing"
         self.rows = 0
         self.codec = "OPUS"
+        self.columns: dict[str, Any] = {}  # instead of the ones in `samples`
+        self.closed = asyncio.Event()
+
+    @property
+    def ended(self) -> Any:
+        """Awaiting it waits until the last sample is there."""
+        return self.closed.wait()
 
     @property
     def info(self) -> CallInfo:
@@ -60,6 +67,7 @@ class StandInCall:
                 "loop_lag_ms": 1.0,
                 "rtt_age_s": 0.4,
                 "report_age_s": 3.2,
+                **self.columns,
             },
             index=index,
         )
@@ -148,7 +156,9 @@ class StandInClient(Emitter):
         call, self.current_call = self.current_call, None
         assert call is not None
         call.state = "ended"
+        call.timings["ended"] = time.monotonic()
         self.emit("onCallTerminated", call.info)
+        call.closed.set()
 
     def rings(self, call: StandInCall) -> None:
         self.incoming_calls.append(call)

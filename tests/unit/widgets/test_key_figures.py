@@ -75,7 +75,7 @@ def test_the_worse_direction_is_named() -> None:
     assert hear.mos.more == "worse: what you hear"
     say = key_figures.current(samples(mos_out=3.0, mos=3.0, loss_out=0.05, report_age_s=3.2), "OPUS")
     assert say.mos.more == "worse: what they hear"
-    assert tile(say, "packet loss") == Tile("packet loss", "5.0", "%", "from you, 3 s ago", "0.0 to you")
+    assert tile(say, "packet loss") == Tile("packet loss", "5.0", "%", "from you · 3 s ago", "0.0 to you")
     assert key_figures.current(samples(mos_out=NAN), "OPUS").mos.more == ""
 
 
@@ -160,7 +160,7 @@ def test_a_busy_kernel_is_named_and_stays_for_five_samples() -> None:
     lags = [2.0, 400.0, 1.0, 1.0, 1.0, 1.0]
     figures = key_figures.current(samples(6, loop_lag_ms=lags), "OPUS")
     assert tile(figures, "this kernel") == Tile(
-        "this kernel", "0.4", "s", "was busy that long", "not the network"
+        "this kernel", "0.4", "s", "kernel was busy", "not the network"
     )
     assert (
         tile(key_figures.current(samples(7, loop_lag_ms=[*lags, 1.0]), "OPUS"), "this kernel").value
@@ -184,7 +184,7 @@ def test_after_a_call_the_tiles_sum_it_up() -> None:
         Tile("packet loss", "1.7", "%", "to you, whole call", "0.0 % from you"),
         Tile("round trip", "64", "ms", "mean", "at most 310 ms"),
         Tile("codec", "PCMU", "", "32 kbit/s to you", "24 from you"),
-        Tile("duration", "1:01", "", "from answer to end", "kernel busy 0.4 s"),
+        Tile("duration", "1:01", "", "answer to end", "kernel busy 0.4 s"),
     )
 
 
