@@ -186,6 +186,16 @@ class Call:
         return self._session.media.muted
 
     @property
+    def on_hold(self) -> bool:
+        """True while the far end has put the call on hold, by the latest sample."""
+        return self._session.on_hold
+
+    @property
+    def mean_mos(self) -> float:
+        """Mean MOS from the answer until now, 1 to 4.5; NaN before the first sample."""
+        return self._client._endpoint.records.mean_mos(self._session)
+
+    @property
     def samples(self) -> pd.DataFrame:
         """This call's rows of `Client.samples`; index `time` (UTC)."""
         return self._own(self._client.samples)

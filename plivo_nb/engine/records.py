@@ -60,6 +60,11 @@ class CallTotals:
         if new_report:
             self._missing["out"] += _known(row.loss_out * row.packets_expected_out)
 
+    @property
+    def mean_mos(self) -> float:
+        """Mean MOS; NaN before the first sample."""
+        return _mean(np.asarray(self._values["mos"]))
+
     def values(self) -> dict[str, Any]:
         """The columns of `client.calls` that come from samples; missing where there was none."""
         jitter_in, jitter_out, rtt, mos = (np.asarray(values) for values in self._values.values())
@@ -165,6 +170,10 @@ class Records:
             "duration_s": _between_ms(times, "answered", "ended") / 1000,
         }
         self._calls.append((row, self._totals_of(session)))
+
+    def mean_mos(self, session: CallSession) -> float:
+        """Mean MOS of a call, also of one that goes on; NaN before its first sample."""
+        return self._totals_of(session).mean_mos
 
     def samples(self) -> pd.DataFrame:
         """One row per call and second; `plivo_nb.schema("samples")` says what the columns mean."""
