@@ -200,16 +200,6 @@ class Call:
         return self._session.media.muted
 
     @property
-    def on_hold(self) -> bool:
-        """True while the far end has put the call on hold, by the latest sample."""
-        return self._session.on_hold
-
-    @property
-    def mean_mos(self) -> float:
-        """Mean MOS from the answer until now, 1 to 4.5; NaN before the first sample."""
-        return self._client._endpoint.records.mean_mos(self._session)
-
-    @property
     def samples(self) -> pd.DataFrame:
         """This call's rows of `Client.samples`; index `time` (UTC)."""
         return self._own(self._client.samples)
@@ -228,6 +218,12 @@ class Call:
     def summary(self) -> dict[str, Any] | None:
         """This call's row of `Client.calls` by column, `time` in seconds since 1970; None before its end."""
         return self._client._endpoint.records.call_row(self._session)
+
+    @property
+    def on_hold(self) -> bool:
+        """True while the far end has put the call on hold (RFC 3264 section 8.4), by the last sample."""
+        row = self.last_sample
+        return row is not None and row["direction"] in ("recvonly", "inactive")
 
     def _own(self, frame: pd.DataFrame) -> pd.DataFrame:
         uuid = self._session.uuid or self._session.key

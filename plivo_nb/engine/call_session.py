@@ -281,7 +281,6 @@ class CallSession:
         answered: resolved when onCallAnswered is fired; raises `CallFailed` when that can no longer be.
         over: resolved with the final `CallInfo`.
         closed: resolved when media and recordings are closed too.
-        on_hold: by the latest sample, the far end has put the call on hold.
         timings: `time.monotonic()` seconds by name, those of messages and media by the I/O plane: dialled,
             invite_sent, ringing, answered, ice_checking, ice_connected, dtls_connected, first_rtp_sent,
             first_rtp_received, ended.
@@ -318,7 +317,6 @@ class CallSession:
         self.timings: dict[str, float] = {}
         self.started_utc_s = engine.utc_ns() / 1e9
         self.cause: str | None = None
-        self.on_hold = False
         self.watchers: list[Callable[[str], None]] = []
         self.at_end: list[Callable[[], Awaitable[None]]] = []
         self.answered: asyncio.Future[None] = engine.loop.create_future()
@@ -658,7 +656,6 @@ class CallSession:
     def _on_report(self, report: wire.Report) -> None:
         match report:
             case wire.Sample(row=row):
-                self.on_hold = row.direction in ("recvonly", "inactive")  # RFC 3264 section 8.4
                 if self.answered.done() and self.answered.exception() is None:
                     self._on_sample(self, row)  # also the last one, which comes when the media has closed
             case wire.SessionState(what=what, state=state, at=at, detail=detail):

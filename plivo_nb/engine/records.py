@@ -64,11 +64,6 @@ class CallTotals:
         if new_report:
             self._missing["out"] += _known(row.loss_out * row.packets_expected_out)
 
-    @property
-    def mean_mos(self) -> float:
-        """Mean MOS; NaN before the first sample."""
-        return _mean(np.asarray(self._values["mos"]))
-
     def values(self) -> dict[str, Any]:
         """The columns of `client.calls` that come from samples; missing where there was none."""
         jitter_in, jitter_out, rtt, mos = (np.asarray(values) for values in self._values.values())
@@ -194,10 +189,6 @@ class Records:
     def _row_of(self, row: dict[str, Any], totals: CallTotals) -> dict[str, Any]:
         score, comment = self.feedback.get(str(row["call_uuid"]), (None, None))
         return {**row, **totals.values(), "feedback_score": score, "feedback_comment": comment}
-
-    def mean_mos(self, session: CallSession) -> float:
-        """Mean MOS of a call, also of one that goes on; NaN before its first sample."""
-        return self._totals_of(session).mean_mos
 
     def samples(self) -> pd.DataFrame:
         """One row per call and second; `plivo_nb.schema("samples")` says what the columns mean."""
