@@ -33,7 +33,7 @@ async def test_a_call_with_the_network_made_bad_and_good(lab: Lab, alice: Client
     await until(lambda: bool(alice.samples["muted"].iloc[-1]))
     assert phone.muted
     await phone.hangup()
-    assert phone.state == "Call ended"
+    assert phone.state == "Ended (you hung up)"
     assert not phone.muted
     await until(lambda: dashboard.picture != before)
     assert dashboard.note == ""
