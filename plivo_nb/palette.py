@@ -95,3 +95,78 @@ FAIR_COLOUR = "#8A6100"
 POOR_COLOUR = "#B04A00"
 BAD_COLOUR = "#A32020"
 UNKNOWN_COLOUR = "#5F6670"
+
+
+@dataclass(frozen=True, slots=True)
+class WidgetColours:
+    """The colours of the widgets, each ``#RRGGBB``; the style sheets name them ``--plivo-surface`` and so on.
+
+    Text has a contrast of at least 4.5:1 on `surface` and `raised`, the outline of a control at least 3:1
+    (WCAG 2.2, 1.4.3 and 1.4.11).
+
+    Attributes:
+        surface: background of a widget.
+        raised: background of tiles, keys and buttons on it.
+        text, dim: main text; remarks and units.
+        border: outline of fields, sliders and buttons.
+        line: separators without meaning.
+        focus: outline of the control that has the keyboard focus; also links and chosen values.
+        good, fair, poor, bad: scores, as text on `surface` or as background of `on_colour`.
+        on_colour: text on `good`, `fair`, `poor`, `bad` and `focus`.
+        received, sent, grid, limit: of the live panels, as in `Palette`.
+    """
+
+    surface: str
+    raised: str
+    text: str
+    dim: str
+    border: str
+    line: str
+    focus: str
+    good: str
+    fair: str
+    poor: str
+    bad: str
+    on_colour: str
+    received: str
+    sent: str
+    grid: str
+    limit: str
+
+
+LIGHT_WIDGETS = WidgetColours(
+    surface="#FFFFFF",
+    raised="#F1F4F7",
+    text="#1C2733",
+    dim="#56616D",
+    border="#7C8794",
+    line="#D5DBE2",
+    focus=LIGHT.blue,
+    good=GOOD_COLOUR,
+    fair=FAIR_COLOUR,
+    poor=POOR_COLOUR,
+    bad=BAD_COLOUR,
+    on_colour="#FFFFFF",
+    received=LIGHT.blue,
+    sent="#B84F00",
+    grid="#DDE2E8",
+    limit=LIGHT.limit,
+)
+DARK_WIDGETS = WidgetColours(
+    surface="#1A1D21",
+    raised="#2B2F35",
+    text="#ECEFF2",
+    dim="#AFB7C0",
+    border="#8B95A0",
+    line="#454B53",
+    focus="#6CB8F0",
+    good="#2FC99D",
+    fair="#E3B341",
+    poor="#F5924C",
+    bad="#FF8A80",
+    on_colour="#0E1216",
+    received="#5AB0EA",
+    sent="#F5924C",
+    grid="#3C424A",
+    limit=DARK.limit,
+)

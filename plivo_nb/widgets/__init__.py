@@ -1,7 +1,9 @@
 """Widgets for notebooks. They use the public methods and events of the client only.
 
-    phone.py           Phone: buttons to call, answer, mute and send tones
-    phone_view.py      its ipywidgets and texts
+    phone.py           Phone: its parts, and a method for each button
+    phone_view.py      the dial field, the pad and the texts
+    account.py         AccountForm: who is logged in, and the connection to the server
+    incoming.py        IncomingCalls: the calls that are ringing here
     dashboard.py       Dashboard: live panels and the latest values, once a second
     dashboard_view.py  its ipywidgets, and the values that they display
     knobs.py           Knobs: sliders for a lab's network

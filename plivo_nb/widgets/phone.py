@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 from plivo_nb.events import CallInfo
 from plivo_nb.widgets import phone_view
+from plivo_nb.widgets.account import AccountForm
+from plivo_nb.widgets.incoming import IncomingCalls
 from plivo_nb.widgets.loop_tasks import LoopTasks
 
 if TYPE_CHECKING:
@@ -28,6 +30,22 @@ _STATE_WORDS = {
     "onCallTerminated": "Call ended",
 }
 _SHOWN_EVENTS = 5
+
+
+class Part(Protocol):
+    """A part of the phone: one class in one module.
+
+    Attributes:
+        widget: the ipywidgets box.
+    """
+
+    widget: Any
+
+    def refresh(self) -> None:
+        """Display the present state of the client. Called at each event, and each second in a call."""
+
+    def close(self) -> None:
+        """Close the widgets and remove the event callbacks."""
 
 
 class Phone:
@@ -62,6 +80,10 @@ class Phone:
         self._view = phone_view.PhoneView()
         self._view.dial.value = dial
         self._loop_tasks = LoopTasks(client.loop, self._view.show_status, "phone")
+        self._account = AccountForm(client, self._loop_tasks)
+        self._incoming = IncomingCalls(client, self._loop_tasks)
+        self._parts: list[Part] = [self._account, self._incoming]
+        self._view.arrange(self._from_top_to_bottom())
         self._events: deque[tuple[str, str]] = deque(maxlen=_SHOWN_EVENTS)
         self._state = "Ready"
         self._peer = ""
@@ -136,6 +158,8 @@ class Phone:
         for name, callback in self._subscriptions:
             self._client.off(name, callback)
         self._loop_tasks.close()
+        for part in self._parts:
+            part.close()
         self._view.close()
         if _phones.get(self._client) is self:
             del _phones[self._client]
@@ -173,6 +197,22 @@ class Phone:
 
     # ------------------------------------------------------------------ private; runs on the client's loop
 
+    def _from_top_to_bottom(self) -> list[Any]:
+        """The widgets in the order in which they are displayed."""
+        view = self._view
+        return [
+            self._account.widget,
+            view.screen,
+            self._incoming.widget,
+            view.dial,
+            view.pad,
+            view.buttons,
+            # the controls of a call, and feedback
+            view.status_line,
+            # the history
+            view.log,
+        ]
+
     def _wire_buttons(self) -> None:
         view, run_soon = self._view, self._loop_tasks.run_soon
         view.on_press(lambda key: run_soon(lambda: self.press(key)))
@@ -181,9 +221,6 @@ class Phone:
             (view.call, self.call),
             (view.hangup, self.hangup),
             (view.mute, self._toggle_mute),
-            (view.answer, self.answer),
-            (view.reject, self.reject),
-            (view.ignore, self.ignore),
         ):
             button.on_click(lambda _button, action=action: run_soon(action))
 
@@ -268,17 +305,11 @@ class Phone:
         view, client = self._view, self._client
         talked_s = self._talked_s if self._answered_at is None else time.monotonic() - self._answered_at
         in_call = client.current_call is not None
-        view.show_connection(_connection(client), client.username if client.is_logged_in else None)
         view.show_screen(self._state, self._peer, talked_s)
-        view.show_incoming([call.info for call in client.incoming_calls])
         view.show_mute(client.muted)
         view.show_events(list(self._events))
         view.call.disabled = in_call
         view.hangup.disabled = not in_call
         view.show_keys_send_tones(self._answered_at is not None)
-
-
-def _connection(client: Client) -> str:
-    if client.is_connected:
-        return "connected"
-    return "connecting" if client.username is not None else "none"
+        for part in self._parts:
+            part.refresh()

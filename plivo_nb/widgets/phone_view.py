@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as W
 
-from plivo_nb.palette import GOOD_COLOUR, POOR_COLOUR, UNKNOWN_COLOUR
 from plivo_nb.widgets.theme import style
 
 if TYPE_CHECKING:
@@ -40,11 +39,6 @@ EVENT_WORDS: dict[EventName, str] = {
 }
 
 _DIRECTIONS = {"local": " (sent)", "remote": " (received)"}
-_CONNECTIONS = {
-    "connected": (GOOD_COLOUR, "connected"),
-    "connecting": (POOR_COLOUR, "connecting…"),
-    "none": (UNKNOWN_COLOUR, "not connected"),
-}
 
 
 def event_text(name: EventName, *arguments: Any) -> str:
@@ -75,41 +69,34 @@ def clock(seconds: float) -> str:
 
 
 class PhoneView:
-    """The widgets of a phone, with one method for each value displayed."""
+    """The widgets of a phone that belong to no part, with one method for each value displayed."""
 
     def __init__(self) -> None:
         self._press: Callable[[str], None] = lambda key: None
         self._style = W.HTML(style(), layout=W.Layout(display="none"))
-        self._top, self._screen, self._caller = W.HTML(), W.HTML(), W.HTML()
-        self._status, self._log = W.HTML(), W.HTML()
+        self.screen, self.status_line, self.log = W.HTML(), W.HTML(), W.HTML()
         self.dial = W.Text(
             placeholder="number or name, such as echo",
             layout=W.Layout(width="100%", height="34px", margin="0"),
         )
-        self.call = _button("Call", "plivo-go", tooltip="Call the number or name in the dial field")
-        self.hangup = _button("Hang up", "plivo-stop", tooltip="End the call")
-        self.mute = _button("Mute", "plivo-plain", tooltip="Stop sending the microphone's sound")
-        self.answer = _button("Answer", "plivo-go", tooltip="Answer the call shown above")
-        self.reject = _button(
-            "Reject", "plivo-stop", tooltip="Decline the call; the caller gets a busy signal"
-        )
-        self.ignore = _button(
-            "Ignore", "plivo-plain", tooltip="Stop ringing here; the caller still hears ringing"
-        )
-        self._keys = [_button(key, "plivo-key", height="32px") for key in KEYS]
-        for button in self._keys:
-            button.on_click(lambda pressed: self._press(pressed.description))
+        self.call = button("Call", "plivo-go", tooltip="Call the number or name in the dial field")
+        self.hangup = button("Hang up", "plivo-stop", tooltip="End the call")
+        self.mute = button("Mute", "plivo-plain", tooltip="Stop sending the microphone's sound")
+        self.keys = [button(key, "plivo-key", height="32px") for key in KEYS]
+        for key in self.keys:
+            key.on_click(lambda pressed: self._press(pressed.description))
         columns = W.Layout(grid_template_columns="repeat(3, 1fr)", grid_gap="4px", width="100%")
-        pad = W.GridBox(self._keys, layout=columns)
-        rows = [
-            self._style, self._top, self._screen, self._caller, _row(self.answer, self.reject, self.ignore),
-            self.dial, pad, _row(self.call, self.hangup, self.mute), self._status, self._log,
-        ]  # fmt: skip
-        self.box = W.VBox(rows, layout=W.Layout(grid_gap="6px", flex="0 0 auto"))
+        self.pad = W.GridBox(self.keys, layout=columns)
+        self.buttons = row(self.call, self.hangup, self.mute)
+        self.box = W.VBox([self._style], layout=W.Layout(grid_gap="6px", flex="0 0 auto"))
         self.box.add_class("plivo")
         self.box.add_class("plivo-phone")
         self.status = ""
         self.show_status("")
+
+    def arrange(self, widgets: Sequence[Any]) -> None:
+        """Display these from top to bottom; `close` closes them."""
+        self.box.children = [self._style, *widgets]
 
     def on_press(self, handler: Callable[[str], None]) -> None:
         """Call `handler` with the key when a key of the dial pad is clicked."""
@@ -128,38 +115,16 @@ class PhoneView:
         """Display a message in the status line; an empty one clears it."""
         self.status = sentence
         text = html.escape(sentence)
-        self._status.value = f'<div class="plivo-status" role="status" title="{text}">{text}</div>'
-
-    def show_connection(self, connection: str, user: str | None) -> None:
-        """Display the state of the signalling connection and the logged-in user."""
-        colour, words = _CONNECTIONS[connection]
-        self._top.value = (
-            f'<div class="plivo-line"><span class="plivo-connection"><span class="plivo-dot" '
-            f'style="background:{colour}"></span>{words}</span>'
-            f'<span class="plivo-cut">{"logged out" if user is None else html.escape(user)}</span></div>'
-        )
+        self.status_line.value = f'<div class="plivo-status" role="status" title="{text}">{text}</div>'
 
     def show_screen(self, state: str, peer: str, talked_s: float | None) -> None:
         """Display the call's state, the other party and the duration."""
         timer = "" if talked_s is None else clock(talked_s)
-        self._screen.value = (
+        self.screen.value = (
             '<div class="plivo-screen"><div class="plivo-line">'
             f'<span class="plivo-state">{html.escape(state)}</span><span class="plivo-timer">{timer}</span>'
             "</div>"
             f'<div class="plivo-peer plivo-cut">{html.escape(peer)}</div></div>'
-        )
-
-    def show_incoming(self, ringing: Sequence[CallInfo]) -> None:
-        """Display the latest incoming call, and enable its buttons while there is one."""
-        for button in (self.answer, self.reject, self.ignore):
-            button.disabled = not ringing
-        if not ringing:
-            self._caller.value = '<div class="plivo-caller plivo-dim">No incoming call.</div>'
-            return
-        more = f" · {len(ringing) - 1} more ringing" if len(ringing) > 1 else ""
-        self._caller.value = (
-            f'<div class="plivo-caller"><span>Incoming call{more}</span>'
-            f'<div class="plivo-cut"><b>{html.escape(peer_of(ringing[-1]))}</b></div></div>'
         )
 
     def show_mute(self, muted: bool) -> None:
@@ -169,8 +134,8 @@ class PhoneView:
 
     def show_keys_send_tones(self, tones: bool) -> None:
         """Set the tooltips of the dial pad: keys send tones, or dial."""
-        for button in self._keys:
-            button.tooltip = f"Send the tone {button.description}" if tones else f"Dial {button.description}"
+        for key in self.keys:
+            key.tooltip = f"Send the tone {key.description}" if tones else f"Dial {key.description}"
 
     def show_events(self, events: Sequence[tuple[str, str]]) -> None:
         """Display the recent events, newest first. Each is a time and a text."""
@@ -178,7 +143,7 @@ class PhoneView:
             f'<div class="plivo-cut"><time>{at}</time>{html.escape(text)}</div>'
             for at, text in reversed(events)
         )
-        self._log.value = f'<div class="plivo-events">{lines}</div>'
+        self.log.value = f'<div class="plivo-events">{lines}</div>'
 
     def close(self) -> None:
         """Close every widget in the page and in the kernel."""
@@ -194,13 +159,15 @@ def close_tree(widget: Any) -> None:
             part.close()
 
 
-def _button(text: str, kind: str, height: str = "34px", **more: Any) -> Any:
-    button = W.Button(
+def button(text: str, kind: str, height: str = "34px", **more: Any) -> Any:
+    """A button that shares the width of its row; `kind` is its class in the style sheet."""
+    made = W.Button(
         description=text, layout=W.Layout(width="auto", height=height, margin="0", flex="1 1 0"), **more
     )
-    button.add_class(kind)
-    return button
+    made.add_class(kind)
+    return made
 
 
-def _row(*buttons: Any) -> Any:
+def row(*buttons: Any) -> Any:
+    """Buttons side by side."""
     return W.HBox(buttons, layout=W.Layout(width="100%", grid_gap="6px"))

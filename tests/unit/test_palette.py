@@ -39,11 +39,22 @@ def test_no_other_module_holds_a_colour() -> None:
     assert {name: colours for name, colours in found.items() if colours} == {}
 
 
-def test_the_css_repeats_no_colour_of_the_palette_and_knows_each_variable() -> None:
-    own = {colour.upper() for colour in HEX.findall(theme.CSS)}
-    shared = {colour.upper() for colour in HEX.findall(Path(palette.__file__).read_text("utf-8"))}
-    assert own & shared == set()
-    assert set(re.findall(r"var\(--plivo-([a-z]+)\)", theme.CSS)) == set(theme.CSS_COLOURS)
+def test_the_css_holds_no_colour_and_knows_each_variable() -> None:
+    assert re.findall(r"#[0-9A-Fa-f]{3,6}\b(?=[^{}]*})", theme.CSS) == []
+    used = set(re.findall(r"var\((--plivo-[a-z0-9-]+)", theme.CSS))
+    assert used <= set(re.findall(r"(--plivo-[a-z0-9-]+):", theme.style()))
+
+
+@pytest.mark.parametrize("colours", [palette.LIGHT_WIDGETS, palette.DARK_WIDGETS], ids=["light", "dark"])
+def test_widgets_can_be_read_and_their_controls_be_seen(colours: palette.WidgetColours) -> None:
+    # the surfaces of JupyterLab's own themes beside ours
+    themes = ["#FFFFFF"] if colours is palette.LIGHT_WIDGETS else ["#000000", "#111111", "#212121"]
+    for background in (colours.surface, colours.raised, *themes):
+        for name in ("text", "dim", "focus", "good", "fair", "poor", "bad", "received", "sent", "limit"):
+            assert contrast(getattr(colours, name), background) >= 4.5, (name, background)
+        assert contrast(colours.border, background) >= 3, background
+    for name in ("focus", "good", "fair", "poor", "bad"):
+        assert contrast(colours.on_colour, getattr(colours, name)) >= 4.5, name
 
 
 @pytest.mark.parametrize("colours", [palette.LIGHT, palette.DARK], ids=["light", "dark"])

@@ -22,8 +22,9 @@ async def test_an_incoming_call_is_answered_rejected_or_ignored_by_clicking(lab:
         for name, state in (("answer", "In call"), ("reject", "Rejected")):
             calling = bob.call("alice")
             await until(lambda: alice.incoming_calls)
-            assert ">bob<" in phone._view._caller.value
-            getattr(phone._view, name).click()
+            (row,) = phone._incoming._rows.values()
+            assert ">bob<" in row._caller.value
+            getattr(row, name).click()
             await until(lambda state=state: phone.state == state)
             assert phone.status == ""
             if state == "In call":
@@ -32,9 +33,10 @@ async def test_an_incoming_call_is_answered_rejected_or_ignored_by_clicking(lab:
             await calling.settled()
         calling = bob.call("alice")
         await until(lambda: alice.incoming_calls)
-        phone._view.ignore.click()
-        await until(lambda: phone._view.answer.disabled)
-        assert "incoming call ignored" in phone._view._log.value
+        (row,) = phone._incoming._rows.values()
+        row.ignore.click()
+        await until(lambda: not phone._incoming._rows)
+        assert "incoming call ignored" in phone._view.log.value
         await bob.hangup()
         await calling.settled()
 

@@ -17,6 +17,7 @@ from plivo_nb.errors import InvalidState
 from plivo_nb.events import CallInfo, Emitter
 from plivo_nb.operation import Operation
 from plivo_nb.widgets.dashboard import Dashboard
+from plivo_nb.widgets.loop_tasks import LoopTasks
 from plivo_nb.widgets.phone import Phone
 
 if TYPE_CHECKING:
@@ -160,6 +161,26 @@ async def client():
     await asyncio.sleep(0.01)
     left = [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("plivo_nb")]
     assert left == []
+
+
+@pytest.fixture
+def stand_in_call() -> type[StandInCall]:
+    """To make ringing calls: ``client.rings(stand_in_call("bob", "INCOMING", "uuid-bob"))``."""
+    return StandInCall
+
+
+@pytest.fixture
+def shown() -> list[str]:
+    """What a part shows in the phone's status line."""
+    return []
+
+
+@pytest.fixture
+async def loop_tasks(client: StandInClient, shown: list[str]):
+    """For a part of the phone that is tested alone."""
+    tasks = LoopTasks(client.loop, shown.append, "test")
+    yield tasks
+    tasks.close()
 
 
 @pytest.fixture
