@@ -147,6 +147,20 @@ class Call:
         return self._session.media.levels
 
     @property
+    def source(self) -> Source | None:
+        """What is sent: the source that was set last; None before the first one, which sends silence.
+
+        An own source or array stands in a wrapper; a path in an `AudioFile`.
+        """
+        return self._session.media.source
+
+    @property
+    def sends_microphone(self) -> bool:
+        """True while the source is the microphone of `Client.audio`."""
+        microphone = self._session.media.microphone
+        return microphone is not None and self._session.media.source is microphone
+
+    @property
     def cause(self) -> str | None:
         """Why it ended, in the SDK's words, such as 'Busy'; None before that and after a normal end."""
         return self._session.cause
@@ -194,6 +208,22 @@ class Call:
     def media_metrics(self) -> pd.DataFrame:
         """This call's rows of `Client.media_metrics`."""
         return self._own(self._client.media_metrics)
+
+    @property
+    def last_sample(self) -> dict[str, Any] | None:
+        """The last row of `samples` by column, without a copy of the rest; None before the first."""
+        return self._client._endpoint.records.last_sample(self._session)
+
+    @property
+    def summary(self) -> dict[str, Any] | None:
+        """This call's row of `Client.calls` by column, `time` in seconds since 1970; None before its end."""
+        return self._client._endpoint.records.call_row(self._session)
+
+    @property
+    def on_hold(self) -> bool:
+        """True while the far end has put the call on hold (RFC 3264 section 8.4), by the last sample."""
+        row = self.last_sample
+        return row is not None and row["direction"] in ("recvonly", "inactive")
 
     def _own(self, frame: pd.DataFrame) -> pd.DataFrame:
         uuid = self._session.uuid or self._session.key
@@ -269,8 +299,8 @@ class Call:
             both: write stereo: received left, sent right.
 
         Returns:
-            The recorder, with `.path` and `.seconds`. The file is complete after `await call.ended` or
-            `await call.hangup()`.
+            The recorder, with `.path` and `.seconds`. The file is complete after `await call.ended`,
+            `await call.hangup()` or `await call.stop_recording(recorder)`.
 
         Raises:
             MediaError: there is no such folder, or the extension is unknown.
@@ -283,7 +313,22 @@ class Call:
         )
         self._session.media.add_sink(recorder)
         self._owned.append(recorder)
+        self._sinks.append((recorder, recorder))
         return recorder
+
+    def stop_recording(self, recorder: Recorder) -> Operation[float]:
+        """End a recording before the call's end. Await it for its length in seconds; the file is complete.
+
+        Args:
+            recorder: what `record` returned.
+        """
+
+        async def stop() -> float:
+            self.remove_sink(recorder)
+            await _close_off_loop(recorder)
+            return recorder.seconds
+
+        return self._operation(f"stop recording to {recorder.path}", stop)
 
     def audio(self, t0: float | None = None, t1: float | None = None, *, sent: bool = False) -> Clip:
         """The audio received last, to listen to and to compute with; also after the call.

@@ -26,9 +26,13 @@ class CallTotals:
 
     Values that come from reports of the far end are held in the samples until the next report; here each
     report counts once.
+
+    Attributes:
+        last: the last row of `client.samples`, by column; None before the first.
     """
 
     def __init__(self) -> None:
+        self.last: dict[str, Any] | None = None
         self.last_at_s = -math.inf
         self.warnings = 0
         self.stalls = 0
@@ -114,6 +118,7 @@ class Records:
         self._samples = ColumnStore(SAMPLES)
         self._media_metrics = ColumnStore(MEDIA_METRICS)
         self._calls: list[tuple[dict[str, Any], CallTotals]] = []
+        self._ended: weakref.WeakKeyDictionary[CallSession, dict[str, Any]] = weakref.WeakKeyDictionary()
         self._totals: weakref.WeakKeyDictionary[CallSession, CallTotals] = weakref.WeakKeyDictionary()
         self.feedback: dict[str, tuple[int, str]] = {}
 
@@ -131,8 +136,12 @@ class Records:
         lags_ms = self._engine.loop_lag.between_ms(since_s, until_s)
         totals.add(row, lags_ms)
         lag_ms = max(lags_ms, default=0.0)
-        call_uuid = session.uuid or session.key
-        self._samples.append(row.time_utc_ns, call_uuid=call_uuid, loop_lag_ms=lag_ms, **row.values())
+        totals.last = {
+            "call_uuid": session.uuid or session.key,
+            "loop_lag_ms": lag_ms,
+            **row.values(),
+        }
+        self._samples.append(row.time_utc_ns, **totals.last)
 
     def add_media_metric(
         self, session: CallSession | None, event: dict[str, Any], at_ns: int | None = None
@@ -165,6 +174,21 @@ class Records:
             "duration_s": _between_ms(times, "answered", "ended") / 1000,
         }
         self._calls.append((row, self._totals_of(session)))
+        self._ended[session] = row
+
+    def last_sample(self, session: CallSession) -> dict[str, Any] | None:
+        """The last row of a call in `samples`, by column; None before the first."""
+        totals = self._totals.get(session)
+        return None if totals is None else totals.last
+
+    def call_row(self, session: CallSession) -> dict[str, Any] | None:
+        """A call's row in `calls`, by column, with `time` in seconds since 1970; None before its end."""
+        row = self._ended.get(session)
+        return None if row is None else self._row_of(row, self._totals_of(session))
+
+    def _row_of(self, row: dict[str, Any], totals: CallTotals) -> dict[str, Any]:
+        score, comment = self.feedback.get(str(row["call_uuid"]), (None, None))
+        return {**row, **totals.values(), "feedback_score": score, "feedback_comment": comment}
 
     def samples(self) -> pd.DataFrame:
         """One row per call and second; `plivo_nb.schema("samples")` says what the columns mean."""
@@ -176,11 +200,7 @@ class Records:
 
     def calls(self) -> pd.DataFrame:
         """One row for each call that ended, in the order of their beginnings (index `time`)."""
-        rows = [
-            {**row, **totals.values(), "feedback_score": score, "feedback_comment": comment}
-            for row, totals in self._calls
-            for score, comment in [self.feedback.get(str(row["call_uuid"]), (None, None))]
-        ]
+        rows = [self._row_of(row, totals) for row, totals in self._calls]
         return build_frame(
             "calls",
             [round(row["time"] * 1e9) for row in rows],

@@ -9,7 +9,7 @@ import pytest_asyncio
 from call_world import MemoryEngine, client_of
 from waiting import until
 
-from plivo_nb import Call, CallFailed, InvalidState, Tone
+from plivo_nb import Call, CallFailed, InvalidState, Silence, Tone
 from plivo_nb.call import _name_of
 
 
@@ -40,6 +40,28 @@ async def test_an_answered_call_says_who_when_and_which(calls: tuple[Call, Call]
     assert ours.cause is None
     assert "<script" not in ours._repr_html_()
     assert "callUUID" in ours._repr_html_()
+
+
+async def test_a_call_says_what_it_sends_and_sums_itself_up_after_its_end(calls: tuple[Call, Call]) -> None:
+    ours, _ = calls
+    assert (ours.source, ours.sends_microphone, ours.last_sample, ours.summary) == (None, False, None, None)
+    tone = Tone(440)
+    ours.play(tone)
+    assert ours.source is tone
+    ours.stop_playing()
+    assert isinstance(ours.source, Silence)
+    info = await ours.hangup()
+    assert ours.summary is not None
+    assert (ours.summary["call_uuid"], ours.summary["state"]) == (info.callUUID, "ended")
+
+
+async def test_a_recording_is_stopped_before_the_end(calls: tuple[Call, Call], tmp_path) -> None:
+    ours, _ = calls
+    recorder = ours.record(tmp_path / "part.wav")
+    assert await ours.stop_recording(recorder) == 0.0
+    assert (tmp_path / "part.wav").exists()
+    assert recorder not in ours._session.media.sinks
+    assert await ours.stop_recording(recorder) == 0.0
 
 
 async def test_hangup_of_one_side_ends_both_and_gives_the_final_snapshot(calls: tuple[Call, Call]) -> None:

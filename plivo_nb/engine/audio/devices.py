@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from plivo_nb.engine.audio.call_audio import CallAudio
 from plivo_nb.engine.audio.tones import Player, Tones
 from plivo_nb.errors import MediaError
+from plivo_nb.media.audio.tones import DtmfTones
 from plivo_nb.operation import Operation
 from plivo_nb.sound.device_manager import managers
 from plivo_nb.sound.devices import NOT_FOUND, Device
@@ -32,6 +33,7 @@ _T = TypeVar("_T")
 _KINDS = {"input": "audioinput", "output": "audiooutput"}
 _UNSUPPORTED = ("echoCancellation", "noiseSuppression", "autoGainControl")
 _CLOSE_S = 1.0
+_TEST_TONE_S = 0.25  # of each of its three tones
 _MIN_RATE_HZ, _MAX_RATE_HZ = 8_000, 192_000
 _NO_SOUND = "This client has no sound: it was made with sound='none', or is closed."
 
@@ -54,6 +56,11 @@ class DeviceChoice:
         self._route = route
         self._players = players
         self._choosing: tuple[Operation[None], str | None] | None = None
+        self._test_tone = (
+            Player("the test tone", route, lambda: DtmfTones("159", _TEST_TONE_S))
+            if isinstance(route, OutputRoute)
+            else None
+        )
 
     def set(self, device_id: str) -> Operation[None]:
         """Use this device from now on, also in a call that is going on.
@@ -76,6 +83,7 @@ class DeviceChoice:
 
     def _choose(self, device_id: str | None) -> Operation[None]:
         operation = self._audio.choose(self._route, device_id)
+        operation.add_done_callback(self._audio.tell_change)
         if not operation.done() and self._audio.may_have(self._route, device_id):
             self._choosing = choosing = (operation, device_id)
             operation.add_done_callback(lambda: self._chosen(choosing))
@@ -98,6 +106,19 @@ class DeviceChoice:
         if source not in self._players:
             raise ValueError(f"media takes 'dtmf' or 'ringback', not {source!r}.")
         return self._players[source]
+
+    def play_test_tone(self) -> None:
+        """Play three short tones on this speaker, also during a call; from the beginning if they are playing.
+
+        Raises:
+            MediaError: ``NotFoundError``: there is no sound device.
+            ValueError: this is the microphone.
+        """
+        if self._test_tone is None:
+            raise ValueError("The microphone plays no test tone; use the speaker or the ring-tone device.")
+        self._audio.check_sound()
+        self._test_tone.pause()
+        self._test_tone.play()
 
     def __repr__(self) -> str:
         return f"<DeviceChoice of the {self._name}: {self._audio.label_of(self.get())}>"
@@ -125,6 +146,7 @@ class AudioDevices:
         self._emit = emit
         self._on_microphone = on_microphone
         self._operations: set[Operation[Any]] = set()
+        self._at_change: list[Callable[[], Any]] = []
         self._permission_reported = False
         self._no_microphone: MediaError | None = None
         self._closed = False
@@ -239,6 +261,7 @@ class AudioDevices:
     @volume.setter
     def volume(self, volume: float) -> None:
         self.speaker_route.volume = _factor("volume", volume)
+        self.tell_change()
 
     @property
     def input_gain(self) -> float:
@@ -248,6 +271,7 @@ class AudioDevices:
     @input_gain.setter
     def input_gain(self, gain: float) -> None:
         self.input_route.gain = _factor("input_gain", gain)
+        self.tell_change()
 
     inputGain = input_gain
 
@@ -257,7 +281,28 @@ class AudioDevices:
         routes = {"input": self.input_route.stream, "output": self.speaker_route.stream}
         return {name: 1000 * stream.latency_s for name, stream in routes.items() if stream is not None}
 
+    def at_change(self, callback: Callable[[], Any]) -> Callable[[], None]:
+        """Call `callback`, on the client's loop, after a volume, a gain or a chosen device was set.
+
+        Returns:
+            A function that removes the callback.
+        """
+        self._at_change.append(callback)
+        return lambda: self._at_change.remove(callback) if callback in self._at_change else None
+
     # ------------------------------------------------------------ calls
+
+    def tell_change(self) -> None:
+        """Call the callbacks of `at_change` soon."""
+        for callback in list(self._at_change):
+            self._on_loop(callback)
+
+    def check_sound(self) -> None:
+        """Raise `MediaError` where this client has no sound device."""
+        if self._manager is None:
+            raise MediaError(_NO_SOUND, NOT_FOUND)
+        if self._manager.error is not None:
+            raise self._manager.error
 
     def follow(self, session: CallSession) -> None:
         """Connect this call with the microphone, the speaker and the tones."""

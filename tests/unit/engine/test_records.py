@@ -154,3 +154,24 @@ def test_the_schema_says_what_the_index_of_calls_is() -> None:
     about = schema("calls").set_index("name").loc["time"]
     assert "when the call began" in about["meaning"]
     assert "ascending" in about["meaning"]
+
+
+def test_the_last_sample_and_the_row_of_a_call_are_read_without_the_frames() -> None:
+    records = Records(Loop())  # type: ignore[arg-type]
+    call = ended("u", 1.0, dialled=1.0, ringing=1.5, answered=2.0, ended=12.0)
+    assert records.last_sample(call) is None
+    assert records.call_row(call) is None
+    records.add_sample(call, sample(4.0))
+    records.add_sample(call, sample(3.0, at_s=11.0))
+    last = records.last_sample(call)
+    assert last is not None
+    assert (last["mos"], last["call_uuid"]) == (3.0, "u")
+    row = records.samples().iloc[-1]
+    assert all(last[name] == row[name] for name in ("mos", "loop_lag_ms", "interval_s", "packets_reordered"))
+    records.add_call(call)
+    records.feedback["u"] = (4, "no-audio")
+    summary = records.call_row(call)
+    assert summary is not None
+    frame = records.calls().iloc[0]
+    for name in ("call_uuid", "duration_s", "mos_mean", "mos_min", "feedback_score", "feedback_comment"):
+        assert summary[name] == frame[name]

@@ -6,6 +6,7 @@ The real client, engine, lab and browser are used in tests/integration/widgets a
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,27 @@ class StandInCall:
         self.state: Any = "ringing"
         self.rows = 0
         self.codec = "OPUS"
+        self.phase_word = "calling"
+        self.on_hold = False
+        self.cause: str | None = None
+        self.mean_mos = math.nan
+        self.originator = "local"
+        self.headers: dict[str, str] = {}
+
+    @property
+    def phase(self) -> str:
+        return "answered" if self.state == "answered" else self.phase_word
+
+    @property
+    def summary(self) -> dict[str, Any] | None:
+        """Of a call that has ended and that had one sample for each second."""
+        times = self.timings
+        talked_s = times["ended"] - times["answered"] if {"ended", "answered"} <= times.keys() else math.nan
+        return {"duration_s": talked_s, "mos_mean": self.mean_mos} if "ended" in times else None
+
+    @property
+    def ended(self) -> Any:
+        return asyncio.sleep(0)
 
     @property
     def call_uuid(self) -> str:
@@ -43,7 +65,8 @@ class StandInCall:
         src, dest = ("sip:alice@phone.plivo.com", self.peer)
         if self.direction == "INCOMING":
             src, dest = dest, src
-        return CallInfo(self.uuid, self.direction, src, dest, self.state)
+        originator = self.originator if "ended" in self.timings else None
+        return CallInfo(self.uuid, self.direction, src, dest, self.state, self.headers, originator=originator)
 
     @property
     def samples(self) -> pd.DataFrame:
@@ -81,6 +104,8 @@ class StandInClient(Emitter):
         self.threads: list[asyncio.AbstractEventLoop] = []
         self.username: str | None = "alice"
         self.is_logged_in = self.is_connected = True
+        self.reconnect_in_s: float | None = None
+        self.connection: Any = None
         self.muted = False
         self.current_call: StandInCall | None = None
         self.incoming_calls: list[StandInCall] = []
@@ -90,6 +115,9 @@ class StandInClient(Emitter):
     def at_close(self, callback: Callable[[], Any]) -> Callable[[], None]:
         self.closers.append(callback)
         return lambda: self.closers.remove(callback)
+
+    def get_peer_connection(self) -> dict[str, Any]:
+        return {"status": "success", "pc": self.connection}
 
     def listeners(self) -> int:
         return sum(len(entries) for entries in self._subscriptions.values())
@@ -152,6 +180,7 @@ class StandInClient(Emitter):
         call, self.current_call = self.current_call, None
         assert call is not None
         call.state = "ended"
+        call.timings["ended"] = time.monotonic()
         self.emit("onCallTerminated", call.info)
 
     def rings(self, call: StandInCall) -> None:

@@ -7,8 +7,9 @@ import asyncio
 import logging
 import time
 
+import numpy as np
 import pytest
-from audio_harness import AudioHarness, opened
+from audio_harness import AudioHarness, heard, opened
 from call_world import answered, dialled
 from waiting import until
 
@@ -51,6 +52,47 @@ async def test_a_device_is_chosen_forgotten_and_refused(make) -> None:
     await choice.reset()
     assert choice.get() is None
     assert desk.kind == "audioinput"
+
+
+async def test_a_change_by_code_is_told_until_the_callback_is_removed(make) -> None:
+    sound = FakeSound(("Desk", "Head"), ("Box",))
+    audio = make(sound).audio
+    _, head, _ = await audio.available_devices()
+    volumes: list[tuple[float, str | None]] = []
+    remove = audio.at_change(lambda: volumes.append((audio.volume, audio.microphone_devices.get())))
+    audio.volume = 0.25
+    await until(lambda: volumes == [(0.25, None)])
+    audio.input_gain = 2
+    await until(lambda: len(volumes) == 2)
+    await audio.microphone_devices.set(head.deviceId)
+    await until(lambda: volumes[2:] == [(0.25, head.deviceId)])
+    remove()
+    remove()
+    audio.volume = 1
+    await asyncio.sleep(0.02)
+    assert len(volumes) == 3
+
+
+async def test_a_test_tone_is_played_on_the_chosen_device(make) -> None:
+    sound = FakeSound(("Desk",), ("Box", "Bell"))
+    audio = make(sound).audio
+    _, _, bell = await audio.available_devices()
+    await audio.ringtone_devices.set(bell.deviceId)
+    audio.ringtone_devices.play_test_tone()
+    tone = await heard(sound, 0.1, "Bell")
+    assert np.abs(tone).max() > 1000
+    assert not opened(sound, "audiooutput") or opened(sound, "audiooutput") == ["Bell"]
+    await until(lambda: not audio.ringtone_route.playing)
+    audio.speaker_devices.play_test_tone()
+    audio.speaker_devices.play_test_tone()
+    assert len(audio.speaker_route.playing) == 1
+    with pytest.raises(ValueError, match="microphone plays no test tone"):
+        audio.microphone_devices.play_test_tone()
+
+
+async def test_without_sound_there_is_no_test_tone(make) -> None:
+    with pytest.raises(MediaError, match="no sound"):
+        make("none").audio.speaker_devices.play_test_tone()
 
 
 async def test_what_comes_and_goes_is_told(make) -> None:
