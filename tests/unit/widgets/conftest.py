@@ -60,6 +60,10 @@ class StandInCall:
         return self.closed.wait()
 
     @property
+    def call_uuid(self) -> str:
+        return self.uuid
+
+    @property
     def info(self) -> CallInfo:
         src, dest = ("sip:alice@phone.plivo.com", self.peer)
         if self.direction == "INCOMING":
@@ -237,3 +241,8 @@ def widget_count() -> Callable[[], int]:
     from ipywidgets.widgets import widget
 
     return lambda: len(widget._instances)
+
+
+@pytest.fixture
+def make_call() -> type[StandInCall]:
+    return StandInCall
