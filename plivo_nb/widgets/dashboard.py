@@ -18,6 +18,7 @@ from plivo_nb.quality.limits import loss_limit
 from plivo_nb.widgets import dashboard_view
 from plivo_nb.widgets.call_quality import CallQuality
 from plivo_nb.widgets.loop_tasks import LoopTasks, sentence_of
+from plivo_nb.widgets.page import Page
 from plivo_nb.widgets.phone_view import peer_of
 from plivo_nb.widgets.render_worker import RenderError, RenderWorker
 
@@ -69,6 +70,8 @@ class Dashboard:
         self._client = client
         self._interval_s = interval_s
         self._view = dashboard_view.DashboardView()
+        self.page = Page(client.loop, "Call quality")
+        self._view.box.children += (self.page.widget,)
         self._worker = RenderWorker()
         self._loop_tasks = LoopTasks(client.loop, self._view.show_note, "dashboard")
         self._quality = CallQuality(client, self._loop_tasks)
