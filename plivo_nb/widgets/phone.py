@@ -11,6 +11,8 @@ from weakref import WeakKeyDictionary
 from plivo_nb.events import CallInfo
 from plivo_nb.widgets import phone_view
 from plivo_nb.widgets.account import AccountForm
+from plivo_nb.widgets.call_controls import CallControls
+from plivo_nb.widgets.history import History
 from plivo_nb.widgets.incoming import IncomingCalls
 from plivo_nb.widgets.loop_tasks import LoopTasks
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from plivo_nb.client import Client
     from plivo_nb.events import EventName
     from plivo_nb.operation import Operation
+    from plivo_nb.widgets.sound_source import SourceName
 
 _T = TypeVar("_T")
 _phones: WeakKeyDictionary[Client, Phone] = WeakKeyDictionary()
@@ -58,6 +61,8 @@ class Phone:
     Args:
         client: the client whose calls are shown. It may log in before or after.
         dial: initial content of the dial field.
+        source: what calls send until another sound is chosen: ``"microphone"``, ``"speech"`` (the spoken
+            sample), ``"tone"``, ``"silence"`` or ``"file"``.
 
     Example:
         >>> import asyncio
@@ -72,7 +77,7 @@ class Phone:
         'In call'
     """
 
-    def __init__(self, client: Client, *, dial: str = "") -> None:
+    def __init__(self, client: Client, *, dial: str = "", source: SourceName = "microphone") -> None:
         older = _phones.get(client)
         if older is not None:
             older.close()
@@ -82,7 +87,9 @@ class Phone:
         self._loop_tasks = LoopTasks(client.loop, self._view.show_status, "phone")
         self._account = AccountForm(client, self._loop_tasks)
         self._incoming = IncomingCalls(client, self._loop_tasks)
-        self._parts: list[Part] = [self._account, self._incoming]
+        self._controls = CallControls(client, self._loop_tasks, source)
+        self._history = History(client, self._loop_tasks, self.call)
+        self._parts: list[Part] = [self._account, self._incoming, self._controls, self._history]
         self._view.arrange(self._from_top_to_bottom())
         self._events: deque[tuple[str, str]] = deque(maxlen=_SHOWN_EVENTS)
         self._state = "Ready"
@@ -137,6 +144,7 @@ class Phone:
 
         async def sent() -> None:
             await operation
+            self._controls.keys_sent(digits)
             self._add_event(f"tones sent: {digits}")
 
         self._loop_tasks.watch(sent())
@@ -182,6 +190,16 @@ class Phone:
         return self._view.status
 
     @property
+    def selected_call(self) -> Call | None:
+        """The call that is selected in the history; None without one."""
+        return self._history.selected_call
+
+    @property
+    def controls(self) -> CallControls:
+        """The controls of the current call, for example ``phone.controls.source.choose("tone")``."""
+        return self._controls
+
+    @property
     def widget(self) -> Any:
         """The ipywidgets box, to be placed in another layout."""
         return self._view.box
@@ -207,9 +225,9 @@ class Phone:
             view.dial,
             view.pad,
             view.buttons,
-            # the controls of a call, and feedback
+            self._controls.widget,
             view.status_line,
-            # the history
+            self._history.widget,
             view.log,
         ]
 

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from plivo_nb.engine.audio.devices import AudioDevices
 from plivo_nb.errors import InvalidState
 from plivo_nb.events import CallInfo, Emitter
 from plivo_nb.operation import Operation
+from plivo_nb.options import read_options
 from plivo_nb.widgets.dashboard import Dashboard
 from plivo_nb.widgets.loop_tasks import LoopTasks
 from plivo_nb.widgets.phone import Phone
@@ -33,6 +36,10 @@ class StandInCall:
         self.state: Any = "ringing"
         self.rows = 0
         self.codec = "OPUS"
+        self.source: Any = None
+        self.sends_microphone = False
+        self.levels_dbfs = (-100.0, -100.0)
+        self.last_sample: dict[str, Any] | None = None
 
     @property
     def info(self) -> CallInfo:
@@ -75,6 +82,10 @@ class StandInClient(Emitter):
         self.loop = asyncio.get_running_loop()
         self.asked: list[tuple[Any, ...]] = []
         self.threads: list[asyncio.AbstractEventLoop] = []
+        self.options = read_options(None, {"sound": "none", "permOnClick": True})
+        engine: Any = SimpleNamespace(loop=self.loop)
+        self.audio = AudioDevices(engine, self.options, self.emit, lambda what: None)
+        self.last_uuid: str | None = None
         self.username: str | None = "alice"
         self.is_logged_in = self.is_connected = True
         self.muted = False
@@ -86,6 +97,9 @@ class StandInClient(Emitter):
     def at_close(self, callback: Callable[[], Any]) -> Callable[[], None]:
         self.closers.append(callback)
         return lambda: self.closers.remove(callback)
+
+    def get_last_call_uuid(self) -> str | None:
+        return self.last_uuid
 
     def listeners(self) -> int:
         return sum(len(entries) for entries in self._subscriptions.values())
@@ -141,6 +155,7 @@ class StandInClient(Emitter):
         self.emit("onCallRemoteRinging", call.info)
         call.state = "answered"
         call.timings["answered"] = time.monotonic()
+        self.last_uuid = call.uuid
         self.emit("onCallAnswered", call.info)
         return call
 
