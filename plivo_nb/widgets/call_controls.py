@@ -213,7 +213,9 @@ class CallControls:
         (self.record.add_class if on else self.record.remove_class)("plivo-recording")
         text = html.escape(self._recording_note)
         shown = html.escape(_short(self._recording_note))
-        self._recording.value = f'<div class="plivo-file plivo-cut" role="status" title="{text}">{shown}</div>'
+        self._recording.value = (
+            f'<div class="plivo-file plivo-cut" role="status" title="{text}">{shown}</div>'
+        )
 
     def _folded(self, change: Any) -> None:
         self.show_settings.icon = "caret-down" if change["new"] else "caret-right"

@@ -50,9 +50,9 @@ class Feedback:
         self._state = ""
         self._done = False
         self.stars = [
-            button(f"{score} {'star' if score == 1 else 'stars'}", "plivo-star", tooltip=f"{score} of 5: {word}")
+            button(f"{score} star{'s' * (score > 1)}", "plivo-star", tooltip=f"{score} of 5: {word}")
             for score, word in SCORES.items()
-        ]  # fmt: skip
+        ]
         for score, star in enumerate(self.stars, 1):
             star.on_click(lambda _button, score=score: loop_tasks.run_soon(lambda: self.rate(score)))
         self.comment = W.Dropdown(
@@ -101,7 +101,7 @@ class Feedback:
         self._state = "Sending…"
         self._done = True
         self.refresh()
-        self._loop_tasks.create_task(self._sent(operation, score, comment))
+        self._loop_tasks.create_task(self._sent(operation, uuid, score, comment))
         return operation
 
     def refresh(self) -> None:
@@ -126,8 +126,7 @@ class Feedback:
         self.comment.unobserve_all()
         close_tree(self.widget)
 
-    async def _sent(self, operation: Operation[None], score: int, comment: str) -> None:
-        uuid = self._uuid
+    async def _sent(self, operation: Operation[None], uuid: str, score: int, comment: str) -> None:
         try:
             await operation
             words = f"Sent: {score} of 5, {comment_words(comment)}. Thank you."

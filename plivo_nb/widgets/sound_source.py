@@ -14,8 +14,6 @@ from plivo_nb.media.audio.sources import Silence, Tone
 from plivo_nb.widgets.phone_view import close_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from plivo_nb.call import Call
     from plivo_nb.client import Client
     from plivo_nb.widgets.loop_tasks import LoopTasks

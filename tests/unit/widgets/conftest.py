@@ -6,6 +6,7 @@ The real client, engine, lab and browser are used in tests/integration/widgets a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+from call_world import ACCOUNTS, MemoryEngine
+from waiting import until
 
+from plivo_nb.client import Client
 from plivo_nb.engine.audio.devices import AudioDevices
 from plivo_nb.errors import InvalidState
 from plivo_nb.events import CallInfo, Emitter
@@ -25,6 +29,8 @@ from plivo_nb.widgets.phone import Phone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from plivo_nb.call import Call
 
 
 class StandInCall:
@@ -40,6 +46,10 @@ class StandInCall:
         self.sends_microphone = False
         self.levels_dbfs = (-100.0, -100.0)
         self.last_sample: dict[str, Any] | None = None
+
+    @property
+    def phase(self) -> str:
+        return "answered" if self.state == "answered" else "calling"
 
     @property
     def info(self) -> CallInfo:
@@ -138,6 +148,9 @@ class StandInClient(Emitter):
     def send_dtmf(self, digits: str) -> Operation[Any]:
         return self._ask("send_dtmf", digits)
 
+    def send_quality_feedback(self, uuid: str, score: int, comment: str) -> Operation[Any]:
+        return self._ask("feedback", uuid, score, comment)
+
     def mute(self) -> bool:
         self.threads.append(asyncio.get_running_loop())
         self.muted = True
@@ -218,3 +231,32 @@ def widget_count() -> Callable[[], int]:
     from ipywidgets.widgets import widget
 
     return lambda: len(widget._instances)
+
+
+@pytest.fixture
+async def in_memory():
+    """Real clients that call each other over a SIP switch in memory: ``await in_memory("alice")``."""
+    engine = MemoryEngine(seed=1)
+    async with contextlib.AsyncExitStack() as clients:
+
+        async def make(name: str, **options: Any) -> Client:
+            settings: Any = {"sound": "none", "enableTracking": False, "debug": "OFF", **options}
+            client = await clients.enter_async_context(Client(engine=engine, **settings))
+            await client.login(name, ACCOUNTS[name])
+            return client
+
+        yield make
+    await engine.close()
+
+
+@pytest.fixture
+async def talk():
+    """Call from one client to another one and answer: ``call, theirs = await talk(alice, bob)``."""
+
+    async def call(caller: Client, callee: Client) -> tuple[Call, Call]:
+        operation = caller.call(str(callee.username))
+        await until(lambda: callee.incoming_calls)
+        theirs = await callee.answer()
+        return await operation, theirs
+
+    return call
