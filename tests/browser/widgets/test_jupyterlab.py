@@ -86,7 +86,7 @@ def click_through_a_call(notebook: Any, phone: Any, dashboard: Any, shoot: Calla
     assert phone.status.inner_text() == ""
 
     phone.click("Hang up")
-    phone.expect_state("Call ended")
+    phone.expect_state("Ended")
     notebook.page.wait_for_timeout(1500)
     last = dashboard.png()
     notebook.page.wait_for_timeout(1500)
@@ -136,7 +136,7 @@ def test_clicks_on_another_thread(jupyter, other_kernel, open_notebook, phone, d
     phone.expect_state("In call")
     expect(phone.box.locator(".plivo-peer")).to_have_text("bob")
     phone.click("Hang up")
-    phone.expect_state("Call ended")
+    phone.expect_state("Ended")
     notebook.run(3)
     notebook.run(1)
     assert notebook.errors() == []
@@ -169,7 +169,7 @@ def test_run_again_interrupt_reload_restart(jupyter, open_notebook, phone, dashb
     notebook.open()
     phone.expect_state("In call")
     phone.click("Hang up")
-    phone.expect_state("Call ended")
+    phone.expect_state("Ended")
     shoot("reloaded")
 
     notebook.kernel("restart")

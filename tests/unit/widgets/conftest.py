@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -46,17 +47,42 @@ class StandInCall:
         self.sends_microphone = False
         self.levels_dbfs = (-100.0, -100.0)
         self.last_sample: dict[str, Any] | None = None
+        self.phase_word = "calling"
+        self.on_hold = False
+        self.cause: str | None = None
+        self.mean_mos = math.nan
+        self.originator = "local"
+        self.headers: dict[str, str] = {}
 
     @property
     def phase(self) -> str:
-        return "answered" if self.state == "answered" else "calling"
+        return "answered" if self.state == "answered" else self.phase_word
+
+    @property
+    def summary(self) -> dict[str, Any] | None:
+        """Of a call that has ended and that had one sample for each second."""
+        times = self.timings
+        talked_s = times["ended"] - times["answered"] if {"ended", "answered"} <= times.keys() else math.nan
+        if "ended" not in times:
+            return None
+        row = {"direction": self.direction, "state": self.state, "time": 1_764_000_000.0}
+        return {**row, "duration_s": talked_s, "mos_mean": self.mean_mos}
+
+    @property
+    def ended(self) -> Any:
+        return asyncio.sleep(0)
+
+    @property
+    def call_uuid(self) -> str:
+        return self.uuid
 
     @property
     def info(self) -> CallInfo:
         src, dest = ("sip:alice@phone.plivo.com", self.peer)
         if self.direction == "INCOMING":
             src, dest = dest, src
-        return CallInfo(self.uuid, self.direction, src, dest, self.state)
+        originator = self.originator if "ended" in self.timings else None
+        return CallInfo(self.uuid, self.direction, src, dest, self.state, self.headers, originator=originator)
 
     @property
     def samples(self) -> pd.DataFrame:
@@ -98,6 +124,8 @@ class StandInClient(Emitter):
         self.last_uuid: str | None = None
         self.username: str | None = "alice"
         self.is_logged_in = self.is_connected = True
+        self.reconnect_in_s: float | None = None
+        self.connection: Any = None
         self.muted = False
         self.current_call: StandInCall | None = None
         self.incoming_calls: list[StandInCall] = []
@@ -110,6 +138,9 @@ class StandInClient(Emitter):
 
     def get_last_call_uuid(self) -> str | None:
         return self.last_uuid
+
+    def get_peer_connection(self) -> dict[str, Any]:
+        return {"status": "success", "pc": self.connection}
 
     def listeners(self) -> int:
         return sum(len(entries) for entries in self._subscriptions.values())
@@ -176,6 +207,7 @@ class StandInClient(Emitter):
         call, self.current_call = self.current_call, None
         assert call is not None
         call.state = "ended"
+        call.timings["ended"] = time.monotonic()
         self.emit("onCallTerminated", call.info)
 
     def rings(self, call: StandInCall) -> None:
@@ -260,3 +292,8 @@ async def talk():
         return await operation, theirs
 
     return call
+
+
+@pytest.fixture
+def make_call() -> type[StandInCall]:
+    return StandInCall
