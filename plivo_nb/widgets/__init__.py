@@ -8,6 +8,10 @@
     incoming.py        IncomingCalls: the calls that are ringing here
     dashboard.py       Dashboard: live panels and the latest values, once a second
     dashboard_view.py  its ipywidgets, and the values that they display
+    call_quality.py    CallQuality: tiles and banner of the client's call
+    quality_view.py    their ipywidgets
+    key_figures.py     the figures in the tiles: now, of a whole call, none
+    plain_warnings.py  the words of mediaMetrics warnings
     knobs.py           Knobs: controls for a lab's network
     lab_drawer.py      LabDrawer: knobs, scenarios and robots of a lab, below phone and dashboard
     true_loss.py       TrueLoss: the packets that a lab's network really dropped

@@ -47,6 +47,8 @@ class StandInCall:
         self.sends_microphone = False
         self.levels_dbfs = (-100.0, -100.0)
         self.last_sample: dict[str, Any] | None = None
+        self.columns: dict[str, Any] = {}  # instead of the ones in `samples`
+        self.closed = asyncio.Event()
         self.phase_word = "calling"
         self.on_hold = False
         self.cause: str | None = None
@@ -70,7 +72,8 @@ class StandInCall:
 
     @property
     def ended(self) -> Any:
-        return asyncio.sleep(0)
+        """Awaiting it waits until the last sample is there."""
+        return self.closed.wait()
 
     @property
     def call_uuid(self) -> str:
@@ -103,6 +106,7 @@ class StandInCall:
                 "loop_lag_ms": 1.0,
                 "rtt_age_s": 0.4,
                 "report_age_s": 3.2,
+                **self.columns,
             },
             index=index,
         )
@@ -209,6 +213,7 @@ class StandInClient(Emitter):
         call.state = "ended"
         call.timings["ended"] = time.monotonic()
         self.emit("onCallTerminated", call.info)
+        call.closed.set()
 
     def rings(self, call: StandInCall) -> None:
         self.incoming_calls.append(call)
