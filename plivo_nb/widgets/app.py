@@ -277,7 +277,9 @@ class App:
 
     def _make_widgets(self) -> None:
         in_lab = self._lab is not None
-        self.phone = Phone(self.client, dial="echo" if in_lab else "")
+        self.phone = Phone(
+            self.client, dial="echo" if in_lab else "", source="speech" if in_lab else "microphone"
+        )
         self.dashboard = Dashboard(self.client)
         below = []
         if self._lab is not None:

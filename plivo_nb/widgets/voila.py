@@ -100,7 +100,7 @@ async def watch(
     end: Callable[[], Awaitable[object]],
     *,
     clock: Callable[[], float] = time.monotonic,
-    interval_s: float = CHECK_S,
+    interval_s: float | None = None,
 ) -> None:
     """Wait until the page has been silent for too long; then await `end`.
 
@@ -109,14 +109,14 @@ async def watch(
         in_call: whether a call is answered.
         end: ends the app.
         clock: the time in seconds; that of `last_beat`.
-        interval_s: seconds between two checks.
+        interval_s: seconds between two checks; by default `CHECK_S`.
     """
     now = clock()
     silence, over = Silence(math.inf if is_preheated() else now, now), False
     while not over:
-        await asyncio.sleep(interval_s)
+        await asyncio.sleep(CHECK_S if interval_s is None else interval_s)
         silence, over = check(silence, clock(), last_beat=page.last_beat, in_call=in_call())
-    _logger.info("The page is gone: it was silent for %.0f minutes. The app ends.", LIMIT_S / 60)
+    _logger.info("The page has been silent for %.0f s: the app ends.", LIMIT_S)
     await end()
 
 

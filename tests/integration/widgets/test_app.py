@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from waiting import until
+from waiting import stays, until
 
 from plivo_nb.errors import InvalidState, LabError, LoginFailed
 from plivo_nb.lab import Lab
+from plivo_nb.widgets import voila
 from plivo_nb.widgets.app import App, app
 
 if TYPE_CHECKING:
@@ -144,3 +145,41 @@ async def test_a_cell_that_is_interrupted_during_the_start_is_run_again() -> Non
     assert softphone.client.is_logged_in
     assert len([command for command in started() if "plivo_nb.lab" in command]) == 1
     await softphone.close()
+
+
+async def test_under_voila_an_app_ends_after_its_page_but_not_in_a_call(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shut_down: list[bool] = []
+
+    async def shut_down_kernel() -> bool:
+        shut_down.append(True)
+        return True
+
+    monkeypatch.setenv("SERVER_SOFTWARE", "voila/0.5.8")
+    monkeypatch.setattr(voila, "LIMIT_S", 0.5)
+    monkeypatch.setattr(voila, "CHECK_S", 0.05)
+    monkeypatch.setattr(voila, "shut_down_kernel", shut_down_kernel)
+    softphone = await app("carol", lab=lab)
+    await softphone.phone.call("echo")
+    await stays(lambda: repr(softphone) == "<App of carol>", 1.0)
+    await softphone.phone.hangup()
+    await until(lambda: shut_down)
+    assert repr(softphone) == "<App of carol, closed>"
+    assert softphone.client.current_call is None
+    await lab.close()
+
+
+async def test_under_voila_an_app_can_be_closed_as_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVER_SOFTWARE", "voila/0.5.8")
+    softphone = await app()
+    await softphone.close()
+
+
+async def test_elsewhere_an_app_without_a_page_goes_on(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(voila, "LIMIT_S", 0.1)
+    monkeypatch.setattr(voila, "CHECK_S", 0.02)
+    softphone = await app("carol", lab=lab)
+    await stays(lambda: repr(softphone) == "<App of carol>", 0.5)
+    await softphone.close()
+    await lab.close()
