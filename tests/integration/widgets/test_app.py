@@ -68,7 +68,6 @@ async def test_app_shares_a_lab_and_fails_with_a_sentence(lab: Lab) -> None:
     assert lab.running
     with pytest.raises(LabError, match="no account 'dave'"):
         await app("dave", lab=lab)
-    await lab.close()
 
 
 async def test_robots_ring_together_unless_the_option_says_no(lab: Lab) -> None:
@@ -78,7 +77,6 @@ async def test_robots_ring_together_unless_the_option_says_no(lab: Lab) -> None:
     carol = await app("carol", lab=lab, allow_multiple_incoming_calls=False)
     assert not carol.client.options.allow_multiple_incoming_calls
     await carol.close()
-    await lab.close()
 
 
 async def test_an_endpoint_is_logged_in_without_a_lab(lab: Lab) -> None:
@@ -91,13 +89,11 @@ async def test_an_endpoint_is_logged_in_without_a_lab(lab: Lab) -> None:
     with pytest.raises(LabError, match="has no lab"):
         _ = softphone.lab
     await softphone.close()
-    await lab.close()
 
 
 async def test_a_wrong_password_is_an_error_in_words_and_nothing_stays(lab: Lab) -> None:
     with pytest.raises(LoginFailed, match="bob"):
         await app("bob", password="wrong", server=[lab.url], sound="none")
-    await lab.close()
 
 
 async def test_without_a_password_the_phone_asks(lab: Lab) -> None:
@@ -107,7 +103,6 @@ async def test_without_a_password_the_phone_asks(lab: Lab) -> None:
     await softphone.client.login("bob", lab.password("bob"))
     assert softphone.client.is_logged_in
     await softphone.close()
-    await lab.close()
 
 
 async def test_app_made_again_before_it_was_ready_leaves_one() -> None:
@@ -167,7 +162,6 @@ async def test_under_voila_an_app_ends_after_its_page_but_not_in_a_call(
     await until(lambda: shut_down)
     assert repr(softphone) == "<App of carol, closed>"
     assert softphone.client.current_call is None
-    await lab.close()
 
 
 async def test_under_voila_an_app_can_be_closed_as_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,4 +176,3 @@ async def test_elsewhere_an_app_without_a_page_goes_on(lab: Lab, monkeypatch: py
     softphone = await app("carol", lab=lab)
     await stays(lambda: repr(softphone) == "<App of carol>", 0.5)
     await softphone.close()
-    await lab.close()
