@@ -224,6 +224,12 @@ class Call:
         """New rows of `samples` for the dashboard, which reads each of them once."""
         return self._client._endpoint.records.samples_since(self._session, row, names)
 
+    @property
+    def on_hold(self) -> bool:
+        """True while the far end has put the call on hold (RFC 3264 section 8.4), by the last sample."""
+        row = self.last_sample
+        return row is not None and row["direction"] in ("recvonly", "inactive")
+
     def _own(self, frame: pd.DataFrame) -> pd.DataFrame:
         uuid = self._session.uuid or self._session.key
         return frame[frame["call_uuid"] == uuid]

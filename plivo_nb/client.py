@@ -510,6 +510,16 @@ class Client:
         return account is not None and account.connected
 
     @property
+    def reconnect_in_s(self) -> float | None:
+        """Seconds to the next attempt to log in or to connect again.
+
+        0 while an attempt is under way; None where there is nothing to attempt: logged in, logged out, or
+        refused by the server.
+        """
+        account = self._endpoint.account
+        return account.reconnect_in_s if account is not None else None
+
+    @property
     def muted(self) -> bool:
         """True while muted, or when the next call will start muted."""
         return self._endpoint.call_manager.muted

@@ -106,6 +106,7 @@ class Account:
         self._told_connected = False  # the last onConnectionChange
         self._logout: asyncio.Future[None] | None = None
         self._reconnecting: asyncio.Task[Any] | None = None
+        self._attempt_at: float | None = None  # loop's time of the attempt that is due or under way
         self._pumping = False
         self._closed = False
         self.username: str | None = None
@@ -133,6 +134,18 @@ class Account:
         """True while the server has a registration of ours that has not run out."""
         return not self._closed and self._ua.registered
 
+    @property
+    def reconnect_in_s(self) -> float | None:
+        """Seconds to the next attempt to register; 0 while one is under way, None where none is due."""
+        if self._closed or self._attempt_at is None:
+            return None
+        return max(0.0, self._attempt_at - self._now)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait before an attempt to register."""
+        self._attempt_at = self._now + seconds
+        await asyncio.sleep(seconds)
+
     # ------------------------------------------------------------ login and logout
 
     async def login(self, username: str, password: str) -> None:
@@ -146,17 +159,21 @@ class Account:
         self.username = username
         self._ua.register(username, password, self._now)
         pauses, problems, cause = _pauses(), [], causes.CONNECTION_ERROR
-        for number in range(len(self._servers)):
-            if number:
-                await asyncio.sleep(next(pauses))
-            try:
-                await self._attempt(self._choose_server())
-            except _ServerUnusable as error:
-                problems.append(str(error))
-                cause = error.cause
-            else:
-                self._logged_in = True
-                return
+        self._attempt_at = self._now
+        try:
+            for number in range(len(self._servers)):
+                if number:
+                    await self._pause(next(pauses))
+                try:
+                    await self._attempt(self._choose_server())
+                except _ServerUnusable as error:
+                    problems.append(str(error))
+                    cause = error.cause
+                else:
+                    self._logged_in = True
+                    return
+        finally:
+            self._attempt_at = None
         raise LoginFailed(cause, " ".join(problems))
 
     async def logout(self) -> None:
@@ -543,7 +560,7 @@ class Account:
         pauses = _pauses()
         try:
             while self._needs_server and self._ua.wanted and not self._closed:
-                await asyncio.sleep(max(next(pauses), min(map(self._barred_for, self._servers))))
+                await self._pause(max(next(pauses), min(map(self._barred_for, self._servers))))
                 try:
                     await self._attempt(self._choose_server())
                 except _ServerUnusable as error:
@@ -553,7 +570,7 @@ class Account:
                 else:
                     self._on_restored()
         finally:
-            self._reconnecting = None
+            self._reconnecting = self._attempt_at = None
 
 
 def _pauses() -> Iterator[float]:

@@ -248,9 +248,7 @@ class Endpoint:
         Raises:
             InvalidState: no call can be made now; logged as a warning too.
         """
-        problem = self._why_no_call()
-        if problem is None and not (isinstance(number, str) and number.strip()):
-            problem = f"call needs a number or SIP address as text, such as 'echo', not {number!r}."
+        problem = self._why_no_call() or validation.target_problem(number)
         if problem is not None:
             raise refusal(problem)
         target, uri_headers = validation.split_uri_headers(number.strip())

@@ -31,6 +31,7 @@ FEEDBACK_COMMENTS: tuple[FeedbackComment, ...] = get_args(FeedbackComment)
 
 
 _LONGEST_CREDENTIAL = 256
+_LONGEST_TARGET = 512
 EMPTY_CREDENTIALS = "Username and password must be filled out"
 
 
@@ -54,6 +55,18 @@ def _can_be_sent(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def target_problem(number: Any) -> str | None:
+    """Why this cannot be called, as a sentence; None if one can try."""
+    if not (isinstance(number, str) and number.strip()):
+        return f"call needs a number or SIP address as text, such as 'echo', not {number!r:.60}."
+    if len(number.strip()) > _LONGEST_TARGET:
+        length = len(number.strip())
+        return (
+            f"call: the number or address has {length} characters; at most {_LONGEST_TARGET} can be dialled."
+        )
+    return None
 
 
 def valid_headers(given: Any) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakKeyDictionary
@@ -13,6 +14,7 @@ import IPython.display
 from plivo_nb.errors import InvalidState
 from plivo_nb.operation import Operation
 from plivo_nb.quality.limits import loss_limit
+from plivo_nb.widgets.call_quality import CallQuality
 from plivo_nb.widgets.call_series import SAMPLE_COLUMNS, CallSeries
 from plivo_nb.widgets.dashboard_view import DashboardView
 from plivo_nb.widgets.loop_tasks import LoopTasks, sentence_of
@@ -23,14 +25,14 @@ from plivo_nb.widgets.render_worker import RenderError
 from plivo_nb.widgets.stills import Stills
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from matplotlib.figure import Figure
 
     from plivo_nb.call import Call
     from plivo_nb.client import Client
     from plivo_nb.engine.log import Entry
-    from plivo_nb.events import EventName, MediaMetric
+    from plivo_nb.events import EventName
 
 PanelsMode = Literal["live", "picture", "auto"]
 
@@ -43,17 +45,10 @@ _TICK_S = 0.1
 _LONGEST_PROBE_INTERVAL_S = 10.0
 _dashboards: WeakKeyDictionary[Client, Dashboard] = WeakKeyDictionary()
 
-# Type of a mediaMetrics event: (panel or None for all, what the band is called).
-_BANDS: dict[str, tuple[int | None, str]] = {
-    "high_jitter": (0, "high jitter"),
-    "high_rtt": (1, "slow round trip"),
-    "high_packetloss": (2, "packet loss"),
-    "low_mos": (3, "low MOS"),
-    "no_audio_received": (None, "no sound received"),
-    "no_microphone_access": (None, "no sound from the microphone"),
-    "ice_timeout": (None, "no media connection"),
-    "ice_connection": (None, "media connection interrupted"),
-}
+# Column of `samples` that a warning is about: the panel that its band is in; other bands are in all panels.
+_BAND_PANELS = {
+    "jitter_in_ms": 0, "jitter_out_ms": 0, "rtt_ms": 1, "loss_in": 2, "loss_out": 2, "mos": 3,
+}  # fmt: skip
 # Entry of the client's log: what the mark is called.
 _MARKS = {
     "onCallAnswered": "answered",
@@ -104,9 +99,10 @@ class Dashboard:
         self._wake = asyncio.Event()
         self._panels = Panels(client.loop, self._panels_changed)
         self._probe = PageProbe()
-        self._view = DashboardView(self._panels.widget, self._probe.widget)
         self._stills = Stills()
-        self._loop_tasks = LoopTasks(client.loop, self._view.show_note, "dashboard")
+        self._loop_tasks = LoopTasks(client.loop, self._show_note, "dashboard")
+        self._quality = CallQuality(client, self._loop_tasks)
+        self._view = DashboardView(self._quality.widget, self._panels.widget, self._probe.widget)
         self._auto = panels == "auto"
         self._live = panels != "picture"
         self._view.show_panels(live=self._live)
@@ -125,7 +121,6 @@ class Dashboard:
             ("onCallAnswered", self._call_began),
             ("onCallTerminated", self._call_ended),
             ("onCallFailed", self._call_ended),
-            ("mediaMetrics", self._metric_changed),
         ]
         for name, callback in self._subscriptions:
             client.on(name, callback)
@@ -133,7 +128,6 @@ class Dashboard:
         self._remove_close_callback = client.at_close(self.close)
         if client.current_call is not None:
             self._begin(client.current_call)
-            self._read_past(client.current_call)
         self._running = self._loop_tasks.create_task(self._run())
         if self._auto:
             self._loop_tasks.create_task(self._watch_pages())
@@ -187,6 +181,7 @@ class Dashboard:
             self._remove_close_callback()
             for name, callback in self._subscriptions:
                 self._client.off(name, callback)
+            self._quality.unsubscribe()
             if _dashboards.get(self._client) is self:
                 del _dashboards[self._client]
             self._stopping = True
@@ -198,6 +193,7 @@ class Dashboard:
         await asyncio.wait([self._running], timeout=_LAST_PICTURE_TIMEOUT_S)
         self._stills.keep_again()
         self._loop_tasks.close()
+        self._quality.close()
         self._view.close()
         await self._stills.worker.close()
 
@@ -232,7 +228,6 @@ class Dashboard:
         self._entries = []
         if call.info.state != "answered":  # what is in the log is about earlier calls
             self._log_read_to, _ = self._client._log_since(self._log_read_to)
-        self._view.show_figures({})
         self._panels.show(self._shown)
 
     def _call_began(self, *_arguments: Any) -> None:
@@ -247,21 +242,8 @@ class Dashboard:
             self._ended = True
             self._wake.set()
 
-    def _metric_changed(self, metric: MediaMetric) -> None:
-        if self._shown and not self._shown[0].ended:
-            self._add_band(metric, time.time())
-
-    def _add_band(self, metric: Mapping[Any, Any], time_utc_s: float) -> None:
-        shown = self._shown[0]
-        panel, words = _BANDS.get(metric["type"], (None, str(metric["type"]).replace("_", " ")))
-        direction = {"local": "sent", "remote": "received"}.get(str(metric["stream"]), "")
-        text = f"{words}, {direction}" if direction else words
-        seconds = round(max(shown.series.seconds_at(time_utc_s) or 0.0, 0.0), 1)
-        open_band = next((band for band in shown.bands if band[3] == text and band[2] is None), None)
-        if metric["active"] and open_band is None:
-            shown.bands.append([panel, seconds, None, text])
-        elif not metric["active"] and open_band is not None:
-            open_band[2] = seconds
+    def _show_note(self, sentence: str) -> None:
+        self._view.show_note(sentence)
 
     def _panels_changed(self) -> None:
         if self._auto and self._panels.answered:
@@ -317,6 +299,7 @@ class Dashboard:
     async def _update(self) -> None:
         call, ended = self._call, self._ended
         if call is not None:
+            self._quality.refresh()
             self._read(call, ended)
         if self._live:
             self._panels.send_new()
@@ -327,25 +310,22 @@ class Dashboard:
 
     def _read(self, call: Call, ended: bool) -> None:
         shown = self._shown[0]
-        series, rows = shown.series, shown.series.rows
+        series = shown.series
         self._read_to, arrays = call._samples_since(self._read_to, SAMPLE_COLUMNS)
         series.extend(arrays)
         shown.name = peer_of(call.info)
         shown.loss_limit = 100 * loss_limit(series.codec or "OPUS")
         self._read_log(shown)
-        if ended:
-            shown.ended = True
-            for band in shown.bands:
-                band[2] = series.seconds if band[2] is None else band[2]
-        if series.rows > rows:
-            self._view.show_figures(series.latest)
-
-    def _read_past(self, call: Call) -> None:
-        """Read what was before the dashboard was made."""
-        self._read(call, ended=False)
-        metrics = call.media_metrics
-        for time_utc, metric in zip(metrics.index, metrics.to_dict("records"), strict=True):
-            self._add_band(metric, time_utc.timestamp())
+        shown.ended = shown.ended or ended
+        shown.bands = [
+            [
+                _BAND_PANELS.get(span.words.column),
+                round(span.since_s, 1),
+                round(span.until_s, 1) if math.isfinite(span.until_s) else None,
+                span.words.name,
+            ]
+            for span in self._quality.warnings
+        ]
 
     def _read_log(self, shown: ShownCall) -> None:
         """Take marks from the client's log; those before the first sample wait for it."""

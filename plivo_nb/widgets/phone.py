@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
-from plivo_nb.events import CallInfo
 from plivo_nb.widgets import phone_view
 from plivo_nb.widgets.account import AccountForm
 from plivo_nb.widgets.incoming import IncomingCalls
-from plivo_nb.widgets.loop_tasks import LoopTasks
+from plivo_nb.widgets.loop_tasks import LoopTasks, sentence_of
+from plivo_nb.widgets.screen import CurrentCall, EndedCall, Screen, Snapshot, screen_of, why_ended
 
 if TYPE_CHECKING:
     from plivo_nb.call import Call
     from plivo_nb.client import Client
-    from plivo_nb.events import EventName
+    from plivo_nb.events import CallInfo, EventName
     from plivo_nb.operation import Operation
 
+_logger = logging.getLogger("plivo_nb.widgets")
 _T = TypeVar("_T")
 _phones: WeakKeyDictionary[Client, Phone] = WeakKeyDictionary()
 
-_STATE_WORDS = {
-    "onCalling": "Calling…",
-    "onCallRemoteRinging": "Ringing…",
-    "onCallAnswered": "In call",
-    "onCallTerminated": "Call ended",
-}
 _SHOWN_EVENTS = 5
 
 
@@ -85,15 +82,12 @@ class Phone:
         self._parts: list[Part] = [self._account, self._incoming]
         self._view.arrange(self._from_top_to_bottom())
         self._events: deque[tuple[str, str]] = deque(maxlen=_SHOWN_EVENTS)
-        self._state = "Ready"
-        self._peer = ""
-        self._answered_at: float | None = None
-        self._talked_s: float | None = None
+        self._last_call = client.current_call  # the current call, or the one before
+        self._ended: EndedCall | None = None
         self._closed = False
         self._subscriptions = self._subscribe()
         self._wire_buttons()
-        self._show_existing_call(client.current_call)
-        self._refresh()
+        self.refresh()
         _phones[client] = self
         self._remove_close_callback = client.at_close(self.close)
         self._loop_tasks.create_task(self._update_timer())
@@ -104,7 +98,8 @@ class Phone:
         """Call `target` (a number, user name or SIP address); by default the content of the dial field."""
         if target is not None:
             self._view.dial.value = target
-        return self._watched(self._client.call(self._view.dial.value.strip()))
+        self._view.dial.value = dialled = self._view.dialled
+        return self._watched(self._client.call(dialled))
 
     def hangup(self) -> Operation[CallInfo]:
         """End the current call."""
@@ -144,7 +139,7 @@ class Phone:
 
     def press(self, key: str) -> Operation[Any] | None:
         """Press a key of the dial pad: send a tone in an answered call, else add it to the dial field."""
-        if self._answered_at is not None:
+        if self._screen.sends_tones:
             return self.send_dtmf(key)
         self._view.dial.value += key
         return None
@@ -173,8 +168,8 @@ class Phone:
 
     @property
     def state(self) -> str:
-        """The call's state as displayed, for example ``"In call"``."""
-        return self._state
+        """The state as displayed, such as ``"In call"`` or ``"Ended (you hung up)"``."""
+        return self._screen.words
 
     @property
     def status(self) -> str:
@@ -195,7 +190,49 @@ class Phone:
         shown = self._view.box._repr_mimebundle_(**arguments)
         return {**shown, "text/plain": repr(self)}
 
+    def refresh(self) -> None:
+        """Display the present state of the client. The phone does so itself at each event."""
+        if self._closed:
+            return
+        self._last_call = self._client.current_call or self._last_call
+        self._view.show_screen(self._screen)
+        self._view.show_mute(self._client.muted)
+        self._view.show_events(list(self._events))
+        for part in self._parts:
+            try:
+                part.refresh()
+            except Exception as error:  # the other parts are displayed all the same
+                _logger.exception("A part of the phone cannot be displayed.")
+                self._view.show_status(sentence_of(error))
+
     # ------------------------------------------------------------------ private; runs on the client's loop
+
+    @property
+    def _screen(self) -> Screen:
+        return screen_of(self._snapshot())
+
+    def _snapshot(self) -> Snapshot:
+        client, call = self._client, self._client.current_call
+        return Snapshot(
+            username=client.username,
+            logged_in=client.is_logged_in,
+            connected=client.is_connected,
+            reconnect_in_s=client.reconnect_in_s,
+            ringing=tuple(phone_view.peer_of(ringing.info) for ringing in client.incoming_calls),
+            call=None if call is None else self._current_call(call),
+            ended=self._ended,
+        )
+
+    def _current_call(self, call: Call) -> CurrentCall:
+        answered_at = call.timings.get("answered")
+        connection = self._client.get_peer_connection()["pc"]
+        return CurrentCall(
+            peer=phone_view.peer_of(call.info),
+            phase=call.phase,
+            talked_s=None if answered_at is None else time.monotonic() - answered_at,
+            on_hold=call.on_hold,
+            media_lost=connection is not None and connection.connectionState in ("disconnected", "failed"),
+        )
 
     def _from_top_to_bottom(self) -> list[Any]:
         """The widgets in the order in which they are displayed."""
@@ -205,6 +242,7 @@ class Phone:
             view.screen,
             self._incoming.widget,
             view.dial,
+            view.will_dial,
             view.pad,
             view.buttons,
             # the controls of a call, and feedback
@@ -254,62 +292,56 @@ class Phone:
         return subscriptions
 
     def _on_event(self, name: EventName, *arguments: Any) -> None:
-        info = next((value for value in arguments if isinstance(value, CallInfo)), None)
-        if name in _STATE_WORDS or name == "onCallFailed":
-            self._call_changed(name, info, *arguments)
+        if name in ("onCallTerminated", "onCallFailed", "onIncomingCallCanceled"):
+            self._call_ended(arguments[-1], arguments[0] if name == "onCallFailed" else None)
+        elif name in ("onCalling", "onIncomingCall", "onCallAnswered", "onLogout"):
+            self._ended = None
         self._add_event(phone_view.event_text(name, *arguments))
+
+    def _call_ended(self, info: CallInfo, cause: str | None) -> None:
+        """Keep how the call ended; not for one that only rang beside the current call."""
+        call = self._last_call
+        if call is not None and call.info.callUUID == info.callUUID:
+            self._ended = _ended_call(info, cause or call.cause, call)
+            self._loop_tasks.create_task(self._complete(info, cause or call.cause, call))
+        elif self._client.current_call is None:
+            self._ended = _ended_call(info, cause, None)
+
+    async def _complete(self, info: CallInfo, cause: str | None, call: Call) -> None:
+        """Add the last sample, which comes when the call's media is closed."""
+        before = self._ended
+        await call.ended
+        if self._ended is before:
+            self._ended = _ended_call(info, cause, call)
+            self.refresh()
 
     def _add_event(self, text: str) -> None:
         """Add an entry to the list of recent events."""
         self._events.append((time.strftime("%H:%M:%S"), text))
-        self._refresh()
-
-    def _call_changed(self, name: str, info: CallInfo | None, *arguments: Any) -> None:
-        current = self._client.current_call
-        if name in ("onCallTerminated", "onCallFailed"):
-            mine = info is None or current is None or current.info.callUUID in (None, info.callUUID)
-            if not mine:
-                return  # a second incoming call ended; the current call stays displayed
-            if self._answered_at is not None:
-                self._talked_s = time.monotonic() - self._answered_at
-            self._answered_at = None
-            self._state = str(arguments[0]) if name == "onCallFailed" else _STATE_WORDS[name]
-        else:
-            self._state = _STATE_WORDS[name]
-            self._talked_s = None
-            self._answered_at = time.monotonic() if name == "onCallAnswered" else None
-        if info is not None:
-            self._peer = phone_view.peer_of(info)
-        elif current is not None:
-            self._peer = phone_view.peer_of(current.info)
-
-    def _show_existing_call(self, call: Call | None) -> None:
-        """Display a call that was made before this phone."""
-        if call is None:
-            return
-        self._peer = phone_view.peer_of(call.info)
-        answered_at = call.timings.get("answered")
-        self._answered_at = answered_at
-        self._state = "In call" if answered_at is not None else "Calling…"
+        self.refresh()
 
     async def _update_timer(self) -> None:
+        """Refresh each second while something that is displayed counts seconds."""
         while True:
-            seconds = 0.0 if self._answered_at is None else time.monotonic() - self._answered_at
-            await asyncio.sleep(1.0 - seconds % 1.0 + 0.005)  # just after a full second
-            if self._answered_at is not None:
-                self._refresh()
+            call = self._client.current_call
+            answered_at = None if call is None else call.timings.get("answered")
+            seconds = 0.0 if answered_at is None else time.monotonic() - answered_at
+            await asyncio.sleep(1.0 - seconds % 1.0 + 0.005)  # just after a full second of the call
+            if (
+                self._client.current_call
+                or self._client.incoming_calls
+                or self._client.reconnect_in_s is not None
+            ):
+                self.refresh()
 
-    def _refresh(self) -> None:
-        if self._closed:
-            return
-        view, client = self._view, self._client
-        talked_s = self._talked_s if self._answered_at is None else time.monotonic() - self._answered_at
-        in_call = client.current_call is not None
-        view.show_screen(self._state, self._peer, talked_s)
-        view.show_mute(client.muted)
-        view.show_events(list(self._events))
-        view.call.disabled = in_call
-        view.hangup.disabled = not in_call
-        view.show_keys_send_tones(self._answered_at is not None)
-        for part in self._parts:
-            part.refresh()
+
+def _ended_call(info: CallInfo, cause: str | None, call: Call | None) -> EndedCall:
+    """What is displayed of a call that ended; `call` is None where it only rang here."""
+    summary = (call.summary if call is not None else None) or {}
+    duration_s = summary.get("duration_s", math.nan)
+    return EndedCall(
+        peer=phone_view.peer_of(info),
+        why=why_ended(info, cause),
+        talked_s=None if math.isnan(duration_s) else duration_s,
+        mean_mos=summary.get("mos_mean", math.nan),
+    )

@@ -6,16 +6,20 @@ This module has no access to the client: it displays the values that it is given
 from __future__ import annotations
 
 import html
+import math
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as W
 
+from plivo_nb.quality.limits import verdict
+from plivo_nb.widgets.dial_string import dial_string
 from plivo_nb.widgets.theme import style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from plivo_nb.events import CallInfo, EventName
+    from plivo_nb.widgets.screen import Kind, Screen
 
 KEYS = "123456789*0#"
 
@@ -38,6 +42,15 @@ EVENT_WORDS: dict[EventName, str] = {
     "mediaMetrics": "{raised} {0[type]}{where}",
 }
 
+_KIND_CLASSES: dict[Kind, str] = {
+    "off": "plivo-off",
+    "waiting": "plivo-waiting",
+    "ready": "plivo-ready",
+    "ringing": "plivo-alerting",
+    "talking": "plivo-talking",
+    "held": "plivo-held",
+    "ended": "plivo-ended",
+}
 _DIRECTIONS = {"local": " (sent)", "remote": " (received)"}
 
 
@@ -74,7 +87,12 @@ class PhoneView:
     def __init__(self) -> None:
         self._press: Callable[[str], None] = lambda key: None
         self._style = W.HTML(style(), layout=W.Layout(display="none"))
-        self.screen, self.status_line, self.log = W.HTML(), W.HTML(), W.HTML()
+        self.status_line, self.log = W.HTML(), W.HTML()
+        self._state, self._timer, self._peer, self._note = (W.HTML() for _ in range(4))
+        self.screen = W.VBox([W.HBox([self._state, self._timer]), self._peer, self._note])
+        self.screen.add_class("plivo-screen")
+        self._screen_kind = _KIND_CLASSES["off"]
+        self.will_dial = W.HTML()
         self.dial = W.Text(
             placeholder="number or name, such as echo",
             layout=W.Layout(width="100%", height="34px", margin="0"),
@@ -86,6 +104,8 @@ class PhoneView:
         for key in self.keys:
             key.on_click(lambda pressed: self._press(pressed.description))
         columns = W.Layout(grid_template_columns="repeat(3, 1fr)", grid_gap="4px", width="100%")
+        self.dial.observe(lambda _change: self._show_will_dial(), "value")
+        self._show_will_dial()
         self.pad = W.GridBox(self.keys, layout=columns)
         self.buttons = row(self.call, self.hangup, self.mute)
         self.box = W.VBox([self._style], layout=W.Layout(grid_gap="6px", flex="0 0 auto"))
@@ -117,22 +137,42 @@ class PhoneView:
         text = html.escape(sentence)
         self.status_line.value = f'<div class="plivo-status" role="status" title="{text}">{text}</div>'
 
-    def show_screen(self, state: str, peer: str, talked_s: float | None) -> None:
-        """Display the call's state, the other party and the duration."""
-        timer = "" if talked_s is None else clock(talked_s)
-        self.screen.value = (
-            '<div class="plivo-screen"><div class="plivo-line">'
-            f'<span class="plivo-state">{html.escape(state)}</span><span class="plivo-timer">{timer}</span>'
-            "</div>"
-            f'<div class="plivo-peer plivo-cut">{html.escape(peer)}</div></div>'
+    @property
+    def dialled(self) -> str:
+        """What is called: the content of the dial field without the separators of a written number."""
+        return dial_string(self.dial.value)
+
+    def _show_will_dial(self) -> None:
+        typed, dialled = self.dial.value.strip(), self.dialled
+        words = f"Will dial {html.escape(dialled[:80])}" if typed and dialled != typed else ""
+        self.will_dial.value = (
+            f'<div class="plivo-line plivo-dim"><span class="plivo-cut">{words}</span></div>'
         )
+
+    def show_screen(self, screen: Screen) -> None:
+        """Display the screen, and enable the buttons that it allows."""
+        self._state.value = f'<div class="plivo-state" role="status">{screen.state}</div>'
+        timer = screen.extra if screen.kind == "waiting" else ""
+        if screen.talked_s is not None:
+            timer = clock(screen.talked_s)
+        self._timer.value = f'<div class="plivo-timer">{timer}</div>'
+        self._peer.value = f'<div class="plivo-peer plivo-cut">{html.escape(screen.peer)}</div>'
+        self._note.value = f'<div class="plivo-remark plivo-cut">{_note_html(screen)}</div>'
+        kind = _KIND_CLASSES[screen.kind]
+        if kind != self._screen_kind:
+            self.screen.remove_class(self._screen_kind)
+            self.screen.add_class(kind)
+            self._screen_kind = kind
+        self.call.disabled = not screen.can_call
+        self.hangup.disabled = not screen.can_hang_up
+        self._show_keys_send_tones(screen.sends_tones)
 
     def show_mute(self, muted: bool) -> None:
         """Display on the mute button whether the microphone is muted."""
         self.mute.description = "Unmute" if muted else "Mute"
         (self.mute.add_class if muted else self.mute.remove_class)("plivo-on")
 
-    def show_keys_send_tones(self, tones: bool) -> None:
+    def _show_keys_send_tones(self, tones: bool) -> None:
         """Set the tooltips of the dial pad: keys send tones, or dial."""
         for key in self.keys:
             key.tooltip = f"Send the tone {key.description}" if tones else f"Dial {key.description}"
@@ -148,6 +188,19 @@ class PhoneView:
     def close(self) -> None:
         """Close every widget in the page and in the kernel."""
         close_tree(self.box)
+
+
+def _note_html(screen: Screen) -> str:
+    """The sentence; for a call that ended, why it ended and how good it was."""
+    words = html.escape(screen.note)
+    if screen.kind == "ended":
+        words = html.escape(screen.extra[:1].upper() + screen.extra[1:])
+    if math.isnan(screen.mean_mos):
+        return words
+    word = verdict(screen.mean_mos).word
+    colour = f"var(--plivo-{'good' if word == 'excellent' else word})"
+    score = f'<span class="plivo-score" style="background:{colour}">{screen.mean_mos:.1f} {word}</span>'
+    return f'{words}<span class="plivo-dim"> · mean MOS </span>{score}'
 
 
 def close_tree(widget: Any) -> None:

@@ -25,8 +25,8 @@ display: Any = IPython.display.display
 update_display: Any = IPython.display.update_display
 _TEXT = "<the last call: jitter, round trip, packet loss and MOS>"
 WINDOWS_S = (30.0, 60.0, 120.0, 300.0)  # lengths of the time axis as a call gets longer; then it scrolls
-# dashboard.css finds the picture in the page by its size and this background: JupyterLab gives the element of a
-# picture no other mark. The background is that of the picture.
+# dashboard.css finds the picture in the page by its size and this background: JupyterLab gives the element of
+# a picture no other mark. The background is that of the picture.
 SIZE = {"width": 760, "height": 456, "needs_background": "light"}
 EMPTY_SIZE = {"width": 1, "height": 1, "needs_background": "light"}
 # One transparent pixel, which takes no place before the first picture.

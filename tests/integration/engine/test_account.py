@@ -245,6 +245,33 @@ async def test_a_refusal_during_a_reconnection_is_told_once_and_ends_it(phones: 
         await until(lambda: phone.names() == ["onLoginFailed", "onLogin"], 10)
 
 
+async def test_the_time_to_the_next_attempt_is_known_while_one_is_due(phones: Any) -> None:
+    async with SipServer(REGISTER=[200, 503, SILENCE, 200]) as server:
+        phone = phones(server)
+        assert phone.account.reconnect_in_s is None
+        coming = asyncio.ensure_future(phone.login())
+        await until(lambda: phone.account.reconnect_in_s == 0.0)
+        await coming
+        assert phone.account.reconnect_in_s is None
+        await server.drop()
+        await until(lambda: phone.account.reconnect_in_s is not None)
+        assert 0.0 < phone.account.reconnect_in_s < 1.0  # the first pause
+        await until(lambda: len(server.of("REGISTER")) == 2)
+        await until(lambda: phone.account.reconnect_in_s > 1.0)  # the second one
+        await until(lambda: phone.account.reconnect_in_s == 0.0, 10)  # under way, and not answered
+        await phone.account.logout()
+        assert phone.account.reconnect_in_s is None
+
+
+async def test_nothing_is_attempted_after_a_refusal(phones: Any) -> None:
+    async with SipServer(REGISTER=[200, 403]) as server:
+        phone = phones(server)
+        await phone.login()
+        await server.drop()
+        await until(lambda: phone.names() == ["onLoginFailed"], 10)
+        await until(lambda: phone.account.reconnect_in_s is None)
+
+
 async def test_logout_during_a_reconnection_leaves_nothing(phones: Any) -> None:
     async with SipServer() as server:
         phone = phones(server)

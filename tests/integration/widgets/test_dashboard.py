@@ -28,12 +28,12 @@ async def test_a_call_with_the_network_made_bad_and_good(lab: Lab, alice: Client
     knobs.clean()
     await until(lambda: alice.samples["mos"].iloc[-1] > 4)
     phone.press("7")
-    await until(lambda: "tones sent: 7" in phone._view._log.value)
+    await until(lambda: "tones sent: 7" in phone._view.log.value)
     phone.mute()
     await until(lambda: bool(alice.samples["muted"].iloc[-1]))
     assert phone.muted
     await phone.hangup()
-    assert phone.state == "Call ended"
+    assert phone.state == "Ended (you hung up)"
     assert not phone.muted
     await until(lambda: dashboard.picture != before)
     assert dashboard.note == ""

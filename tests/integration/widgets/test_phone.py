@@ -19,7 +19,7 @@ async def test_an_incoming_call_is_answered_rejected_or_ignored_by_clicking(lab:
     phone = Phone(alice)
     async with lab.client() as bob:
         await bob.login("bob", lab.password("bob"))
-        for name, state in (("answer", "In call"), ("reject", "Rejected")):
+        for name, state in (("answer", "In call"), ("reject", "Ended (you declined)")):
             calling = bob.call("alice")
             await until(lambda: alice.incoming_calls)
             (row,) = phone._incoming._rows.values()
@@ -29,7 +29,7 @@ async def test_an_incoming_call_is_answered_rejected_or_ignored_by_clicking(lab:
             assert phone.status == ""
             if state == "In call":
                 await bob.hangup()
-                await until(lambda: phone.state == "Call ended")
+                await until(lambda: phone.state == "Ended (the other side hung up)")
             await calling.settled()
         calling = bob.call("alice")
         await until(lambda: alice.incoming_calls)
@@ -46,7 +46,7 @@ async def test_what_cannot_be_done_is_said(lab: Lab, alice: Client) -> None:
     phone._view.dial.value = "nobody-of-that-name"
     phone._view.call.click()
     await until(lambda: phone.status)
-    assert phone.state in ("Not Found", "Unavailable")
+    assert phone.state == "Ended (there is no such number or name)"
     with pytest.raises(InvalidState):
         await phone.hangup()
     await until(lambda: "hangup" in phone.status)

@@ -66,6 +66,13 @@ async def test_what_is_no_number_is_refused_without_a_session(phones, number: ob
     assert alice.call_manager.sessions == []
 
 
+async def test_a_number_of_unusual_length_is_refused_without_a_session(phones) -> None:
+    alice, _ = endpoints(phones)
+    with pytest.raises(InvalidState, match="at most 512 can be dialled"):
+        alice.call("4" * 60_000, None)
+    assert alice.call_manager.sessions == []
+
+
 @pytest.mark.parametrize("method", ["answer", "reject", "ignore"])
 async def test_without_a_ringing_call_the_sentence_says_what_to_do(phones, method: str) -> None:
     with pytest.raises(InvalidState, match=f"^{method}: no call is ringing; "):

@@ -16,6 +16,7 @@ from plivo_nb.engine.validation import (
     credentials_problem,
     feedback_problem,
     split_uri_headers,
+    target_problem,
     valid_headers,
 )
 
@@ -150,3 +151,15 @@ def test_credentials_that_cannot_be_sent_are_refused(
     username: object, password: object, problem: str | None
 ) -> None:
     assert credentials_problem(username, password) == problem
+
+
+@pytest.mark.parametrize("number", [None, "", "  ", 5, ["bob"], b"bob"])
+def test_what_is_no_text_cannot_be_called(number: Any) -> None:
+    assert "number or SIP address as text" in str(target_problem(number))
+
+
+def test_a_target_of_unusual_length_is_refused_in_a_short_sentence() -> None:
+    assert target_problem("4" * 512) is None
+    problem = target_problem("4" * 60_000)
+    assert problem == "call: the number or address has 60000 characters; at most 512 can be dialled."
+    assert len(str(target_problem(["bob"] * 60_000))) < 200

@@ -6,6 +6,7 @@ The real client, engine, lab and browser are used in tests/integration/widgets a
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -35,13 +36,42 @@ class StandInCall:
         self.state: Any = "ringing"
         self.rows = 0
         self.codec = "OPUS"
+        self.columns: dict[str, Any] = {}  # instead of the ones in `samples`
+        self.closed = asyncio.Event()
+        self.phase_word = "calling"
+        self.on_hold = False
+        self.cause: str | None = None
+        self.mean_mos = math.nan
+        self.originator = "local"
+        self.headers: dict[str, str] = {}
+
+    @property
+    def phase(self) -> str:
+        return "answered" if self.state == "answered" else self.phase_word
+
+    @property
+    def summary(self) -> dict[str, Any] | None:
+        """Of a call that has ended and that had one sample for each second."""
+        times = self.timings
+        talked_s = times["ended"] - times["answered"] if {"ended", "answered"} <= times.keys() else math.nan
+        return {"duration_s": talked_s, "mos_mean": self.mean_mos} if "ended" in times else None
+
+    @property
+    def ended(self) -> Any:
+        """Awaiting it waits until the last sample is there."""
+        return self.closed.wait()
+
+    @property
+    def call_uuid(self) -> str:
+        return self.uuid
 
     @property
     def info(self) -> CallInfo:
         src, dest = ("sip:alice@phone.plivo.com", self.peer)
         if self.direction == "INCOMING":
             src, dest = dest, src
-        return CallInfo(self.uuid, self.direction, src, dest, self.state)
+        originator = self.originator if "ended" in self.timings else None
+        return CallInfo(self.uuid, self.direction, src, dest, self.state, self.headers, originator=originator)
 
     @property
     def samples(self) -> pd.DataFrame:
@@ -64,6 +94,7 @@ class StandInCall:
                 "report_age_s": 3.2,
                 "direction": "sendrecv",
                 "muted": False,
+                **self.columns,
             },
             index=index,
         )
@@ -77,7 +108,10 @@ class StandInCall:
     def _samples_since(self, row: int, names: Any) -> tuple[int, dict[str, Any]]:
         new = self.samples.iloc[row:]
         arrays = {"time": new.index.tz_convert(None).to_numpy()}
-        return self.rows, {name: new[name].to_numpy() for name in names if name != "time"} | arrays
+        missing = pd.Series(np.full(len(new), np.nan))
+        return self.rows, {
+            name: new.get(name, missing).to_numpy() for name in names if name != "time"
+        } | arrays
 
 
 class StandInClient(Emitter):
@@ -90,6 +124,8 @@ class StandInClient(Emitter):
         self.threads: list[asyncio.AbstractEventLoop] = []
         self.username: str | None = "alice"
         self.is_logged_in = self.is_connected = True
+        self.reconnect_in_s: float | None = None
+        self.connection: Any = None
         self.muted = False
         self.current_call: StandInCall | None = None
         self.incoming_calls: list[StandInCall] = []
@@ -103,6 +139,9 @@ class StandInClient(Emitter):
 
     def _log_since(self, number: int) -> tuple[int, list[Entry]]:
         return len(self.entries), self.entries[number:]
+
+    def get_peer_connection(self) -> dict[str, Any]:
+        return {"status": "success", "pc": self.connection}
 
     def listeners(self) -> int:
         return sum(len(entries) for entries in self._subscriptions.values())
@@ -165,7 +204,9 @@ class StandInClient(Emitter):
         call, self.current_call = self.current_call, None
         assert call is not None
         call.state = "ended"
+        call.timings["ended"] = time.monotonic()
         self.emit("onCallTerminated", call.info)
+        call.closed.set()
 
     def rings(self, call: StandInCall) -> None:
         self.incoming_calls.append(call)
@@ -220,3 +261,8 @@ def widget_count() -> Callable[[], int]:
     from ipywidgets.widgets import widget
 
     return lambda: len(widget._instances)
+
+
+@pytest.fixture
+def make_call() -> type[StandInCall]:
+    return StandInCall

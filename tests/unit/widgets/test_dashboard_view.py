@@ -1,24 +1,28 @@
-"""Values of the dashboard as HTML."""
+"""The box of a dashboard: panels or pictures, and the line for messages."""
 
 from __future__ import annotations
 
-import math
-import re
+import ipywidgets as W
 
-from plivo_nb.quality.limits import verdict
-from plivo_nb.widgets import dashboard_view
-from plivo_nb.widgets.call_series import CallSeries
+from plivo_nb.widgets.dashboard_view import DashboardView
 
 
-async def test_figures_are_those_of_the_last_sample_with_the_age_of_reports(client) -> None:
-    call = client.answered()
-    call.rows = 19
-    assert "–" in dashboard_view.figures_html({})
-    assert verdict(math.nan).word in dashboard_view.figures_html({})
-    figures = CallSeries.of_frame(call.samples).latest
-    assert figures["loss_out"] == 0.05
-    shown = dashboard_view.figures_html(figures)
-    assert re.search(r"packet loss</span><b>5\.0<small>%", shown)
-    assert "in 0.0 · out 5.0, 3 s old" in shown
-    assert "round trip</span><b>78<small>ms</small></b><span></span>" in shown  # a new one shows no age
-    assert "round trip</span><b>–" in dashboard_view.figures_html({**figures, "rtt_ms": math.nan})
+def test_it_displays_panels_or_pictures_and_closes_both(widget_count) -> None:
+    before = widget_count()
+    quality, panels, probe = W.HTML(), W.HTML(), W.HTML()
+    view = DashboardView(quality, panels, probe)
+    assert panels in view.box.children
+    view.show_panels(live=False)
+    assert panels not in view.box.children
+    view.show_picture(b"\x89PNG")
+    assert any(getattr(child, "value", "") == b"\x89PNG" for child in view.box.children)
+    view.close()
+    assert widget_count() == before
+
+
+def test_a_message_is_text_and_never_html() -> None:
+    view = DashboardView(W.HTML(), W.HTML(), W.HTML())
+    view.show_note("<b>")
+    assert view.note_text == "<b>"
+    assert "<b>" not in view._note.value
+    view.close()

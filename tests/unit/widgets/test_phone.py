@@ -6,6 +6,7 @@ import asyncio
 import html
 import re
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -19,7 +20,10 @@ BUTTONS = ("call", "hangup", "mute")
 
 
 def text(widget: Any) -> str:
-    return html.unescape(re.sub(r"<[^>]*>", "|", widget.value))
+    """The text of a widget and all within it."""
+    own = getattr(widget, "value", "") or getattr(widget, "description", "")
+    inner = "|".join(text(child) for child in getattr(widget, "children", ()))
+    return html.unescape(re.sub(r"<[^>]*>", "|", str(own))) + inner
 
 
 async def turns(count: int = 5) -> None:
@@ -123,28 +127,93 @@ async def test_the_screen_follows_a_call_and_its_timer_runs(phone, client) -> No
     assert phone.state == "Ready"
     assert phone._view.hangup.disabled
     call = client.answered()
+    call.mean_mos = 4.31
     assert phone.state == "In call"
-    assert text(phone._view.screen).endswith("|echo||")
+    assert "|echo|" in text(phone._view.screen)
     assert "0:00" in text(phone._view.screen)
     assert (phone._view.call.disabled, phone._view.hangup.disabled) == (True, False)
     await until(lambda: "0:01" in text(phone._view.screen))
     client.ended()
-    assert phone.state == "Call ended"
-    assert "0:01" in text(phone._view.screen)
+    assert phone.state == "Ended (you hung up)"
+    shown = text(phone._view.screen)
+    assert "0:01" in shown
+    assert "You hung up| · mean MOS ||4.3 excellent" in shown
     assert (phone._view.call.disabled, phone._view.hangup.disabled) == (False, True)
-    call.timings.clear()
 
 
-async def test_the_steps_of_dialling_and_a_failure_are_shown(phone, client) -> None:
-    call = client.current_call = type(client.answered())("bob")
+async def test_the_steps_of_dialling_and_a_failure_are_shown(phone, client, stand_in_call) -> None:
+    client.answered().mean_mos = 4.4
+    client.ended()
+    call = client.current_call = stand_in_call("bob", uuid="uuid-2")
     client.emit("onCalling")
-    assert (phone.state, phone._peer) == ("Calling…", "bob")
+    assert phone.state == "Calling"
+    assert "|bob|" in text(phone._view.screen)
+    call.phase_word = "ringing"
     client.emit("onCallRemoteRinging", call.info)
-    assert phone.state == "Ringing…"
+    assert phone.state == "Ringing"
     client.current_call = None
+    call.state, call.cause = "failed", "Busy"
+    call.timings["ended"] = time.monotonic()
     client.emit("onCallFailed", "Busy", call.info)
-    assert phone.state == "Busy"
+    assert phone.state == "Ended (the other side is busy)"
+    shown = text(phone._view.screen)
+    assert "The other side is busy" in shown
+    assert "0:0" not in shown, "no timer of an earlier call"
+    assert "MOS" not in shown, "no figures of an earlier call"
     assert "call failed: Busy" in text(phone._view.log)
+
+
+async def test_what_the_account_and_the_far_end_do_is_shown(phone, client) -> None:
+    client.username, client.is_logged_in, client.is_connected = None, False, False
+    client.emit("onLogout")
+    assert phone.state == "Not logged in"
+    assert phone._view.call.disabled
+    client.username, client.reconnect_in_s = "alice", 3.2
+    phone.refresh()
+    assert phone.state == "Connecting (retry in 4 s)"
+    assert "retry in 4 s" in text(phone._view.screen)
+    client.is_logged_in, client.is_connected, client.reconnect_in_s = True, True, None
+    client.emit("onLogin")
+    assert phone.state == "Ready"
+    client.answered().on_hold = True
+    phone.refresh()
+    assert phone.state == "On hold"
+    client.connection = type("Connection", (), {"connectionState": "disconnected"})
+    phone.refresh()
+    assert phone.state == "Reconnecting"
+
+
+async def test_the_countdown_of_a_reconnection_runs_without_events(phone, client) -> None:
+    client.is_connected, client.reconnect_in_s = False, 2.0
+    await until(lambda: "retry in 2 s" in text(phone._view.screen))
+
+
+async def test_a_part_that_fails_is_said_and_does_not_stop_the_others(phone, client, caplog) -> None:
+    class Broken:
+        widget = None
+
+        def refresh(self) -> None:
+            raise ZeroDivisionError("oops")
+
+        def close(self) -> None:
+            pass
+
+    phone._parts.insert(0, Broken())
+    client.is_connected = False
+    client.emit("onConnectionChange", {"state": "disconnected", "eventCode": 1006, "eventReason": ""})
+    assert phone.status == "ZeroDivisionError: oops"
+    assert "A part of the phone cannot be displayed" in caplog.text
+    assert "connecting…" in text(phone._account.widget)
+
+
+async def test_a_pasted_number_is_cleaned_and_seen_before_it_is_dialled(phone, client) -> None:
+    phone._view.dial.value = "+1 (415) 555-0100"
+    assert "Will dial +14155550100" in text(phone._view.will_dial)
+    phone._view.call.click()
+    await turns()
+    assert client.asked == [("call", "+14155550100")]
+    assert phone._view.dial.value == "+14155550100"
+    assert text(phone._view.will_dial).strip("|") == ""
 
 
 async def test_the_pad_sends_tones_in_a_call_only(phone, client) -> None:
@@ -174,12 +243,37 @@ async def test_mute_is_shown_also_when_the_client_did_it(phone, client) -> None:
     assert phone._view.mute.description == "Unmute"
 
 
-async def test_a_second_call_that_only_rang_leaves_the_screen_alone(phone, client) -> None:
-    call = client.answered()
-    other = type(call)("bob", "INCOMING", "uuid-bob")
+async def test_a_second_call_that_only_rang_leaves_the_screen_alone(phone, client, stand_in_call) -> None:
+    client.answered()
+    other = stand_in_call("bob", "INCOMING", "uuid-bob")
     client.emit("onCallFailed", "Rejected", other.info)
     assert phone.state == "In call"
-    assert phone._answered_at is not None
+    client.ended()
+    assert phone.state == "Ended (you hung up)"
+    assert "echo" in text(phone._view.screen)
+
+
+async def test_a_call_that_only_rang_leaves_why_it_ended(phone, client, stand_in_call) -> None:
+    client.answered()
+    client.ended()
+    bob = stand_in_call("bob", "INCOMING", "uuid-bob")
+    client.rings(bob)
+    assert phone.state == "Incoming (1)"
+    client.incoming_calls.clear()
+    bob.state = "canceled"
+    client.emit("onIncomingCallCanceled", bob.info)
+    assert phone.state == "Ended (the caller gave up)"
+    assert "|bob|" in text(phone._view.screen)
+    assert "0:0" not in text(phone._view.screen)
+
+
+async def test_the_last_sample_counts_in_the_score(phone, client) -> None:
+    """It comes when the media is closed, after onCallTerminated."""
+    call = client.answered()
+    client.ended()
+    assert "MOS" not in text(phone._view.screen)
+    call.mean_mos = 3.2
+    await until(lambda: "3.2 poor" in text(phone._view.screen))
 
 
 async def test_connection_and_login_are_shown(phone, client) -> None:

@@ -168,8 +168,10 @@ async def test_holds_puts_the_caller_on_hold_and_goes_on(alice: Client, lab: Lab
 
         await until(lambda: "hold" in done())
         await until(lambda: ear.level(440) < 0.01)  # we may only receive: nothing of ours comes back
+        await until(lambda: call.on_hold)
         await until(lambda: "resume" in done())
         await until(lambda: ear.level(440) > 0.05)
+        await until(lambda: not call.on_hold)
         assert call.phase == "answered"
     await until_idle(lab)
 
