@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _LARGEST_FILE = 4 * 2**20  # bytes of a ring tone that are sent to the page
 
 
-class _PageWidget(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget has no annotations
+class _PageWidget(anywidget.AnyWidget):
     _esm = Path(__file__).with_name("page.js")
     label = traitlets.Unicode().tag(sync=True)
     keypad = traitlets.Bool(False).tag(sync=True)
@@ -78,7 +78,8 @@ class Page:
             self._send_ring()
 
     def _send_ring(self) -> None:
-        tone, buffers = self._tone, []
+        tone = self._tone
+        buffers: list[bytes] = []
         message: dict[str, Any] = {"type": "ring", "on": tone is not False}
         if tone is not False:
             cadence = ring_tone()
