@@ -92,7 +92,7 @@ async def test_an_endpoint_is_logged_in_without_a_lab(lab: Lab) -> None:
 
 
 async def test_a_wrong_password_is_an_error_in_words_and_nothing_stays(lab: Lab) -> None:
-    with pytest.raises(LoginFailed, match="bob"):
+    with pytest.raises(LoginFailed, match="check both and log in again"):
         await app("bob", password="wrong", server=[lab.url], sound="none")
 
 
@@ -152,11 +152,11 @@ async def test_under_voila_an_app_ends_after_its_page_but_not_in_a_call(
         return True
 
     monkeypatch.setenv("SERVER_SOFTWARE", "voila/0.5.8")
-    monkeypatch.setattr(voila, "LIMIT_S", 0.5)
     monkeypatch.setattr(voila, "CHECK_S", 0.05)
     monkeypatch.setattr(voila, "shut_down_kernel", shut_down_kernel)
     softphone = await app("carol", lab=lab)
     await softphone.phone.call("echo")
+    monkeypatch.setattr(voila, "LIMIT_S", 0.5)
     await stays(lambda: repr(softphone) == "<App of carol>", 1.0)
     await softphone.phone.hangup()
     await until(lambda: shut_down)
