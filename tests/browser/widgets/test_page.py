@@ -47,6 +47,7 @@ def dial(phone) -> Any:
 
 def type_everywhere(notebook: Any, phone: Any, dial: Any) -> None:
     """Type what JupyterLab has commands for; in a text field it is text, elsewhere digits are keys."""
+    phone.dial("")
     phone.click("5")
     expect(dial).to_have_value("5")
     notebook.type("00ddabxzmii*#")
