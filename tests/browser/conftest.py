@@ -127,7 +127,7 @@ def theme() -> Callable[[Page, str], None]:
         page.evaluate(
             f"{{ jupyterapp.commands.execute('apputils:change-theme', {{theme: '{name}'}}); null }}"
         )
-        page.locator(f"body[data-jp-theme-name='{name}']").wait_for(timeout=20 * SECONDS)
+        page.locator(f"body[data-jp-theme-name='{name}']").wait_for(state="attached")
 
     return choose
 
