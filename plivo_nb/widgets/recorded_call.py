@@ -127,7 +127,7 @@ class RecordedCall:
 
     def time(self, seconds: float) -> pd.Timestamp:
         """A moment in UTC."""
-        return self.began + pd.Timedelta(seconds=seconds)
+        return self.began + pd.Timedelta(milliseconds=round(1000 * seconds))
 
     def clip(self, seconds: float, *, sent: bool = False) -> Clip | None:
         """Five seconds of sound around a moment; None where it is not kept.
