@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from plivo_nb.errors import InvalidState, NoRunningLoop
 from plivo_nb.operation import Operation
 from plivo_nb.quality.limits import loss_limit
-from plivo_nb.widgets import export as exports
 from plivo_nb.widgets.call_series import CallSeries
+from plivo_nb.widgets.dashboard import Dashboard
+from plivo_nb.widgets.export import NO_AUDIO
+from plivo_nb.widgets.export_bar import ExportBar
 from plivo_nb.widgets.loop_tasks import LoopTasks
+from plivo_nb.widgets.page import Page
 from plivo_nb.widgets.panels import Panels, ShownCall
 from plivo_nb.widgets.phone_view import clock
 from plivo_nb.widgets.recorded_call import RecordedCall, recorded_calls
@@ -20,9 +22,6 @@ from plivo_nb.widgets.replay_view import ReplayView, both_times
 from plivo_nb.widgets.stills import Stills
 
 if TYPE_CHECKING:
-    import os
-    from pathlib import Path
-
     import pandas as pd
 
     from plivo_nb.widgets.recorded_call import Source
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 _STEP_S = 0.25  # between two moments while it plays
 
 
-class Replay:
+class Replay(Dashboard):
     """A call to go through again. A cell whose last expression is a replay displays it.
 
     Play it, move the slider, or click a moment in the panels: tiles and banner show what a dashboard showed
@@ -76,9 +75,12 @@ class Replay:
         self._shown = [_shown(call) for call in self._calls]
         self._panels = Panels(loop, lambda: None)
         self._panels.on_moment = self._moment_chosen
+        self.page = Page(loop, "Replay of a call")
         self._view = ReplayView(self._panels.widget)
         self._stills = Stills()
         self._loop_tasks = LoopTasks(loop, self._view.show_note, "replay")
+        self.exports = ExportBar(self._view.note, self._loop_tasks, self._save, self._view.show_note)
+        self._view.show_exports(self.exports.widget, self.page.widget)
         self._call = self._calls[0]
         self._position = 0.0
         self._playing: asyncio.Task[None] | None = None
@@ -112,7 +114,7 @@ class Replay:
     @property
     def note(self) -> str:
         """The sentence in the last line."""
-        return self._view.note
+        return self._view.note_text
 
     def seek(self, seconds: float) -> None:
         """Show another moment.
@@ -168,31 +170,13 @@ class Replay:
         if clip is None:
             self._view.show_sound(b"")
             self._view.show_note(
-                exports.NO_AUDIO
-                if self._call.audio is None
-                else f"The sound at {clock(at)} is no longer kept."
+                NO_AUDIO if self._call.audio is None else f"The sound at {clock(at)} is no longer kept."
             )
             return False
         direction = "sent" if self._view.direction.value else "received"
         self._view.show_sound(clip.wav())
         self._view.show_note(f"{clip.seconds:.0f} s of what was {direction} at {clock(at)}.")
         return True
-
-    def export(self, path: str | os.PathLike[str]) -> Operation[Path]:
-        """Write the call to a file; see `plivo_nb.widgets.export.export` for what an extension means.
-
-        Args:
-            path: ends in ``.png``, ``.svg``, ``.parquet`` or ``.wav``. A file is never overwritten.
-
-        Returns:
-            An operation; awaiting it returns the path written.
-
-        Raises (when awaited):
-            ValueError: the extension is another one.
-            InvalidState: there is no sound to write, or the replay is closed.
-            OSError: the file cannot be written.
-        """
-        return Operation(f"export {path}", self._export(path))
 
     def close(self) -> Operation[None]:
         """Close the widgets and the drawing process. Closing twice does nothing."""
@@ -218,8 +202,6 @@ class Replay:
         view, run_soon = self._view, self._loop_tasks.run_soon
         view.on_click(view.play, lambda: run_soon(self._toggle))
         view.on_click(view.hear, lambda: run_soon(self._hear))
-        for format_, button in view.exports.items():
-            view.on_click(button, partial(run_soon, partial(self._save, format_)))
         view.position.observe(self._slider_moved, "value")
         view.calls.observe(lambda change: run_soon(lambda: self._show_call(change["new"])), "value")
 
@@ -258,18 +240,10 @@ class Replay:
         self._playing = None
         self._view.show_playing(False)
 
-    async def _save(self, format_: str) -> None:
-        path = await self._export(exports.default_name(self._call, format_))
-        self._view.show_note(f"Saved as {path}")
-
-    async def _export(self, path: str | os.PathLike[str]) -> Path:
+    def _recorded(self, method: str) -> RecordedCall:
         if self._closing is not None:
-            raise InvalidState("export: this replay is closed; make a new one.")
-        return await exports.export(self._call, path, self._draw)
-
-    async def _draw(self, call: RecordedCall, format_: str) -> bytes:
-        series = self._shown[self._calls.index(call)].series
-        return await self._stills.draw(series, call.name, ended=True, whole=True, format_=format_)
+            raise InvalidState(f"{method}: this replay is closed; make a new one.")
+        return self._call
 
 
 def _shown(call: RecordedCall) -> ShownCall:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as W
 
-from plivo_nb.widgets.export import FORMATS
 from plivo_nb.widgets.phone_view import clock, close_tree
 from plivo_nb.widgets.quality_view import QualityView
 from plivo_nb.widgets.theme import style
@@ -36,13 +35,13 @@ class ReplayView:
         speed, direction: choices of one of several.
         position: the slider, in seconds into the call.
         calls: the choice of the call, where there are several.
-        exports: a button for each format.
+        note: the widget of the line for messages.
         audio: the player.
     """
 
     def __init__(self, panels: Any) -> None:
         self.quality = QualityView()
-        self._times, self._clock, self._note = W.HTML(), W.HTML(), W.HTML()
+        self._times, self._clock, self.note = W.HTML(), W.HTML(), W.HTML()
         self.play = W.Button(description="Play", icon="play", tooltip="Play from this moment, or pause")
         self.speed = _choice([(f"{speed}×", speed) for speed in SPEEDS], "Speed")
         self.position = W.FloatSlider(
@@ -57,32 +56,27 @@ class ReplayView:
         self.direction = _choice([("Received", False), ("Sent", True)], "Which sound")
         self.audio = W.Audio(value=b"", format="wav", autoplay=True, loop=False)
         self.calls = W.Dropdown(options=[("", 0)], layout=W.Layout(flex="1 1 0", min_width="0"))
-        self.exports = {
-            name: W.Button(
-                description=name.upper() if name != "parquet" else "Parquet", tooltip=_EXPORTS[name]
-            )
-            for name in FORMATS
-        }
         rows = [
             W.HTML(style(), layout=W.Layout(display="none")),
             self._times,
             self.quality.widget,
             panels,
             _row("plivo-transport", self.play, self.position, self._clock, self.speed),
-            _row("plivo-sound", self.hear, self.direction, self.audio),
-            _row("plivo-exports", _label("Save as"), *self.exports.values(), self.calls),
-            self._note,
+            _row("plivo-sound", self.hear, self.direction, self.audio, self.calls),
         ]
         self.box: Any = W.VBox(rows, layout=W.Layout(grid_gap="8px"))
         for name in ("plivo", "plivo-dashboard", "plivo-replay"):
             self.box.add_class(name)
         self.audio.layout.visibility = "hidden"
-        self.note = ""
         self.show_note("")
 
     def on_click(self, button: Any, handler: Callable[[], None]) -> None:
         """Call `handler` when this button is clicked."""
         button.on_click(lambda _button: handler())
+
+    def show_exports(self, widget: Any, *hidden: Any) -> None:
+        """Display this widget, which contains `note`, in the last row, and widgets without a look."""
+        self.box.children = [*self.box.children, widget, *hidden]
 
     def show_calls(self, names: Sequence[str]) -> None:
         """Offer these calls; a single one is not a choice."""
@@ -113,22 +107,13 @@ class ReplayView:
 
     def show_note(self, sentence: str) -> None:
         """Display a sentence in the last line; an empty one clears it."""
-        self.note = sentence
+        self.note_text = sentence
         text = html.escape(sentence)
-        self._note.value = f'<div class="plivo-note plivo-cut" role="status" title="{text}">{text}</div>'
+        self.note.value = f'<div class="plivo-note plivo-cut" role="status" title="{text}">{text}</div>'
 
     def close(self) -> None:
         """Close every widget in the page and in the kernel."""
         close_tree(self.box)
-
-
-_BUTTONS = {"png": "PNG", "svg": "SVG", "parquet": "Parquet", "wav": "WAV"}
-_EXPORTS = {
-    "png": "Save a picture as PNG beside the notebook",
-    "svg": "Save a picture as SVG beside the notebook",
-    "parquet": "Save samples and warnings as Parquet beside the notebook",
-    "wav": "Save the sound that is kept as WAV beside the notebook",
-}
 
 
 def both_times(at: pd.Timestamp) -> str:
@@ -144,10 +129,6 @@ def _choice(options: list[tuple[str, Any]], what: str) -> Any:
     made = W.ToggleButtons(options=options, tooltips=[f"{what}: {name}" for name, _ in options])
     made.style.button_width = "auto"
     return made
-
-
-def _label(text: str) -> Any:
-    return W.HTML(f'<div class="plivo-label">{text}</div>')
 
 
 def _row(name: str, *widgets: Any) -> Any:

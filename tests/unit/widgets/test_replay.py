@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 from PIL import Image
 from waiting import until
 
@@ -18,6 +19,7 @@ from plivo_nb.engine.audio.kept_audio import Clip
 from plivo_nb.errors import InvalidState, NoRunningLoop
 from plivo_nb.events import CallInfo
 from plivo_nb.widgets import replay as replay_module
+from plivo_nb.widgets.dashboard import Dashboard
 from plivo_nb.widgets.replay import Replay
 
 BEGAN = pd.Timestamp("2026-11-25 12:00:00", tz="UTC")
@@ -172,13 +174,14 @@ async def test_files_are_written_and_their_paths_shown(replay, tmp_path: Path, m
     monkeypatch.chdir(tmp_path)
     paths = [await replay.export(f"call.{format_}") for format_ in ("png", "svg", "wav", "parquet")]
     assert [path.parent for path in paths] == [tmp_path] * 4
-    assert Image.open(paths[0]).size[0] >= 1000
+    with Image.open(paths[0]) as picture:
+        assert picture.size[0] >= 1000
     assert "<svg" in paths[1].read_text("utf-8")[:1000]
     again = Replay(paths[3])
     again.seek(11.0)
     assert again._view.quality.sentence.startswith("Packets are lost on the way to you · 30 %")
     await again.close()
-    replay._view.exports["parquet"].click()
+    replay.exports.buttons["parquet"].click()
     await until(lambda: replay.note.startswith("Saved as"))
     assert replay.note == f"Saved as {tmp_path / 'echo-2026-11-25-120000.parquet'}"
 
@@ -189,7 +192,7 @@ async def test_what_cannot_be_written_is_told(replay, tmp_path: Path) -> None:
     with pytest.raises(OSError, match="missing"):
         await replay.export(tmp_path / "missing" / "call.parquet")
     silent = Replay(frame())
-    silent._view.exports["wav"].click()
+    silent.exports.buttons["wav"].click()
     await until(lambda: silent.note)
     assert "keepAudio" in silent.note
     await silent.close()
@@ -211,6 +214,21 @@ async def test_a_cell_displays_it(replay: Any) -> None:
     bundle = replay._repr_mimebundle_()
     assert bundle["text/plain"] == "<Replay>"
     assert "application/vnd.jupyter.widget-view+json" in bundle
+
+
+async def test_a_dashboard_of_a_recorded_call_is_a_replay(tmp_path: Path) -> None:
+    frame().to_csv(tmp_path / "call.csv")
+    for source in (Ended(), frame(), str(tmp_path / "call.csv"), tmp_path / "call.csv"):
+        replay = Dashboard(source)
+        assert isinstance(replay, Replay)
+        assert replay.call.seconds == 20.0
+        await replay.close()
+    with pytest.raises(TypeError, match="no recorded call"):
+        Dashboard(42)  # type: ignore[call-overload]
+
+
+async def test_it_has_a_figure(replay) -> None:
+    assert any(text.get_text() == "The call with echo" for text in replay.figure().findobj(Text))
 
 
 def test_without_an_event_loop_it_says_what_to_do() -> None:
