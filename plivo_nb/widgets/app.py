@@ -9,7 +9,7 @@ from IPython import get_ipython
 
 from plivo_nb.operation import Operation
 from plivo_nb.options import OptionKeywords, shows_options
-from plivo_nb.widgets.dashboard import Dashboard
+from plivo_nb.widgets.dashboard import Dashboard, LiveDashboard
 from plivo_nb.widgets.phone import Phone
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class SideBySide:
         <Phone and Dashboard>
     """
 
-    def __init__(self, phone: Phone, dashboard: Dashboard, *, layout: _Layout = "compact") -> None:
+    def __init__(self, phone: Phone, dashboard: LiveDashboard, *, layout: _Layout = "compact") -> None:
         if layout not in _LAYOUT_CLASSES:
             raise ValueError(f"layout: {layout!r} is not one of {', '.join(_LAYOUT_CLASSES)}.")
         self._dashboard = dashboard
@@ -122,7 +122,7 @@ class App:
     lab: Lab
     client: Client
     phone: Phone
-    dashboard: Dashboard
+    dashboard: LiveDashboard
 
     def __init__(self, username: str, lab: Lab | None, options: OptionKeywords) -> None:
         from plivo_nb.lab import Lab  # late: the other widgets do not need a lab

@@ -358,8 +358,13 @@ class Root {
     const at = order.indexOf(last);
     const around = [...order.slice(at + 1), ...order.slice(0, at).reverse()];
     const usable = around.filter((control) => this.root.contains(control) && this.usable(control));
-    const buttons = usable.filter((control) => control.matches("button:not(.plivo-key)"));
-    const next = usable.find((control) => row.contains(control)) ?? buttons[0] ?? usable[0] ?? this.root;
+    const beside = usable.filter((control) => row.contains(control));
+    const next =
+      beside.find((control) => control.matches(".plivo-go, .plivo-stop")) ??
+      beside[0] ??
+      usable.find((control) => control.matches("button:not(.plivo-key)")) ??
+      usable[0] ??
+      this.root;
     next.focus({ preventScroll: true });
   }
 

@@ -128,6 +128,7 @@ def theme() -> Callable[[Page, str], None]:
             f"{{ jupyterapp.commands.execute('apputils:change-theme', {{theme: '{name}'}}); null }}"
         )
         page.locator(f"body[data-jp-theme-name='{name}']").wait_for(state="attached")
+        page.locator("#jupyterlab-splash").wait_for(state="detached")
 
     return choose
 

@@ -115,6 +115,7 @@ def test_enter_answers_and_the_focus_goes_on_when_the_row_of_the_call_is_gone(ap
     app.page.keyboard.press("Enter")
     phone.expect_state("In call")
     phone.click("Hang up")
+    expect(phone.state).to_contain_text("Ended")
     app.evaluate("bob.call('alice') and None")
     phone.button("Answer").focus()
     app.page.keyboard.press("Space")
@@ -169,6 +170,7 @@ def test_layout_follows_the_width_of_the_app_and_nothing_is_cut(app, phone, them
     """The pictures in artefacts/ are to be looked at: test_layout-*.png."""
     page, box = app.page, app.page.locator(".plivo-app").last
     sharp = {"width": 1900, "height": 2200, "deviceScaleFactor": 2, "mobile": False}
+    page.set_viewport_size({"width": sharp["width"], "height": sharp["height"]})
     devtools = page.context.new_cdp_session(page)
     devtools.send("Emulation.setDeviceMetricsOverride", sharp)
     for width in (520, 700, 1000, 1400):
@@ -186,6 +188,7 @@ def test_layout_follows_the_width_of_the_app_and_nothing_is_cut(app, phone, them
             assert left["width"] == right["width"] == pytest.approx(width, abs=1)
     box.evaluate("element => element.style.width = ''")
     devtools.send("Emulation.clearDeviceMetricsOverride")
+    page.set_viewport_size({"width": 1360, "height": 900})
     theme(page, "light")
 
 
