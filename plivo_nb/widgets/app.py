@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Literal, Unpack, get_args, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 import ipywidgets as W
 from IPython import get_ipython
@@ -12,7 +12,7 @@ from plivo_nb.errors import InvalidState, LabError
 from plivo_nb.operation import Operation
 from plivo_nb.options import OptionKeywords, shows_options
 from plivo_nb.widgets import voila
-from plivo_nb.widgets.dashboard import Dashboard
+from plivo_nb.widgets.dashboard import Dashboard, LiveDashboard
 from plivo_nb.widgets.lab_drawer import LabDrawer
 from plivo_nb.widgets.phone import Phone
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from plivo_nb.lab import Lab
 
 LayoutName = Literal["compact", "full"]
+_LAYOUT_CLASSES: dict[str, str] = {"compact": "plivo-compact", "full": "plivo-full"}
 _LAB_USER = "alice"
 
 
@@ -34,7 +35,7 @@ class SideBySide:
     Args:
         phone, dashboard: the widgets.
         below: ipywidgets to be displayed below both, such as ``LabDrawer(lab, client).widget``.
-        layout: ``"compact"``: as high as its content; ``"full"``: it fills the page.
+        layout: ``"compact"``, or ``"full"`` to fill the height of the page, for an app of Voila.
 
     Example:
         >>> import asyncio
@@ -47,18 +48,23 @@ class SideBySide:
     """
 
     def __init__(
-        self, phone: Phone, dashboard: Dashboard, *, below: Sequence[Any] = (), layout: LayoutName = "compact"
+        self,
+        phone: Phone,
+        dashboard: LiveDashboard,
+        *,
+        below: Sequence[Any] = (),
+        layout: LayoutName = "compact",
     ) -> None:
-        row = W.Layout(display="flex", flex_flow="row wrap", align_items="flex-start", grid_gap="10px")
+        _check_layout(layout)
         self._dashboard = dashboard
-        self._pair = W.Box([phone.widget, dashboard.widget], layout=row)
-        self.widget: Any = W.VBox([self._pair, *below])
-        self.widget.add_class("plivo-app")
-        self.widget.add_class(f"plivo-{layout}")
+        self._pair = W.Box([phone.widget, dashboard.widget])
+        self._pair.add_class("plivo-app")
+        self._pair.add_class(_LAYOUT_CLASSES[layout])
+        self.widget: Any = W.VBox([self._pair, *below]) if below else self._pair
 
     def close(self) -> None:
         """Close the boxes. It does not close phone and dashboard."""
-        for box in (self._pair, self.widget):
+        for box in {self._pair, self.widget}:
             box.layout.close()
             box.close()
 
@@ -175,8 +181,12 @@ def _check(
         "registrationDomainSocket" in options or "registration_domain_socket" in options
     ):
         raise ValueError("app() takes either server or registration_domain_socket: they mean the same.")
-    if layout not in get_args(LayoutName):
-        raise ValueError(f"layout must be {' or '.join(map(repr, get_args(LayoutName)))}, not {layout!r}.")
+    _check_layout(layout)
+
+
+def _check_layout(layout: str) -> None:
+    if layout not in _LAYOUT_CLASSES:
+        raise ValueError(f"layout: {layout!r} is not one of {', '.join(_LAYOUT_CLASSES)}.")
 
 
 def _with_server(options: OptionKeywords, server: str | Sequence[str] | None) -> OptionKeywords:
@@ -205,7 +215,7 @@ class App:
 
     client: Client
     phone: Phone
-    dashboard: Dashboard
+    dashboard: LiveDashboard
 
     def __init__(
         self, username: str, *, lab: Lab | None, in_lab: bool, options: OptionKeywords, layout: LayoutName
