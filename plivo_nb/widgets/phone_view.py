@@ -97,6 +97,7 @@ class PhoneView:
             placeholder="number or name, such as echo",
             layout=W.Layout(width="100%", height="34px", margin="0"),
         )
+        self.dial.add_class("plivo-dial")
         self.call = button("Call", "plivo-go", tooltip="Call the number or name in the dial field")
         self.hangup = button("Hang up", "plivo-stop", tooltip="End the call")
         self.mute = button("Mute", "plivo-plain", tooltip="Stop sending the microphone's sound")
