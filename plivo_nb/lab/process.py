@@ -118,10 +118,11 @@ class Lab:
         self._child = child
         # A lab that nobody refers to any more (a cell run twice) is stopped with its object, or at exit.
         self._forget = weakref.finalize(self, _hang_up, child, self._owner).detach
-        take: dict[str, Callable[[dict[str, Any]], None]] = {
+        take: dict[str, Callable[[Any], None]] = {
             "collected": self._collected.append,
             "event": self._events.append,
             "network": self.network.note,
+            "scenario": self.network.note_scenario,
         }
         control = ControlClient(lambda name, data: take[name](data) if name in take else None)
         try:
@@ -133,6 +134,7 @@ class Lab:
         self._control = control
         for entry in await self._do("network.history"):
             self.network.note(entry)
+        self.network.note_scenario((await self.status())["scenario"])
         self.start_seconds = time.monotonic() - began
         return self
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any, Unpack
 
-from plivo_nb.lab.network.knobs import DIRECTIONS, with_knob_table
+from plivo_nb.lab.network.knobs import DIRECTIONS, default_knobs, with_knob_table
 from plivo_nb.lab.network.scenarios import SCENARIOS, read_scenario
 from plivo_nb.operation import Operation
 
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from plivo_nb.lab.network.knobs import DirectionOrBoth, NetworkKnobs
+    from plivo_nb.lab.network.knobs import Direction, DirectionOrBoth, NetworkKnobs
     from plivo_nb.lab.network.scenarios import Scenario, ScenarioName, ScenarioRow
 
+_logger = logging.getLogger("plivo_nb.lab.remote")
 _HISTORY_ENTRIES = 10_000
 
 
@@ -37,6 +39,33 @@ class RemoteNetwork:
     def __init__(self, do: Callable[..., Coroutine[Any, Any, Any]]) -> None:
         self._do = do
         self._history: deque[dict[str, Any]] = deque(maxlen=_HISTORY_ENTRIES)
+        self._current: dict[Direction, dict[str, Any]] = {name: default_knobs() for name in DIRECTIONS}
+        self._playing: str | None = None
+        self._callbacks: list[Callable[[], object]] = []
+
+    @property
+    def current(self) -> dict[Direction, dict[str, Any]]:
+        """The knobs of new calls now, by direction, as the lab published them last. A copy.
+
+        `settings` asks the lab for the same.
+        """
+        return {name: dict(knobs) for name, knobs in self._current.items()}
+
+    @property
+    def playing(self) -> str | None:
+        """The name of the scenario that is playing, or None."""
+        return self._playing
+
+    def on_change(self, callback: Callable[[], object]) -> Callable[[], None]:
+        """Call `callback`, without arguments, after each change of `current` or `playing`.
+
+        It does not matter what made the change: this object, a scenario, or another client of the lab.
+
+        Returns:
+            A function that removes the callback.
+        """
+        self._callbacks.append(callback)
+        return lambda: self._callbacks.remove(callback) if callback in self._callbacks else None
 
     @with_knob_table
     def set(
@@ -122,15 +151,21 @@ class RemoteNetwork:
         settings: dict[str, Any] = await self._do("network.settings")
         return settings
 
-    async def counters(self) -> dict[str, Any]:
+    async def counters(self, call_uuid: str | None = None) -> dict[str, Any]:
         """Count packets since the lab started.
+
+        Args:
+            call_uuid: count the packets of this call only; by default those of all calls.
 
         Returns:
             A dict: ``seen``, ``dropped``, ``forwarded`` and ``duplicated`` (RTP packets, both directions);
             ``to_callee`` and ``to_caller`` with all counters of a direction; ``calls``, a list with the
             counters of each call.
+
+        Raises:
+            LabError: there is no such call.
         """
-        counters: dict[str, Any] = await self._do("network.counters")
+        counters: dict[str, Any] = await self._do("network.counters", call_uuid=call_uuid)
         return counters
 
     @property
@@ -173,6 +208,21 @@ class RemoteNetwork:
     def note(self, entry: dict[str, Any]) -> None:
         """Add an entry that the lab has published to the history."""
         self._history.append(entry)
+        if entry["call_uuid"] is None:
+            self._current = {name: entry[name] for name in DIRECTIONS}
+            self._changed()
+
+    def note_scenario(self, name: str | None) -> None:
+        """Keep the name of the scenario that the lab has published as playing; None = it has ended."""
+        self._playing = name
+        self._changed()
+
+    def _changed(self) -> None:
+        for callback in list(self._callbacks):
+            try:
+                callback()
+            except Exception:  # the reader of the control channel goes on
+                _logger.exception("A callback of the lab's network failed.")
 
     def __repr__(self) -> str:
         now = next((entry for entry in reversed(self._history) if entry["call_uuid"] is None), None)

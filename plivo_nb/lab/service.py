@@ -56,7 +56,9 @@ class LabService:
         self.control_url: str | None = None
         self._control = ControlServer(token, self.handle) if token is not None else None
         self._robots: Robots | None = None
-        self._player = Player(self._network_clear_now, self._network_set)
+        self._player = Player(
+            self._network_clear_now, self._network_set, lambda name: self._publish("scenario", name)
+        )
         self._tasks: set[asyncio.Task[Any]] = set()
         self._loop = asyncio.get_running_loop()
         self._commands: dict[str, Callable[..., Any]] = {

@@ -8,7 +8,13 @@
     incoming.py        IncomingCalls: the calls that are ringing here
     dashboard.py       Dashboard: live panels and the latest values, once a second
     dashboard_view.py  its ipywidgets, and the values that they display
-    knobs.py           Knobs: sliders for a lab's network
+    call_quality.py    CallQuality: tiles and banner of the client's call
+    quality_view.py    their ipywidgets
+    key_figures.py     the figures in the tiles: now, of a whole call, none
+    plain_warnings.py  the words of mediaMetrics warnings
+    knobs.py           Knobs: controls for a lab's network
+    lab_drawer.py      LabDrawer: knobs, scenarios and robots of a lab, below phone and dashboard
+    true_loss.py       TrueLoss: the packets that a lab's network really dropped
     app.py             app(): lab, client, phone and dashboard in one call; SideBySide
     render_worker.py   RenderWorker: the drawing process as seen from the kernel
     figure.py          the drawing process; run as a script, imports nothing from the package
@@ -22,6 +28,7 @@ from plivo_nb.quality.limits import verdict
 from plivo_nb.widgets.app import SideBySide
 from plivo_nb.widgets.dashboard import Dashboard
 from plivo_nb.widgets.knobs import Knobs
+from plivo_nb.widgets.lab_drawer import LabDrawer
 from plivo_nb.widgets.phone import Phone
 
-__all__ = ["Dashboard", "Knobs", "Phone", "SideBySide", "verdict"]
+__all__ = ["Dashboard", "Knobs", "LabDrawer", "Phone", "SideBySide", "verdict"]

@@ -16,6 +16,7 @@ from IPython import get_ipython
 from plivo_nb.operation import Operation
 from plivo_nb.quality.limits import loss_limit
 from plivo_nb.widgets import dashboard_view
+from plivo_nb.widgets.call_quality import CallQuality
 from plivo_nb.widgets.loop_tasks import LoopTasks, sentence_of
 from plivo_nb.widgets.phone_view import peer_of
 from plivo_nb.widgets.render_worker import RenderError, RenderWorker
@@ -70,6 +71,8 @@ class Dashboard:
         self._view = dashboard_view.DashboardView()
         self._worker = RenderWorker()
         self._loop_tasks = LoopTasks(client.loop, self._view.show_note, "dashboard")
+        self._quality = CallQuality(client, self._loop_tasks)
+        self._view.show_quality(self._quality.widget)
         self._call: Call | None = client.current_call
         self._ended = False  # the last picture of `_call` has not been drawn yet
         self._drawn_rows = -1
@@ -122,6 +125,7 @@ class Dashboard:
             self._remove_close_callback()
             for name, callback in self._subscriptions:
                 self._client.off(name, callback)
+            self._quality.unsubscribe()
             if _dashboards.get(self._client) is self:
                 del _dashboards[self._client]
             self._stopping = True
@@ -135,6 +139,7 @@ class Dashboard:
             # Repeated in the cell that closes: nbconvert and nbval receive output of the running cell only.
             self._put_into_cell(self._last_picture)
         self._loop_tasks.close()
+        self._quality.close()
         self._view.close()
         await self._worker.close()
 
@@ -201,15 +206,13 @@ class Dashboard:
         call, ended = self._call, self._ended
         if call is None:
             return
+        self._quality.refresh()
         samples = call.samples
         if not ended and len(samples) == self._drawn_rows:
             return
         self._drawn_rows = len(samples)
         await asyncio.sleep(0)  # several short steps: other tasks of the loop run between them
         arrays = dashboard_view.to_arrays(samples)
-        await asyncio.sleep(0)
-        if len(arrays):
-            self._view.show_figures(dashboard_view.key_figures(arrays))
         await asyncio.sleep(0)
         window_s = dashboard_view.window_s(arrays.seconds, whole=ended)
         title = dashboard_view.title(peer_of(call.info), arrays, ended=ended)

@@ -1,4 +1,4 @@
-"""The widgets of the dashboard: tiles with the latest values, the picture, and a line for messages.
+"""The widgets of the dashboard: tiles and banner, the picture, and a line for messages.
 
 This module has no access to the client: it displays the values that it is given.
 """
@@ -6,7 +6,6 @@ This module has no access to the client: it displays the values that it is given
 from __future__ import annotations
 
 import html
-import math
 import struct
 import zlib
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as W
 import numpy as np
 
-from plivo_nb.quality.limits import verdict
 from plivo_nb.widgets.phone_view import clock, close_tree
 from plivo_nb.widgets.theme import style
 
@@ -37,11 +35,7 @@ _COLUMNS = {
     "mos_in": ("mos_in", 1.0),
     "mos_out": ("mos_out", 1.0),
 }
-_OLD_S = 1.5  # the age of a value is shown from here on
-_USED_COLUMNS = (
-    "rtt_ms", "jitter_in_ms", "jitter_out_ms", "loss_in", "loss_out", "mos", "mos_in", "mos_out",
-    "bitrate_in_kbps", "loop_lag_ms", "rtt_age_s", "report_age_s",
-)  # fmt: skip
+_USED_COLUMNS = ("rtt_ms", "jitter_in_ms", "jitter_out_ms", "loss_in", "loss_out", "mos", "mos_in", "mos_out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +101,6 @@ def window_s(seconds: float, *, whole: bool = False) -> float:
     return next((step for step in WINDOWS_S if seconds <= step), WINDOWS_S[-1])
 
 
-def key_figures(arrays: SampleArrays) -> dict[str, Any]:
-    """The last value of each column; NaN where it is missing. Values of far-end reports have their age."""
-    if not len(arrays):
-        return {}
-    figures: dict[str, Any] = {"codec": arrays.codec}
-    for name, values in arrays.columns.items():
-        figures[name] = float(values[-1])
-    return figures
-
-
 def title(peer: str, arrays: SampleArrays, *, ended: bool) -> str:
     """The title of the figure: other party, codec and duration; for a call that has ended, also the MOS."""
     if not len(arrays):
@@ -134,23 +118,23 @@ class DashboardView:
     """The widgets of a dashboard, with one method for each value displayed. All sizes are fixed."""
 
     def __init__(self) -> None:
-        self._figures = W.HTML(figures_html({}))
         self._picture = W.Image(value=_blank_png(), format="png", layout=W.Layout(margin="0"))
         self._note = W.HTML()
         self.show_note("")
-        rows = [W.HTML(style(), layout=W.Layout(display="none")), self._figures, self._picture, self._note]
+        rows = [W.HTML(style(), layout=W.Layout(display="none")), self._picture, self._note]
         self.box = W.VBox(rows, layout=W.Layout(grid_gap="6px", flex="1 1 480px"))
         self.box.add_class("plivo")
         self.box.add_class("plivo-dashboard")
+
+    def show_quality(self, widget: Any) -> None:
+        """Display tiles and banner above the picture; `close` closes them."""
+        style_sheet, *rest = self.box.children
+        self.box.children = [style_sheet, widget, *rest]
 
     @property
     def picture(self) -> bytes:
         """The PNG that is displayed."""
         return bytes(self._picture.value)
-
-    def show_figures(self, figures: Mapping[str, Any]) -> None:
-        """Display the result of `key_figures`; an empty mapping displays dashes."""
-        self._figures.value = figures_html(figures)
 
     def show_picture(self, png: bytes) -> None:
         """Display a picture (PNG bytes)."""
@@ -167,45 +151,6 @@ class DashboardView:
     def close(self) -> None:
         """Close every widget in the page and in the kernel."""
         close_tree(self.box)
-
-
-def figures_html(figures: Mapping[str, Any]) -> str:
-    """The tiles with the latest values, as HTML."""
-
-    def number(name: str, digits: int = 0, factor: float = 1.0) -> str:
-        value = figures.get(name)
-        return "–" if value is None or value != value else f"{value * factor:.{digits}f}"
-
-    def age(name: str, before: str = "") -> str:
-        seconds = figures.get(name, math.nan)
-        return f"{before}{seconds:.0f} s old" if seconds >= _OLD_S else ""
-
-    def worse(one: str, other: str) -> str:
-        values = [figures.get(name, math.nan) for name in (one, other)]
-        return one if values[1] != values[1] or values[0] >= values[1] else other
-
-    rating = verdict(figures.get("mos", math.nan))
-    loss, jitter = worse("loss_in", "loss_out"), worse("jitter_in_ms", "jitter_out_ms")
-    codec = figures.get("codec")
-    reported = age("report_age_s", ", ")
-    tiles = [
-        f'<div class="plivo-tile plivo-mos" style="background:{rating.colour}"><span>MOS</span>'
-        f'<b>{number("mos", 2)}</b><span class="plivo-word">{rating.word}</span></div>',
-        _tile("round trip", number("rtt_ms"), "ms", age("rtt_age_s")),
-        _tile("packet loss", number(loss, 1, 100), "%",
-              f"in {number('loss_in', 1, 100)} · out {number('loss_out', 1, 100)}{reported}"),
-        _tile("jitter", number(jitter), "ms",
-              f"in {number('jitter_in_ms')} · out {number('jitter_out_ms')}{reported}"),
-        _tile("codec", html.escape(codec) if isinstance(codec, str) else "–", "",
-              f"{number('bitrate_in_kbps')} kbit/s" if figures else ""),
-        _tile("loop lag", number("loop_lag_ms"), "ms", "of this kernel"),
-    ]  # fmt: skip
-    return f'<div class="plivo-figures">{"".join(tiles)}</div>'
-
-
-def _tile(name: str, value: str, unit: str, detail: str) -> str:
-    shown_unit = f"<small>{unit}</small>" if unit else ""
-    return f'<div class="plivo-tile"><span>{name}</span><b>{value}{shown_unit}</b><span>{detail}</span></div>'
 
 
 def _blank_png() -> bytes:

@@ -131,6 +131,16 @@ KNOBS: dict[str, Knob] = {
 }
 
 
+def default_knobs() -> dict[str, Any]:
+    """The knobs of a clean network.
+
+    Example:
+        >>> default_knobs()["loss"]
+        0.0
+    """
+    return {name: knob.default for name, knob in KNOBS.items()}
+
+
 def with_knob_table(function: F) -> F:
     """Replace ``{knobs}`` in the docstring of a function by the table of knobs (a decorator)."""
     rows = []

@@ -183,9 +183,16 @@ class Network:
 
     # ------------------------------------------------------------------ counters and log
 
-    def counters(self) -> dict[str, Any]:
-        """Count packets: sums of RTP packets, all counters by direction, and the same for each call."""
-        calls = [self._counters_of(call) for call in self._calls.values()]
+    def counters(self, call_uuid: str | None = None) -> dict[str, Any]:
+        """Count packets: sums of RTP packets, all counters by direction, and the same for each call.
+
+        Args:
+            call_uuid: count the packets of this call only; by default those of all calls.
+
+        Raises:
+            ValueError: there is no such call.
+        """
+        calls = [self._counters_of(call) for call in self._chosen(call_uuid)]
         totals = {name: _sum(call[name] for call in calls) for name in DIRECTIONS}
         both = _sum(totals.values())
         return {

@@ -46,10 +46,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A named sequence of steps, in the order of time."""
+    """A named sequence of steps, in the order of time; shipped scenarios have a description."""
 
     name: str
     steps: tuple[Step, ...]
+    description: str = ""
 
     @property
     def seconds(self) -> float:
@@ -150,11 +151,21 @@ class Player:
     Args:
         clear: resets the network, as `Network.clear` does.
         set_knobs: sets knobs, as `Network.set` does.
+        changed: called with the name of the scenario that has started, and with None when it has ended.
+
+    Attributes:
+        playing: the name of the scenario that is playing, or None.
     """
 
-    def __init__(self, clear: Callable[[], Any], set_knobs: Callable[..., Any]) -> None:
+    def __init__(
+        self,
+        clear: Callable[[], Any],
+        set_knobs: Callable[..., Any],
+        changed: Callable[[str | None], Any] = lambda name: None,
+    ) -> None:
         self._clear = clear
         self._set = set_knobs
+        self._changed = changed
         self._task: asyncio.Task[None] | None = None
         self.playing: str | None = None
 
@@ -172,17 +183,18 @@ class Player:
         if not 0.01 <= speed <= 1000:
             raise ValueError(f"speed must be from 0.01 to 1000, not {speed!r}.")
         self.stop()
-        self.playing = scenario.name
+        self._set_playing(scenario.name)
         self._task = asyncio.get_running_loop().create_task(
             self._play(scenario, speed, loop), name=f"lab scenario {scenario.name}"
         )
 
     def stop(self) -> None:
         """Stop the scenario; the knobs keep their values."""
-        self.playing = None
         if self._task is not None:
             self._task.cancel()
             self._task = None
+        if self.playing is not None:
+            self._set_playing(None)
 
     async def _play(self, scenario: Scenario, speed: float, loop: bool) -> None:
         clock = asyncio.get_running_loop().time
@@ -195,13 +207,18 @@ class Player:
             if not loop:
                 break
             await asyncio.sleep(1.0 / speed)
-        self.playing = None
+        self._set_playing(None)
+
+    def _set_playing(self, name: str | None) -> None:
+        self.playing = name
+        self._changed(name)
 
 
-def _shipped(name: str, *rows: Any) -> Scenario:
+def _shipped(name: str, description: str, *rows: Any) -> Scenario:
     """Make a scenario from rows of (at_s, knobs) or (at_s, direction, knobs)."""
     both = [(row[0], "both" if len(row) == 2 else row[1], row[-1]) for row in rows]
-    return _scenario(name, [{"at_s": at_s, "direction": way, **knobs} for at_s, way, knobs in both])
+    scenario = _scenario(name, [{"at_s": at_s, "direction": way, **knobs} for at_s, way, knobs in both])
+    return replace(scenario, description=description)
 
 
 # Typical values of handovers, a congested cell, competing downloads and a failing router.
@@ -210,6 +227,7 @@ SCENARIOS: dict[str, Scenario] = {
     for scenario in (
         _shipped(
             "commute",
+            "a train ride: handovers, a tunnel without any packets, loss in bursts up to 12 %",
             (0, {"delay_ms": 30, "jitter_ms": 8}),
             (10, {"delay_ms": 45, "jitter_ms": 20, "loss": 0.01, "burst_packets": 3}),
             (18, {"delay_ms": 90, "jitter_ms": 40, "loss": 0.06, "burst_packets": 6}),
@@ -222,6 +240,7 @@ SCENARIOS: dict[str, Scenario] = {
         ),
         _shipped(
             "coffee-shop-wifi",
+            "a shared Wi-Fi: jitter, and a narrow downlink while others download",
             (0, {"delay_ms": 15, "jitter_ms": 10, "jitter_shape": "normal"}),
             (8, {"jitter_ms": 25, "loss": 0.015, "burst_packets": 3}),
             (16, "to_caller", {"rate_kbps": 60, "queue_ms": 300}),
@@ -232,6 +251,7 @@ SCENARIOS: dict[str, Scenario] = {
         ),
         _shipped(
             "vpn",
+            "a detour over a VPN: 70 to 240 ms of delay, little jitter and loss",
             (0, {"delay_ms": 70, "jitter_ms": 6, "reorder": False}),
             (12, {"delay_ms": 110, "jitter_ms": 15}),
             (20, {"delay_ms": 75, "jitter_ms": 6, "loss": 0.005}),
@@ -240,6 +260,7 @@ SCENARIOS: dict[str, Scenario] = {
         ),
         _shipped(
             "satellite",
+            "a geostationary satellite: 270 ms each way, at times loss in bursts",
             (0, {"delay_ms": 270, "jitter_ms": 10, "reorder": False}),
             (20, {"loss": 0.02, "burst_packets": 8}),
             (30, {"loss": 0.0, "jitter_ms": 25}),
@@ -247,6 +268,7 @@ SCENARIOS: dict[str, Scenario] = {
         ),
         _shipped(
             "3g",
+            "a mobile cell: 90 ms of delay, and a rate that falls to 40 kbit/s",
             (0, {"delay_ms": 90, "jitter_ms": 30, "jitter_shape": "normal", "rate_kbps": 200}),
             (0, {"reorder": False}),
             (12, {"rate_kbps": 64, "queue_ms": 800}),
@@ -256,6 +278,7 @@ SCENARIOS: dict[str, Scenario] = {
         ),
         _shipped(
             "failing-router",
+            "a router that fails: growing loss, 4 s without any packets, recovery",
             (0, {"delay_ms": 10, "jitter_ms": 2}),
             (8, {"loss": 0.02}),
             (14, {"loss": 0.08, "burst_packets": 4, "duplicate": 0.02}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import pandas as pd
 import pytest
 
 from plivo_nb.analysis import call_panels
@@ -11,7 +12,8 @@ from plivo_nb.cli.screen import mos_text
 from plivo_nb.codec_table import CODECS
 from plivo_nb.quality import limits
 from plivo_nb.quality.rules import V2_1, Rule
-from plivo_nb.widgets.dashboard_view import figures_html
+from plivo_nb.widgets import key_figures
+from plivo_nb.widgets.quality_view import figures_html
 from plivo_nb.widgets.theme import FIGURE_LIMITS
 
 
@@ -31,7 +33,8 @@ def test_a_mos_has_a_word(mos: float, word: str) -> None:
 def test_terminal_and_widget_use_the_same_word(mos: float) -> None:
     word = limits.verdict(mos).word
     assert word in mos_text(mos)
-    assert word in figures_html({"mos": mos})
+    columns = key_figures.columns_of(pd.DataFrame({"mos": [mos]}))
+    assert word in figures_html(key_figures.current(columns, "OPUS"))
 
 
 def test_every_codec_has_a_loss_limit() -> None:

@@ -35,6 +35,8 @@ class StandInCall:
         self.state: Any = "ringing"
         self.rows = 0
         self.codec = "OPUS"
+        self.columns: dict[str, Any] = {}  # instead of the ones in `samples`
+        self.closed = asyncio.Event()
         self.phase_word = "calling"
         self.on_hold = False
         self.cause: str | None = None
@@ -55,7 +57,12 @@ class StandInCall:
 
     @property
     def ended(self) -> Any:
-        return asyncio.sleep(0)
+        """Awaiting it waits until the last sample is there."""
+        return self.closed.wait()
+
+    @property
+    def call_uuid(self) -> str:
+        return self.uuid
 
     @property
     def info(self) -> CallInfo:
@@ -84,6 +91,7 @@ class StandInCall:
                 "loop_lag_ms": 1.0,
                 "rtt_age_s": 0.4,
                 "report_age_s": 3.2,
+                **self.columns,
             },
             index=index,
         )
@@ -195,6 +203,7 @@ class StandInClient(Emitter):
         call.state = "ended"
         call.timings["ended"] = time.monotonic()
         self.emit("onCallTerminated", call.info)
+        call.closed.set()
 
     def rings(self, call: StandInCall) -> None:
         self.incoming_calls.append(call)
@@ -249,3 +258,8 @@ def widget_count() -> Callable[[], int]:
     from ipywidgets.widgets import widget
 
     return lambda: len(widget._instances)
+
+
+@pytest.fixture
+def make_call() -> type[StandInCall]:
+    return StandInCall

@@ -33,7 +33,7 @@ def kept(monkeypatch) -> list[dict[str, Any]]:
 
 
 def words(dashboard: Dashboard) -> str:
-    return re.sub(r"<[^>]*>", " ", dashboard._view._figures.value)
+    return re.sub(r"<[^>]*>", " ", dashboard._quality.view._tiles.value)
 
 
 async def test_it_moves_with_the_call_and_keeps_the_last_picture(dashboard, client, kept) -> None:

@@ -1,31 +1,11 @@
-"""Values, title and time axis of the dashboard, as arrays and HTML."""
+"""Values, title and time axis of the dashboard, as arrays."""
 
 from __future__ import annotations
-
-import math
-import re
 
 import numpy as np
 import pytest
 
-from plivo_nb.quality.limits import verdict
 from plivo_nb.widgets import dashboard_view
-
-
-async def test_figures_are_those_of_the_last_sample_with_the_age_of_reports(client) -> None:
-    call = client.answered()
-    call.rows = 19
-    samples = call.samples
-    assert "–" in dashboard_view.figures_html({})
-    assert verdict(math.nan).word in dashboard_view.figures_html({})
-    figures = dashboard_view.key_figures(dashboard_view.to_arrays(samples))
-    assert figures["loss_out"] == 0.05
-    shown = dashboard_view.figures_html(figures)
-    assert re.search(r"packet loss</span><b>5\.0<small>%", shown)
-    assert "in 0.0 · out 5.0, 3 s old" in shown
-    assert "round trip</span><b>78<small>ms</small></b><span></span>" in shown  # a new one shows no age
-    samples.iloc[-1:, samples.columns.get_loc("rtt_ms")] = np.nan
-    assert math.isnan(dashboard_view.key_figures(dashboard_view.to_arrays(samples))["rtt_ms"])
 
 
 async def test_panels_get_seconds_percent_and_gaps(client) -> None:

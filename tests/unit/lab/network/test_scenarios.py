@@ -35,6 +35,7 @@ class Recorded:
 def test_the_shipped_ones_are_there_and_end_within_a_minute() -> None:
     assert tuple(SCENARIOS) == SHIPPED
     assert all(10 < scenario.seconds <= 60 for scenario in SCENARIOS.values())
+    assert all(scenario.description for scenario in SCENARIOS.values())
 
 
 def test_a_shipped_one_is_a_start_for_ones_own() -> None:
@@ -122,3 +123,17 @@ async def test_a_loop_goes_on_until_it_is_stopped() -> None:
     await stays(lambda: len(network.done) == played, 0.05)
     with pytest.raises(ValueError, match="speed"):
         player.start(SCENARIOS["vpn"], speed=0)
+
+
+async def test_start_and_end_are_reported() -> None:
+    network = Recorded()
+    playing: list[str | None] = []
+    player = Player(network.clear, network.set, playing.append)
+    player.stop()
+    player.start(read_scenario([{"at_s": 0, "loss": 0.1}]), speed=1000)
+    await until(lambda: len(playing) == 2)
+    player.start(SCENARIOS["vpn"])
+    player.start(SCENARIOS["3g"])
+    player.stop()
+    player.stop()
+    assert playing == ["rows", None, "vpn", None, "3g", None]
