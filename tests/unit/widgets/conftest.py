@@ -43,6 +43,7 @@ class StandInCall:
         self.mean_mos = math.nan
         self.originator = "local"
         self.headers: dict[str, str] = {}
+        self.caller_name = ""
 
     @property
     def phase(self) -> str:
