@@ -25,6 +25,8 @@ from plivo_nb.widgets.phone import Phone
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from plivo_nb.engine.log import Entry
+
 
 class StandInCall:
     """A call as the widgets see it."""
@@ -92,12 +94,26 @@ class StandInCall:
                 "loop_lag_ms": 1.0,
                 "rtt_age_s": 0.4,
                 "report_age_s": 3.2,
+                "direction": "sendrecv",
+                "muted": False,
                 **self.columns,
             },
             index=index,
         )
         frame.index.name = "time"
         return frame
+
+    @property
+    def media_metrics(self) -> pd.DataFrame:
+        return pd.DataFrame({"type": [], "active": [], "stream": []}, pd.DatetimeIndex([], tz="UTC"))
+
+    def _samples_since(self, row: int, names: Any) -> tuple[int, dict[str, Any]]:
+        new = self.samples.iloc[row:]
+        arrays = {"time": new.index.tz_convert(None).to_numpy()}
+        missing = pd.Series(np.full(len(new), np.nan))
+        return self.rows, {
+            name: new.get(name, missing).to_numpy() for name in names if name != "time"
+        } | arrays
 
 
 class StandInClient(Emitter):
@@ -118,10 +134,14 @@ class StandInClient(Emitter):
         self.closers: list[Callable[[], Any]] = []
         self.broken: Exception | None = None
         self.options = Options(registration_domain_socket=("wss://phone.example.org/ws",))
+        self.entries: list[Entry] = []
 
     def at_close(self, callback: Callable[[], Any]) -> Callable[[], None]:
         self.closers.append(callback)
         return lambda: self.closers.remove(callback)
+
+    def _log_since(self, number: int) -> tuple[int, list[Entry]]:
+        return len(self.entries), self.entries[number:]
 
     def get_peer_connection(self) -> dict[str, Any]:
         return {"status": "success", "pc": self.connection}
