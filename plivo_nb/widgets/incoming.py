@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from plivo_nb.call import Call
     from plivo_nb.client import Client
     from plivo_nb.widgets.loop_tasks import LoopTasks
+    from plivo_nb.widgets.page import Page
 
 Action = Literal["answer", "reject", "ignore"]
 _KEPT_ROWS = 3  # for the calls to come
@@ -28,17 +29,20 @@ class IncomingCalls:
     Args:
         client: the client.
         loop_tasks: run what is clicked.
+        page: rings, where the kernel has no ring-tone device, and has the title of the tab; None: neither.
 
     Attributes:
         widget: the ipywidgets box.
     """
 
-    def __init__(self, client: Client, loop_tasks: LoopTasks) -> None:
+    def __init__(self, client: Client, loop_tasks: LoopTasks, page: Page | None = None) -> None:
         self._client = client
+        self._page = page
         self._loop_tasks = loop_tasks
         self._rows: dict[str, _Row] = {}
         self._unused: list[_Row] = []
         self._title = W.HTML()
+        self._title.add_class("plivo-live")
         self._none = W.HTML('<div class="plivo-none plivo-dim">No incoming calls</div>')
         self._list = W.VBox([self._none])
         self._list.add_class("plivo-ringing")
@@ -62,7 +66,8 @@ class IncomingCalls:
             self._unused.pop().close()
         count = len(ringing)
         words = "" if not count else "1 call is ringing" if count == 1 else f"{count} calls are ringing"
-        self._title.value = f'<div class="plivo-line plivo-dim" role="status">{words}</div>'
+        self._title.value = f'<div class="plivo-line plivo-dim">{words}</div>'
+        self._call_attention(list(ringing.values()))
 
     def close(self) -> None:
         """Close the widgets."""
@@ -72,6 +77,15 @@ class IncomingCalls:
         self._unused.clear()
         close_tree(self._none)
         close_tree(self.widget)
+
+    def _call_attention(self, ringing: list[Call]) -> None:
+        """Ring in the page and say in the tab's title who calls. The kernel's ring tone is not doubled."""
+        if self._page is None:
+            return
+        audio = self._client.audio
+        self._page.ring(bool(ringing) and audio.mode != "device", audio.ring_tone)
+        others = f" and {len(ringing) - 1} more" if len(ringing) > 1 else ""
+        self._page.title(f"Call from {peer_of(ringing[0].info)}{others}" if ringing else "")
 
     def _act(self, what: Action, uuid: str, peer: str) -> None:
         """Answer, reject or ignore that call and no other, also where it ended just before the click."""

@@ -91,6 +91,8 @@ class PhoneView:
         self._state, self._timer, self._peer, self._note = (W.HTML() for _ in range(4))
         self.screen = W.VBox([W.HBox([self._state, self._timer]), self._peer, self._note])
         self.screen.add_class("plivo-screen")
+        for region in (self.status_line, self._state):
+            region.add_class("plivo-live")
         self._screen_kind = _KIND_CLASSES["off"]
         self.will_dial = W.HTML()
         self.dial = W.Text(
@@ -99,6 +101,8 @@ class PhoneView:
         )
         self.dial.add_class("plivo-dial")
         self.call = button("Call", "plivo-go", tooltip="Call the number or name in the dial field")
+        self.call.add_class("plivo-start")
+        self.dial.add_class("plivo-dial")
         self.hangup = button("Hang up", "plivo-stop", tooltip="End the call")
         self.mute = button("Mute", "plivo-plain", tooltip="Stop sending the microphone's sound")
         self.keys = [button(key, "plivo-key", height="32px") for key in KEYS]
@@ -136,7 +140,7 @@ class PhoneView:
         """Display a message in the status line; an empty one clears it."""
         self.status = sentence
         text = html.escape(sentence)
-        self.status_line.value = f'<div class="plivo-status" role="status" title="{text}">{text}</div>'
+        self.status_line.value = f'<div class="plivo-status" title="{text}">{text}</div>'
 
     @property
     def dialled(self) -> str:
@@ -152,7 +156,7 @@ class PhoneView:
 
     def show_screen(self, screen: Screen) -> None:
         """Display the screen, and enable the buttons that it allows."""
-        self._state.value = f'<div class="plivo-state" role="status">{screen.state}</div>'
+        self._state.value = f'<div class="plivo-state">{screen.state}</div>'
         timer = screen.extra if screen.kind == "waiting" else ""
         if screen.talked_s is not None:
             timer = clock(screen.talked_s)

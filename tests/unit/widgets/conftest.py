@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -133,6 +134,7 @@ class StandInClient(Emitter):
         self.incoming_calls: list[StandInCall] = []
         self.closers: list[Callable[[], Any]] = []
         self.broken: Exception | None = None
+        self.audio = SimpleNamespace(mode="none", ring_tone=True)
         self.options = Options(registration_domain_socket=("wss://phone.example.org/ws",))
         self.entries: list[Entry] = []
 

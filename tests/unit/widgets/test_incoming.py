@@ -11,6 +11,16 @@ import pytest
 from plivo_nb.widgets.incoming import IncomingCalls
 
 
+class Page:
+    """What the page was asked for last."""
+
+    def ring(self, on: bool, tone: bool | str = True) -> None:
+        self.tone = tone if on else False
+
+    def title(self, text: str) -> None:
+        self.text = text
+
+
 @pytest.fixture
 async def incoming(client, loop_tasks):
     incoming = IncomingCalls(client, loop_tasks)
@@ -112,3 +122,29 @@ async def test_fifty_calls_leave_nothing(client, loop_tasks, stand_in_call, widg
     assert incoming._list.children == (incoming._none,)
     incoming.close()
     assert widget_count() == before
+
+
+async def test_the_page_rings_and_its_title_says_who_calls_while_calls_ring(
+    client, loop_tasks, stand_in_call
+) -> None:
+    page = Page()
+    incoming = IncomingCalls(client, loop_tasks, page)  # type: ignore[arg-type]
+    incoming.refresh()
+    assert (page.tone, page.text) == (False, "")
+    for name in ("bob", "carol"):
+        client.rings(stand_in_call(name, "INCOMING", f"uuid-{name}"))
+        incoming.refresh()
+    assert (page.tone, page.text) == (True, "Call from carol and 1 more")
+    client.audio.ring_tone = False
+    incoming.refresh()
+    assert page.tone is False
+    client.audio.ring_tone, client.audio.mode = "ring.wav", "device"
+    incoming.refresh()
+    assert page.tone is False, "it rings at the kernel's ring-tone device"
+    client.audio.mode = "none"
+    incoming.refresh()
+    assert page.tone == "ring.wav"
+    client.incoming_calls.clear()
+    incoming.refresh()
+    assert (page.tone, page.text) == (False, "")
+    incoming.close()
