@@ -91,4 +91,4 @@ async def test_with_one_call_at_a_time_the_second_caller_hears_busy(
         assert list(rows(phone)) == ["bob"]
         rows(phone)["bob"].answer.click()
         await first
-        assert phone.state == "In call"
+        await until(lambda: phone.state == "In call")
