@@ -59,8 +59,8 @@ function render({ model, el }) {
     field(`${id}-user`, "User", user),
     field(`${id}-password`, "Password", password),
     submit,
-    error,
     more,
+    error,
     names,
   );
   el.append(form);

@@ -35,7 +35,7 @@ _BY_CODE = (
 )
 
 
-class _LoginForm(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget has no annotations
+class _LoginForm(anywidget.AnyWidget):
     """What the form displays. The password is in no trait: it comes in a message."""
 
     _esm = Path(__file__).with_name("account.js")
@@ -86,7 +86,7 @@ class AccountForm:
         self._by_code = W.HTML(f'<div class="plivo-by-code">{_BY_CODE}</div>')
         self._bar = W.HTML(layout=W.Layout(flex="1 1 auto"))
         self._logout = button("Log out", "plivo-plain", height="26px", tooltip="Log out from the server")
-        self._logout.layout.flex = "0 0 auto"
+        self._logout.layout.flex = "0 0 72px"
         self._logout.on_click(lambda _button: loop_tasks.run_soon(self._log_out))
         self.widget: Any = W.VBox([W.HBox([self._bar, self._logout]), self._form, self._by_code])
         self.widget.add_class("plivo-account-bar")

@@ -42,7 +42,7 @@ class IncomingCalls:
         self._rows: dict[str, _Row] = {}
         self._unused: list[_Row] = []
         self._title = W.HTML()
-        self._title.add_class("plivo-live")
+        self._title.add_class("plivo-region")
         self._none = W.HTML('<div class="plivo-none plivo-dim">No incoming calls</div>')
         self._list = W.VBox([self._none])
         self._list.add_class("plivo-ringing")
@@ -107,6 +107,8 @@ class _Row:
         self.answer = button("Answer", "plivo-go", height="32px")
         self.reject = button("Reject", "plivo-stop", height="32px")
         self.ignore = button("Ignore", "plivo-plain", height="32px")
+        self.answer.layout.flex = "1 1 auto"  # its text is long where it ends the current call
+        self.reject.layout.flex = self.ignore.layout.flex = "0 0 54px"
         for made, what in ((self.answer, "answer"), (self.reject, "reject"), (self.ignore, "ignore")):
             made.on_click(lambda _button, what=what: act(what, self._uuid, self.peer))
         caller = W.HBox([self._caller, self._time])

@@ -92,7 +92,7 @@ class PhoneView:
         self.screen = W.VBox([W.HBox([self._state, self._timer]), self._peer, self._note])
         self.screen.add_class("plivo-screen")
         for region in (self.status_line, self._state):
-            region.add_class("plivo-live")
+            region.add_class("plivo-region")
         self._screen_kind = _KIND_CLASSES["off"]
         self.will_dial = W.HTML()
         self.dial = W.Text(

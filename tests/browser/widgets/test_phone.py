@@ -34,7 +34,6 @@ for caller in callers.values():
 await lab.close()
 """
 PASSWORD = "ecila-secret"
-SAVE_STATE = "@jupyter-widgets/jupyterlab-manager:saveWidgetState"
 
 
 def log_in(phone: Any, user: str, password: str) -> None:
@@ -43,14 +42,16 @@ def log_in(phone: Any, user: str, password: str) -> None:
     phone.box.get_by_label("Password").press("Enter")
 
 
-def dark(page: Any, on: bool) -> None:
-    theme = "JupyterLab Dark" if on else "JupyterLab Light"
+def toggle_saving_of_widgets(page: Any) -> None:
+    """As the menu's "Save Widget State Automatically"."""
     page.evaluate(
-        """theme => { window.jupyterapp.commands.execute("apputils:change-theme", {theme}); null }""", theme
+        """async () => { const { commands } = window.jupyterapp;
+            const command = "@jupyter-widgets/jupyterlab-manager:saveWidgetState";
+            const before = commands.isToggled(command);
+            await commands.execute(command);
+            while (commands.isToggled(command) === before) {
+                await new Promise(resolve => setTimeout(resolve, 50)); } }"""
     )
-    value = "false" if on else "true"
-    page.locator(f'body[data-jp-theme-light="{value}"]').wait_for()
-    page.wait_for_timeout(500)
 
 
 def row(phone: Any, caller: str) -> Any:
@@ -60,7 +61,7 @@ def row(phone: Any, caller: str) -> Any:
 
 
 def test_log_in_three_ringing_calls_log_out(
-    jupyter: Any, open_notebook: Any, phone: Any, shoot: Callable[..., Path], page: Any
+    jupyter: Any, open_notebook: Any, phone: Any, shoot: Callable[..., Path], page: Any, theme: Any
 ) -> None:
     notebook = open_notebook(jupyter.notebook("phone.ipynb", [START, RING, CLOSE]))
     notebook.run(0)
@@ -69,7 +70,7 @@ def test_log_in_three_ringing_calls_log_out(
     expect(phone.button("Call")).to_be_disabled()
     phone.box.scroll_into_view_if_needed()
     shoot("logged-out", phone.box)
-    dark(page, True)
+    theme(page, "dark")
     shoot("logged-out-dark", phone.box)
 
     log_in(phone, "alice", "wrong")
@@ -78,7 +79,7 @@ def test_log_in_three_ringing_calls_log_out(
     phone.expect_state("Not logged in")
     expect(phone.box.get_by_label("Password")).to_have_value("")
     shoot("refused-dark", phone.box)
-    dark(page, False)
+    theme(page, "light")
     log_in(phone, "alice", PASSWORD)
     phone.expect_state("Ready")
     expect(phone.box.locator(".plivo-login")).to_be_hidden()
@@ -99,9 +100,9 @@ def test_log_in_three_ringing_calls_log_out(
     shoot("three-ringing", phone.box)
     page.wait_for_timeout(1200)  # the ringing time has changed
     expect(row(phone, "dave").locator("dd")).to_be_visible()
-    dark(page, True)
+    theme(page, "dark")
     shoot("three-ringing-dark", phone.box)
-    dark(page, False)
+    theme(page, "light")
     row(phone, "carol").get_by_role("button", name="Reject").click()
     phone.expect_state("Incoming (2)")
     row(phone, "bob").get_by_role("button", name="Ignore").click()
@@ -123,11 +124,11 @@ def test_log_in_three_ringing_calls_log_out(
     shoot("ended", phone.box)
     assert phone.status.inner_text() == ""
 
-    notebook.command(SAVE_STATE)
+    toggle_saving_of_widgets(page)
     saved = notebook.saved()
     assert "widgets" in saved.metadata
     assert PASSWORD not in (jupyter.root / "phone.ipynb").read_text("utf-8")
-    notebook.command(SAVE_STATE)
+    toggle_saving_of_widgets(page)
     phone.click("Log out")
     phone.expect_state("Not logged in")
     expect(phone.box.get_by_label("Password")).to_be_focused()
