@@ -127,7 +127,8 @@ def theme() -> Callable[[Page, str], None]:
         page.evaluate(
             f"{{ jupyterapp.commands.execute('apputils:change-theme', {{theme: '{name}'}}); null }}"
         )
-        page.locator(f"body[data-jp-theme-name='{name}']").wait_for(timeout=20 * SECONDS)
+        named = page.locator(f"body[data-jp-theme-name='{name}']")
+        named.wait_for(state="attached", timeout=20 * SECONDS)
 
     return choose
 
@@ -330,7 +331,7 @@ def notebook7(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def voila_at(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
-    """Serve a notebook with Voila: ``with voila_at(path) as server``; each page has a kernel of its own."""
+    """Serve a notebook with Voila: ``with voila_at(path) as server``; each page has a kernel."""
 
     @contextlib.contextmanager
     def served(notebook: Path, *options: str) -> Iterator[Server]:
@@ -393,8 +394,8 @@ class Notebook:
         """Type and source of each cell, the active one, and the mode of the notebook."""
         return self.page.evaluate(
             """() => { const content = window.jupyterapp.shell.currentWidget.content;
-                const cells = content.widgets.map(({ model }) => [model.type, model.sharedModel.getSource()]);
-                return [content.activeCellIndex, content.mode, cells]; }"""
+                return [content.activeCellIndex, content.mode,
+                        content.widgets.map(({model}) => [model.type, model.sharedModel.getSource()])]; }"""
         )
 
     def command(self, name: str) -> None:
