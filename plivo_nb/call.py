@@ -21,8 +21,9 @@ from plivo_nb.operation import Operation
 from plivo_nb.plane import wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator
+    from collections.abc import Callable, Coroutine, Generator, Iterable
 
+    import numpy.typing as npt
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -218,6 +219,10 @@ class Call:
     def summary(self) -> dict[str, Any] | None:
         """This call's row of `Client.calls` by column, `time` in seconds since 1970; None before its end."""
         return self._client._endpoint.records.call_row(self._session)
+
+    def _samples_since(self, row: int, names: Iterable[str]) -> tuple[int, dict[str, npt.NDArray[Any]]]:
+        """New rows of `samples` for the dashboard, which reads each of them once."""
+        return self._client._endpoint.records.samples_since(self._session, row, names)
 
     @property
     def on_hold(self) -> bool:

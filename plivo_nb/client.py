@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from plivo_nb.analysis.ladder import Ladder
     from plivo_nb.engine.audio.devices import AudioDevices
     from plivo_nb.engine.call_session import CallSession
+    from plivo_nb.engine.log import Entry
     from plivo_nb.events import Subscribe, WaitFor
 
 _logger = logging.getLogger("plivo_nb.client")
@@ -595,6 +596,10 @@ class Client:
     def log(self) -> pd.DataFrame:
         """The client's log: index `time` (UTC); columns event, call_uuid, text."""
         return self._endpoint.log.frame()
+
+    def _log_since(self, number: int) -> tuple[int, list[Entry]]:
+        """Entries of the log after the first `number`, and how many there are, for the dashboard's marks."""
+        return self._endpoint.log.added, self._endpoint.log.since(number)
 
     @property
     def sip_trace(self) -> pd.DataFrame:

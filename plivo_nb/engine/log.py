@@ -49,6 +49,11 @@ class Log:
         """Return the last `count` entries, oldest first."""
         return list(self._entries)[-count:]
 
+    def since(self, number: int) -> list[Entry]:
+        """Return the entries added after the first `number` ones, if they are still kept; oldest first."""
+        new = self.added - number
+        return self.tail(new) if new > 0 else []
+
     def frame(self) -> pd.DataFrame:
         """Return all entries, oldest first; `plivo_nb.schema("log")` says what the columns mean."""
         from plivo_nb.quality.frames import build_frame

@@ -13,6 +13,8 @@ from plivo_nb.quality.frames import CALLS, MEDIA_METRICS, SAMPLES, ColumnStore, 
 from plivo_nb.quality.limits import LOOP_STALL_MS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy.typing as npt
     import pandas as pd
 
@@ -193,6 +195,19 @@ class Records:
     def samples(self) -> pd.DataFrame:
         """One row per call and second; `plivo_nb.schema("samples")` says what the columns mean."""
         return self._samples.frame()
+
+    def samples_since(
+        self, session: CallSession, row: int, names: Iterable[str]
+    ) -> tuple[int, dict[str, npt.NDArray[Any]]]:
+        """A call's samples from row `row` of the frame of all calls on, without a copy of those before.
+
+        Returns:
+            The row to go on with next time; arrays by column, as `ColumnStore.since` gives them.
+        """
+        arrays = self._samples.since(row, [*names, "call_uuid"])
+        uuids = arrays.pop("call_uuid")
+        own = (uuids == (session.uuid or session.key)) | (uuids == session.key)
+        return len(self._samples), {name: values[own] for name, values in arrays.items()}
 
     def media_metrics(self) -> pd.DataFrame:
         """Every mediaMetrics event, with Plivo's keys."""

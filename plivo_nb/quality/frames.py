@@ -307,6 +307,27 @@ class ColumnStore:
         names = {name: list(codes) for name, codes in self._codes.items()}
         return _assembled(self.columns, self._time[part], data, names)
 
+    def since(self, row: int, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
+        """Copies of some columns, from this row on: what is new to who has read up to it.
+
+        Args:
+            row: number of the first row, from 0.
+            names: the columns; ``'time'`` is the index.
+
+        Returns:
+            Arrays by name: of UTC times (datetime64[us]), numbers, or objects (a word or None).
+        """
+        return {name: self._copied(name, slice(row, self._length)) for name in names}
+
+    def _copied(self, name: str, rows: slice) -> npt.NDArray[Any]:
+        if name == INDEX.name:
+            return self._time[rows].copy()
+        if name not in self._codes:
+            return self._data[name][rows].copy()
+        words = np.array([*self._codes[name], None], dtype=object)
+        found: npt.NDArray[Any] = words[self._data[name][rows]]  # code -1, missing, is the last one: None
+        return found
+
 
 def _widened(data: npt.NDArray[Any], capacity: int) -> npt.NDArray[Any]:
     wider = np.empty(capacity, data.dtype)

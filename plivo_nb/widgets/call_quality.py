@@ -5,12 +5,17 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
+
 from plivo_nb.widgets import key_figures, plain_warnings
 from plivo_nb.widgets.plain_warnings import WarningSpans
 from plivo_nb.widgets.quality_view import NO_CALL, QualityView
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
     from plivo_nb.call import Call
     from plivo_nb.client import Client
@@ -19,6 +24,7 @@ if TYPE_CHECKING:
 
 STARTING = "The figures come with the first second of sound."
 NOT_ANSWERED = "The call was not answered: there is nothing to measure."
+_READ_COLUMNS = ("codec", "direction", *key_figures.USED_COLUMNS)
 NO_SAMPLES_S = 4.0  # a call without a new sample for so long has no figures
 
 
@@ -42,6 +48,8 @@ class CallQuality:
         self._call: Call | None = None
         self._ended = False
         self._rows = 0
+        self._read_to = 0
+        self._recent: dict[str, NDArray[Any]] = {}
         self._row_at_s = time.monotonic()
         self._subscriptions: list[tuple[EventName, Callable[..., None]]] = [
             ("onCalling", self._call_began),
@@ -66,11 +74,8 @@ class CallQuality:
         call = self._call
         if call is None or self._ended:
             return
-        samples = call.samples
         now = time.monotonic()
-        if len(samples) != self._rows:
-            self._rows, self._row_at_s = len(samples), now
-        recent = samples.tail(key_figures.RECENT_ROWS)
+        recent = self._read(call, now)
         columns = key_figures.columns_of(recent)
         missing_s = now - self._row_at_s
         if not self._rows or missing_s > NO_SAMPLES_S:
@@ -96,6 +101,21 @@ class CallQuality:
 
     # ------------------------------------------------------------------ private; runs on the client's loop
 
+    def _read(self, call: Call, now: float) -> pd.DataFrame:
+        """The last samples. Only new ones are copied: a call has many after some hours."""
+        self._read_to, new = call._samples_since(self._read_to, _READ_COLUMNS)
+        count = len(new["mos"])
+        if count:
+            self._rows, self._row_at_s = self._rows + count, now
+            before = self._recent
+            self._recent = {
+                name: np.concatenate([before[name], values] if before else [values])[
+                    -key_figures.RECENT_ROWS :
+                ]
+                for name, values in new.items()
+            }
+        return pd.DataFrame(self._recent)
+
     def _seconds(self) -> float:
         """Seconds since the answer."""
         answered = None if self._call is None else self._call.timings.get("answered")
@@ -108,6 +128,7 @@ class CallQuality:
 
     def _take(self, call: Call) -> None:
         self._call, self._ended, self._rows, self._row_at_s = call, False, 0, time.monotonic()
+        self._read_to, self._recent = 0, {}
         self.warnings = WarningSpans()
         self.view.show_figures(key_figures.nothing())
         self.view.show_sentence(STARTING)

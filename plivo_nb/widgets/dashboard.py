@@ -1,52 +1,78 @@
-"""The dashboard: the quality of the current call, drawn once a second by a separate process."""
+"""The dashboard: the quality of the current call, on a canvas in the page or as pictures."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
+import math
 import time
-import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakKeyDictionary
 
 import IPython.display
-from IPython import get_ipython
 
+from plivo_nb.errors import InvalidState
 from plivo_nb.operation import Operation
 from plivo_nb.quality.limits import loss_limit
-from plivo_nb.widgets import dashboard_view
 from plivo_nb.widgets.call_quality import CallQuality
+from plivo_nb.widgets.call_series import SAMPLE_COLUMNS, CallSeries
+from plivo_nb.widgets.dashboard_view import DashboardView
 from plivo_nb.widgets.loop_tasks import LoopTasks, sentence_of
+from plivo_nb.widgets.page_probe import PageProbe
+from plivo_nb.widgets.panels import Panels, ShownCall
 from plivo_nb.widgets.phone_view import peer_of
-from plivo_nb.widgets.render_worker import RenderError, RenderWorker
+from plivo_nb.widgets.render_worker import RenderError
+from plivo_nb.widgets.stills import Stills
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from matplotlib.figure import Figure
+
     from plivo_nb.call import Call
     from plivo_nb.client import Client
+    from plivo_nb.engine.log import Entry
     from plivo_nb.events import EventName
 
-# IPython's functions have no annotations.
-display: Any = IPython.display.display
-update_display: Any = IPython.display.update_display
-_PICTURE_TEXT = "<the last call: jitter, round trip, packet loss and MOS>"
+PanelsMode = Literal["live", "picture", "auto"]
+
+display: Any = IPython.display.display  # it has no annotations
 _LAST_PICTURE_TIMEOUT_S = 3.0  # how long `close` waits for the picture of a call that just ended
+_FIRST_STILL_S = 5.0  # seconds into a call
+_STILL_INTERVAL_S = 60.0
+_ANSWER_S = 2.0  # of free time on the loop, for a page to run panels.js
+_TICK_S = 0.1
+_LONGEST_PROBE_INTERVAL_S = 10.0
 _dashboards: WeakKeyDictionary[Client, Dashboard] = WeakKeyDictionary()
+
+# Column of `samples` that a warning is about: the panel that its band is in; other bands are in all panels.
+_BAND_PANELS = {
+    "jitter_in_ms": 0, "jitter_out_ms": 0, "rtt_ms": 1, "loss_in": 2, "loss_out": 2, "mos": 3,
+}  # fmt: skip
+# Entry of the client's log: what the mark is called.
+_MARKS = {
+    "onCallAnswered": "answered",
+    "digits sent": "sent {}",
+    "digit received": "received {}",
+    "connection lost": "connection lost",
+    "connected": "reconnected",
+    "onMediaError": "sound stopped",
+}
 
 
 class Dashboard:
     """Live quality of a client's calls: jitter, round-trip time, packet loss and MOS, and the latest values.
 
-    A cell whose last expression is a dashboard displays it. When a call ends, the dashboard draws the whole
-    call once more and also stores this picture in the cell's output. The saved notebook therefore shows the
-    picture; it cannot show a widget without a kernel. A client has one dashboard: making another closes the
-    first one.
+    A cell whose last expression is a dashboard displays it. A saved notebook cannot show a widget, so the
+    cell's output also gets a picture of the call: soon after its beginning, once a minute, and at its end.
+    A client has one dashboard: making another closes the first one.
 
     Args:
         client: the client whose calls are shown.
-        interval_s: seconds between two pictures.
+        panels: ``"live"`` draws in the page, with a cross-hair, marks and warnings; ``"picture"`` shows
+            pictures that a process beside the kernel draws, for pages that run no JavaScript of widgets;
+            ``"auto"`` is live, and changes to pictures while a page displays widgets and cannot run it.
+        interval_s: seconds between two updates; a picture is drawn every second time.
 
     Example:
         >>> import asyncio
@@ -62,25 +88,34 @@ class Dashboard:
         b'\\x89PNG'
     """
 
-    def __init__(self, client: Client, *, interval_s: float = 1.0) -> None:
+    def __init__(self, client: Client, *, panels: PanelsMode = "auto", interval_s: float = 1.1) -> None:
+        if panels not in ("live", "picture", "auto"):
+            raise ValueError(f"panels is {panels!r}; choose 'live', 'picture' or 'auto'.")
         older = _dashboards.get(client)
         if older is not None:
             older.close()
         self._client = client
         self._interval_s = interval_s
-        self._view = dashboard_view.DashboardView()
-        self._worker = RenderWorker()
-        self._loop_tasks = LoopTasks(client.loop, self._view.show_note, "dashboard")
-        self._quality = CallQuality(client, self._loop_tasks)
-        self._view.show_quality(self._quality.widget)
-        self._call: Call | None = client.current_call
-        self._ended = False  # the last picture of `_call` has not been drawn yet
-        self._drawn_rows = -1
         self._wake = asyncio.Event()
+        self._panels = Panels(client.loop, self._panels_changed)
+        self._probe = PageProbe()
+        self._stills = Stills()
+        self._loop_tasks = LoopTasks(client.loop, self._show_note, "dashboard")
+        self._quality = CallQuality(client, self._loop_tasks)
+        self._view = DashboardView(self._quality.widget, self._panels.widget, self._probe.widget)
+        self._auto = panels == "auto"
+        self._live = panels != "picture"
+        self._view.show_panels(live=self._live)
+        self._call: Call | None = None
+        self._shown: list[ShownCall] = []  # the call, and the one before it
+        self._read_to = 0  # number of the next row of the client's samples
+        self._log_read_to = 0
+        self._entries: list[Entry] = []  # read, and earlier than the first sample
+        self._drawn: tuple[int, int, bool] | None = None
+        self._still_due_s = 0.0
+        self._ended = False  # the still of the end of `_call` has not been drawn yet
         self._closing: Operation[None] | None = None
         self._stopping = False
-        self._last_picture: dict[str, str] | None = None
-        self._display_id = f"plivo_nb-{uuid.uuid4().hex}"
         self._subscriptions: list[tuple[EventName, Callable[..., None]]] = [
             ("onCalling", self._call_began),
             ("onCallAnswered", self._call_began),
@@ -91,7 +126,13 @@ class Dashboard:
             client.on(name, callback)
         _dashboards[client] = self
         self._remove_close_callback = client.at_close(self.close)
+        if client.current_call is not None:
+            self._begin(client.current_call)
         self._running = self._loop_tasks.create_task(self._run())
+        if self._auto:
+            self._loop_tasks.create_task(self._watch_pages())
+
+    # ------------------------------------------------------------------ public
 
     @property
     def widget(self) -> Any:
@@ -99,22 +140,37 @@ class Dashboard:
         return self._view.box
 
     @property
+    def panels(self) -> PanelsMode:
+        """What is displayed now: ``"live"`` or ``"picture"``."""
+        return "live" if self._live else "picture"
+
+    @property
     def picture(self) -> bytes:
-        """The picture shown now, as PNG bytes."""
-        return self._view.picture
+        """The last picture of the call, as PNG bytes; empty before the first one."""
+        return self._stills.png
 
     @property
     def note(self) -> str:
-        """The message below the picture: why drawing failed, or an empty string."""
+        """The message below the panels: why drawing failed, or an empty string."""
         return self._view.note_text
 
     @property
     def worker_pid(self) -> int | None:
         """Process id of the drawing process, or None while it is not running."""
-        return self._worker.pid
+        return self._stills.worker.pid
+
+    def figure(self) -> Figure:
+        """The call that is shown as a matplotlib figure; see `Call.plot`.
+
+        Raises:
+            InvalidState: there was no call yet.
+        """
+        if self._call is None:
+            raise InvalidState("figure: the dashboard has shown no call yet; make one with client.call.")
+        return self._call.plot()
 
     def close(self) -> Operation[None]:
-        """Close the widgets, remove the event callbacks, and end the task and the drawing process.
+        """Close the widgets, remove the event callbacks, and end the tasks and the drawing process.
 
         If a call has just ended, its picture is drawn and stored first. Closing twice does nothing.
 
@@ -135,13 +191,11 @@ class Dashboard:
 
     async def _finish(self) -> None:
         await asyncio.wait([self._running], timeout=_LAST_PICTURE_TIMEOUT_S)
-        if self._last_picture is not None:
-            # Repeated in the cell that closes: nbconvert and nbval receive output of the running cell only.
-            self._put_into_cell(self._last_picture)
+        self._stills.keep_again()
         self._loop_tasks.close()
         self._quality.close()
         self._view.close()
-        await self._worker.close()
+        await self._stills.worker.close()
 
     def __repr__(self) -> str:
         return "<Dashboard>" if self._closing is None else "<Dashboard, closed>"
@@ -152,10 +206,6 @@ class Dashboard:
     def show_in(self, box: Any, text: str) -> None:
         """Display `box`, which contains this dashboard's widget, in the running cell.
 
-        The saved output of a cell does not contain the state of a widget. A second output is therefore made
-        here, and filled with the last picture when a call ends. The page hides the second output while the
-        live dashboard is above it (dashboard.css). Its text never changes, for tools that compare outputs.
-
         Args:
             box: the widget to display.
             text: the output's plain text.
@@ -165,14 +215,25 @@ class Dashboard:
             return
         bundle = box._repr_mimebundle_()
         display({**bundle, "text/plain": text}, raw=True)
-        display({"text/plain": _PICTURE_TEXT}, raw=True, display_id=self._display_id)
+        self._stills.make_place()
 
-    # ------------------------------------------------------------------ private; runs on the client's loop
+    # ------------------------------------------------------------------ events
+
+    def _begin(self, call: Call) -> None:
+        """Show another call. Nothing of the one before it stays but the lines that can be laid over."""
+        self._call, self._ended, self._read_to = call, False, 0
+        self._stills.forget()
+        self._still_due_s = time.monotonic() + _FIRST_STILL_S
+        self._shown = [ShownCall(CallSeries(), peer_of(call.info)), *self._shown[:1]]
+        self._entries = []
+        if call.info.state != "answered":  # what is in the log is about earlier calls
+            self._log_read_to, _ = self._client._log_since(self._log_read_to)
+        self._panels.show(self._shown)
 
     def _call_began(self, *_arguments: Any) -> None:
         current = self._client.current_call
         if current is not None and current is not self._call:
-            self._call, self._ended, self._drawn_rows = current, False, -1
+            self._begin(current)
         self._wake.set()
 
     def _call_ended(self, *arguments: Any) -> None:
@@ -181,8 +242,40 @@ class Dashboard:
             self._ended = True
             self._wake.set()
 
+    def _show_note(self, sentence: str) -> None:
+        self._view.show_note(sentence)
+
+    def _panels_changed(self) -> None:
+        if self._auto and self._panels.answered:
+            self._set_live(True)
+        self._wake.set()
+
+    # ------------------------------------------------------------------ pages
+
+    async def _watch_pages(self) -> None:
+        """Change to pictures when a page has opened the widgets and does not run panels.js."""
+        pause_s = 1.0
+        while not self._panels.answered and not self._probe.opened:
+            self._probe.ask()
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PROBE_INTERVAL_S)
+        for _ in range(round(_ANSWER_S / _TICK_S)):  # ticks: while the loop is busy, its time does not count
+            if self._panels.answered:
+                return
+            await asyncio.sleep(_TICK_S)
+        if not self._panels.answered:
+            self._set_live(False)
+
+    def _set_live(self, live: bool) -> None:
+        if live != self._live:
+            self._live = live
+            self._drawn = None
+            self._view.show_panels(live=live)
+            self._wake.set()
+
+    # ------------------------------------------------------------------ updates
+
     async def _run(self) -> None:
-        await self._draw(dashboard_view.no_columns(), "No call yet")
         while True:
             started = time.monotonic()
             self._wake.clear()
@@ -196,7 +289,8 @@ class Dashboard:
                 await self._wake.wait()  # without a call there is nothing to draw
                 continue
             # At least half of the interval is left to other tasks, even if drawing is slow.
-            pause_s = max(self._interval_s - (time.monotonic() - started), self._interval_s / 2)
+            interval_s = self._interval_s if self._live else 2 * self._interval_s
+            pause_s = max(interval_s - (time.monotonic() - started), interval_s / 2)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), pause_s)
         if self._ended:
@@ -204,47 +298,68 @@ class Dashboard:
 
     async def _update(self) -> None:
         call, ended = self._call, self._ended
-        if call is None:
-            return
-        self._quality.refresh()
-        samples = call.samples
-        if not ended and len(samples) == self._drawn_rows:
-            return
-        self._drawn_rows = len(samples)
+        if call is not None:
+            self._quality.refresh()
+            self._read(call, ended)
+        if self._live:
+            self._panels.send_new()
         await asyncio.sleep(0)  # several short steps: other tasks of the loop run between them
-        arrays = dashboard_view.to_arrays(samples)
-        await asyncio.sleep(0)
-        window_s = dashboard_view.window_s(arrays.seconds, whole=ended)
-        title = dashboard_view.title(peer_of(call.info), arrays, ended=ended)
-        columns = dashboard_view.panel_columns(arrays)
-        drawn = await self._draw(columns, title, window_s, arrays.codec or "OPUS")
+        await self._draw(ended)
         if ended:
             self._ended = False
-            if drawn and len(arrays):
-                self._keep_picture()
 
-    async def _draw(
-        self, columns: Any, title: str, window_s: float = dashboard_view.WINDOWS_S[0], codec: str = "OPUS"
-    ) -> bool:
-        limit = 100 * loss_limit(codec)
+    def _read(self, call: Call, ended: bool) -> None:
+        shown = self._shown[0]
+        series = shown.series
+        self._read_to, arrays = call._samples_since(self._read_to, SAMPLE_COLUMNS)
+        series.extend(arrays)
+        shown.name = peer_of(call.info)
+        shown.loss_limit = 100 * loss_limit(series.codec or "OPUS")
+        self._read_log(shown)
+        shown.ended = shown.ended or ended
+        shown.bands = [
+            [
+                _BAND_PANELS.get(span.words.column),
+                round(span.since_s, 1),
+                round(span.until_s, 1) if math.isfinite(span.until_s) else None,
+                span.words.name,
+            ]
+            for span in self._quality.warnings
+        ]
+
+    def _read_log(self, shown: ShownCall) -> None:
+        """Take marks from the client's log; those before the first sample wait for it."""
+        self._log_read_to, new = self._client._log_since(self._log_read_to)
+        self._entries += [entry for entry in new if entry.event in _MARKS]
+        if not shown.series.rows:
+            return
+        for entry in self._entries:
+            seconds = shown.series.seconds_at(entry.time_utc_s)
+            if seconds is not None and seconds > -1.0:
+                text = _MARKS[entry.event].format(entry.text)
+                shown.events.append([round(max(seconds, 0.0), 1), text])
+        self._entries = []
+
+    async def _draw(self, ended: bool) -> None:
+        """Draw the picture that is displayed, or is due for the output of the cell; else nothing."""
+        shown = self._shown[0] if self._shown else ShownCall(CallSeries(), "")
+        rows = shown.series.rows
+        now = time.monotonic()
+        keep = rows > 0 and (ended or (not shown.ended and now >= self._still_due_s))
+        state = (id(shown), rows, shown.ended)
+        if not keep and (self._live or state == self._drawn):
+            return
         try:
-            png = await self._worker.render(columns, title=title, window_s=window_s, loss_limit=limit)
+            png = await self._stills.draw(
+                shown.series, shown.name, ended=shown.ended, whole=ended or self._live
+            )
         except RenderError as error:
             self._view.show_note(str(error))
-            return False
+            return
         self._view.show_note("")
-        self._view.show_picture(png)
-        return True
-
-    def _keep_picture(self) -> None:
-        self._last_picture = {
-            "image/png": base64.b64encode(self._view.picture).decode(),
-            "text/plain": _PICTURE_TEXT,
-        }
-        self._put_into_cell(self._last_picture)
-
-    def _put_into_cell(self, picture: dict[str, str]) -> None:
-        if get_ipython() is None:
-            return  # without IPython there is no cell, and `update_display` would print
-        size = {"image/png": {"width": 760}}
-        update_display(picture, raw=True, display_id=self._display_id, metadata=size)
+        self._drawn = state
+        if not self._live:
+            self._view.show_picture(png)
+        if keep:
+            self._still_due_s = now + _STILL_INTERVAL_S
+            self._stills.keep()

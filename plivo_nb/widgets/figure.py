@@ -5,7 +5,8 @@ starts quickly. It reads requests from standard input and writes answers to stan
 ends. Values are transferred as raw bytes; nothing is unpickled.
 
     request   header <II: length of the JSON, length of the values
-              JSON {"columns": [names], "rows": n, "title": str, "loss_limit": percent, "window_s": seconds}
+              JSON {"columns": [names], "rows": n, "title": str, "loss_limit": percent, "window_s": seconds,
+                    "pixel_ratio": 1 or 2}
               values: float64, little endian, one column after the other; NaN is a missing value
     answer    header <cI: kind, length; kind b"P": PNG bytes, b"E": an error message in UTF-8
 """
@@ -147,6 +148,7 @@ class LiveFigure:
         from PIL import Image
 
         self._title.set_text(request["title"])
+        self._figure.set_dpi(DPI * request.get("pixel_ratio", 1))
         window_s = float(request["window_s"])
         last = float(data["t"][-1]) if len(data["t"]) else 0.0
         left = max(0.0, last - window_s)

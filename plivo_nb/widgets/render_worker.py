@@ -61,7 +61,7 @@ class RenderWorker:
         process = self._process
         return process.pid if process is not None and process.returncode is None else None
 
-    async def render(self, columns: Mapping[str, NDArray[np.float64]], **request: Any) -> bytes:
+    async def render(self, columns: Mapping[str, NDArray[np.floating[Any]]], **request: Any) -> bytes:
         """Draw one picture.
 
         Args:

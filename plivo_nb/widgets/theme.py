@@ -43,7 +43,8 @@ def variables(colours: WidgetColours) -> str:
 def style() -> str:
     """The CSS as a ``<style>`` element, for an HTML widget."""
     light = f"color-scheme: light; {variables(LIGHT_WIDGETS)}"
-    dark = f"color-scheme: dark; {variables(DARK_WIDGETS)}"
+    inverted = "--plivo-picture-filter: invert(1) hue-rotate(180deg); --plivo-picture-blend: screen;"
+    dark = f"color-scheme: dark; {variables(DARK_WIDGETS)} {inverted}"
     themes = [
         f".plivo {{ {light} }}",
         f"@media (prefers-color-scheme: dark) {{ {_UNMARKED_PAGE} .plivo {{ {dark} }} }}",

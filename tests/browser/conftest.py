@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import base64
 import contextlib
 import json
 import os
@@ -355,17 +356,18 @@ class DashboardInPage:
     def __init__(self, page: Page) -> None:
         self.page = page
         self.box = page.locator(".plivo-dashboard").last
-        self.image = self.box.locator("img")
+        self.canvas = self.box.locator(".plivo-panels canvas")
+        self.plot = self.box.locator(".plivo-panels-plot")
+        self.title = self.box.locator(".plivo-panels-title")
+        self.picture = self.box.locator("img.plivo-picture")
         self.mos = self.box.locator(".plivo-mos b")
         self.word = self.box.locator(".plivo-word")
         self.note = self.box.locator(".plivo-note")
 
     def png(self) -> bytes:
-        """The bytes of the picture that the page shows now."""
-        numbers = self.image.evaluate(
-            "async image => Array.from(new Uint8Array(await (await fetch(image.src)).arrayBuffer()))"
-        )
-        return bytes(numbers)
+        """What the canvas of the live panels shows, as PNG."""
+        address = self.canvas.evaluate("canvas => canvas.toDataURL()")
+        return base64.b64decode(address.partition(",")[2])
 
     def score(self) -> float | None:
         text = self.mos.inner_text()

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from plivo_nb.call import Call
+    from plivo_nb.engine.log import Entry
 
 
 class StandInCall:
@@ -106,12 +107,26 @@ class StandInCall:
                 "loop_lag_ms": 1.0,
                 "rtt_age_s": 0.4,
                 "report_age_s": 3.2,
+                "direction": "sendrecv",
+                "muted": False,
                 **self.columns,
             },
             index=index,
         )
         frame.index.name = "time"
         return frame
+
+    @property
+    def media_metrics(self) -> pd.DataFrame:
+        return pd.DataFrame({"type": [], "active": [], "stream": []}, pd.DatetimeIndex([], tz="UTC"))
+
+    def _samples_since(self, row: int, names: Any) -> tuple[int, dict[str, Any]]:
+        new = self.samples.iloc[row:]
+        arrays = {"time": new.index.tz_convert(None).to_numpy()}
+        missing = pd.Series(np.full(len(new), np.nan))
+        return self.rows, {
+            name: new.get(name, missing).to_numpy() for name in names if name != "time"
+        } | arrays
 
 
 class StandInClient(Emitter):
@@ -135,6 +150,7 @@ class StandInClient(Emitter):
         self.incoming_calls: list[StandInCall] = []
         self.closers: list[Callable[[], Any]] = []
         self.broken: Exception | None = None
+        self.entries: list[Entry] = []
 
     def at_close(self, callback: Callable[[], Any]) -> Callable[[], None]:
         self.closers.append(callback)
@@ -142,6 +158,9 @@ class StandInClient(Emitter):
 
     def get_last_call_uuid(self) -> str | None:
         return self.last_uuid
+
+    def _log_since(self, number: int) -> tuple[int, list[Entry]]:
+        return len(self.entries), self.entries[number:]
 
     def get_peer_connection(self) -> dict[str, Any]:
         return {"status": "success", "pc": self.connection}

@@ -16,10 +16,11 @@ async def test_both_widgets_are_in_one_box_that_closes_alone(phone, dashboard, w
 
 
 async def test_it_is_displayed_with_the_dashboards_second_output(phone, dashboard, monkeypatch) -> None:
-    from plivo_nb.widgets import dashboard as module
-
     shown = []
-    monkeypatch.setattr(module, "display", lambda bundle, **_: shown.append(bundle["text/plain"]))
+    for module in ("dashboard", "stills"):
+        monkeypatch.setattr(
+            f"plivo_nb.widgets.{module}.display", lambda bundle, **_: shown.append(bundle["text/plain"])
+        )
     both = SideBySide(phone, dashboard)
     both._ipython_display_()
     both.close()
