@@ -16,6 +16,7 @@ from plivo_nb.widgets.call_controls import CallControls
 from plivo_nb.widgets.history import History
 from plivo_nb.widgets.incoming import IncomingCalls
 from plivo_nb.widgets.loop_tasks import LoopTasks, sentence_of
+from plivo_nb.widgets.page import Page
 from plivo_nb.widgets.screen import CurrentCall, EndedCall, Screen, Snapshot, screen_of, why_ended
 
 if TYPE_CHECKING:
@@ -61,6 +62,9 @@ class Phone:
         source: what calls send until another sound is chosen: ``"microphone"``, ``"speech"`` (the spoken
             sample), ``"tone"``, ``"silence"`` or ``"file"``.
 
+    Attributes:
+        page: the phone's connection to the page that shows it.
+
     Example:
         >>> import asyncio
         >>> from plivo_nb.testing import FakeServer
@@ -82,6 +86,7 @@ class Phone:
         self._view = phone_view.PhoneView()
         self._view.dial.value = dial
         self._loop_tasks = LoopTasks(client.loop, self._view.show_status, "phone")
+        self.page = Page(client.loop, "Phone", keypad=True)
         self._account = AccountForm(client, self._loop_tasks)
         self._incoming = IncomingCalls(client, self._loop_tasks)
         self._controls = CallControls(client, self._loop_tasks, source)
@@ -267,6 +272,7 @@ class Phone:
             view.status_line,
             self._history.widget,
             view.log,
+            self.page.widget,
         ]
 
     def _wire_buttons(self) -> None:
