@@ -45,13 +45,13 @@ def new_recording(peer: str, folder: Path | None = None) -> Path:
         folder: where; by default the current folder.
 
     Returns:
-        Its path, such as ``call-echo-20261125-150312.wav``.
+        Its path, such as ``call-echo-20261125-1503.wav``.
 
     Raises:
         OSError: the folder is not writable.
     """
     name = re.sub(r"[^A-Za-z0-9+_-]+", "-", peer).strip("-")[:40] or "unknown"
-    stem = f"call-{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    stem = f"call-{name}-{time.strftime('%Y%m%d-%H%M')}"
     for count in range(1, 1000):
         path = (folder or Path.cwd()) / (f"{stem}.wav" if count == 1 else f"{stem}-{count}.wav")
         try:
@@ -198,7 +198,7 @@ class CallControls:
         sample = None if call is None else call.last_sample
         mos = float("nan") if sample is None else float(sample["mos"])
         chip = score_chip(mos) if call is not None else '<span class="plivo-chip">No call</span>'
-        self._chip.value = f'<div class="plivo-score">{chip}</div>'
+        self._chip.value = f'<div class="plivo-chip-line">{chip}</div>'
 
     def _show_recording(self, answered: bool) -> None:
         recorder, on = self._recorder, self._is_recording
@@ -223,9 +223,9 @@ class CallControls:
 
 
 def _recorded(path: Path, seconds: float) -> str:
-    return f"Recorded {clock(seconds)} to {path}"
+    return f"Recorded {clock(seconds)}: {path}"
 
 
 def _short(note: str) -> str:
     """The note with the file's name instead of its path."""
-    return re.sub(r" to /?(?:[^/]*/)+", " to ", note, count=1)
+    return re.sub(r"^(Recording to|Recorded [0-9:]+:) .*[/\\\\]", r"\1 ", note)
