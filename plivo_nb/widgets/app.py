@@ -9,7 +9,7 @@ from IPython import get_ipython
 
 from plivo_nb.operation import Operation
 from plivo_nb.options import OptionKeywords, shows_options
-from plivo_nb.widgets.dashboard import Dashboard
+from plivo_nb.widgets.dashboard import Dashboard, LiveDashboard
 from plivo_nb.widgets.phone import Phone
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class SideBySide:
         <Phone and Dashboard>
     """
 
-    def __init__(self, phone: Phone, dashboard: Dashboard) -> None:
+    def __init__(self, phone: Phone, dashboard: LiveDashboard) -> None:
         layout = W.Layout(display="flex", flex_flow="row wrap", align_items="flex-start", grid_gap="10px")
         self._dashboard = dashboard
         self.widget: Any = W.Box([phone.widget, dashboard.widget], layout=layout)
@@ -111,7 +111,7 @@ class App:
     lab: Lab
     client: Client
     phone: Phone
-    dashboard: Dashboard
+    dashboard: LiveDashboard
 
     def __init__(self, username: str, lab: Lab | None, options: OptionKeywords) -> None:
         from plivo_nb.lab import Lab  # late: the other widgets do not need a lab

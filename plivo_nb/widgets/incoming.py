@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as W
 
 from plivo_nb.errors import InvalidState
+from plivo_nb.widgets.code_log import code_log_of
 from plivo_nb.widgets.phone_view import button, close_tree, peer_of, row
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class IncomingCalls:
         def act() -> Any:
             if all(call.info.callUUID != uuid for call in self._client.incoming_calls):
                 raise InvalidState(f"The call from {peer} is not ringing any more.")
+            code_log_of(self._client).add(f"await client.{what}({{!r}})", uuid)
             return getattr(self._client, what)(uuid)
 
         self._loop_tasks.run_soon(act)

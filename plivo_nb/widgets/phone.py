@@ -14,6 +14,8 @@ from plivo_nb.widgets import phone_view
 from plivo_nb.widgets.account import AccountForm
 from plivo_nb.widgets.call_controls import CallControls
 from plivo_nb.widgets.history import History
+from plivo_nb.widgets.code_log import code_log_of
+from plivo_nb.widgets.copy_code import CopyCode
 from plivo_nb.widgets.incoming import IncomingCalls
 from plivo_nb.widgets.loop_tasks import LoopTasks, sentence_of
 from plivo_nb.widgets.page import Page
@@ -91,7 +93,15 @@ class Phone:
         self._incoming = IncomingCalls(client, self._loop_tasks)
         self._controls = CallControls(client, self._loop_tasks, source)
         self._history = History(client, self._loop_tasks, self.call)
-        self._parts: list[Part] = [self._account, self._incoming, self._controls, self._history]
+        self._code = code_log_of(client)
+        self._copy_code = CopyCode(self._code)
+        self._parts: list[Part] = [
+            self._account,
+            self._incoming,
+            self._controls,
+            self._history,
+            self._copy_code,
+        ]
         self._view.arrange(self._from_top_to_bottom())
         self._events: deque[tuple[str, str]] = deque(maxlen=_SHOWN_EVENTS)
         self._last_call = client.current_call  # the current call, or the one before
@@ -111,23 +121,31 @@ class Phone:
         if target is not None:
             self._view.dial.value = target
         self._view.dial.value = dialled = self._view.dialled
+        self._code.add("call = await client.call({!r})", dialled)
         return self._watched(self._client.call(dialled))
 
     def hangup(self) -> Operation[CallInfo]:
         """End the current call."""
+        self._code.add("await client.hangup()")
         return self._watched(self._client.hangup())
 
     def answer(self, call_uuid: str | None = None) -> Operation[Call]:
         """Answer the ringing call with this call UUID; by default the call that the phone displays."""
-        return self._watched(self._client.answer(call_uuid or self._shown_incoming()))
+        uuid = call_uuid or self._shown_incoming()
+        self._code.add("call = await client.answer({!r})", uuid)
+        return self._watched(self._client.answer(uuid))
 
     def reject(self, call_uuid: str | None = None) -> Operation[CallInfo]:
         """Reject the call; the caller gets a busy signal. The call is chosen as in `answer`."""
-        return self._watched(self._client.reject(call_uuid or self._shown_incoming()))
+        uuid = call_uuid or self._shown_incoming()
+        self._code.add("await client.reject({!r})", uuid)
+        return self._watched(self._client.reject(uuid))
 
     def ignore(self, call_uuid: str | None = None) -> Operation[CallInfo]:
         """Stop ringing here; the caller still hears ringing. The call is chosen as in `answer`."""
-        return self._watched(self._client.ignore(call_uuid or self._shown_incoming()))
+        uuid = call_uuid or self._shown_incoming()
+        self._code.add("await client.ignore({!r})", uuid)
+        return self._watched(self._client.ignore(uuid))
 
     def mute(self) -> Any:
         """Send silence instead of sound; without a call this applies to the next one."""
@@ -140,6 +158,7 @@ class Phone:
     def send_dtmf(self, digits: str) -> Operation[Any]:
         """Send DTMF tones in the call: one or more of ``0-9 * #``."""
         self._view.show_status("")
+        self._code.add("await client.send_dtmf({!r})", digits)
         operation = self._client.send_dtmf(digits)
 
         async def sent() -> None:
@@ -198,6 +217,11 @@ class Phone:
     def controls(self) -> CallControls:
         """The controls of the current call, for example ``phone.controls.source.choose("tone")``."""
         return self._controls
+
+    @property
+    def code(self) -> str:
+        """What was done with the phone, as the Python that does the same; a line for each action."""
+        return self._code.text
 
     @property
     def widget(self) -> Any:
@@ -272,6 +296,7 @@ class Phone:
             view.status_line,
             self._history.widget,
             view.log,
+            self._copy_code.widget,
             self.page.widget,
         ]
 
@@ -298,6 +323,7 @@ class Phone:
         if not self._loop_tasks.on_loop:
             self._loop_tasks.run_soon(lambda: self._set_muted(muted) and None)
             return True
+        self._code.add("client.mute()" if muted else "client.unmute()")
         result = self._client.mute() if muted else self._client.unmute()
         self._add_event("muted" if muted else "not muted")
         return result
