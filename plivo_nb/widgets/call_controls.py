@@ -16,6 +16,7 @@ import ipywidgets as W
 
 from plivo_nb.quality.limits import verdict
 from plivo_nb.widgets.audio_settings import AudioSettings
+from plivo_nb.widgets.code_log import code_log_of
 from plivo_nb.widgets.feedback import Feedback
 from plivo_nb.widgets.meters import LevelMeters
 from plivo_nb.widgets.phone_view import button, clock, close_tree, peer_of, row
@@ -133,6 +134,7 @@ class CallControls:
         except BaseException:
             path.unlink(missing_ok=True)
             raise
+        code_log_of(self._client).add("recorder = call.record({!r}, both=True)", str(path))
         self._call = call
         self.refresh()
         return path
@@ -143,6 +145,7 @@ class CallControls:
         if call is None or recorder is None:
             return
         self._recorder = None
+        code_log_of(self._client).add("await call.stop_recording(recorder)")
         seconds = await call.stop_recording(recorder)
         self._recording_note = _recorded(recorder.path, seconds)
         self.refresh()

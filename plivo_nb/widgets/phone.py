@@ -13,9 +13,9 @@ from weakref import WeakKeyDictionary
 from plivo_nb.widgets import phone_view
 from plivo_nb.widgets.account import AccountForm
 from plivo_nb.widgets.call_controls import CallControls
-from plivo_nb.widgets.history import History
 from plivo_nb.widgets.code_log import code_log_of
 from plivo_nb.widgets.copy_code import CopyCode
+from plivo_nb.widgets.history import History
 from plivo_nb.widgets.incoming import IncomingCalls
 from plivo_nb.widgets.loop_tasks import LoopTasks, sentence_of
 from plivo_nb.widgets.page import Page

@@ -12,6 +12,7 @@ from waiting import until
 from plivo_nb.errors import MediaError
 from plivo_nb.quality.sampler import SampleRow
 from plivo_nb.widgets.call_controls import CallControls, new_recording, score_chip
+from plivo_nb.widgets.code_log import code_log_of
 from plivo_nb.widgets.loop_tasks import LoopTasks
 
 
@@ -77,6 +78,10 @@ async def test_a_recording_is_begun_shown_and_stopped_by_clicking(controls, call
     assert controls.record.description == "● Record"
     assert "plivo-recording" not in controls.record._dom_classes
     assert path.exists()
+    assert code_log_of(call.client).lines == [
+        f"recorder = call.record({str(path)!r}, both=True)",
+        "await call.stop_recording(recorder)",
+    ]
 
 
 async def test_the_end_of_the_call_ends_the_recording(controls, call) -> None:
