@@ -23,7 +23,7 @@ from plivo_nb.engine.audio.devices import AudioDevices
 from plivo_nb.errors import InvalidState
 from plivo_nb.events import CallInfo, Emitter
 from plivo_nb.operation import Operation
-from plivo_nb.options import read_options
+from plivo_nb.options import changed_options, read_options
 from plivo_nb.widgets.dashboard import Dashboard
 from plivo_nb.widgets.loop_tasks import LoopTasks
 from plivo_nb.widgets.phone import Phone
@@ -56,6 +56,7 @@ class StandInCall:
         self.mean_mos = math.nan
         self.originator = "local"
         self.headers: dict[str, str] = {}
+        self.caller_name = ""
 
     @property
     def phase(self) -> str:
@@ -129,6 +130,13 @@ class StandInCall:
         } | arrays
 
 
+class StandInAudio(AudioDevices):
+    """Without devices; tests may say otherwise."""
+
+    mode: Any = "none"
+    ring_tone: Any = True
+
+
 class StandInClient(Emitter):
     """Succeeds at once, and records each request in `asked`."""
 
@@ -137,9 +145,14 @@ class StandInClient(Emitter):
         self.loop = asyncio.get_running_loop()
         self.asked: list[tuple[Any, ...]] = []
         self.threads: list[asyncio.AbstractEventLoop] = []
-        self.options = read_options(None, {"sound": "none", "permOnClick": True})
+        wanted: Any = {
+            "sound": "none",
+            "permOnClick": True,
+            "registrationDomainSocket": ["wss://phone.example.org/ws"],
+        }
+        self.options = read_options(None, wanted)
         engine: Any = SimpleNamespace(loop=self.loop)
-        self.audio = AudioDevices(engine, self.options, self.emit, lambda what: None)
+        self.audio = StandInAudio(engine, self.options, self.emit, lambda what: None)
         self.last_uuid: str | None = None
         self.username: str | None = "alice"
         self.is_logged_in = self.is_connected = True
@@ -181,6 +194,21 @@ class StandInClient(Emitter):
             return work(), None
 
         return Operation.start(self.loop, str(what[0]), begin)
+
+    def change_options(self, **keywords: Any) -> None:
+        self.options = changed_options(self.options, keywords)
+        if keywords:
+            self.asked.append(("change_options", keywords))
+
+    def login(self, username: str, password: str) -> Operation[Any]:
+        operation = self._ask("login", username, password)
+        if self.broken is None:
+            self.username, self.is_logged_in, self.is_connected = username, True, True
+        return operation
+
+    def logout(self) -> Operation[Any]:
+        self.username, self.is_logged_in, self.is_connected = None, False, False
+        return self._ask("logout")
 
     def call(self, number: str) -> Operation[Any]:
         if self.current_call is not None:
