@@ -286,10 +286,10 @@ class App:
             await self.client.login(self.username, password)
 
     def _make_widgets(self) -> None:
-        in_lab = self._lab is not None
-        self.phone = Phone(
-            self.client, dial="echo" if in_lab else "", source="speech" if in_lab else "microphone"
-        )
+        if self._lab is None:
+            self.phone = Phone(self.client)
+        else:
+            self.phone = Phone(self.client, dial="echo", source="speech", accounts=self._lab.accounts)
         self.dashboard = Dashboard(self.client)
         below = []
         if self._lab is not None:

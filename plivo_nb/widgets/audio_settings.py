@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as W
 
+from plivo_nb.widgets.code_log import code_log_of
 from plivo_nb.widgets.phone_view import button, close_tree, row
 
 if TYPE_CHECKING:
     from plivo_nb.client import Client
     from plivo_nb.engine.audio.devices import DeviceChoice
+    from plivo_nb.operation import Operation
     from plivo_nb.sound.devices import Device, Kind
     from plivo_nb.widgets.loop_tasks import LoopTasks
 
@@ -32,14 +34,15 @@ class AudioSettings:
         self._labels: dict[str, str] = {}  # of all devices seen, by id
         audio = client.audio
         self._choices = [
-            _DeviceSelect("Microphone", "audioinput", audio.microphone_devices, loop_tasks),
-            _DeviceSelect("Speaker", "audiooutput", audio.speaker_devices, loop_tasks),
-            _DeviceSelect("Ring tone", "audiooutput", audio.ringtone_devices, loop_tasks),
+            _DeviceSelect(client, "microphone_devices", "Microphone", loop_tasks),
+            _DeviceSelect(client, "speaker_devices", "Speaker", loop_tasks),
+            _DeviceSelect(client, "ringtone_devices", "Ring tone", loop_tasks),
         ]
         self._refreshing = False
         self._volume = W.FloatSlider(
             min=0.0, max=1.0, step=0.05, value=1.0, readout=False, description="Volume",
-            tooltip="Volume of the speaker", layout=W.Layout(flex="1 1 auto", width="auto", margin="0"),
+            continuous_update=False, tooltip="Volume of the speaker",
+            layout=W.Layout(flex="1 1 auto", width="auto", margin="0"),
         )  # fmt: skip
         self._volume.observe(self._volume_moved, "value")
         self._percent = W.HTML(layout=W.Layout(flex="0 0 56px"))
@@ -88,6 +91,7 @@ class AudioSettings:
             return
 
         def set_volume() -> None:
+            code_log_of(self._client).add("client.audio.volume = {!r}", change["new"])
             self._client.audio.volume = change["new"]
 
         if self._loop_tasks.on_loop:
@@ -97,11 +101,13 @@ class AudioSettings:
 
 
 class _DeviceSelect:
-    """A selector of devices of one kind, with a button for a test tone if they are speakers."""
+    """A selector for one attribute of `client.audio`, with a button for a test tone if it is a speaker."""
 
-    def __init__(self, name: str, kind: Kind, choice: DeviceChoice, loop_tasks: LoopTasks) -> None:
-        self._kind = kind
-        self._choice = choice
+    def __init__(self, client: Client, attribute: str, name: str, loop_tasks: LoopTasks) -> None:
+        self._client = client
+        self._attribute = attribute
+        self._kind: Kind = "audioinput" if attribute == "microphone_devices" else "audiooutput"
+        self._choice: DeviceChoice = getattr(client.audio, attribute)
         self._loop_tasks = loop_tasks
         self._refreshing = False
         self.select = W.Dropdown(
@@ -110,10 +116,10 @@ class _DeviceSelect:
         )  # fmt: skip
         self.select.observe(self._selected, "value")
         self.test: Any = None
-        if kind == "audiooutput":
+        if self._kind == "audiooutput":
             self.test = button("Test", "plivo-plain", height="32px", tooltip=f"{name}: play a test tone")
             self.test.layout.flex = "0 0 52px"
-            self.test.on_click(lambda _button: loop_tasks.run_soon(choice.play_test_tone))
+            self.test.on_click(lambda _button: loop_tasks.run_soon(self._choice.play_test_tone))
         self.widget: Any = row(*filter(None, (self.select, self.test)))
 
     def show(self, devices: list[Device], labels: dict[str, str], *, enabled: bool) -> None:
@@ -140,5 +146,11 @@ class _DeviceSelect:
         chosen = change["new"]
         if self._refreshing or chosen is None:
             return
-        choice = self._choice
-        self._loop_tasks.run_soon(lambda: choice.set(chosen) if chosen else choice.reset())
+        self._loop_tasks.run_soon(lambda: self._choose(chosen))
+
+    def _choose(self, chosen: str) -> Operation[None]:
+        code_log_of(self._client).add(
+            f"await client.audio.{self._attribute}.{'set({!r})' if chosen else 'reset()'}",
+            *filter(None, [chosen]),
+        )
+        return self._choice.set(chosen) if chosen else self._choice.reset()

@@ -16,6 +16,7 @@ import ipywidgets as W
 
 from plivo_nb.quality.limits import verdict
 from plivo_nb.widgets.audio_settings import AudioSettings
+from plivo_nb.widgets.code_log import code_log_of
 from plivo_nb.widgets.feedback import Feedback
 from plivo_nb.widgets.meters import LevelMeters
 from plivo_nb.widgets.phone_view import button, clock, close_tree, peer_of, row
@@ -45,13 +46,13 @@ def new_recording(peer: str, folder: Path | None = None) -> Path:
         folder: where; by default the current folder.
 
     Returns:
-        Its path, such as ``call-echo-20261125-150312.wav``.
+        Its path, such as ``call-echo-20261125-1503.wav``.
 
     Raises:
         OSError: the folder is not writable.
     """
     name = re.sub(r"[^A-Za-z0-9+_-]+", "-", peer).strip("-")[:40] or "unknown"
-    stem = f"call-{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    stem = f"call-{name}-{time.strftime('%Y%m%d-%H%M')}"
     for count in range(1, 1000):
         path = (folder or Path.cwd()) / (f"{stem}.wav" if count == 1 else f"{stem}-{count}.wav")
         try:
@@ -133,6 +134,7 @@ class CallControls:
         except BaseException:
             path.unlink(missing_ok=True)
             raise
+        code_log_of(self._client).add("recorder = call.record({!r}, both=True)", str(path))
         self._call = call
         self.refresh()
         return path
@@ -143,6 +145,7 @@ class CallControls:
         if call is None or recorder is None:
             return
         self._recorder = None
+        code_log_of(self._client).add("await call.stop_recording(recorder)")
         seconds = await call.stop_recording(recorder)
         self._recording_note = _recorded(recorder.path, seconds)
         self.refresh()
@@ -198,7 +201,7 @@ class CallControls:
         sample = None if call is None else call.last_sample
         mos = float("nan") if sample is None else float(sample["mos"])
         chip = score_chip(mos) if call is not None else '<span class="plivo-chip">No call</span>'
-        self._chip.value = f'<div class="plivo-score">{chip}</div>'
+        self._chip.value = f'<div class="plivo-chip-line">{chip}</div>'
 
     def _show_recording(self, answered: bool) -> None:
         recorder, on = self._recorder, self._is_recording
@@ -223,9 +226,9 @@ class CallControls:
 
 
 def _recorded(path: Path, seconds: float) -> str:
-    return f"Recorded {clock(seconds)} to {path}"
+    return f"Recorded {clock(seconds)}: {path}"
 
 
 def _short(note: str) -> str:
     """The note with the file's name instead of its path."""
-    return re.sub(r" to /?(?:[^/]*/)+", " to ", note, count=1)
+    return re.sub(r"^(Recording to|Recorded [0-9:]+:) .*[/\\\\]", r"\1 ", note)

@@ -9,6 +9,7 @@ import ipywidgets as W
 
 from plivo_nb.client import FEEDBACK_COMMENTS
 from plivo_nb.errors import PlivoError
+from plivo_nb.widgets.code_log import code_log_of
 from plivo_nb.widgets.phone_view import button, close_tree, peer_of, row
 
 if TYPE_CHECKING:
@@ -97,6 +98,9 @@ class Feedback:
         """
         comment: FeedbackComment = self.comment.value
         uuid, score = self._client.get_last_call_uuid() or "", self._score
+        code_log_of(self._client).add(
+            "await client.send_quality_feedback({!r}, {!r}, {!r})", uuid, score, comment
+        )
         operation = self._client.send_quality_feedback(uuid, score, comment)
         self._state = "Sending…"
         self._done = True

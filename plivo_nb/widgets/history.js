@@ -15,7 +15,7 @@ function element(name, className, text = "") {
 
 function when(atMs) {
   const at = new Date(atMs);
-  const time = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  const time = at.toLocaleTimeString([], { hour: "numeric", minute: "2-digit" });
   if (at.toDateString() === new Date().toDateString()) {
     return time;
   }
@@ -42,8 +42,10 @@ function rowOf(call, redial) {
   const facts = [when(call.at_ms), call.length, call.why].filter(Boolean).join(" · ");
   const about = element("div", "plivo-past-about plivo-cut", facts);
   about.title = new Date(call.at_ms).toLocaleString() + (call.why ? `: ${call.why}` : "");
+  const heading = element("div", "plivo-past-heading");
+  heading.append(who);
   const text = element("div", "plivo-past-text");
-  text.append(who, about);
+  text.append(heading, about);
   const main = cell(sign, text);
   main.classList.add("plivo-past-main");
   if (call.mos) {
@@ -51,7 +53,7 @@ function rowOf(call, redial) {
     chip.dataset.verdict = call.verdict;
     chip.title = `Mean MOS ${call.mos}: ${call.verdict}`;
     chip.append(element("span", "plivo-hidden", ` MOS, ${call.verdict}`));
-    main.append(chip);
+    heading.append(chip);
   }
   const again = element("button", "plivo-redial", "Call");
   again.type = "button";
@@ -103,7 +105,7 @@ function render({ model, el }) {
     const calls = model.get("rows");
     const focused = list.contains(document.activeElement) && document.activeElement.closest(".plivo-past");
     const missed = model.get("missed");
-    count.textContent = calls.length ? `History (${calls.length})` : "History";
+    count.textContent = calls.length ? `History (${calls.length}) ` : "History";
     badge.textContent = missed ? `${missed} missed` : "";
     badge.hidden = !missed;
     none.hidden = calls.length > 0;
@@ -148,6 +150,7 @@ function render({ model, el }) {
     }
   };
   const reselected = () => mark();
+  list.addEventListener("focusin", (event) => mark(event.target.closest(".plivo-past") ?? undefined));
   list.addEventListener("keydown", pressed);
   list.addEventListener("click", clicked);
   box.addEventListener("toggle", opened);

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 KEPT_CALLS = 50
 
 
-class _List(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget has no annotations
+class _List(anywidget.AnyWidget):
     _esm = Path(__file__).with_name("history.js")
     rows = traitlets.List(traitlets.Dict()).tag(sync=True)
     missed = traitlets.Int(0).tag(sync=True)

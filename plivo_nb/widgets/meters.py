@@ -25,7 +25,7 @@ _LEASE_S = 6.0  # a page that displays the meters renews it each 2 s
 _SILENT_DBFS = -100.0
 
 
-class _Meters(anywidget.AnyWidget):  # type: ignore[misc]  # anywidget has no annotations
+class _Meters(anywidget.AnyWidget):
     _esm = Path(__file__).with_name("meters.js")
 
 

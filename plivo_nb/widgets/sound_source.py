@@ -11,6 +11,7 @@ import ipywidgets as W
 from plivo_nb.data import speech_path
 from plivo_nb.errors import SourceError
 from plivo_nb.media.audio.sources import Silence, Tone
+from plivo_nb.widgets.code_log import code_log_of
 from plivo_nb.widgets.phone_view import close_tree
 
 if TYPE_CHECKING:
@@ -90,6 +91,12 @@ class SoundSource:
         if path:
             self._path.value = path
         self._error = ""
+        if source == "file" and not self._awaits_path:
+            code_log_of(self._client).add(
+                "phone.controls.source.choose('file', {!r})", self._path.value.strip()
+            )
+        elif source != "file":
+            code_log_of(self._client).add("phone.controls.source.choose({!r})", source)
         call = self._client.current_call
         try:
             if call is not None and not self._awaits_path:

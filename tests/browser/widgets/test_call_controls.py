@@ -57,13 +57,13 @@ def test_a_call_its_rating_and_the_history(jupyter, open_notebook, phone, page, 
     record = box.locator(".plivo-record")
     record.click()
     expect(record).to_have_text(re.compile("Stop 0:0[1-9]"), timeout=15_000)
-    expect(box.locator(".plivo-file")).to_have_text(re.compile(r"Recording to call-echo-\d+-\d+\.wav"))
+    expect(box.locator(".plivo-file")).to_have_text(re.compile(r"Recording to call-echo-\d{8}-\d{4}\.wav"))
     phone.click("7")
     expect(box.locator(".plivo-keys")).to_have_text("Keys sent: 7")
-    expect(box.locator('.plivo-score [data-verdict="excellent"]')).to_be_visible(timeout=15_000)
+    expect(box.locator('.plivo-chip-line [data-verdict="excellent"]')).to_be_visible(timeout=15_000)
     shoot("in-call", box)
     record.click()
-    expect(box.locator(".plivo-file")).to_have_text(re.compile("Recorded 0:"))
+    expect(box.locator(".plivo-file")).to_have_text(re.compile(r"Recorded 0:0\d: call-echo"))
     assert notebook.evaluate("[p.name[:9] for p in __import__('pathlib').Path.cwd().glob('call-echo-*.wav')]")
     assert box.bounding_box()["height"] == height
 
@@ -89,13 +89,14 @@ def test_a_call_its_rating_and_the_history(jupyter, open_notebook, phone, page, 
     notebook.wait_for("int(client.calls.feedback_score.iloc[-1])", 4)
 
     history(notebook, box, page, phone, shoot)
-    for theme in ("JupyterLab Dark", "JupyterLab Light"):
+    box.get_by_role("button", name="Devices and volume").click()
+    expect(box.locator(".plivo-settings")).to_be_visible()
+    for theme, light in (("JupyterLab Dark", "false"), ("JupyterLab Light", "true")):
         page.evaluate(
-            "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme}).then(() => null)",
-            theme,
+            "theme => void window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme
         )
-        page.locator("body").get_attribute("data-jp-theme-light")
-        shoot(theme.removeprefix("JupyterLab ").lower(), box)
+        expect(page.locator("body")).to_have_attribute("data-jp-theme-light", light)
+        shoot(f"light-{light}", box)
     notebook.run(3)
     assert notebook.errors() == []
 
@@ -123,7 +124,7 @@ def history(notebook: Any, box: Any, page: Any, phone: Any, shoot: Any) -> None:
     """A missed call is counted until the list is opened; rows are selected and redialled by keyboard."""
     notebook.run(2)
     summary = box.locator(".plivo-history-title")
-    expect(summary).to_have_text("History (2)1 missed")
+    expect(summary).to_have_text("History (2) 1 missed")
     summary.focus()
     page.keyboard.press("Enter")
     expect(box.locator(".plivo-badge")).to_be_hidden()

@@ -10,6 +10,7 @@ from waiting import until
 
 from plivo_nb.testing import FakeSound
 from plivo_nb.widgets.audio_settings import AudioSettings
+from plivo_nb.widgets.code_log import code_log_of
 from plivo_nb.widgets.loop_tasks import LoopTasks
 
 
@@ -49,6 +50,11 @@ async def test_devices_are_listed_by_kind_and_chosen(settings, sound) -> None:
     assert audio.speaker_devices.get() is None
     select(settings, 0).value = ""
     await until(lambda: audio.microphone_devices.get() is None)
+    assert code_log_of(settings._client).lines == [
+        f"await client.audio.microphone_devices.set({ids['Head']!r})",
+        f"await client.audio.ringtone_devices.set({ids['Bell']!r})",
+        "await client.audio.microphone_devices.reset()",
+    ]
 
 
 async def test_a_device_that_code_chooses_or_resets_is_shown(settings, sound) -> None:
@@ -84,6 +90,7 @@ async def test_the_volume_follows_the_slider_and_the_code(settings) -> None:
     audio, slider = settings._client.audio, settings._volume
     slider.value = 0.35
     assert audio.volume == 0.35
+    assert code_log_of(settings._client).lines == ["client.audio.volume = 0.35"]
     audio.volume = 0.8
     await until(lambda: slider.value == 0.8)
     assert "80 %" in settings._percent.value

@@ -12,6 +12,7 @@ from waiting import until
 from plivo_nb.errors import MediaError
 from plivo_nb.quality.sampler import SampleRow
 from plivo_nb.widgets.call_controls import CallControls, new_recording, score_chip
+from plivo_nb.widgets.code_log import code_log_of
 from plivo_nb.widgets.loop_tasks import LoopTasks
 
 
@@ -66,17 +67,21 @@ async def test_a_recording_is_begun_shown_and_stopped_by_clicking(controls, call
     await until(lambda: controls.recording)
     path = controls.recording
     assert path.parent == tmp_path
-    assert re.fullmatch(r"call-bob-\d{8}-\d{6}\.wav", path.name)
+    assert re.fullmatch(r"call-bob-\d{8}-\d{4}(-\d)?\.wav", path.name)
     assert controls.record.description == "■ Stop 0:00"
     assert "plivo-recording" in controls.record._dom_classes
     assert text(controls._recording) == f"Recording to {path.name}"
     assert f'title="Recording to {path}"' in controls._recording.value
     controls.record.click()
-    await until(lambda: text(controls._recording) == f"Recorded 0:00 to {path.name}")
+    await until(lambda: text(controls._recording) == f"Recorded 0:00: {path.name}")
     assert controls.recording is None
     assert controls.record.description == "● Record"
     assert "plivo-recording" not in controls.record._dom_classes
     assert path.exists()
+    assert code_log_of(call.client).lines == [
+        f"recorder = call.record({str(path)!r}, both=True)",
+        "await call.stop_recording(recorder)",
+    ]
 
 
 async def test_the_end_of_the_call_ends_the_recording(controls, call) -> None:
@@ -84,7 +89,7 @@ async def test_the_end_of_the_call_ends_the_recording(controls, call) -> None:
     await call.hangup()
     assert controls.recording is None
     assert controls.record.disabled
-    assert text(controls._recording) == f"Recorded 0:00 to {path.name}"
+    assert text(controls._recording) == f"Recorded 0:00: {path.name}"
     assert path.stat().st_size > 0
     await controls.stop_recording()  # nothing is recorded any more
 
@@ -122,7 +127,7 @@ async def test_without_a_call_nothing_is_recorded(controls) -> None:
 def test_names_of_recordings_are_new_and_safe(tmp_path) -> None:
     names = {new_recording("../../etc/<pass wd>", tmp_path).name for _ in range(3)}
     assert len(names) == 3
-    assert all(re.fullmatch(r"call-etc-pass-wd-\d{8}-\d{6}(-\d)?\.wav", name) for name in names)
+    assert all(re.fullmatch(r"call-etc-pass-wd-\d{8}-\d{4}(-\d)?\.wav", name) for name in names)
     assert new_recording("+1 415", tmp_path).name.startswith("call-+1-415-")
     assert new_recording("///", tmp_path).name.startswith("call-unknown-")
     with pytest.raises(FileNotFoundError):

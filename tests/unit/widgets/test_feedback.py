@@ -9,6 +9,7 @@ from waiting import until
 
 from plivo_nb.client import FEEDBACK_COMMENTS
 from plivo_nb.errors import InvalidFeedback
+from plivo_nb.widgets.code_log import code_log_of
 from plivo_nb.widgets.feedback import Feedback, comment_words
 
 
@@ -46,6 +47,7 @@ async def test_a_score_and_a_comment_are_sent_for_the_last_call(feedback, client
     feedback.send_button.click()
     await until(lambda: feedback.state == "Sent: 4 of 5, Audio latency. Thank you.")
     assert client.asked == [("feedback", "uuid-1", 4, "audio-latency")]
+    assert code_log_of(client).text == "await client.send_quality_feedback('uuid-1', 4, 'audio-latency')"
     assert feedback.send_button.disabled
     assert all(star.disabled for star in feedback.stars)
 

@@ -9,6 +9,7 @@ from waiting import until
 
 from plivo_nb import AudioFile, Silence, SourceError, Tone, speech_path
 from plivo_nb.testing import FakeSound
+from plivo_nb.widgets.code_log import code_log_of
 from plivo_nb.widgets.loop_tasks import LoopTasks
 from plivo_nb.widgets.sound_source import SoundSource
 
@@ -117,6 +118,7 @@ async def test_a_file_is_asked_for_and_a_wrong_one_is_said(
     await until(lambda: shown[-1:] and "There is no audio file" in shown[-1])
     assert "<such>" not in selector._note.value
     selector.choose("file", str(speech_path()))
+    assert code_log_of(alice).lines[-1] == f"phone.controls.source.choose('file', {str(speech_path())!r})"
     assert isinstance(call.source, AudioFile)
     assert "plays the audio file" in note(selector) or "play the audio file" in note(selector)
     await call.hangup()
