@@ -247,7 +247,7 @@ class App:
         return self._lab
 
     async def _start(self, password: str | None) -> None:
-        if self._closing is not None:
+        if self.closed:
             raise InvalidState(self._closed_early)
         self._starting = asyncio.current_task()
         try:
@@ -256,7 +256,7 @@ class App:
             self._show()
         except BaseException as error:
             self._starting = None  # so that `close` does not wait for this task
-            if self._closing is None:
+            if not self._is_closed():
                 await self.close()
             elif isinstance(error, asyncio.CancelledError):
                 raise InvalidState(self._closed_early) from None
@@ -264,6 +264,14 @@ class App:
         self._starting = None
         if voila.opened_as_app():
             self._watching = Operation("end the app when its page is gone", self._watch())
+
+    @property
+    def closed(self) -> bool:
+        """True from `close` on."""
+        return self._is_closed()
+
+    def _is_closed(self) -> bool:  # unlike an attribute, a type checker takes it as changeable by an await
+        return self._closing is not None
 
     @property
     def _closed_early(self) -> str:
@@ -337,7 +345,7 @@ class App:
 
     def __repr__(self) -> str:
         of = f" of {self.username}" if self.username else ""
-        return f"<App{of}{', closed' if self._closing is not None else ''}>"
+        return f"<App{of}{', closed' if self.closed else ''}>"
 
     def _ipython_display_(self) -> None:
         # After `await plivo_nb.app()` as the last line of a cell: this cell displays the app already.
