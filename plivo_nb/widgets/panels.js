@@ -8,7 +8,7 @@ const GRIDS = [0.5, 1, 2, 2.5, 5, 10];
 const MOST_ROWS = 8192; // with more rows of a call, the page asks for a shorter history
 const OLD_S = 1.5; // the age of a value is shown from here on
 const MANY_POINTS = 100; // with more points than this, the lines are thinner and have no markers
-const WORDS = { received: "received", sent: "sent", text: "" };
+const WORDS = [{ received: "received", sent: "sent", text: "" }, { received: "in", sent: "out", text: "" }];
 const COLOURS = {
   surface: "#fff", text: "#222", dim: "#5f6670", grid: "#d9d9d9", limit: "#8a1c4a", received: "#0072b2",
   sent: "#b84e00", poor: "#b04a00", focus: "#0072b2",
@@ -186,7 +186,7 @@ class View {
   // ------------------------------------------------------------ elements
 
   button(text, action, label = text) {
-    const made = element("button", { type: "button", "data-lm-suppress-shortcuts": "true", "aria-label": label }, text);
+    const made = element("button", { type: "button", "data-lm-suppress-shortcuts": "true", title: label }, text);
     made.addEventListener("click", action);
     return made;
   }
@@ -197,11 +197,11 @@ class View {
       this.window = seconds;
       this.changed();
     }, seconds === Infinity ? "Show the whole call" : `Show the last ${text}`));
-    this.pause = this.button("Pause", () => this.togglePause());
+    this.pause = this.button("Pause", () => this.togglePause(), "Stop or resume the drawing; the call goes on");
     this.compare = this.button("Compare", () => {
       this.overlay = !this.overlay;
       this.changed();
-    }, "Lay the call before over this one");
+    }, "Lay the call before under this one");
     this.moment = element("span", { class: "plivo-panels-moment plivo-cut" });
     const line = (name, text) => element("span", {}, element("i", { class: name }), text);
     this.plot = element("div", {
@@ -288,8 +288,8 @@ class View {
   }
 
   point(seconds) {
-    const call = this.store.call(0);
-    this.cursor = seconds === null || !call ? null : Math.min(Math.max(seconds, 0), call.seconds);
+    const call = this.store.call(0), [left] = this.range(call);
+    this.cursor = seconds === null || !call?.length ? null : Math.min(Math.max(seconds, left), this.end(call));
     if (this.waiting) return;
     this.waiting = true;
     requestAnimationFrame(() => {
@@ -349,6 +349,7 @@ class View {
     const wide = Math.round(width * ratio), high = Math.round(height * ratio);
     if (this.canvas.width !== wide || this.canvas.height !== high) Object.assign(this.canvas, { width: wide, height: high });
     const call = this.store.call(0), columns = width >= 480 ? 2 : 1, lines = 4 / columns;
+    if (this.cursor !== null && (!call || this.cursor < this.range(call)[0])) this.cursor = null;
     const pen = (this.pen = this.canvas.getContext("2d"));
     this.c = this.colours();
     this.size = width >= 1000 ? 13 : 12;
@@ -415,7 +416,7 @@ class View {
   highest(panel, call, left) {
     let most = -Infinity;
     if (!call) return most;
-    const places = panel.series.map(([column]) => this.spec.columns.indexOf(column));
+    const places = panel.series.map(([column]) => this.place(column));
     for (let row = Math.max(0, call.rowAt(left) - 1); row < call.length; row += 1) {
       for (const place of places) {
         const value = call.at(row, place);
@@ -448,7 +449,7 @@ class View {
       const from = scale.x(start), to = scale.x(end ?? call.seconds);
       if (to < area.x || from > area.x + area.w) continue;
       this.pen.fillStyle = this.c.poor;
-      this.pen.globalAlpha = 0.13;
+      this.pen.globalAlpha = panel === null ? 0.07 : 0.13;
       this.pen.fillRect(from, area.y, Math.max(2, to - from), area.h);
       this.pen.globalAlpha = 1;
       this.pen.fillRect(from, area.y, Math.max(2, to - from), 3);
@@ -458,10 +459,11 @@ class View {
   /** The words of the bands of this panel, and of what happened: over the lines, where there is room. */
   drawWords(area, scale, call, index) {
     let free = -Infinity;
+    const y = index === 3 ? area.y + area.h - 8 : area.y + 13; // good scores are above
     for (const [panel, start, end, words] of call.about.bands) {
       const x = Math.max(scale.x(start), area.x) + 4;
       if ((panel ?? 0) !== index || x < free || x > area.x + area.w || scale.x(end ?? call.seconds) < area.x) continue;
-      free = x + 8 + this.text(words, x, area.y + 13, { colour: this.c.poor, halo: true });
+      free = x + 8 + this.text(words, x, y, { colour: this.c.poor, halo: true });
     }
     free = -Infinity;
     for (const [at, words] of call.about.marks) {
@@ -478,8 +480,7 @@ class View {
     const many = shown - first > MANY_POINTS;
     this.pen.globalAlpha = alpha;
     for (const [column, colour, style] of panel.series) {
-      const place = this.spec.columns.indexOf(column), points = [], dots = [];
-      const age = this.spec.columns.indexOf(column === "rtt" ? "rtt_age" : "report_age");
+      const place = this.place(column), age = this.age(column), points = [], dots = [];
       let before = null;
       for (let row = first; row < shown; row += 1) {
         const value = call.at(row, place), x = scale.x(call.at(row, 0)), y = scale.y(value);
@@ -520,28 +521,41 @@ class View {
     const [name, unit] = panel.title.split(", ");
     let used = this.text(name, area.x - 30, y, { bold: true });
     if (unit) used += this.text(` ${unit}`, area.x - 30 + used, y, { colour: this.c.dim });
+    this.pen.font = `${this.size}px ${this.family}`;
+    const room = area.w + 26 - used, wide = (list) => list.reduce((sum, [words]) => sum + this.pen.measureText(words).width + 10, 0);
+    const lists = [this.values(panel, call), this.values(panel, call, WORDS[1]), this.values(panel, call, WORDS[1], false)];
     let x = area.x + area.w;
-    for (const [words, colour] of this.values(panel, call).reverse()) {
-      this.pen.font = `${this.size}px ${this.family}`;
-      if (x - this.pen.measureText(words).width < area.x - 26 + used) break;
+    for (const [words, colour] of (lists.find((list) => wide(list) <= room) ?? lists[2]).reverse()) {
       x -= this.text(words, x, y, { colour: this.c[colour], align: "right" }) + 10;
     }
   }
 
   /** [words, colour] of each line of a panel at the cross-hair, else of the newest. */
-  values(panel, call) {
-    if (!call?.length) return [];
-    const seconds = this.cursor ?? this.end(call), found = [];
-    for (const [column, colour, style] of panel.series) {
-      const row = call.rowShown(seconds, style);
-      const value = row < 0 ? NaN : call.at(row, this.spec.columns.indexOf(column));
-      if (Number.isNaN(value)) continue;
+  values(panel, call, names = WORDS[0], ages = true) {
+    const seconds = this.cursor ?? this.end(call);
+    return panel.series.flatMap(([column, colour, style]) => {
+      const [row, value] = this.valueAt(call, column, style, seconds);
+      if (Number.isNaN(value)) return [];
       const digits = panel.title === "MOS" ? 2 : value < 10 ? 1 : 0;
-      const age = colour === "received" ? 0 : call.at(row, this.spec.columns.indexOf(column === "rtt" ? "rtt_age" : "report_age"));
+      const age = ages && colour !== "received" ? call.at(row, this.age(column)) : 0;
       const old = age >= OLD_S ? ` (${Math.round(age)} s old)` : "";
-      found.push([`${WORDS[colour]} ${value.toFixed(digits)}${old}`.trim(), colour]);
-    }
-    return found;
+      return [[`${names[colour]} ${value.toFixed(digits)}${old}`.trim(), colour]];
+    });
+  }
+
+  /** [row, value] of a line at a time; NaN where there is none. */
+  valueAt(call, column, style, seconds) {
+    const row = call?.rowShown(seconds, style) ?? -1;
+    return [row, row < 0 ? NaN : call.at(row, this.place(column))];
+  }
+
+  place(column) {
+    return this.spec.columns.indexOf(column);
+  }
+
+  /** Column of the age of the report that a value comes from. */
+  age(column) {
+    return this.place(column === "rtt" ? "rtt_age" : "report_age");
   }
 
   drawCursor(panel, area, scale, call) {
@@ -549,8 +563,7 @@ class View {
     if (x < area.x || x > area.x + area.w + 1) return;
     this.stroke([[x, area.y, true], [x, area.y + area.h]], { colour: this.c.text });
     for (const [column, colour, style] of panel.series) {
-      const row = call.rowShown(this.cursor, style);
-      const value = row < 0 ? NaN : call.at(row, this.spec.columns.indexOf(column));
+      const [, value] = this.valueAt(call, column, style, this.cursor);
       if (Number.isNaN(value)) continue;
       this.pen.fillStyle = this.c.surface;
       this.dot(x, scale.y(value), 5);
@@ -575,10 +588,14 @@ class View {
     const values = this.spec.panels.map((panel) => [panel.title.replace(",", " in"), ...this.values(panel, call).map(([words]) => words)]);
     const words = values.filter((list) => list.length > 1).map((list) => `${list[0]}: ${list.slice(1).join(", ")}`);
     const all = call?.length ? [clock(seconds), said, ...words].filter(Boolean).join("; ") : "No call yet";
-    this.set(this.plot, { "aria-valuemax": Math.round(call?.seconds ?? 0), "aria-valuenow": Math.round(seconds), "aria-valuetext": all });
+    if (this.cursor !== null || document.activeElement !== this.plot) { // else a screen reader reads each second
+      this.set(this.plot, {
+        "aria-valuemax": Math.round(call?.seconds ?? 0), "aria-valuenow": Math.round(seconds), "aria-valuetext": all,
+      });
+    }
     this.windows.forEach((button, index) => this.set(button, { "aria-pressed": WINDOWS[index][0] === this.window }));
-    this.pause.textContent = this.paused === null ? "Pause" : "Go on";
-    this.set(this.pause, { "aria-pressed": this.paused !== null, "aria-label": this.pause.textContent });
+    this.pause.textContent = this.paused === null ? "Pause" : "Resume";
+    this.set(this.pause, { "aria-pressed": this.paused !== null });
     this.set(this.compare, { "aria-pressed": this.overlay });
     this.compare.disabled = !this.store.call(1)?.length;
   }
