@@ -18,6 +18,7 @@ from plivo_nb.widgets.call_quality import CallQuality
 from plivo_nb.widgets.call_series import SAMPLE_COLUMNS, CallSeries
 from plivo_nb.widgets.dashboard_view import DashboardView
 from plivo_nb.widgets.loop_tasks import LoopTasks, sentence_of
+from plivo_nb.widgets.page import Page
 from plivo_nb.widgets.page_probe import PageProbe
 from plivo_nb.widgets.panels import Panels, ShownCall
 from plivo_nb.widgets.phone_view import peer_of
@@ -98,13 +99,15 @@ class Dashboard:
             older.close()
         self._client = client
         self._interval_s = interval_s
+        self.page = Page(client.loop, "Call quality")
         self._wake = asyncio.Event()
         self._panels = Panels(client.loop, self._panels_changed)
         self._probe = PageProbe()
         self._stills = Stills()
         self._loop_tasks = LoopTasks(client.loop, self._show_note, "dashboard")
         self._quality = CallQuality(client, self._loop_tasks)
-        self._view = DashboardView(self._quality.widget, self._panels.widget, self._probe.widget)
+        hidden = self._probe.widget, self.page.widget
+        self._view = DashboardView(self._quality.widget, self._panels.widget, *hidden)
         self._auto = panels == "auto"
         self._live = panels != "picture"
         self._view.show_panels(live=self._live)

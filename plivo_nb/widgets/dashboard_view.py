@@ -22,10 +22,10 @@ class DashboardView:
     Args:
         quality: the widget of tiles and banner.
         panels: the widget of the live panels.
-        probe: an invisible widget that pages answer to.
+        hidden: widgets without a look of their own.
     """
 
-    def __init__(self, quality: Any, panels: Any, probe: Any) -> None:
+    def __init__(self, quality: Any, panels: Any, *hidden: Any) -> None:
         self._quality = quality
         self._picture = W.Image(value=_blank_png(), format="png", layout=W.Layout(margin="0"))
         self._picture.add_class("plivo-picture")
@@ -33,7 +33,7 @@ class DashboardView:
         self._note = W.HTML()
         self.show_note("")
         self._style = W.HTML(style(), layout=W.Layout(display="none"))
-        self._probe = probe
+        self._hidden = hidden
         self.box = W.VBox(layout=W.Layout(grid_gap="6px", flex="1 1 480px"))
         self.box.add_class("plivo")
         self.box.add_class("plivo-dashboard")
@@ -42,7 +42,7 @@ class DashboardView:
     def show_panels(self, *, live: bool) -> None:
         """Display the live panels, or pictures."""
         shown = self._panels if live else self._picture
-        self.box.children = [self._style, self._quality, shown, self._note, self._probe]
+        self.box.children = [self._style, self._quality, shown, self._note, *self._hidden]
 
     def show_picture(self, png: bytes) -> None:
         """Display a picture (PNG bytes)."""

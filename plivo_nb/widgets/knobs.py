@@ -11,6 +11,7 @@ import ipywidgets as W
 
 from plivo_nb.lab.network.knobs import Direction, DirectionOrBoth, NetworkKnobs, default_knobs
 from plivo_nb.widgets.loop_tasks import LoopTasks
+from plivo_nb.widgets.page import Page
 from plivo_nb.widgets.phone_view import close_tree
 from plivo_nb.widgets.theme import style
 
@@ -101,7 +102,9 @@ class Knobs:
         self._network = network
         self._client = client
         self._status, self._note = W.HTML(), W.HTML()
-        self._loop_tasks = LoopTasks(loop or asyncio.get_running_loop(), self._show_status, "knobs")
+        loop = loop or asyncio.get_running_loop()
+        self._loop_tasks = LoopTasks(loop, self._show_status, "knobs")
+        self._page = Page(loop, "Network of the lab")
         self._sending: Counter[str] = Counter()  # commands under way, by knob
         self.loss = _slider("Packet loss, %", 0, 30, 0.5)
         self.burst = _slider("Burst, packets", 1, 20, 1)
@@ -142,7 +145,7 @@ class Knobs:
         controls = W.Box([control.widget for control in self._controls.values()])
         controls.add_class("plivo-knobs-controls")
         sheet = W.HTML(style(), layout=W.Layout(display="none"))
-        box = W.VBox([sheet, head, controls, self._note, self._status])
+        box = W.VBox([sheet, head, controls, self._note, self._status, self._page.widget])
         box.add_class("plivo")
         box.add_class("plivo-knobs")
         return box

@@ -11,6 +11,7 @@ from plivo_nb.lab.network.scenarios import SCENARIOS
 from plivo_nb.lab.robots.roles import ROBOTS
 from plivo_nb.widgets.knobs import Knobs, network_in_words
 from plivo_nb.widgets.loop_tasks import LoopTasks
+from plivo_nb.widgets.page import Page
 from plivo_nb.widgets.phone_view import clock, close_tree
 from plivo_nb.widgets.theme import style
 from plivo_nb.widgets.true_loss import TrueLoss
@@ -82,7 +83,7 @@ class LabDrawer:
         self._style = W.HTML(style(), layout=W.Layout(display="none"))
         self._body = W.Box(layout=W.Layout(display="none"))
         self._body.add_class("plivo-lab-body")
-        self.widget: Any = W.VBox([self._style, head, self._body])
+        self.widget: Any = W.VBox([self._style, head, self._body, Page(client.loop, "Lab").widget])
         self.widget.add_class("plivo")
         self.widget.add_class("plivo-lab")
         self._loop_tasks = LoopTasks(client.loop, self._show_status, "lab drawer")
@@ -149,6 +150,7 @@ class LabDrawer:
         if self.knobs is not None:
             self.knobs.close()
         close_tree(self.widget)
+        close_tree(self._status_line)  # not in the tree before the drawer is opened
 
     def __repr__(self) -> str:
         return "<LabDrawer, closed>" if self._closed else "<LabDrawer>"

@@ -14,6 +14,7 @@ from plivo_nb.widgets import phone_view
 from plivo_nb.widgets.account import AccountForm
 from plivo_nb.widgets.incoming import IncomingCalls
 from plivo_nb.widgets.loop_tasks import LoopTasks, sentence_of
+from plivo_nb.widgets.page import Page
 from plivo_nb.widgets.screen import CurrentCall, EndedCall, Screen, Snapshot, screen_of, why_ended
 
 if TYPE_CHECKING:
@@ -56,6 +57,9 @@ class Phone:
         client: the client whose calls are shown. It may log in before or after.
         dial: initial content of the dial field.
 
+    Attributes:
+        page: the phone's connection to the page that shows it.
+
     Example:
         >>> import asyncio
         >>> from plivo_nb.testing import FakeServer
@@ -77,6 +81,7 @@ class Phone:
         self._view = phone_view.PhoneView()
         self._view.dial.value = dial
         self._loop_tasks = LoopTasks(client.loop, self._view.show_status, "phone")
+        self.page = Page(client.loop, "Phone", keypad=True)
         self._account = AccountForm(client, self._loop_tasks)
         self._incoming = IncomingCalls(client, self._loop_tasks)
         self._parts: list[Part] = [self._account, self._incoming]
@@ -249,6 +254,7 @@ class Phone:
             view.status_line,
             # the history
             view.log,
+            self.page.widget,
         ]
 
     def _wire_buttons(self) -> None:

@@ -98,6 +98,8 @@ class PhoneView:
             layout=W.Layout(width="100%", height="34px", margin="0"),
         )
         self.call = button("Call", "plivo-go", tooltip="Call the number or name in the dial field")
+        self.call.add_class("plivo-start")
+        self.dial.add_class("plivo-dial")
         self.hangup = button("Hang up", "plivo-stop", tooltip="End the call")
         self.mute = button("Mute", "plivo-plain", tooltip="Stop sending the microphone's sound")
         self.keys = [button(key, "plivo-key", height="32px") for key in KEYS]

@@ -36,18 +36,31 @@ CHROMIUM_ARGUMENTS = [
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 ]  # fmt: skip
 JSSIP = Path(__file__).parent / "jssip"
+JAVASCRIPT = Path(__file__).parent / "javascript"
 SECONDS = 1000  # Playwright counts in milliseconds
+
+
+def install_from_npm(folder: Path) -> None:
+    """Install what package-lock.json in this folder pins, unless it is installed."""
+    lock, installed = folder / "package-lock.json", folder / "node_modules" / ".package-lock.json"
+    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+        assert shutil.which("npm"), f"npm is not installed, and {folder.name} needs it: apt-get install npm."
+        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, f"npm could not install {folder.name}: {done.stderr}"
+
+
+@pytest.fixture(scope="session")
+def javascript() -> Path:
+    """The folder with ESLint and axe-core in node_modules."""
+    install_from_npm(JAVASCRIPT)
+    return JAVASCRIPT
 
 
 @pytest.fixture(scope="session")
 def jssip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """JsSIP as one script, from the versions that package-lock.json pins."""
-    lock, installed = JSSIP / "package-lock.json", JSSIP / "node_modules" / ".package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-        assert shutil.which("npm"), "npm is not installed, and JsSIP comes by it: apt-get install npm."
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=JSSIP, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, f"npm could not install JsSIP: {done.stderr}"
+    install_from_npm(JSSIP)
     script = tmp_path_factory.mktemp("jssip") / "jssip.js"
     esbuild = JSSIP / "node_modules" / ".bin" / "esbuild"
     command = [str(esbuild), "node_modules/jssip/lib/JsSIP.js", "--bundle", "--format=iife"]
@@ -71,6 +84,85 @@ def page(browser: Browser) -> Iterator[Page]:
     page.set_default_timeout(30 * SECONDS)
     yield page
     page.close()
+
+
+@pytest.fixture(scope="module")
+def module_page() -> Iterator[Page]:
+    """One page for all tests of a module: they look at one app, and the server starts one kernel."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
+        page = browser.new_page(viewport={"width": 1360, "height": 900})
+        page.set_default_timeout(30 * SECONDS)
+        yield page
+        browser.close()
+
+
+@pytest.fixture
+def axe(javascript: Path) -> Callable[[Locator], list[str]]:
+    """The serious and critical findings of axe-core in an element, as sentences."""
+    script = (javascript / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")
+
+    def findings(element: Locator) -> list[str]:
+        element.page.evaluate(script)
+        found = element.evaluate(
+            "async element => (await axe.run(element, {resultTypes: ['violations']})).violations"
+        )
+        return [
+            f"{finding['id']}: {node['target']} {node['failureSummary']}"
+            for finding in found
+            if finding["impact"] in ("serious", "critical")
+            for node in finding["nodes"]
+        ]
+
+    return findings
+
+
+@pytest.fixture
+def theme() -> Callable[[Page, str], None]:
+    """Choose the light or the dark theme of JupyterLab or Notebook: ``theme(page, "dark")``."""
+
+    def choose(page: Page, kind: str) -> None:
+        page.emulate_media(color_scheme="dark" if kind == "dark" else "light")
+        name = f"JupyterLab {kind.capitalize()}"
+        page.evaluate(
+            f"{{ jupyterapp.commands.execute('apputils:change-theme', {{theme: '{name}'}}); null }}"
+        )
+        page.locator(f"body[data-jp-theme-name='{name}']").wait_for(timeout=20 * SECONDS)
+
+    return choose
+
+
+@pytest.fixture
+def ratio() -> Callable[..., float]:
+    """The contrast (WCAG 2.2) of a colour of an element with the background behind it.
+
+    ``ratio(element)`` is that of its text, ``ratio(element, "borderTopColor")`` that of its outline with what
+    surrounds it.
+    """
+
+    def contrast(element: Locator, of: str = "color") -> float:
+        return float(element.evaluate(CONTRAST, of))
+
+    return contrast
+
+
+CONTRAST = """(element, of) => {
+    const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+    const backgrounds = [];
+    for (let at = of === "color" ? element : element.parentElement; at; at = at.parentElement) {
+        backgrounds.unshift(getComputedStyle(at).backgroundColor);
+    }
+    const luminance = colours => {
+        canvas.fillStyle = "white";
+        canvas.fillRect(0, 0, 1, 1);
+        for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
+        const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map(
+            part => (part /= 255) <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const [low, high] = [luminance(backgrounds),
+        luminance([...backgrounds, getComputedStyle(element)[of]])].sort((a, b) => a - b);
+    return (high + 0.05) / (low + 0.05); }"""
 
 
 @pytest.fixture
@@ -219,28 +311,63 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     quiet = {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}
     (settings / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
     port = free_port()
-    command = [
-        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1",
-        f"--port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token=", "--ServerApp.password=",
-        "--ServerApp.disable_check_xsrf=True", f"--ServerApp.root_dir={root}",
-        "--LabApp.expose_app_in_browser=True",
-    ]  # fmt: skip
+    command = [sys.executable, "-m", "jupyterlab", *_server_options(port, root)]
+    with serving(
+        home, root, [*command, "--LabApp.expose_app_in_browser=True"], port, "/api/status"
+    ) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def notebook7(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Jupyter Notebook 7."""
+    home, root, port = tmp_path_factory.mktemp("home7"), tmp_path_factory.mktemp("work7"), free_port()
+    command = [sys.executable, "-m", "notebook", *_server_options(port, root)]
+    command.append("--JupyterNotebookApp.expose_app_in_browser=True")
     with serving(home, root, command, port, "/api/status") as server:
         yield server
 
 
-class Notebook:
-    """A notebook open in JupyterLab."""
+@pytest.fixture(scope="session")
+def voila_at(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """Serve a notebook with Voila: ``with voila_at(path) as server``; each page at its address has a kernel."""
 
-    def __init__(self, page: Page, server: Server, path: str) -> None:
-        self.page, self.server, self.path = page, server, path
+    @contextlib.contextmanager
+    def served(notebook: Path, *options: str) -> Iterator[Server]:
+        home, port = tmp_path_factory.mktemp("voila"), free_port()
+        root = home / "root"
+        root.mkdir()
+        shutil.copy(notebook, root)
+        command = [
+            sys.executable, "-m", "voila", notebook.name, "--no-browser", f"--port={port}",
+            "--Voila.ip=127.0.0.1", "--show_tracebacks=True", *options,
+        ]  # fmt: skip
+        with serving(home, root, command, port, "/static/does-not-exist") as server:
+            yield server
+
+    return served
+
+
+def _server_options(port: int, root: Path) -> list[str]:
+    return [
+        "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
+        "--IdentityProvider.token=", "--ServerApp.password=", "--ServerApp.disable_check_xsrf=True",
+        f"--ServerApp.root_dir={root}",
+    ]  # fmt: skip
+
+
+class Notebook:
+    """A notebook open in JupyterLab, or in Notebook 7 (`folder` "notebooks")."""
+
+    def __init__(self, page: Page, server: Server, path: str, folder: str = "lab/tree") -> None:
+        self.page, self.server, self.path, self.folder = page, server, path, folder
         self.client, self.lab = "client", "lab"  # their names in the kernel
         self.task = "__import__('asyncio').ensure_future"
         self.cells = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook .jp-Cell")
 
     def open(self) -> Notebook:
         """Load the page anew and wait for the kernel."""
-        self.page.goto(f"{self.server.url}/lab/tree/{self.path}?reset")
+        self.page.goto(f"{self.server.url}/{self.folder}/{self.path}?reset")
         self.cells.first.wait_for(timeout=60 * SECONDS)
         self.page.evaluate(
             """async () => { const panel = window.jupyterapp.shell.currentWidget;
@@ -253,6 +380,22 @@ class Notebook:
     def wait_idle(self, seconds: float = 60) -> None:
         selector = '.jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook-ExecutionIndicator[data-status="idle"]'
         self.page.locator(selector).wait_for(timeout=seconds * SECONDS)
+
+    def type(self, keys: str) -> None:
+        """Type on the keyboard, where the focus is; it must not run any command of the notebook."""
+        before = self.state_of_cells()
+        self.page.keyboard.type(keys, delay=30)
+        self.page.wait_for_timeout(300)
+        assert self.page.locator(".jp-Dialog").count() == 0, f"{keys!r} opened a dialog"
+        assert self.state_of_cells() == before, f"{keys!r} changed the cells"
+
+    def state_of_cells(self) -> Any:
+        """Type and source of each cell, the active one, and the mode of the notebook."""
+        return self.page.evaluate(
+            """() => { const content = window.jupyterapp.shell.currentWidget.content;
+                return [content.activeCellIndex, content.mode,
+                        content.widgets.map(cell => [cell.model.type, cell.model.sharedModel.getSource()])]; }"""
+        )
 
     def command(self, name: str) -> None:
         self.page.evaluate(f"{{ window.jupyterapp.commands.execute('{name}'); null }}")

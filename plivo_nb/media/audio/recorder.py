@@ -121,17 +121,20 @@ class Recorder:
             self._ready.set()
 
     def close(self) -> None:
-        """Finish the file; wait for that up to 1 s. A second call does nothing."""
-        if self._closed:
-            return
-        self._closed = True
-        if self._received is not None:
-            self._put((self._received, (self._received[0], np.zeros_like(self._received[1]))))
-        self._items.append(None)
-        self._ready.set()
-        if self._thread is None:  # nothing was received: an empty recording
-            self._run(FULLBAND_RATE)
-        else:
+        """Finish the file; wait for that up to 1 s. A second call does nothing.
+
+        After an error of the disk the writer has ended or is about to; it is waited for as well, so that the
+        error has been reported when this returns.
+        """
+        if not self._closed:
+            self._closed = True
+            if self._received is not None:
+                self._put((self._received, (self._received[0], np.zeros_like(self._received[1]))))
+            self._items.append(None)
+            self._ready.set()
+            if self._thread is None:  # nothing was received: an empty recording
+                self._run(FULLBAND_RATE)
+        if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(_CLOSE_S)
 
     # ------------------------------------------------------------ the writer's thread

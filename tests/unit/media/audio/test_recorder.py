@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 import wave
 from pathlib import Path
 
@@ -154,6 +155,23 @@ def test_a_disk_that_fails_is_told_and_stops_nothing(
     recorder.close()
     assert recorder.error is not None
     assert "stopped" in caplog.text
+
+
+def test_close_waits_until_an_error_of_the_disk_has_been_reported(tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    reported: list[str] = []
+
+    def report(sentence: str) -> None:
+        time.sleep(0.2)
+        reported.append(sentence)
+
+    recorder = Recorder(folder / "x.wav", on_error=report)
+    folder.rmdir()
+    recorder.open(8000)
+    wait_until(lambda: recorder.error is not None)
+    recorder.close()
+    assert len(reported) == 1
 
 
 RECORD = """
