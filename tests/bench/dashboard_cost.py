@@ -77,7 +77,8 @@ def main(seconds: float) -> int:
     lag, cpu = found[f"{HOURS[-1]} h"][2], found[f"{HOURS[-1]} h"][4] - found["no dashboard"][4]
     met = lag < TARGET_LAG_MS and cpu < TARGET_CPU
     print(f"after {HOURS[-1]} h: p99 {lag:.1f} ms, target {TARGET_LAG_MS:g} ms")
-    print(f"CPU {100 * cpu:.1f} % more than without, target {100 * TARGET_CPU:g} %: {'met' if met else 'MISSED'}")
+    print(f"CPU {100 * cpu:.1f} % more than without, target {100 * TARGET_CPU:g} %")
+    print("met" if met else "MISSED")
     return 0 if met else 1
 
 

@@ -330,7 +330,7 @@ def notebook7(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def voila_at(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
-    """Serve a notebook with Voila: ``with voila_at(path) as server``; each page at its address has a kernel."""
+    """Serve a notebook with Voila: ``with voila_at(path) as server``; each page there has its own kernel."""
 
     @contextlib.contextmanager
     def served(notebook: Path, *options: str) -> Iterator[Server]:
@@ -394,7 +394,8 @@ class Notebook:
         return self.page.evaluate(
             """() => { const content = window.jupyterapp.shell.currentWidget.content;
                 return [content.activeCellIndex, content.mode,
-                        content.widgets.map(cell => [cell.model.type, cell.model.sharedModel.getSource()])]; }"""
+                        content.widgets.map(
+                            cell => [cell.model.type, cell.model.sharedModel.getSource()])]; }"""
         )
 
     def command(self, name: str) -> None:
