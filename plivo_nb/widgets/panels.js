@@ -120,7 +120,8 @@ class Store {
   }
 
   ask() {
-    this.send({ type: "shown", have: Object.fromEntries([...this.calls].map(([key, call]) => [key, call.next])) });
+    const have = Object.fromEntries([...this.calls].map(([key, call]) => [key, call.next]));
+    this.send({ type: "shown", have });
   }
 
   receive(message, buffers) {
@@ -135,6 +136,7 @@ class Store {
       missed = !this.take(part, rows) || missed;
     }
     if (message.show) {
+      if (this.order[0] !== message.show[0]) for (const view of this.views) view.begin();
       this.order = message.show;
       for (const key of this.calls.keys()) if (!this.order.includes(key)) this.calls.delete(key);
     }
@@ -186,7 +188,8 @@ class View {
   // ------------------------------------------------------------ elements
 
   button(text, action, label = text) {
-    const made = element("button", { type: "button", "data-lm-suppress-shortcuts": "true", title: label }, text);
+    const attributes = { type: "button", "data-lm-suppress-shortcuts": "true", title: label };
+    const made = element("button", attributes, text);
     made.addEventListener("click", action);
     return made;
   }
@@ -210,11 +213,14 @@ class View {
     });
     this.canvas = element("canvas", { "aria-hidden": "true" });
     this.plot.append(this.canvas);
-    const span = element("span", { class: "plivo-panels-group", role: "group", "aria-label": "Time shown" }, ...this.windows);
+    const group = element("span", { class: "plivo-panels-group", role: "group", "aria-label": "Time shown" });
+    group.append(...this.windows);
     this.el.replaceChildren(
-      element("div", { class: "plivo-panels-bar" }, this.title, span, this.pause, this.compare),
+      element("div", { class: "plivo-panels-bar" }, this.title, group, this.pause, this.compare),
       element("div", { class: "plivo-panels-key" },
-        line("plivo-panels-received", "received"), line("plivo-panels-sent", "sent, as the far end reports"), this.moment),
+        line("plivo-panels-received", "received"),
+        line("plivo-panels-sent", "sent, as the far end reports"),
+        this.moment),
       this.plot,
     );
   }
@@ -259,6 +265,12 @@ class View {
   themeChanged() {
     this.draw();
     setTimeout(() => this.draw(), 500); // a theme's style sheet is loaded after its name has changed
+  }
+
+  /** Another call begins: nothing is left of what was chosen in the one before. */
+  begin() {
+    this.paused = null;
+    this.cursor = null;
   }
 
   received(cursor) {
@@ -334,7 +346,7 @@ class View {
   colours() {
     const found = {};
     for (const [name, fallback] of Object.entries(COLOURS)) {
-      this.canvas.style.color = `var(--plivo-${name}, ${fallback})`; // resolved by the browser, whatever it is made of
+      this.canvas.style.color = `var(--plivo-${name}, ${fallback})`; // for the browser to resolve
       found[name] = getComputedStyle(this.canvas).color;
     }
     this.canvas.style.color = "";
@@ -347,7 +359,9 @@ class View {
     if (!width || !height) return;
     const ratio = window.devicePixelRatio || 1;
     const wide = Math.round(width * ratio), high = Math.round(height * ratio);
-    if (this.canvas.width !== wide || this.canvas.height !== high) Object.assign(this.canvas, { width: wide, height: high });
+    if (this.canvas.width !== wide || this.canvas.height !== high) {
+      Object.assign(this.canvas, { width: wide, height: high });
+    }
     const call = this.store.call(0), columns = width >= 480 ? 2 : 1, lines = 4 / columns;
     if (this.cursor !== null && (!call || this.cursor < this.range(call)[0])) this.cursor = null;
     const pen = (this.pen = this.canvas.getContext("2d"));
@@ -366,7 +380,9 @@ class View {
   }
 
   text(words, x, y, { colour = this.c.text, align = "left", bold = false, base = "middle", halo = false } = {}) {
-    Object.assign(this.pen, { font: `${bold ? "600 " : ""}${this.size}px ${this.family}`, fillStyle: colour, textAlign: align, textBaseline: base });
+    Object.assign(this.pen, {
+      font: `${bold ? "600 " : ""}${this.size}px ${this.family}`, fillStyle: colour, textAlign: align, textBaseline: base,
+    });
     if (halo) {
       Object.assign(this.pen, { strokeStyle: this.c.surface, lineWidth: 4, lineJoin: "round" });
       this.pen.strokeText(words, x, y);
@@ -402,11 +418,13 @@ class View {
     pen.rect(area.x, area.y - 1, area.w + 1, area.h + 2);
     pen.clip();
     this.drawBands(area, scale, call, index);
-    this.stroke([[area.x, scale.y(limit), true], [area.x + area.w, scale.y(limit)]], { colour: this.c.limit, width: 1.5, dash: [2, 3] });
+    const y = scale.y(limit), edge = area.x + area.w;
+    this.stroke([[area.x, y, true], [edge, y]], { colour: this.c.limit, width: 1.5, dash: [2, 3] });
     if (call) this.drawMarks(area, scale, call);
     if (other) this.drawLines(panel, scale, other, 0.38);
     if (call) this.drawLines(panel, scale, call, 1);
-    this.text(panel.label.replace("{:g}", String(+limit.toFixed(1))), area.x + area.w - 2, scale.y(limit) - 2, { colour: this.c.limit, align: "right", base: "bottom", halo: true });
+    const label = panel.label.replace("{:g}", String(+limit.toFixed(1)));
+    this.text(label, edge - 2, y - 2, { colour: this.c.limit, align: "right", base: "bottom", halo: true });
     if (call) this.drawWords(area, scale, call, index);
     pen.restore();
     this.drawHead(panel, area, call);
@@ -417,7 +435,8 @@ class View {
     let most = -Infinity;
     if (!call) return most;
     const places = panel.series.map(([column]) => this.place(column));
-    for (let row = Math.max(0, call.rowAt(left) - 1); row < call.length; row += 1) {
+    const last = call === this.store.call(0) ? call.rowAt(this.end(call)) : call.length - 1;
+    for (let row = Math.max(0, call.rowAt(left) - 1); row <= last && row < call.length; row += 1) {
       for (const place of places) {
         const value = call.at(row, place);
         if (value > most) most = value;
@@ -446,8 +465,8 @@ class View {
   drawBands(area, scale, call, index) {
     for (const [panel, start, end] of call?.about.bands ?? []) {
       if (panel !== null && panel !== index) continue;
-      const from = scale.x(start), to = scale.x(end ?? call.seconds);
-      if (to < area.x || from > area.x + area.w) continue;
+      const from = scale.x(start), to = scale.x(Math.min(end ?? Infinity, this.end(call)));
+      if (start > this.end(call) || to < area.x || from > area.x + area.w) continue;
       this.pen.fillStyle = this.c.poor;
       this.pen.globalAlpha = panel === null ? 0.07 : 0.13;
       this.pen.fillRect(from, area.y, Math.max(2, to - from), area.h);
@@ -460,13 +479,15 @@ class View {
   drawWords(area, scale, call, index) {
     let free = -Infinity;
     const y = index === 3 ? area.y + area.h - 8 : area.y + 13; // good scores are above
-    for (const [panel, start, end, words] of call.about.bands) {
+    const now = this.end(call);
+    for (const [panel, start, end, words] of call.about.bands.filter((band) => band[1] <= now)) {
       const x = Math.max(scale.x(start), area.x) + 4;
-      if ((panel ?? 0) !== index || x < free || x > area.x + area.w || scale.x(end ?? call.seconds) < area.x) continue;
+      if ((panel ?? 0) !== index || x < free || x > area.x + area.w) continue;
+      if (scale.x(end ?? now) < area.x) continue;
       free = x + 8 + this.text(words, x, y, { colour: this.c.poor, halo: true });
     }
     free = -Infinity;
-    for (const [at, words] of call.about.marks) {
+    for (const [at, words] of call.about.marks.filter((mark) => mark[0] <= now)) {
       const x = scale.x(at) + 3;
       if (index > 1 || x < Math.max(free, area.x) || x > area.x + area.w) continue;
       free = x + 8 + this.text(words, x, area.y + area.h - 8, { colour: this.c.dim, halo: true });
@@ -476,7 +497,8 @@ class View {
   drawLines(panel, scale, call, alpha) {
     const first = Math.max(0, call.rowAt(scale.left) - 1);
     const last = Math.min(call.length, call.rowAt(scale.right) + 1);
-    const shown = this.paused === null || call !== this.store.call(0) ? last : Math.min(last, call.rowAt(this.paused) + 1);
+    const isPaused = this.paused !== null && call === this.store.call(0);
+    const shown = isPaused ? Math.min(last, call.rowAt(this.paused) + 1) : last;
     const many = shown - first > MANY_POINTS;
     this.pen.globalAlpha = alpha;
     for (const [column, colour, style] of panel.series) {
@@ -508,7 +530,7 @@ class View {
   }
 
   drawMarks(area, scale, call) {
-    for (const [at] of call.about.marks) {
+    for (const [at] of call.about.marks.filter((mark) => mark[0] <= this.end(call))) {
       const x = Math.round(scale.x(at)) + 0.5;
       if (x < area.x - 1 || x > area.x + area.w) continue;
       this.stroke([[x, area.y, true], [x, area.y + area.h]], { colour: this.c.dim, dash: [1, 3] });
@@ -522,8 +544,10 @@ class View {
     let used = this.text(name, area.x - 30, y, { bold: true });
     if (unit) used += this.text(` ${unit}`, area.x - 30 + used, y, { colour: this.c.dim });
     this.pen.font = `${this.size}px ${this.family}`;
-    const room = area.w + 26 - used, wide = (list) => list.reduce((sum, [words]) => sum + this.pen.measureText(words).width + 10, 0);
-    const lists = [this.values(panel, call), this.values(panel, call, WORDS[1]), this.values(panel, call, WORDS[1], false)];
+    const wide = (list) => list.reduce((sum, [words]) => sum + this.pen.measureText(words).width + 10, 0);
+    const kinds = [[WORDS[0], true], [WORDS[1], true], [WORDS[1], false]];
+    const lists = kinds.map((kind) => this.values(panel, call, ...kind));
+    const room = area.w + 26 - used;
     let x = area.x + area.w;
     for (const [words, colour] of (lists.find((list) => wide(list) <= room) ?? lists[2]).reverse()) {
       x -= this.text(words, x, y, { colour: this.c[colour], align: "right" }) + 10;
@@ -576,7 +600,9 @@ class View {
 
   describe(call) {
     const about = call?.about, end = this.end(call);
-    const parts = about ? [about.name, about.codec, call.length ? clock(end) : "", about.ended ? "ended" : ""] : ["No call yet"];
+    const parts = about
+      ? [about.name, about.codec, call.length ? clock(end) : "", about.ended ? "ended" : ""]
+      : ["No call yet"];
     if (this.paused !== null) parts.push("paused");
     this.title.textContent = parts.filter(Boolean).join(" · ");
     this.title.title = this.title.textContent;
@@ -585,12 +611,16 @@ class View {
     const bands = (about?.bands ?? []).filter(([, from, to]) => from <= seconds && seconds <= (to ?? Infinity));
     const said = [...near, ...new Set(bands.map((band) => band[3]))].join(", ");
     this.moment.textContent = this.cursor === null ? "" : [clock(seconds), said].filter(Boolean).join(" · ");
-    const values = this.spec.panels.map((panel) => [panel.title.replace(",", " in"), ...this.values(panel, call).map(([words]) => words)]);
-    const words = values.filter((list) => list.length > 1).map((list) => `${list[0]}: ${list.slice(1).join(", ")}`);
+    const words = this.spec.panels.flatMap((panel) => {
+      const list = this.values(panel, call).map(([value]) => value);
+      return list.length ? [`${panel.title.replace(",", " in")}: ${list.join(", ")}`] : [];
+    });
     const all = call?.length ? [clock(seconds), said, ...words].filter(Boolean).join("; ") : "No call yet";
     if (this.cursor !== null || document.activeElement !== this.plot) { // else a screen reader reads each second
       this.set(this.plot, {
-        "aria-valuemax": Math.round(call?.seconds ?? 0), "aria-valuenow": Math.round(seconds), "aria-valuetext": all,
+        "aria-valuemax": Math.round(call?.seconds ?? 0),
+        "aria-valuenow": Math.round(seconds),
+        "aria-valuetext": all,
       });
     }
     this.windows.forEach((button, index) => this.set(button, { "aria-pressed": WINDOWS[index][0] === this.window }));
