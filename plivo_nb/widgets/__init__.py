@@ -6,12 +6,19 @@
     dial_string.py     what is dialled for a text that was typed or pasted
     account.py         AccountForm: who is logged in, and the connection to the server
     incoming.py        IncomingCalls: the calls that are ringing here
-    dashboard.py       Dashboard: live panels and the latest values, once a second
+    dashboard.py       Dashboard, LiveDashboard: panels and the latest values
     dashboard_view.py  its ipywidgets, and the values that they display
     call_quality.py    CallQuality: tiles and banner of the client's call
     quality_view.py    their ipywidgets
     key_figures.py     the figures in the tiles: now, of a whole call, none
     plain_warnings.py  the words of mediaMetrics warnings
+    replay.py          Replay: a call to go through again
+    replay_view.py     its ipywidgets
+    recorded_call.py   RecordedCall: a call from a frame, a file or a Call
+    export.py          a call to files: PNG, SVG, Parquet, WAV
+    export_bar.py      ExportBar: a button for each
+    code_log.py        CodeLog: what was clicked, as Python
+    copy_code.py       CopyCode: a button that copies it; the JavaScript is copy_code.js
     knobs.py           Knobs: controls for a lab's network
     lab_drawer.py      LabDrawer: knobs, scenarios and robots of a lab, below phone and dashboard
     true_loss.py       TrueLoss: the packets that a lab's network really dropped
@@ -26,9 +33,10 @@ No other package imports this one.
 
 from plivo_nb.quality.limits import verdict
 from plivo_nb.widgets.app import SideBySide
-from plivo_nb.widgets.dashboard import Dashboard
+from plivo_nb.widgets.dashboard import Dashboard, LiveDashboard
 from plivo_nb.widgets.knobs import Knobs
 from plivo_nb.widgets.lab_drawer import LabDrawer
 from plivo_nb.widgets.phone import Phone
+from plivo_nb.widgets.replay import Replay
 
-__all__ = ["Dashboard", "Knobs", "LabDrawer", "Phone", "SideBySide", "verdict"]
+__all__ = ["Dashboard", "Knobs", "LabDrawer", "LiveDashboard", "Phone", "Replay", "SideBySide", "verdict"]

@@ -156,14 +156,15 @@ class CallQuality:
         await call.ended  # the last part of a second is measured at the end
         if call is not self._call:
             return
-        samples, times = call.samples, call.timings
-        if not len(samples):
+        _, columns = call._samples_since(0, _READ_COLUMNS)
+        times = call.timings
+        if not len(columns["mos"]):
             self.view.show_figures(key_figures.nothing())
             self.view.show_sentence("The call ended before the first second of sound.")
             return
         duration_s = times["ended"] - times["answered"]
-        codec = key_figures.last_word(samples, "codec")
-        self.view.show_figures(key_figures.of_call(key_figures.columns_of(samples), codec, duration_s))
+        codec = columns["codec"][-1] or ""
+        self.view.show_figures(key_figures.of_call(columns, codec, duration_s))
         self.view.show_sentence(plain_warnings.summary(self.warnings, duration_s))
 
     def _warned(self, event: dict[str, Any]) -> None:

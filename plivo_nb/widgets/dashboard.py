@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import math
 import time
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 from weakref import WeakKeyDictionary
 
 import IPython.display
@@ -17,23 +17,31 @@ from plivo_nb.quality.limits import loss_limit
 from plivo_nb.widgets.call_quality import CallQuality
 from plivo_nb.widgets.call_series import SAMPLE_COLUMNS, CallSeries
 from plivo_nb.widgets.dashboard_view import DashboardView
+from plivo_nb.widgets.export import default_name, export
+from plivo_nb.widgets.export_bar import ExportBar
 from plivo_nb.widgets.loop_tasks import LoopTasks, sentence_of
 from plivo_nb.widgets.page import Page
 from plivo_nb.widgets.page_probe import PageProbe
 from plivo_nb.widgets.panels import Panels, ShownCall
 from plivo_nb.widgets.phone_view import peer_of
+from plivo_nb.widgets.recorded_call import RecordedCall
 from plivo_nb.widgets.render_worker import RenderError
 from plivo_nb.widgets.stills import Stills
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable
+    from pathlib import Path
 
+    import pandas as pd
     from matplotlib.figure import Figure
 
     from plivo_nb.call import Call
     from plivo_nb.client import Client
     from plivo_nb.engine.log import Entry
     from plivo_nb.events import EventName
+    from plivo_nb.widgets.recorded_call import Source
+    from plivo_nb.widgets.replay import Replay
 
 PanelsMode = Literal["live", "picture", "auto"]
 
@@ -45,12 +53,8 @@ _STILL_INTERVAL_S = 60.0
 _ANSWER_S = 2.0  # of free time on the loop, for a page to run panels.js
 _TICK_S = 0.1
 _LONGEST_PROBE_INTERVAL_S = 10.0
-_dashboards: WeakKeyDictionary[Client, Dashboard] = WeakKeyDictionary()
+_dashboards: WeakKeyDictionary[Client, LiveDashboard] = WeakKeyDictionary()
 
-# Column of `samples` that a warning is about: the panel that its band is in; other bands are in all panels.
-_BAND_PANELS = {
-    "jitter_in_ms": 0, "jitter_out_ms": 0, "rtt_ms": 1, "loss_in": 2, "loss_out": 2, "mos": 3,
-}  # fmt: skip
 # Entry of the client's log: what the mark is called.
 _MARKS = {
     "onCallAnswered": "answered",
@@ -63,18 +67,15 @@ _MARKS = {
 
 
 class Dashboard:
-    """Live quality of a client's calls: jitter, round-trip time, packet loss and MOS, and the latest values.
+    """The quality of calls: jitter, round-trip time, packet loss and MOS, warnings and the latest values.
 
-    A cell whose last expression is a dashboard displays it. A saved notebook cannot show a widget, so the
-    cell's output also gets a picture of the call: soon after its beginning, once a minute, and at its end.
-    A client has one dashboard: making another closes the first one.
+    A cell whose last expression is a dashboard displays it.
 
     Args:
-        client: the client whose calls are shown.
-        panels: ``"live"`` draws in the page, with a cross-hair, marks and warnings; ``"picture"`` shows
-            pictures that a process beside the kernel draws, for pages that run no JavaScript of widgets;
-            ``"auto"`` is live, and changes to pictures while a page displays widgets and cannot run it.
-        interval_s: seconds between two updates; a picture is drawn every second time.
+        source: a `Client`: its calls are shown live, in a `LiveDashboard`. Or a call to go through again, in
+            a `plivo_nb.widgets.Replay`: a `Call`; rows of `client.samples`; or the path of a Parquet or CSV
+            file of them.
+        options: the other arguments of `LiveDashboard` or `Replay`.
 
     Example:
         >>> import asyncio
@@ -86,12 +87,95 @@ class Dashboard:
         ...         call = await client.call("echo")
         ...         await call.hangup()
         ...         await dashboard.close()
-        ...         return dashboard                 # pathlib.Path("call.png").write_bytes(dashboard.picture)
+        ...         return dashboard                 # or: await dashboard.export("call.png")
         >>> asyncio.run(main())
         <Dashboard, closed>
     """
 
-    def __init__(self, client: Client, *, panels: PanelsMode = "auto", interval_s: float = 1.1) -> None:
+    _stills: Stills
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __new__(
+            cls, source: Client, *, panels: PanelsMode = "auto", interval_s: float = 1.1
+        ) -> LiveDashboard: ...
+
+        @overload
+        def __new__(cls, source: Source, *, media_metrics: pd.DataFrame | None = None) -> Replay: ...
+
+        def __new__(cls, source: Any, **options: Any) -> Any: ...
+
+    else:
+
+        def __new__(cls, source, **options):
+            if cls is Dashboard:
+                from plivo_nb.widgets.replay import Replay  # late: it imports this module
+
+                return super().__new__(LiveDashboard if hasattr(source, "current_call") else Replay)
+            return super().__new__(cls)
+
+    def figure(self) -> Figure:
+        """The call that is shown as a matplotlib figure; see `Call.plot`.
+
+        Raises:
+            InvalidState: there was no call yet.
+        """
+        from plivo_nb.analysis.plots import call_figure  # late: it imports matplotlib
+
+        call = self._recorded("figure")
+        return call_figure(call.samples, media_metrics=call.media_metrics, title=f"The call with {call.name}")
+
+    def export(self, path: str | os.PathLike[str]) -> Operation[Path]:
+        """Write the call that is shown to a file. A file is never overwritten.
+
+        Args:
+            path: the extension selects what is written: ``.png`` or ``.svg``: a picture; ``.parquet``: the
+                samples, and beside it the mediaMetrics events; ``.wav``: the sound that is kept, received
+                left and sent right. A relative path is relative to the notebook's folder.
+
+        Returns:
+            An operation; awaiting it returns the path written, with a number if there was such a file.
+
+        Raises (when awaited):
+            ValueError: the extension is another one.
+            InvalidState: there is no call, or no sound of it.
+            OSError: the file cannot be written.
+        """
+        return Operation(f"export {path}", self._export(path))
+
+    def _recorded(self, method: str) -> RecordedCall:
+        """The call that is shown; `method` is named in the error if there is none."""
+        raise NotImplementedError
+
+    async def _export(self, path: str | os.PathLike[str]) -> Path:
+        return await export(self._recorded("export"), path, self._draw_for_file)
+
+    async def _save(self, format_: str) -> Path:
+        call = self._recorded("export")
+        return await export(call, default_name(call, format_), self._draw_for_file)
+
+    async def _draw_for_file(self, call: RecordedCall, format_: str) -> bytes:
+        return await self._stills.draw_for_file(CallSeries.of_frame(call.samples), call.name, format_)
+
+
+class LiveDashboard(Dashboard):
+    """Live quality of a client's calls: jitter, round-trip time, packet loss and MOS, and the latest values.
+
+    A cell whose last expression is a dashboard displays it. A saved notebook cannot show a widget, so the
+    cell's output also gets a picture of the call: soon after its beginning, once a minute, and at its end.
+    A client has one dashboard: making another closes the first one.
+
+    Args:
+        source: the client whose calls are shown.
+        panels: ``"live"`` draws in the page, with a cross-hair, marks and warnings; ``"picture"`` shows
+            pictures that a process beside the kernel draws, for pages that run no JavaScript of widgets;
+            ``"auto"`` is live, and changes to pictures while a page displays widgets and cannot run it.
+        interval_s: seconds between two updates; a picture is drawn every second time.
+    """
+
+    def __init__(self, source: Client, *, panels: PanelsMode = "auto", interval_s: float = 1.1) -> None:
+        client = source
         if panels not in ("live", "picture", "auto"):
             raise ValueError(f"panels is {panels!r}; choose 'live', 'picture' or 'auto'.")
         older = _dashboards.get(client)
@@ -111,6 +195,9 @@ class Dashboard:
         self._auto = panels == "auto"
         self._live = panels != "picture"
         self._view.show_panels(live=self._live)
+        self._exports = ExportBar(self._view.note, self._loop_tasks, self._save, self._view.show_note)
+        self._exports.enable(False)
+        self._view.show_exports(self._exports.widget)
         self._call: Call | None = None
         self._shown: list[ShownCall] = []  # the call, and the one before it
         self._read_to = 0  # number of the next row of the client's samples
@@ -164,16 +251,6 @@ class Dashboard:
         """Process id of the drawing process, or None while it is not running."""
         return self._stills.worker.pid
 
-    def figure(self) -> Figure:
-        """The call that is shown as a matplotlib figure; see `Call.plot`.
-
-        Raises:
-            InvalidState: there was no call yet.
-        """
-        if self._call is None:
-            raise InvalidState("figure: the dashboard has shown no call yet; make one with client.call.")
-        return self._call.plot()
-
     def close(self) -> Operation[None]:
         """Close the widgets, remove the event callbacks, and end the tasks and the drawing process.
 
@@ -221,6 +298,25 @@ class Dashboard:
         bundle = box._repr_mimebundle_()
         display({**bundle, "text/plain": text}, raw=True)
         self._stills.make_place()
+
+    def figure(self) -> Figure:
+        """The call that is shown as a matplotlib figure; see `Call.plot`.
+
+        Raises:
+            InvalidState: there was no call yet.
+        """
+        self._recorded("figure")
+        assert self._call is not None
+        return self._call.plot()
+
+    def _recorded(self, method: str) -> RecordedCall:
+        call = self._call
+        if call is None:
+            raise InvalidState(f"{method}: the dashboard has shown no call yet; make one with client.call.")
+        samples = call.samples
+        if not len(samples):
+            raise InvalidState(f"{method}: the call has no samples yet; there is one after each second.")
+        return RecordedCall.of(samples, call.media_metrics, name=peer_of(call.info), audio=call.audio)
 
     # ------------------------------------------------------------------ events
 
@@ -324,9 +420,10 @@ class Dashboard:
         shown.loss_limit = 100 * loss_limit(series.codec or "OPUS")
         self._read_log(shown)
         shown.ended = shown.ended or ended
+        self._exports.enable(series.rows > 0)
         shown.bands = [
             [
-                _BAND_PANELS.get(span.words.column),
+                span.panel,
                 round(span.since_s, 1),
                 round(span.until_s, 1) if math.isfinite(span.until_s) else None,
                 span.words.name,

@@ -23,6 +23,9 @@ class DashboardView:
         quality: the widget of tiles and banner.
         panels: the widget of the live panels.
         hidden: widgets without a look of their own.
+
+    Attributes:
+        note: the widget of the line for messages.
     """
 
     def __init__(self, quality: Any, panels: Any, *hidden: Any) -> None:
@@ -30,11 +33,11 @@ class DashboardView:
         self._picture = W.Image(value=_blank_png(), format="png", layout=W.Layout(margin="0"))
         self._picture.add_class("plivo-picture")
         self._panels = panels
-        self._note = W.HTML()
+        self.note = self._last_row = W.HTML()
         self.show_note("")
         self._style = W.HTML(style(), layout=W.Layout(display="none"))
         self._hidden = hidden
-        self.box = W.VBox(layout=W.Layout(grid_gap="6px", flex="1 1 480px"))
+        self.box = W.VBox(layout=W.Layout(grid_gap="6px"))
         self.box.add_class("plivo")
         self.box.add_class("plivo-dashboard")
         self.show_panels(live=True)
@@ -42,7 +45,12 @@ class DashboardView:
     def show_panels(self, *, live: bool) -> None:
         """Display the live panels, or pictures."""
         shown = self._panels if live else self._picture
-        self.box.children = [self._style, self._quality, shown, self._note, *self._hidden]
+        self.box.children = [self._style, self._quality, shown, self._last_row, *self._hidden]
+
+    def show_exports(self, widget: Any) -> None:
+        """Display this widget, which contains `note`, in the last row."""
+        self._last_row = widget
+        self.box.children = [widget if child is self.note else child for child in self.box.children]
 
     def show_picture(self, png: bytes) -> None:
         """Display a picture (PNG bytes)."""
@@ -52,7 +60,7 @@ class DashboardView:
         """Display a message below the picture; an empty one clears it. The height does not change."""
         self.note_text = sentence
         text = html.escape(sentence)
-        self._note.value = (
+        self.note.value = (
             f'<div class="plivo-note plivo-dim plivo-cut" role="status" title="{text}">{text}</div>'
         )
 

@@ -6,9 +6,9 @@ ends. Values are transferred as raw bytes; nothing is unpickled.
 
     request   header <II: length of the JSON, length of the values
               JSON {"columns": [names], "rows": n, "title": str, "loss_limit": percent, "window_s": seconds,
-                    "pixel_ratio": 1 or 2}
+                    "pixel_ratio": 1 or 2, "format": "png" or "svg"}
               values: float64, little endian, one column after the other; NaN is a missing value
-    answer    header <cI: kind, length; kind b"P": PNG bytes, b"E": an error message in UTF-8
+    answer    header <cI: kind, length; kind b"P": PNG or SVG bytes, b"E": an error message in UTF-8
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class LiveFigure:
         )  # fmt: skip
 
     def draw(self, request: Mapping[str, Any], data: Mapping[str, NDArray[np.float64]]) -> bytes:
-        """Draw the data; returns a PNG with a palette (a third of the size of a full-colour one)."""
+        """Draw the data as SVG, or as PNG with a palette (a third of the size of a full-colour one)."""
         from matplotlib.ticker import FuncFormatter, MultipleLocator
         from PIL import Image
 
@@ -157,9 +157,12 @@ class LiveFigure:
             panel.axes.set_xlim(left, left + window_s)
             panel.axes.xaxis.set_major_locator(MultipleLocator(tick_step(window_s)))
             panel.axes.xaxis.set_major_formatter(FuncFormatter(clock))
+        out = io.BytesIO()
+        if request.get("format") == "svg":
+            self._figure.savefig(out, format="svg")
+            return out.getvalue()
         self._canvas.draw()
         pixels = Image.fromarray(np.asarray(self._canvas.buffer_rgba())[..., :3])
-        out = io.BytesIO()
         pixels.quantize(64, method=Image.Quantize.FASTOCTREE).save(out, "PNG", compress_level=6)
         return out.getvalue()
 

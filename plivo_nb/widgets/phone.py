@@ -12,12 +12,16 @@ from weakref import WeakKeyDictionary
 
 from plivo_nb.widgets import phone_view
 from plivo_nb.widgets.account import AccountForm
+from plivo_nb.widgets.code_log import code_log_of
+from plivo_nb.widgets.copy_code import CopyCode
 from plivo_nb.widgets.incoming import IncomingCalls
 from plivo_nb.widgets.loop_tasks import LoopTasks, sentence_of
 from plivo_nb.widgets.page import Page
 from plivo_nb.widgets.screen import CurrentCall, EndedCall, Screen, Snapshot, screen_of, why_ended
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from plivo_nb.call import Call
     from plivo_nb.client import Client
     from plivo_nb.events import CallInfo, EventName
@@ -56,6 +60,8 @@ class Phone:
     Args:
         client: the client whose calls are shown. It may log in before or after.
         dial: initial content of the dial field.
+        server, accounts: as of `AccountForm`: what the login form displays, and users to choose from. With
+            ``accounts=lab.accounts`` a lab's users log in without typing a password.
 
     Attributes:
         page: the phone's connection to the page that shows it.
@@ -73,7 +79,14 @@ class Phone:
         'In call'
     """
 
-    def __init__(self, client: Client, *, dial: str = "") -> None:
+    def __init__(
+        self,
+        client: Client,
+        *,
+        dial: str = "",
+        server: str | None = None,
+        accounts: Sequence[str] | Mapping[str, str] = (),
+    ) -> None:
         older = _phones.get(client)
         if older is not None:
             older.close()
@@ -82,9 +95,11 @@ class Phone:
         self._view.dial.value = dial
         self._loop_tasks = LoopTasks(client.loop, self._view.show_status, "phone")
         self.page = Page(client.loop, "Phone", keypad=True)
-        self._account = AccountForm(client, self._loop_tasks)
-        self._incoming = IncomingCalls(client, self._loop_tasks)
-        self._parts: list[Part] = [self._account, self._incoming]
+        self._account = AccountForm(client, self._loop_tasks, server=server, accounts=accounts)
+        self._incoming = IncomingCalls(client, self._loop_tasks, self.page)
+        self._code = code_log_of(client)
+        self._copy_code = CopyCode(self._code)
+        self._parts: list[Part] = [self._account, self._incoming, self._copy_code]
         self._view.arrange(self._from_top_to_bottom())
         self._events: deque[tuple[str, str]] = deque(maxlen=_SHOWN_EVENTS)
         self._last_call = client.current_call  # the current call, or the one before
@@ -104,23 +119,31 @@ class Phone:
         if target is not None:
             self._view.dial.value = target
         self._view.dial.value = dialled = self._view.dialled
+        self._code.add("call = await client.call({!r})", dialled)
         return self._watched(self._client.call(dialled))
 
     def hangup(self) -> Operation[CallInfo]:
         """End the current call."""
+        self._code.add("await client.hangup()")
         return self._watched(self._client.hangup())
 
     def answer(self, call_uuid: str | None = None) -> Operation[Call]:
         """Answer the ringing call with this call UUID; by default the call that the phone displays."""
-        return self._watched(self._client.answer(call_uuid or self._shown_incoming()))
+        uuid = call_uuid or self._shown_incoming()
+        self._code.add("call = await client.answer({!r})", uuid)
+        return self._watched(self._client.answer(uuid))
 
     def reject(self, call_uuid: str | None = None) -> Operation[CallInfo]:
         """Reject the call; the caller gets a busy signal. The call is chosen as in `answer`."""
-        return self._watched(self._client.reject(call_uuid or self._shown_incoming()))
+        uuid = call_uuid or self._shown_incoming()
+        self._code.add("await client.reject({!r})", uuid)
+        return self._watched(self._client.reject(uuid))
 
     def ignore(self, call_uuid: str | None = None) -> Operation[CallInfo]:
         """Stop ringing here; the caller still hears ringing. The call is chosen as in `answer`."""
-        return self._watched(self._client.ignore(call_uuid or self._shown_incoming()))
+        uuid = call_uuid or self._shown_incoming()
+        self._code.add("await client.ignore({!r})", uuid)
+        return self._watched(self._client.ignore(uuid))
 
     def mute(self) -> Any:
         """Send silence instead of sound; without a call this applies to the next one."""
@@ -133,6 +156,7 @@ class Phone:
     def send_dtmf(self, digits: str) -> Operation[Any]:
         """Send DTMF tones in the call: one or more of ``0-9 * #``."""
         self._view.show_status("")
+        self._code.add("await client.send_dtmf({!r})", digits)
         operation = self._client.send_dtmf(digits)
 
         async def sent() -> None:
@@ -180,6 +204,11 @@ class Phone:
     def status(self) -> str:
         """The error message in the status line; empty if the last action succeeded."""
         return self._view.status
+
+    @property
+    def code(self) -> str:
+        """What was done with the phone, as the Python that does the same; a line for each action."""
+        return self._code.text
 
     @property
     def widget(self) -> Any:
@@ -254,6 +283,7 @@ class Phone:
             view.status_line,
             # the history
             view.log,
+            self._copy_code.widget,
             self.page.widget,
         ]
 
@@ -280,6 +310,7 @@ class Phone:
         if not self._loop_tasks.on_loop:
             self._loop_tasks.run_soon(lambda: self._set_muted(muted) and None)
             return True
+        self._code.add("client.mute()" if muted else "client.unmute()")
         result = self._client.mute() if muted else self._client.unmute()
         self._add_event("muted" if muted else "not muted")
         return result

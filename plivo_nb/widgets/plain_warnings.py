@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: How many samples, or reports of the far end, the documented rules look at.
 RULE_WINDOW = 5
+#: The panel of the dashboard that draws a column of `samples`, by its place among `figure.PANELS`.
+_PANELS = {"jitter_in_ms": 0, "jitter_out_ms": 0, "rtt_ms": 1, "loss_in": 2, "loss_out": 2, "mos": 3}
 _AGES = {column.name: column.age for column in COLUMNS if column.age}
 
 
@@ -208,6 +210,11 @@ class WarningSpan:
     def words(self) -> WarningWords:
         """Its words."""
         return words_of(self.type, self.stream)
+
+    @property
+    def panel(self) -> int | None:
+        """The panel of the dashboard that draws what it is about; None where it is about all of the call."""
+        return _PANELS.get(self.words.column)
 
     def amount(self, recent: Mapping[str, NDArray[np.float64]] | None = None) -> str:
         """How much, in words; "" where there is nothing to measure.

@@ -142,7 +142,7 @@ def figures_html(figures: KeyFigures) -> str:
         figures: of this moment, of a whole call, or none.
     """
     mos = figures.mos
-    state = " plivo-dead" if figures.dead else ""
+    state = " plivo-outage" if figures.dead else ""
     colour = _COLOUR_NAMES.get(figures.verdict.colour, "dim")
     first = (
         f'<div class="plivo-tile plivo-mos" style="background-color:var(--plivo-{colour})">'

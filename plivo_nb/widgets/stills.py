@@ -89,14 +89,35 @@ class Stills:
         Raises:
             RenderError: the picture could not be drawn.
         """
-        self.png = await self.worker.render(
+        self.png = await self._render(series, peer, ended=ended, whole=whole, pixel_ratio=pixel_ratio)
+        return self.png
+
+    async def draw_for_file(self, series: CallSeries, peer: str, format_: str) -> bytes:
+        """Draw a whole call for a file; `png` stays as it is.
+
+        Args:
+            series: its values.
+            peer: who the other party is.
+            format_: ``png`` or ``svg``.
+
+        Raises:
+            RenderError: the picture could not be drawn.
+        """
+        # An SVG has no pixels; matplotlib would give it twice the size.
+        return await self._render(
+            series, peer, ended=True, whole=True, pixel_ratio=2 if format_ == "png" else 1, format=format_
+        )
+
+    async def _render(
+        self, series: CallSeries, peer: str, *, ended: bool, whole: bool, **request: Any
+    ) -> bytes:
+        return await self.worker.render(
             series.columns(),
             title=title(peer, series, ended=ended),
             window_s=window_s(series.seconds, whole=whole),
             loss_limit=100 * loss_limit(series.codec or "OPUS"),
-            pixel_ratio=pixel_ratio,
+            **request,
         )
-        return self.png
 
     def make_place(self) -> None:
         """Make the output of the running cell that pictures are kept in."""

@@ -49,6 +49,6 @@ async def test_a_line_without_packets_looks_dead(lab: Lab, alice: Client) -> Non
     await alice.call("echo")
     await until(lambda: "plivo-good" in quality.view._tiles.value, timeout_s=10)
     await lab.network.set(loss=1.0)
-    await until(lambda: "plivo-dead" in quality.view._tiles.value, timeout_s=10)
+    await until(lambda: "plivo-outage" in quality.view._tiles.value, timeout_s=10)
     assert "plivo-good" not in quality.view._tiles.value
     assert '<span class="plivo-word">bad</span>' in quality.view._tiles.value

@@ -144,7 +144,7 @@ async def test_a_dead_line_looks_dead(quality, client) -> None:
     call.rows, call.columns = 3, {"loss_in": np.array([0.0, 0.0, 1.0])}
     quality.refresh()
     assert "MOS 1.00 bad nothing reaches you" in shown(quality)
-    assert "plivo-dead" in quality.view._tiles.value
+    assert "plivo-outage" in quality.view._tiles.value
     client.ended()
 
 

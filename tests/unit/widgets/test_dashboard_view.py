@@ -24,5 +24,5 @@ def test_a_message_is_text_and_never_html() -> None:
     view = DashboardView(W.HTML(), W.HTML(), W.HTML())
     view.show_note("<b>")
     assert view.note_text == "<b>"
-    assert "<b>" not in view._note.value
+    assert "<b>" not in view.note.value
     view.close()

@@ -284,8 +284,7 @@ async def test_connection_and_login_are_shown(phone, client) -> None:
     assert "connecting…" in text(phone._account.widget)
     client.username, client.is_logged_in = None, False
     client.emit("onLogout")
-    assert "not connected" in text(phone._account.widget)
-    assert "logged out" in text(phone._account.widget)
+    assert "Not logged in" in text(phone._account.widget)
 
 
 async def test_only_the_last_events_are_listed_newest_first(phone, client) -> None:
@@ -326,3 +325,21 @@ async def test_its_repr_is_stable_and_shows_the_widget(phone) -> None:
     assert "application/vnd.jupyter.widget-view+json" in bundle
     phone.close()
     assert phone._repr_mimebundle_() == {"text/plain": "<Phone, closed>"}
+
+
+async def test_what_was_done_can_be_copied_as_code(phone, client) -> None:
+    await phone.call("echo")
+    client.answered()
+    await phone.send_dtmf("5#")
+    phone.mute()
+    phone.unmute()
+    await phone.hangup()
+    phone.refresh()
+    assert phone.code.splitlines() == [
+        "call = await client.call('echo')",
+        "await client.send_dtmf('5#')",
+        "client.mute()",
+        "client.unmute()",
+        "await client.hangup()",
+    ]
+    assert phone._copy_code.widget.code == phone.code

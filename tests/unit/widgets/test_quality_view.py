@@ -79,11 +79,11 @@ def test_tiles_name_what_they_show() -> None:
     html = figures_html(key_figures.nothing())
     assert html.count('class="plivo-tile') == 6
     assert 'aria-label="Call quality"' in html
-    assert "plivo-dead" not in html
+    assert "plivo-outage" not in html
     assert "<small>" not in html
     dead = key_figures.columns_of(pd.DataFrame({"loss_in": [1.0], "mos": [1.0], "rtt_ms": [60.0]}))
     shown = figures_html(key_figures.current(dead, "<i>"))
-    assert "plivo-dead" in shown
+    assert "plivo-outage" in shown
     assert "var(--plivo-bad)" in shown
     assert "round trip 60 ms there and back" in text(shown)
     assert "<i>" not in shown

@@ -1,0 +1,18 @@
+"""The button "Copy as code": what it copies. The clipboard is tested in tests/browser/widgets."""
+
+from __future__ import annotations
+
+from plivo_nb.widgets.code_log import CodeLog
+from plivo_nb.widgets.copy_code import CopyCode
+
+
+def test_it_shows_what_is_in_the_log(widget_count) -> None:
+    log = CodeLog()
+    button = CopyCode(log)
+    assert button.widget.code == ""
+    log.add("await client.call({!r})", "echo")
+    button.refresh()
+    button.refresh()
+    assert button.widget.code == "await client.call('echo')"
+    button.close()
+    assert widget_count() == 0
