@@ -264,6 +264,9 @@ class Root {
         this.name(control);
       }
     }
+    for (const region of this.root.querySelectorAll(".plivo-region > .widget-html-content:not([role])")) {
+      region.setAttribute("role", "status"); // the element stays when its text changes, so that it is read out
+    }
     this.keepFocus();
   }
 

@@ -20,6 +20,8 @@ from plivo_nb.widgets.page import Page
 from plivo_nb.widgets.screen import CurrentCall, EndedCall, Screen, Snapshot, screen_of, why_ended
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from plivo_nb.call import Call
     from plivo_nb.client import Client
     from plivo_nb.events import CallInfo, EventName
@@ -58,6 +60,8 @@ class Phone:
     Args:
         client: the client whose calls are shown. It may log in before or after.
         dial: initial content of the dial field.
+        server, accounts: as of `AccountForm`: what the login form displays, and users to choose from. With
+            ``accounts=lab.accounts`` a lab's users log in without typing a password.
 
     Attributes:
         page: the phone's connection to the page that shows it.
@@ -75,7 +79,14 @@ class Phone:
         'In call'
     """
 
-    def __init__(self, client: Client, *, dial: str = "") -> None:
+    def __init__(
+        self,
+        client: Client,
+        *,
+        dial: str = "",
+        server: str | None = None,
+        accounts: Sequence[str] | Mapping[str, str] = (),
+    ) -> None:
         older = _phones.get(client)
         if older is not None:
             older.close()
@@ -84,8 +95,8 @@ class Phone:
         self._view.dial.value = dial
         self._loop_tasks = LoopTasks(client.loop, self._view.show_status, "phone")
         self.page = Page(client.loop, "Phone", keypad=True)
-        self._account = AccountForm(client, self._loop_tasks)
-        self._incoming = IncomingCalls(client, self._loop_tasks)
+        self._account = AccountForm(client, self._loop_tasks, server=server, accounts=accounts)
+        self._incoming = IncomingCalls(client, self._loop_tasks, self.page)
         self._code = code_log_of(client)
         self._copy_code = CopyCode(self._code)
         self._parts: list[Part] = [self._account, self._incoming, self._copy_code]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import pytest
 from plivo_nb.errors import InvalidState
 from plivo_nb.events import CallInfo, Emitter
 from plivo_nb.operation import Operation
+from plivo_nb.options import Options, changed_options
 from plivo_nb.widgets.dashboard import Dashboard
 from plivo_nb.widgets.loop_tasks import LoopTasks
 from plivo_nb.widgets.phone import Phone
@@ -44,6 +46,7 @@ class StandInCall:
         self.mean_mos = math.nan
         self.originator = "local"
         self.headers: dict[str, str] = {}
+        self.caller_name = ""
 
     @property
     def phase(self) -> str:
@@ -131,6 +134,8 @@ class StandInClient(Emitter):
         self.incoming_calls: list[StandInCall] = []
         self.closers: list[Callable[[], Any]] = []
         self.broken: Exception | None = None
+        self.audio = SimpleNamespace(mode="none", ring_tone=True)
+        self.options = Options(registration_domain_socket=("wss://phone.example.org/ws",))
         self.entries: list[Entry] = []
 
     def at_close(self, callback: Callable[[], Any]) -> Callable[[], None]:
@@ -159,6 +164,21 @@ class StandInClient(Emitter):
             return work(), None
 
         return Operation.start(self.loop, str(what[0]), begin)
+
+    def change_options(self, **keywords: Any) -> None:
+        self.options = changed_options(self.options, keywords)
+        if keywords:
+            self.asked.append(("change_options", keywords))
+
+    def login(self, username: str, password: str) -> Operation[Any]:
+        operation = self._ask("login", username, password)
+        if self.broken is None:
+            self.username, self.is_logged_in, self.is_connected = username, True, True
+        return operation
+
+    def logout(self) -> Operation[Any]:
+        self.username, self.is_logged_in, self.is_connected = None, False, False
+        return self._ask("logout")
 
     def call(self, number: str) -> Operation[Any]:
         if self.current_call is not None:
