@@ -529,6 +529,8 @@ def main() -> None:
     parser.add_argument("--phones", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.phones:
+        # A shell starts its background jobs with SIGINT ignored, and children inherit that.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         asyncio.run(phones_only())
     elif given.one:
         rows = asyncio.run(run_fault(given.one) if given.one in FAULTS else run_signal(given.one))
