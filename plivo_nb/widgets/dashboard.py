@@ -47,6 +47,7 @@ PanelsMode = Literal["live", "picture", "auto"]
 
 display: Any = IPython.display.display  # it has no annotations
 _LAST_PICTURE_TIMEOUT_S = 3.0  # how long `close` waits for the picture of a call that just ended
+_LAST_SAMPLE_TIMEOUT_S = 1.0
 _FIRST_STILL_S = 5.0  # seconds into a call
 _STILL_INTERVAL_S = 60.0
 _ANSWER_S = 2.0  # of free time on the loop, for a page to run panels.js
@@ -86,9 +87,9 @@ class Dashboard:
         ...         call = await client.call("echo")
         ...         await call.hangup()
         ...         await dashboard.close()
-        ...         return dashboard.picture[:4]     # or: await dashboard.export("call.png")
+        ...         return dashboard                 # or: await dashboard.export("call.png")
         >>> asyncio.run(main())
-        b'\\x89PNG'
+        <Dashboard, closed>
     """
 
     _stills: Stills
@@ -348,7 +349,8 @@ class LiveDashboard(Dashboard):
     def _panels_changed(self) -> None:
         if self._auto and self._panels.answered:
             self._set_live(True)
-        self._wake.set()
+        if not self._hidden:
+            self._wake.set()
 
     # ------------------------------------------------------------------ pages
 
@@ -365,6 +367,11 @@ class LiveDashboard(Dashboard):
             await asyncio.sleep(_TICK_S)
         if not self._panels.answered:
             self._set_live(False)
+
+    @property
+    def _hidden(self) -> bool:
+        """True while pages run the panels, and none of them shows the dashboard."""
+        return self._live and self._panels.answered and not self._panels.shown
 
     def _set_live(self, live: bool) -> None:
         if live != self._live:
@@ -399,7 +406,10 @@ class LiveDashboard(Dashboard):
     async def _update(self) -> None:
         call, ended = self._call, self._ended
         if call is not None:
-            self._quality.refresh()
+            if ended:
+                await _last_sample(call)
+            if ended or not self._hidden:
+                self._quality.refresh()
             self._read(call, ended)
         if self._live:
             self._panels.send_new()
@@ -464,3 +474,13 @@ class LiveDashboard(Dashboard):
         if keep:
             self._still_due_s = now + _STILL_INTERVAL_S
             self._stills.keep()
+
+
+async def _last_sample(call: Call) -> None:
+    """Wait for the sample of the last part of a second, which comes after the event of the end."""
+
+    async def ended() -> None:
+        await call.ended
+
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(ended(), _LAST_SAMPLE_TIMEOUT_S)

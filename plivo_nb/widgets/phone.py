@@ -12,8 +12,11 @@ from weakref import WeakKeyDictionary
 
 from plivo_nb.widgets import phone_view
 from plivo_nb.widgets.account import AccountForm
+from plivo_nb.widgets.call_controls import CallControls
 from plivo_nb.widgets.code_log import code_log_of
 from plivo_nb.widgets.copy_code import CopyCode
+from plivo_nb.widgets.event_words import EVENT_WORDS, event_text
+from plivo_nb.widgets.history import History
 from plivo_nb.widgets.incoming import IncomingCalls
 from plivo_nb.widgets.loop_tasks import LoopTasks, sentence_of
 from plivo_nb.widgets.page import Page
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from plivo_nb.client import Client
     from plivo_nb.events import CallInfo, EventName
     from plivo_nb.operation import Operation
+    from plivo_nb.widgets.sound_source import SourceName
 
 _logger = logging.getLogger("plivo_nb.widgets")
 _T = TypeVar("_T")
@@ -60,6 +64,8 @@ class Phone:
     Args:
         client: the client whose calls are shown. It may log in before or after.
         dial: initial content of the dial field.
+        source: what calls send until another sound is chosen: ``"microphone"``, ``"speech"`` (the spoken
+            sample), ``"tone"``, ``"silence"`` or ``"file"``.
         server, accounts: as of `AccountForm`: what the login form displays, and users to choose from. With
             ``accounts=lab.accounts`` a lab's users log in without typing a password.
 
@@ -84,6 +90,7 @@ class Phone:
         client: Client,
         *,
         dial: str = "",
+        source: SourceName = "microphone",
         server: str | None = None,
         accounts: Sequence[str] | Mapping[str, str] = (),
     ) -> None:
@@ -97,9 +104,17 @@ class Phone:
         self.page = Page(client.loop, "Phone", keypad=True)
         self._account = AccountForm(client, self._loop_tasks, server=server, accounts=accounts)
         self._incoming = IncomingCalls(client, self._loop_tasks, self.page)
+        self._controls = CallControls(client, self._loop_tasks, source)
+        self._history = History(client, self._loop_tasks, self.call)
         self._code = code_log_of(client)
         self._copy_code = CopyCode(self._code)
-        self._parts: list[Part] = [self._account, self._incoming, self._copy_code]
+        self._parts: list[Part] = [
+            self._account,
+            self._incoming,
+            self._controls,
+            self._history,
+            self._copy_code,
+        ]
         self._view.arrange(self._from_top_to_bottom())
         self._events: deque[tuple[str, str]] = deque(maxlen=_SHOWN_EVENTS)
         self._last_call = client.current_call  # the current call, or the one before
@@ -161,6 +176,7 @@ class Phone:
 
         async def sent() -> None:
             await operation
+            self._controls.keys_sent(digits)
             self._add_event(f"tones sent: {digits}")
 
         self._loop_tasks.watch(sent())
@@ -204,6 +220,16 @@ class Phone:
     def status(self) -> str:
         """The error message in the status line; empty if the last action succeeded."""
         return self._view.status
+
+    @property
+    def selected_call(self) -> Call | None:
+        """The call that is selected in the history; None without one."""
+        return self._history.selected_call
+
+    @property
+    def controls(self) -> CallControls:
+        """The controls of the current call, for example ``phone.controls.source.choose("tone")``."""
+        return self._controls
 
     @property
     def code(self) -> str:
@@ -279,9 +305,9 @@ class Phone:
             view.will_dial,
             view.pad,
             view.buttons,
-            # the controls of a call, and feedback
+            self._controls.widget,
             view.status_line,
-            # the history
+            self._history.widget,
             view.log,
             self._copy_code.widget,
             self.page.widget,
@@ -323,7 +349,7 @@ class Phone:
         def listener(name: EventName) -> Any:
             return lambda *arguments: self._on_event(name, *arguments)
 
-        subscriptions = [(name, listener(name)) for name in phone_view.EVENT_WORDS]
+        subscriptions = [(name, listener(name)) for name in EVENT_WORDS]
         for name, callback in subscriptions:
             self._client.on(name, callback)
         return subscriptions
@@ -333,7 +359,7 @@ class Phone:
             self._call_ended(arguments[-1], arguments[0] if name == "onCallFailed" else None)
         elif name in ("onCalling", "onIncomingCall", "onCallAnswered", "onLogout"):
             self._ended = None
-        self._add_event(phone_view.event_text(name, *arguments))
+        self._add_event(event_text(name, *arguments))
 
     def _call_ended(self, info: CallInfo, cause: str | None) -> None:
         """Keep how the call ended; not for one that only rang beside the current call."""

@@ -6,6 +6,7 @@ The real client, engine, lab and browser are used in tests/integration/widgets a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import time
 from types import SimpleNamespace
@@ -14,11 +15,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+from call_world import ACCOUNTS, MemoryEngine
+from waiting import until
 
+from plivo_nb.client import Client
+from plivo_nb.engine.audio.devices import AudioDevices
 from plivo_nb.errors import InvalidState
 from plivo_nb.events import CallInfo, Emitter
 from plivo_nb.operation import Operation
-from plivo_nb.options import Options, changed_options
+from plivo_nb.options import changed_options, read_options
 from plivo_nb.widgets.dashboard import Dashboard
 from plivo_nb.widgets.loop_tasks import LoopTasks
 from plivo_nb.widgets.phone import Phone
@@ -26,6 +31,7 @@ from plivo_nb.widgets.phone import Phone
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from plivo_nb.call import Call
     from plivo_nb.engine.log import Entry
 
 
@@ -38,6 +44,10 @@ class StandInCall:
         self.state: Any = "ringing"
         self.rows = 0
         self.codec = "OPUS"
+        self.source: Any = None
+        self.sends_microphone = False
+        self.levels_dbfs = (-100.0, -100.0)
+        self.last_sample: dict[str, Any] | None = None
         self.columns: dict[str, Any] = {}  # instead of the ones in `samples`
         self.closed = asyncio.Event()
         self.phase_word = "calling"
@@ -57,7 +67,10 @@ class StandInCall:
         """Of a call that has ended and that had one sample for each second."""
         times = self.timings
         talked_s = times["ended"] - times["answered"] if {"ended", "answered"} <= times.keys() else math.nan
-        return {"duration_s": talked_s, "mos_mean": self.mean_mos} if "ended" in times else None
+        if "ended" not in times:
+            return None
+        row = {"direction": self.direction, "state": self.state, "time": 1_764_000_000.0}
+        return {**row, "duration_s": talked_s, "mos_mean": self.mean_mos}
 
     @property
     def ended(self) -> Any:
@@ -117,6 +130,13 @@ class StandInCall:
         } | arrays
 
 
+class StandInAudio(AudioDevices):
+    """Without devices; tests may say otherwise."""
+
+    mode: Any = "none"
+    ring_tone: Any = True
+
+
 class StandInClient(Emitter):
     """Succeeds at once, and records each request in `asked`."""
 
@@ -125,6 +145,15 @@ class StandInClient(Emitter):
         self.loop = asyncio.get_running_loop()
         self.asked: list[tuple[Any, ...]] = []
         self.threads: list[asyncio.AbstractEventLoop] = []
+        wanted: Any = {
+            "sound": "none",
+            "permOnClick": True,
+            "registrationDomainSocket": ["wss://phone.example.org/ws"],
+        }
+        self.options = read_options(None, wanted)
+        engine: Any = SimpleNamespace(loop=self.loop)
+        self.audio = StandInAudio(engine, self.options, self.emit, lambda what: None)
+        self.last_uuid: str | None = None
         self.username: str | None = "alice"
         self.is_logged_in = self.is_connected = True
         self.reconnect_in_s: float | None = None
@@ -134,13 +163,14 @@ class StandInClient(Emitter):
         self.incoming_calls: list[StandInCall] = []
         self.closers: list[Callable[[], Any]] = []
         self.broken: Exception | None = None
-        self.audio = SimpleNamespace(mode="none", ring_tone=True)
-        self.options = Options(registration_domain_socket=("wss://phone.example.org/ws",))
         self.entries: list[Entry] = []
 
     def at_close(self, callback: Callable[[], Any]) -> Callable[[], None]:
         self.closers.append(callback)
         return lambda: self.closers.remove(callback)
+
+    def get_last_call_uuid(self) -> str | None:
+        return self.last_uuid
 
     def _log_since(self, number: int) -> tuple[int, list[Entry]]:
         return len(self.entries), self.entries[number:]
@@ -200,6 +230,9 @@ class StandInClient(Emitter):
     def send_dtmf(self, digits: str) -> Operation[Any]:
         return self._ask("send_dtmf", digits)
 
+    def send_quality_feedback(self, uuid: str, score: int, comment: str) -> Operation[Any]:
+        return self._ask("feedback", uuid, score, comment)
+
     def mute(self) -> bool:
         self.threads.append(asyncio.get_running_loop())
         self.muted = True
@@ -217,6 +250,7 @@ class StandInClient(Emitter):
         self.emit("onCallRemoteRinging", call.info)
         call.state = "answered"
         call.timings["answered"] = time.monotonic()
+        self.last_uuid = call.uuid
         self.emit("onCallAnswered", call.info)
         return call
 
@@ -281,6 +315,35 @@ def widget_count() -> Callable[[], int]:
     from ipywidgets.widgets import widget
 
     return lambda: len(widget._instances)
+
+
+@pytest.fixture
+async def in_memory():
+    """Real clients that call each other over a SIP switch in memory: ``await in_memory("alice")``."""
+    engine = MemoryEngine(seed=1)
+    async with contextlib.AsyncExitStack() as clients:
+
+        async def make(name: str, **options: Any) -> Client:
+            settings: Any = {"sound": "none", "enableTracking": False, "debug": "OFF", **options}
+            client = await clients.enter_async_context(Client(engine=engine, **settings))
+            await client.login(name, ACCOUNTS[name])
+            return client
+
+        yield make
+    await engine.close()
+
+
+@pytest.fixture
+async def talk():
+    """Call from one client to another one and answer: ``call, theirs = await talk(alice, bob)``."""
+
+    async def call(caller: Client, callee: Client) -> tuple[Call, Call]:
+        operation = caller.call(str(callee.username))
+        await until(lambda: callee.incoming_calls)
+        theirs = await callee.answer()
+        return await operation, theirs
+
+    return call
 
 
 @pytest.fixture
