@@ -301,7 +301,9 @@ class App:
         self.dashboard = Dashboard(self.client)
         below = []
         if self._lab is not None:
-            self.drawer = LabDrawer(self._lab, self.client, call=self.phone.call)
+            self.drawer = LabDrawer(
+                self._lab, self.client, call=self.phone.call, show_true_loss=self.dashboard.show_truth
+            )
             below.append(self.drawer.widget)
         self._frame = SideBySide(self.phone, self.dashboard, below=below, layout=self._layout)
 

@@ -31,7 +31,10 @@ _DRAWN: dict[str, tuple[str, float]] = {
     "rtt_age": ("rtt_age_s", 1.0),
     "report_age": ("report_age_s", 1.0),
 }
-COLUMNS = ("t", *_DRAWN)
+#: The loss that a lab's network caused, in percent; told by `show_truth` of the dashboard, not in `samples`.
+TRUE_LOSS = ("true_loss_in", "true_loss_out")
+COLUMNS = ("t", *_DRAWN, *TRUE_LOSS)
+UNKNOWN_LOSS = (math.nan, math.nan)
 _FIGURES = ("mos", "bitrate_in_kbps", "loop_lag_ms")
 _STATES = ("codec", "direction", "muted")
 #: The columns of `samples` that are read.
@@ -105,8 +108,15 @@ class CallSeries:
             return None
         return time_utc_s - float(self._start.astype("datetime64[us]").astype(np.int64)) / 1e6
 
-    def extend(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Add rows: `SAMPLE_COLUMNS` by name, all of the same length."""
+    def extend(
+        self, arrays: Mapping[str, NDArray[Any]], true_loss: tuple[float, float] = UNKNOWN_LOSS
+    ) -> None:
+        """Add rows: `SAMPLE_COLUMNS` by name, all of the same length.
+
+        Args:
+            arrays: the rows.
+            true_loss: the loss that a lab's network caused in their time, received and sent (0..1).
+        """
         times = arrays["time"]
         if not len(times):
             return
@@ -120,6 +130,7 @@ class CallSeries:
             new[:, place] = arrays[column]
             if factor != 1.0:
                 new[:, place] *= factor
+        new[:, -len(TRUE_LOSS) :] = np.multiply(true_loss, 100.0)
         for start in range(0, len(new), RECENT_ROWS):
             self._recent = np.concatenate([self._recent, new[start : start + RECENT_ROWS]])
             if len(self._recent) >= 2 * RECENT_ROWS:

@@ -15,7 +15,7 @@ from plivo_nb.errors import InvalidState
 from plivo_nb.operation import Operation
 from plivo_nb.quality.limits import loss_limit
 from plivo_nb.widgets.call_quality import CallQuality
-from plivo_nb.widgets.call_series import SAMPLE_COLUMNS, CallSeries
+from plivo_nb.widgets.call_series import SAMPLE_COLUMNS, UNKNOWN_LOSS, CallSeries
 from plivo_nb.widgets.dashboard_view import DashboardView
 from plivo_nb.widgets.export import default_name, export
 from plivo_nb.widgets.export_bar import ExportBar
@@ -30,11 +30,12 @@ from plivo_nb.widgets.stills import Stills
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     import pandas as pd
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
     from plivo_nb.call import Call
     from plivo_nb.client import Client
@@ -50,6 +51,7 @@ _LAST_PICTURE_TIMEOUT_S = 3.0  # how long `close` waits for the picture of a cal
 _LAST_SAMPLE_TIMEOUT_S = 1.0
 _FIRST_STILL_S = 5.0  # seconds into a call
 _STILL_INTERVAL_S = 60.0
+_ROWS_OF_A_REPORT = 2  # of a network, which comes each second, as the rows do
 _ANSWER_S = 2.0  # of free time on the loop, for a page to run panels.js
 _TICK_S = 0.1
 _LONGEST_PROBE_INTERVAL_S = 10.0
@@ -200,6 +202,7 @@ class LiveDashboard(Dashboard):
         self._view.show_exports(self._exports.widget)
         self._call: Call | None = None
         self._shown: list[ShownCall] = []  # the call, and the one before it
+        self._true_loss = UNKNOWN_LOSS
         self._read_to = 0  # number of the next row of the client's samples
         self._log_read_to = 0
         self._entries: list[Entry] = []  # read, and earlier than the first sample
@@ -299,6 +302,15 @@ class LiveDashboard(Dashboard):
         display({**bundle, "text/plain": text}, raw=True)
         self._stills.make_place()
 
+    def show_truth(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        """Draw the loss that a lab's network caused as faint lines beside the loss that the call measures.
+
+        Args:
+            columns: the columns of `TrueLoss`; their last row is used.
+        """
+        if len(columns["time"]):
+            self._true_loss = (float(columns["loss_in"][-1]), float(columns["loss_out"][-1]))
+
     def figure(self) -> Figure:
         """The call that is shown as a matplotlib figure; see `Call.plot`.
 
@@ -323,6 +335,7 @@ class LiveDashboard(Dashboard):
     def _begin(self, call: Call) -> None:
         """Show another call. Nothing of the one before it stays but the lines that can be laid over."""
         self._call, self._ended, self._read_to = call, False, 0
+        self._true_loss = UNKNOWN_LOSS
         self._stills.forget()
         self._still_due_s = time.monotonic() + _FIRST_STILL_S
         self._shown = [ShownCall(CallSeries(), peer_of(call.info)), *self._shown[:1]]
@@ -422,7 +435,9 @@ class LiveDashboard(Dashboard):
         shown = self._shown[0]
         series = shown.series
         self._read_to, arrays = call._samples_since(self._read_to, SAMPLE_COLUMNS)
-        series.extend(arrays)
+        # Several rows at once are older than the last report of the network.
+        true_loss = self._true_loss if len(arrays["time"]) <= _ROWS_OF_A_REPORT else UNKNOWN_LOSS
+        series.extend(arrays, true_loss)
         shown.name = peer_of(call.info)
         shown.loss_limit = 100 * loss_limit(series.codec or "OPUS")
         self._read_log(shown)

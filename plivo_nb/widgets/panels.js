@@ -434,6 +434,7 @@ class View {
     this.stroke([[area.x, y, true], [edge, y]], { colour: this.c.limit, width: 1.5, dash: [2, 3] });
     if (call) this.drawMarks(area, scale, call);
     if (other) this.drawLines(panel, scale, other, 0.38);
+    if (call) this.drawLines(panel, scale, call, 0.5, panel.truth);
     if (call) this.drawLines(panel, scale, call, 1);
     const label = panel.label.replace("{:g}", String(+limit.toFixed(1)));
     this.text(label, edge - 2, y - 2, { colour: this.c.limit, align: "right", base: "bottom", halo: true });
@@ -506,14 +507,15 @@ class View {
     }
   }
 
-  drawLines(panel, scale, call, alpha) {
+  /** The lines of a panel; those of its truth, which the lab's network reports, are thin and have no dots. */
+  drawLines(panel, scale, call, alpha, lines = panel.series) {
     const first = Math.max(0, call.rowAt(scale.left) - 1);
     const last = Math.min(call.length, call.rowAt(scale.right) + 1);
     const isPaused = this.paused !== null && call === this.store.call(0);
     const shown = isPaused ? Math.min(last, call.rowAt(this.paused) + 1) : last;
-    const many = shown - first > MANY_POINTS;
+    const thin = lines !== panel.series, many = thin || shown - first > MANY_POINTS;
     this.pen.globalAlpha = alpha;
-    for (const [column, colour, style] of panel.series) {
+    for (const [column, colour, style] of lines) {
       const place = this.place(column), age = this.age(column), points = [], dots = [];
       let before = null;
       for (let row = first; row < shown; row += 1) {
@@ -528,7 +530,8 @@ class View {
         if (!many && (!(colour === "sent" || column === "rtt") || !(call.at(row, age) >= 1))) dots.push([x, y]);
         before = [x, y];
       }
-      this.stroke(points, { colour: this.c[colour], width: many ? 1.5 : 2, dash: colour === "sent" ? [6, 3] : [] });
+      const width = thin ? 1 : many ? 1.5 : 2, dash = colour === "sent" ? [6, 3] : [];
+      this.stroke(points, { colour: this.c[colour], width, dash: thin ? [2, 2] : dash });
       this.pen.fillStyle = this.c[colour];
       for (const [x, y] of dots) this.dot(x, y, 2.2);
     }

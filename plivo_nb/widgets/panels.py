@@ -26,7 +26,7 @@ import anywidget
 import numpy as np
 import traitlets
 
-from plivo_nb.widgets.call_series import COLUMNS
+from plivo_nb.widgets.call_series import COLUMNS, TRUE_LOSS
 from plivo_nb.widgets.figure import DRAWN, PANELS
 from plivo_nb.widgets.theme import FIGURE_LIMITS
 
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("plivo_nb.widgets")
 
 
+_TRUTH = [[TRUE_LOSS[0], "received", "steps-post"], [TRUE_LOSS[1], "sent", "steps-post"]]
+
+
 def _spec() -> dict[str, Any]:
     """What panels.js draws: figure.py has it, too, for the pictures."""
     panels = [
@@ -48,6 +51,8 @@ def _spec() -> dict[str, Any]:
             "top": top,
             "limit": FIGURE_LIMITS.get(limit),  # None: each call has its own
             "label": label,
+            # Drawn as faint lines: what the network did, beside what the call measured.
+            "truth": _TRUTH if ("loss_in", "received") in columns else [],
         }
         for title, columns, top, limit, label in PANELS
     ]

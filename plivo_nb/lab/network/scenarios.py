@@ -227,7 +227,7 @@ SCENARIOS: dict[str, Scenario] = {
     for scenario in (
         _shipped(
             "commute",
-            "a train ride: handovers, a tunnel without any packets, loss in bursts up to 12 %",
+            "a train ride: handovers, a tunnel without any packets, loss in bursts up to 12\u00a0%",
             (0, {"delay_ms": 30, "jitter_ms": 8}),
             (10, {"delay_ms": 45, "jitter_ms": 20, "loss": 0.01, "burst_packets": 3}),
             (18, {"delay_ms": 90, "jitter_ms": 40, "loss": 0.06, "burst_packets": 6}),

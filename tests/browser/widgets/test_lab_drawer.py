@@ -34,7 +34,7 @@ def test_the_drawer_of_an_app(open_notebook, jupyter, page, phone, shoot) -> Non
     drawer.get_by_role("button", name="■ vpn").click()
     drawer.get_by_role("button", name="Ring me × 3").click()
     expect(drawer.locator(".plivo-status").last).to_have_text("3 robots are calling alice.")
-    expect(page.locator(".plivo-incoming").last).to_contain_text("Incoming calls (3)")
+    expect(page.locator(".plivo-incoming").last).to_contain_text("3 calls are ringing")
     notebook.evaluate("[call.reject() for call in softphone.client.incoming_calls] and None")
 
     drawer.get_by_role("button", name="echo", exact=True).click()

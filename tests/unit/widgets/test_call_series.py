@@ -109,3 +109,12 @@ async def test_a_frame_gives_the_same_series(client) -> None:
     partly = CallSeries.of_frame(frame.drop(columns=["rtt_ms", "muted"]))
     assert np.isnan(partly.columns()["rtt"]).all()
     assert partly.marks == []
+
+
+def test_the_true_loss_is_kept_beside_the_rows_it_is_told_with() -> None:
+    series = CallSeries()
+    series.extend(rows(0, 2))
+    series.extend(rows(2, 1), true_loss=(0.1, 0.02))
+    columns = series.columns()
+    assert np.isnan(columns["true_loss_in"][:2]).all()
+    assert (columns["true_loss_in"][2], columns["true_loss_out"][2]) == pytest.approx((10, 2))

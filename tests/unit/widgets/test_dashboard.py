@@ -9,6 +9,7 @@ import re
 import signal
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 from waiting import stays, until
@@ -235,3 +236,19 @@ async def test_warnings_and_events_get_their_place_in_the_call(dashboard, client
 async def test_a_figure_needs_a_call(dashboard, client) -> None:
     with pytest.raises(InvalidState, match="make one with"):
         dashboard.figure()
+
+
+async def test_the_true_loss_is_drawn_from_when_it_is_told_until_the_call_ends(dashboard, client) -> None:
+    call = client.answered()
+    call.rows = 5
+    await until(lambda: dashboard._shown[0].series.rows == 5)
+    dashboard.show_truth({name: np.array([]) for name in ("time", "loss_in", "loss_out")})
+    dashboard.show_truth({"time": np.array([1, 2]), "loss_in": np.array([0, 0.1]), "loss_out": np.zeros(2)})
+    call.rows = 6
+    await until(lambda: dashboard._shown[0].series.rows == 6)
+    columns = dashboard._shown[0].series.columns()
+    assert np.isnan(columns["true_loss_in"][:5]).all()
+    assert (columns["true_loss_in"][5], columns["true_loss_out"][5]) == pytest.approx((10, 0))
+    client.ended()
+    client.answered()
+    assert np.isnan(dashboard._true_loss).all()
