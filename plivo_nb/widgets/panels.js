@@ -484,13 +484,13 @@ class View {
       const x = Math.max(scale.x(start), area.x) + 4;
       if ((panel ?? 0) !== index || x < free || x > area.x + area.w) continue;
       if (scale.x(end ?? now) < area.x) continue;
-      free = x + 8 + this.text(words, x, y, { colour: this.c.poor, halo: true });
+      free = this.label(words, x, y, area, this.c.poor);
     }
     free = -Infinity;
     for (const [at, words] of call.about.marks.filter((mark) => mark[0] <= now)) {
       const x = scale.x(at) + 3;
       if (index > 1 || x < Math.max(free, area.x) || x > area.x + area.w) continue;
-      free = x + 8 + this.text(words, x, area.y + area.h - 8, { colour: this.c.dim, halo: true });
+      free = this.label(words, x, area.y + area.h - 8, area, this.c.dim);
     }
   }
 
@@ -535,6 +535,12 @@ class View {
       if (x < area.x - 1 || x > area.x + area.w) continue;
       this.stroke([[x, area.y, true], [x, area.y + area.h]], { colour: this.c.dim, dash: [1, 3] });
     }
+  }
+
+  /** Write words from a place on, or as far left of it as needed; gives the place after them. */
+  label(words, x, y, area, colour) {
+    const start = Math.min(x, area.x + area.w - 2 - this.pen.measureText(words).width);
+    return start + 8 + this.text(words, start, y, { colour, halo: true });
   }
 
   /** The name of the panel, and its values: the last ones, or those under the cross-hair. */
