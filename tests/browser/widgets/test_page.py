@@ -200,7 +200,7 @@ OVERFLOWS = """app => {
         const style = getComputedStyle(one);
         const text = one.childElementCount === 0 && one.textContent.trim() && style.overflowX !== "visible";
         const higher = one.scrollHeight > one.clientHeight + 2, wider = one.scrollWidth > one.clientWidth + 1;
-        const cut = text && (higher || wider && style.textOverflow !== "ellipsis");
+        const cut = text && (higher || wider && (style.textOverflow !== "ellipsis" || one.matches("button")));
         return cut || one.getBoundingClientRect().right > right;
     }).map(one => `${one.className} ${one.textContent.slice(0, 40)}`); }"""
 
