@@ -20,15 +20,18 @@ def voila(serve, free_port, repository, tmp_path) -> Iterator[str]:
     shutil.copy(repository / "notebooks" / "02_turn_the_knobs.ipynb", root)
     command = [
         sys.executable, "-m", "voila", "02_turn_the_knobs.ipynb", "--no-browser", f"--port={port}",
-        "--Voila.ip=127.0.0.1", "--show_tracebacks=True",
+        "--Voila.ip=127.0.0.1", "--show_tracebacks=True", "--theme=dark",
     ]  # fmt: skip
     with serve(home, root, command, port, "/static/does-not-exist") as server:
         yield server
 
 
-def test_sliders_change_the_score(voila, page, dashboard, shoot):
+def test_sliders_change_the_score(voila, page, dashboard, shoot, ratio):
     page.goto(voila.url, timeout=60_000)
     clean = dashboard.wait_for_score(lambda score: score > 4.2, 60)
+    for box in page.locator(".plivo").all():
+        assert box.evaluate("element => getComputedStyle(element).colorScheme") == "dark"
+        assert ratio(box) > 10
     handles = page.locator(".plivo-knobs .noUi-handle")
     loss, delay = handles.nth(0), handles.nth(1)
 
