@@ -32,8 +32,7 @@ def test_sliders_change_the_score(voila, page, dashboard, shoot, ratio):
     for box in page.locator(".plivo").all():
         assert box.evaluate("element => getComputedStyle(element).colorScheme") == "dark"
         assert ratio(box) > 10
-    handles = page.locator(".plivo-knobs .noUi-handle")
-    loss, delay = handles.nth(0), handles.nth(1)
+    loss, delay = (page.get_by_role("slider", name=name) for name in ("Packet loss", "Delay one way"))
 
     loss.press("End")
     lossy = dashboard.wait_for_score(lambda score: score < 3)
