@@ -176,6 +176,7 @@ class View {
     this.followed = null; // a time that the axis moves to: one that the kernel or a key has chosen
     this.overlay = false;
     this.visible = false;
+    this.left = false; // the page is being closed
     this.waiting = false;
     this.build();
     this.observe();
@@ -183,7 +184,7 @@ class View {
   }
 
   get shown() {
-    return this.visible && document.visibilityState === "visible";
+    return this.visible && !this.left && document.visibilityState === "visible";
   }
 
   // ------------------------------------------------------------ elements
@@ -245,12 +246,17 @@ class View {
     attached();
     own.signal.addEventListener("abort", () => [...watchers, seen].forEach((watcher) => watcher.disconnect()));
     document.addEventListener("visibilitychange", () => this.visibilityChanged(), options);
-    window.addEventListener("pagehide", () => this.remove(), options);
+    for (const [name, left] of [["pagehide", true], ["pageshow", false]]) {
+      window.addEventListener(name, () => {
+        this.left = left;
+        this.visibilityChanged();
+      }, options);
+    }
     for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)", "(prefers-contrast: more)"]) {
       matchMedia(query).addEventListener("change", () => this.themeChanged(), options);
     }
     this.plot.addEventListener("pointermove", (event) => this.point(this.timeAt(event)), options);
-    this.plot.addEventListener("pointerleave", () => this.point(null), options);
+    this.plot.addEventListener("pointerleave", () => this.point(this.followed), options);
     this.plot.addEventListener("click", (event) => this.choose(this.timeAt(event)), options);
     this.plot.addEventListener("keydown", (event) => this.key(event), options);
   }

@@ -29,8 +29,10 @@ def voila(serve, free_port, repository, tmp_path) -> Iterator[str]:
 def test_sliders_change_the_score(voila, page, dashboard, shoot):
     page.goto(voila.url, timeout=60_000)
     clean = dashboard.wait_for_score(lambda score: score > 4.2, 60)
-    handles = page.locator(".plivo-knobs .noUi-handle")
-    loss, delay = handles.nth(0), handles.nth(1)
+    loss, delay = (
+        page.locator(".plivo-knobs .widget-slider", has_text=name).locator(".noUi-handle")
+        for name in ("Packet loss", "Delay one way")
+    )
 
     loss.press("End")
     lossy = dashboard.wait_for_score(lambda score: score < 3)
