@@ -472,11 +472,13 @@ class View {
     }
     const span = scale.right - scale.left, most = Math.max(2, Math.floor(area.w / 64));
     const step = TICKS.find((one) => span / one <= most) ?? span / most;
+    let free = -Infinity;
     for (let at = Math.ceil(scale.left / step) * step; at <= scale.right; at += step) {
-      const x = scale.x(at);
+      const x = scale.x(at), width = this.pen.measureText(clock(at)).width;
+      const start = Math.min(Math.max(x - width / 2, area.x), area.x + area.w - width);
       this.stroke([[x, area.y + area.h, true], [x, area.y + area.h + 4]], { colour: this.c.dim });
-      const align = x > area.x + area.w - 18 ? "right" : x < area.x + 8 ? "left" : "center";
-      this.text(clock(at), x, area.y + area.h + 13, { colour: this.c.dim, align });
+      if (start < free) continue;
+      free = start + 6 + this.text(clock(at), start, area.y + area.h + 13, { colour: this.c.dim });
     }
   }
 
