@@ -3,6 +3,7 @@
     phone.py           Phone: its parts, and a method for each button
     phone_view.py      the dial field, the pad and the texts
     screen.py          what the screen shows, as a function of the client's state
+    event_words.py     the client's events in plain words
     dial_string.py     what is dialled for a text that was typed or pasted
     account.py         AccountForm: who is logged in, and the connection to the server
     incoming.py        IncomingCalls: the calls that are ringing here
@@ -13,7 +14,11 @@
     feedback.py        Feedback: rates the call that was answered last
     history.py, .js    History: the calls that have ended
     dashboard.py       Dashboard, LiveDashboard: panels and the latest values
-    dashboard_view.py  its ipywidgets, and the values that they display
+    dashboard_view.py  its ipywidgets
+    panels.py, .js     Panels: four panels on a canvas in the page
+    call_series.py     CallSeries: the values of a call that are drawn, in bounded memory
+    stills.py          Stills: pictures of a call, and the output of the cell that keeps one
+    page_probe.py      PageProbe: finds out whether a page has opened the widgets
     call_quality.py    CallQuality: tiles and banner of the client's call
     quality_view.py    their ipywidgets
     key_figures.py     the figures in the tiles: now, of a whole call, none

@@ -173,8 +173,10 @@ class View {
     this.window = 300;
     this.paused = null; // the time at which it was paused
     this.cursor = null;
+    this.followed = null; // a time that the axis moves to: one that the kernel or a key has chosen
     this.overlay = false;
     this.visible = false;
+    this.left = false; // the page is being closed
     this.waiting = false;
     this.build();
     this.observe();
@@ -182,7 +184,7 @@ class View {
   }
 
   get shown() {
-    return this.visible && document.visibilityState === "visible";
+    return this.visible && !this.left && document.visibilityState === "visible";
   }
 
   // ------------------------------------------------------------ elements
@@ -237,15 +239,24 @@ class View {
       this.visible = entries.at(-1).isIntersecting;
       this.visibilityChanged();
     });
-    seen.observe(this.plot);
+    // The tiles above are updated only while the canvas is said to be shown, so the whole box counts.
+    const attached = () => this.el.isConnected
+      ? seen.observe(this.el.closest(".plivo-dashboard") ?? this.plot)
+      : own.signal.aborted || requestAnimationFrame(attached);
+    attached();
     own.signal.addEventListener("abort", () => [...watchers, seen].forEach((watcher) => watcher.disconnect()));
     document.addEventListener("visibilitychange", () => this.visibilityChanged(), options);
-    window.addEventListener("pagehide", () => this.remove(), options);
+    for (const [name, left] of [["pagehide", true], ["pageshow", false]]) {
+      window.addEventListener(name, () => {
+        this.left = left;
+        this.visibilityChanged();
+      }, options);
+    }
     for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)", "(prefers-contrast: more)"]) {
       matchMedia(query).addEventListener("change", () => this.themeChanged(), options);
     }
     this.plot.addEventListener("pointermove", (event) => this.point(this.timeAt(event)), options);
-    this.plot.addEventListener("pointerleave", () => this.point(null), options);
+    this.plot.addEventListener("pointerleave", () => this.point(this.followed), options);
     this.plot.addEventListener("click", (event) => this.choose(this.timeAt(event)), options);
     this.plot.addEventListener("keydown", (event) => this.key(event), options);
   }
@@ -271,10 +282,11 @@ class View {
   begin() {
     this.paused = null;
     this.cursor = null;
+    this.followed = null;
   }
 
   received(cursor) {
-    if (cursor !== undefined) this.cursor = cursor;
+    if (cursor !== undefined) this.cursor = this.followed = cursor;
     this.changed();
   }
 
@@ -287,11 +299,10 @@ class View {
   key(event) {
     const call = this.store.call(0), step = event.shiftKey ? 10 : 1;
     const moves = { ArrowLeft: -step, ArrowRight: step, ArrowDown: -step, ArrowUp: step, PageDown: -60, PageUp: 60 };
-    const [left, right] = this.range(call);
-    if (event.key in moves) this.point((this.cursor ?? this.end(call)) + moves[event.key]);
-    else if (event.key === "Home") this.point(left);
-    else if (event.key === "End") this.point(Math.min(right, this.end(call)));
-    else if (event.key === "Escape") this.point(null);
+    if (event.key in moves) this.go((this.cursor ?? this.end(call)) + moves[event.key]);
+    else if (event.key === "Home") this.go(0);
+    else if (event.key === "End") this.go(this.end(call));
+    else if (event.key === "Escape") this.go(null);
     else if (event.key === " ") this.togglePause();
     else if (event.key === "Enter") this.choose(this.cursor);
     else return;
@@ -299,9 +310,15 @@ class View {
     event.stopPropagation();
   }
 
+  /** Move the cross-hair, and the time axis with it. */
+  go(seconds) {
+    this.point(seconds);
+    this.followed = this.cursor;
+  }
+
   point(seconds) {
-    const call = this.store.call(0), [left] = this.range(call);
-    this.cursor = seconds === null || !call?.length ? null : Math.min(Math.max(seconds, left), this.end(call));
+    const call = this.store.call(0);
+    this.cursor = seconds === null || !call?.length ? null : Math.min(Math.max(seconds, 0), this.end(call));
     if (this.waiting) return;
     this.waiting = true;
     requestAnimationFrame(() => {
@@ -337,7 +354,8 @@ class View {
   range(call) {
     const end = this.end(call);
     const span = Math.min(this.window, SPANS.find((one) => one >= end) ?? end);
-    const left = this.window === Infinity ? 0 : Math.max(0, end - span);
+    let left = this.window === Infinity ? 0 : Math.max(0, end - span);
+    if (this.followed !== null && this.followed < left) left = Math.max(0, this.followed - span / 2);
     return [left, left + span];
   }
 
@@ -454,11 +472,13 @@ class View {
     }
     const span = scale.right - scale.left, most = Math.max(2, Math.floor(area.w / 64));
     const step = TICKS.find((one) => span / one <= most) ?? span / most;
+    let free = -Infinity;
     for (let at = Math.ceil(scale.left / step) * step; at <= scale.right; at += step) {
-      const x = scale.x(at);
+      const x = scale.x(at), width = this.pen.measureText(clock(at)).width;
+      const start = Math.min(Math.max(x - width / 2, area.x), area.x + area.w - width);
       this.stroke([[x, area.y + area.h, true], [x, area.y + area.h + 4]], { colour: this.c.dim });
-      const align = x > area.x + area.w - 18 ? "right" : x < area.x + 8 ? "left" : "center";
-      this.text(clock(at), x, area.y + area.h + 13, { colour: this.c.dim, align });
+      if (start < free) continue;
+      free = start + 6 + this.text(clock(at), start, area.y + area.h + 13, { colour: this.c.dim });
     }
   }
 
@@ -484,13 +504,13 @@ class View {
       const x = Math.max(scale.x(start), area.x) + 4;
       if ((panel ?? 0) !== index || x < free || x > area.x + area.w) continue;
       if (scale.x(end ?? now) < area.x) continue;
-      free = x + 8 + this.text(words, x, y, { colour: this.c.poor, halo: true });
+      free = this.label(words, x, y, area, this.c.poor);
     }
     free = -Infinity;
     for (const [at, words] of call.about.marks.filter((mark) => mark[0] <= now)) {
       const x = scale.x(at) + 3;
       if (index > 1 || x < Math.max(free, area.x) || x > area.x + area.w) continue;
-      free = x + 8 + this.text(words, x, area.y + area.h - 8, { colour: this.c.dim, halo: true });
+      free = this.label(words, x, area.y + area.h - 8, area, this.c.dim);
     }
   }
 
@@ -535,6 +555,12 @@ class View {
       if (x < area.x - 1 || x > area.x + area.w) continue;
       this.stroke([[x, area.y, true], [x, area.y + area.h]], { colour: this.c.dim, dash: [1, 3] });
     }
+  }
+
+  /** Write words from a place on, or as far left of it as needed; gives the place after them. */
+  label(words, x, y, area, colour) {
+    const start = Math.min(x, area.x + area.w - 2 - this.pen.measureText(words).width);
+    return start + 8 + this.text(words, start, y, { colour, halo: true });
   }
 
   /** The name of the panel, and its values: the last ones, or those under the cross-hair. */

@@ -63,7 +63,7 @@ async def test_pictures_move_with_the_call_and_the_last_one_is_kept(pictures, cl
     await until(lambda: kept)
     assert base64.b64decode(kept[0]["image/png"]) == last
     assert kept[0]["text/plain"] == "<the last call: jitter, round trip, packet loss and MOS>"
-    assert Image.open(io.BytesIO(last)).size == (2000, 1200)
+    assert Image.open(io.BytesIO(last)).size == (1500, 900)
     await stays(lambda: pictures.picture == last and len(kept) == 1, for_s=0.3)
 
 
@@ -185,6 +185,28 @@ async def test_the_mode_that_was_asked_for_is_kept(client, monkeypatch) -> None:
     await pictures.close()
     with pytest.raises(ValueError, match="'live', 'picture' or 'auto'"):
         Dashboard(client, panels="none")  # type: ignore[arg-type]
+
+
+async def test_while_no_page_shows_it_nothing_is_sent_but_the_sum_at_the_end(dashboard, client) -> None:
+    sent: list[str] = []
+    dashboard._quality.view._tiles.observe(lambda change: sent.append(change["new"]), "value")
+    dashboard._panels.widget.send = lambda message, _buffers: sent.append(str(message))
+    call = client.answered()
+    call.rows = 2
+    await until(lambda: "4.19" in words(dashboard))
+    dashboard._panels._on_message(None, {"type": "hello", "page": "one"}, [])
+    await until(lambda: dashboard._hidden)
+    sent.clear()
+    call.rows = 20
+    await stays(lambda: sent == [], for_s=0.3)
+    dashboard._panels._on_message(None, {"type": "shown", "page": "one", "have": {}}, [])
+    await until(lambda: "4.01" in words(dashboard))
+    assert "'rows': 20" in sent[0]
+    dashboard._panels._on_message(None, {"type": "hidden", "page": "one"}, [])
+    await until(lambda: dashboard._hidden)
+    sent.clear()
+    client.ended()
+    await until(lambda: sent)
 
 
 async def test_warnings_and_events_get_their_place_in_the_call(dashboard, client) -> None:
