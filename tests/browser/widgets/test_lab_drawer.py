@@ -35,7 +35,9 @@ def test_the_drawer_of_an_app(open_notebook, jupyter, page, phone, shoot) -> Non
     drawer.get_by_role("button", name="Ring me × 3").click()
     expect(drawer.locator(".plivo-status").last).to_have_text("3 robots are calling alice.")
     expect(page.locator(".plivo-incoming").last).to_contain_text("3 calls are ringing")
-    notebook.evaluate("[call.reject() for call in softphone.client.incoming_calls] and None")
+    notebook.evaluate(
+        "[softphone.client.reject(call.call_uuid) for call in softphone.client.incoming_calls] and None"
+    )
 
     drawer.get_by_role("button", name="echo", exact=True).click()
     phone.expect_state("In call")
