@@ -251,6 +251,10 @@ class Root {
         this.name(control);
       }
     }
+    // The content of an HTML widget changes; the element around it stays, as a live region must.
+    for (const live of this.root.querySelectorAll(".plivo-live > .widget-html-content:not([role])")) {
+      live.setAttribute("role", "status");
+    }
     this.keepFocus();
   }
 

@@ -47,7 +47,7 @@ class ReplayView:
         self.position = W.FloatSlider(
             min=0.0,
             max=1.0,
-            step=0.1,
+            step=1.0,
             readout=False,
             tooltip="Moment of the call",
             layout=W.Layout(flex="1 1 0"),
@@ -92,7 +92,7 @@ class ReplayView:
         self.position.value = seconds
         self._clock.value = f'<div class="plivo-clock"><b>{clock(seconds)}</b> / {clock(length)}</div>'
         self._times.value = (
-            f'<div class="plivo-times"><b class="plivo-cut">{html.escape(name)}</b>'
+            f'<div class="plivo-times"><b class="plivo-cut">Replay · {html.escape(name)}</b>'
             f"<span>{html.escape(both_times(at))}</span></div>"
         )
 
