@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import ipywidgets as W
 from IPython import get_ipython
@@ -17,10 +17,18 @@ if TYPE_CHECKING:
     from plivo_nb.lab import Lab
 
 
+_Layout = Literal["compact", "full"]
+_LAYOUT_CLASSES: dict[str, str] = {"compact": "plivo-compact", "full": "plivo-full"}
+
+
 class SideBySide:
     """A phone and a dashboard side by side; one below the other if the page is narrow.
 
     A cell whose last expression is a `SideBySide` displays it.
+
+    Args:
+        phone, dashboard: the widgets.
+        layout: ``"compact"``, or ``"full"`` to fill the height of the page, for an app of Voila.
 
     Example:
         >>> import asyncio
@@ -32,10 +40,13 @@ class SideBySide:
         <Phone and Dashboard>
     """
 
-    def __init__(self, phone: Phone, dashboard: LiveDashboard) -> None:
-        layout = W.Layout(display="flex", flex_flow="row wrap", align_items="flex-start", grid_gap="10px")
+    def __init__(self, phone: Phone, dashboard: LiveDashboard, *, layout: _Layout = "compact") -> None:
+        if layout not in _LAYOUT_CLASSES:
+            raise ValueError(f"layout: {layout!r} is not one of {', '.join(_LAYOUT_CLASSES)}.")
         self._dashboard = dashboard
-        self.widget: Any = W.Box([phone.widget, dashboard.widget], layout=layout)
+        self.widget: Any = W.Box([phone.widget, dashboard.widget])
+        self.widget.add_class("plivo-app")
+        self.widget.add_class(_LAYOUT_CLASSES[layout])
 
     def close(self) -> None:
         """Close the box. It does not close phone and dashboard."""

@@ -6,6 +6,7 @@ const TEXT = "input:not([type=checkbox], [type=radio], [type=range], [type=butto
 const SENDS = "button.jupyter-button, .jupyter-widgets select, .jupyter-widgets input";
 const SUPPRESS = "data-lm-suppress-shortcuts"; // an attribute that JupyterLab and Notebook obey (Lumino)
 const PENDING_MS = 150; // an answer within this time needs no mark
+const FOCUS_MS = 80;
 const BUSY_MS = 2000;
 const BEAT_MS = 30000;
 const STOPPED = new Set(["dead", "restarting", "autorestarting", "terminating"]);
@@ -41,6 +42,9 @@ class Kernel extends EventTarget {
 
   /** A promise that is kept when the kernel has handled what was sent before. */
   ping() {
+    if (this.state === "stopped") {
+      return Promise.resolve();
+    }
     const id = `${this.page}-${++this.sent}`;
     return new Promise((resolve) => {
       this.waiting.set(id, resolve);
@@ -270,6 +274,9 @@ class Root {
 
   keyCaptured(event) {
     const target = event.target;
+    if (this.kernel.state === "stopped") {
+      return;
+    }
     if (event.ctrlKey || event.metaKey) {
       if (event.key === "s") {
         target.removeAttribute(SUPPRESS); // saving the notebook is the one command of the notebook that goes on
@@ -345,11 +352,23 @@ class Root {
     if (!last || last === this.root || this.usable(last) || !nowhere) {
       return;
     }
-    const at = this.order.indexOf(last);
-    const around = [...this.order.slice(at + 1), ...this.order.slice(0, at).reverse()];
+    const { order, row } = this;
+    this.root.focus({ preventScroll: true });
+    // Another control of the row may become usable by the next message of the kernel.
+    setTimeout(() => document.activeElement === this.root && this.handOn(last, order, row), FOCUS_MS);
+  }
+
+  handOn(last, order, row) {
+    const at = order.indexOf(last);
+    const around = [...order.slice(at + 1), ...order.slice(0, at).reverse()];
     const usable = around.filter((control) => this.root.contains(control) && this.usable(control));
-    const buttons = usable.filter((control) => control.matches("button:not(.plivo-key)"));
-    const next = usable.find((control) => this.row.contains(control)) ?? buttons[0] ?? usable[0] ?? this.root;
+    const beside = usable.filter((control) => row.contains(control));
+    const next =
+      beside.find((control) => control.matches(".plivo-go, .plivo-stop")) ??
+      beside[0] ??
+      usable.find((control) => control.matches("button:not(.plivo-key)")) ??
+      usable[0] ??
+      this.root;
     next.focus({ preventScroll: true });
   }
 

@@ -443,7 +443,7 @@ class View {
   }
 
   drawBands(area, scale, call, index) {
-    for (const [panel, start, end, words] of call?.about.bands ?? []) {
+    for (const [panel, start, end] of call?.about.bands ?? []) {
       if (panel !== null && panel !== index) continue;
       const from = scale.x(start), to = scale.x(end ?? call.seconds);
       if (to < area.x || from > area.x + area.w) continue;

@@ -110,7 +110,7 @@ class PhoneView:
         self._show_will_dial()
         self.pad = W.GridBox(self.keys, layout=columns)
         self.buttons = row(self.call, self.hangup, self.mute)
-        self.box = W.VBox([self._style], layout=W.Layout(grid_gap="6px", flex="0 0 auto"))
+        self.box = W.VBox([self._style], layout=W.Layout(grid_gap="6px"))
         self.box.add_class("plivo")
         self.box.add_class("plivo-phone")
         self.status = ""

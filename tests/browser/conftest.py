@@ -127,7 +127,8 @@ def theme() -> Callable[[Page, str], None]:
         page.evaluate(
             f"{{ jupyterapp.commands.execute('apputils:change-theme', {{theme: '{name}'}}); null }}"
         )
-        page.locator(f"body[data-jp-theme-name='{name}']").wait_for(timeout=20 * SECONDS)
+        page.locator(f"body[data-jp-theme-name='{name}']").wait_for(state="attached")
+        page.locator("#jupyterlab-splash").wait_for(state="detached")
 
     return choose
 
@@ -330,7 +331,7 @@ def notebook7(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def voila_at(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
-    """Serve a notebook with Voila: ``with voila_at(path) as server``; each page has a kernel."""
+    """Serve a notebook with Voila: ``with voila_at(path) as server``; each page has a kernel of its own."""
 
     @contextlib.contextmanager
     def served(notebook: Path, *options: str) -> Iterator[Server]:
@@ -365,6 +366,16 @@ class Notebook:
         self.task = "__import__('asyncio').ensure_future"
         self.cells = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook .jp-Cell")
 
+    @property
+    def phone(self) -> PhoneInPage:
+        """The last phone in the page."""
+        return PhoneInPage(self.page)
+
+    @property
+    def dashboard(self) -> DashboardInPage:
+        """The last dashboard in the page."""
+        return DashboardInPage(self.page)
+
     def open(self) -> Notebook:
         """Load the page anew and wait for the kernel."""
         self.page.goto(f"{self.server.url}/{self.folder}/{self.path}?reset")
@@ -393,8 +404,8 @@ class Notebook:
         """Type and source of each cell, the active one, and the mode of the notebook."""
         return self.page.evaluate(
             """() => { const content = window.jupyterapp.shell.currentWidget.content;
-                return [content.activeCellIndex, content.mode,
-                        content.widgets.map(({model}) => [model.type, model.sharedModel.getSource()])]; }"""
+                const cells = content.widgets.map(({model}) => [model.type, model.sharedModel.getSource()]);
+                return [content.activeCellIndex, content.mode, cells]; }"""
         )
 
     def command(self, name: str) -> None:
@@ -536,6 +547,29 @@ def open_notebook(page: Page, jupyter: Server) -> Iterator[Callable[[str], Noteb
 
     yield opened
     _shut_down_kernels(jupyter)
+
+
+@pytest.fixture(scope="module")
+def module_notebook(module_page: Page, jupyter: Server) -> Iterator[Callable[..., Notebook]]:
+    """Open a notebook of these cells in `module_page`: ``module_notebook("name.ipynb", cells)``.
+
+    ``server=`` and ``folder=`` are for Notebook 7. At the end of the module the kernels are shut down.
+    """
+    servers = {jupyter}
+
+    def opened(
+        name: str,
+        cells: list[str],
+        server: Server = jupyter,
+        folder: str = "lab/tree",
+        kernel: str = "python3",
+    ) -> Notebook:
+        servers.add(server)
+        return Notebook(module_page, server, server.notebook(name, cells, kernel), folder).open()
+
+    yield opened
+    for server in servers:
+        _shut_down_kernels(server)
 
 
 def _shut_down_kernels(server: Server) -> None:

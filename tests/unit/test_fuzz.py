@@ -1,6 +1,6 @@
 """Changed inputs to everything that other parties send: nothing undocumented is raised, in bounded time.
 
-Each target runs for FUZZ_SECONDS (10 by default) with the same inputs in each run, as far as the time allows;
+Each target runs for FUZZ_SECONDS (2 by default) with the same inputs in each run, as far as the time allows;
 FUZZ_SEED chooses others. `bench/fuzz_atheris.py` runs the same targets guided by coverage.
 """
 
@@ -18,7 +18,7 @@ from fuzz_targets import MAX_BYTES, TARGETS, Target
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-SECONDS = float(os.environ.get("FUZZ_SECONDS", "10"))
+SECONDS = float(os.environ.get("FUZZ_SECONDS", "2"))
 FIRST_SEED = int(os.environ.get("FUZZ_SEED", "1"))
 BATCH = settings(
     max_examples=50,

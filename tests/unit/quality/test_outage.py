@@ -253,8 +253,8 @@ def test_nothing_is_due_on_hold_and_for_two_seconds_after_it() -> None:
 @pytest.mark.spec("6 far-end reports")
 def test_a_far_end_that_reports_each_five_seconds_counts_by_its_reports() -> None:
     """As browsers and media servers do."""
-    call = Call()
-    call.pair.a.configure(OPUS, [OPUS], {}, rtcp_mean_s=5.0)
+    call = Call(PCMU)
+    call.pair.a.configure(PCMU, [PCMU], {}, rtcp_mean_s=5.0)
     call.run(30)
     call.pair.ba.loss = 0.4
     call.run(4)

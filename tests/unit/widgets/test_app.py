@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from plivo_nb.widgets import SideBySide
 
 
@@ -25,3 +27,11 @@ async def test_it_is_displayed_with_the_dashboards_second_output(phone, dashboar
     both._ipython_display_()
     both.close()
     assert shown == ["<Phone and Dashboard>", "<the last call: jitter, round trip, packet loss and MOS>"]
+
+
+async def test_the_layout_is_a_class_of_the_style_sheet(phone, dashboard) -> None:
+    both = SideBySide(phone, dashboard, layout="full")
+    assert set(both.widget._dom_classes) == {"plivo-app", "plivo-full"}
+    both.close()
+    with pytest.raises(ValueError, match="layout: 'wide' is not one of compact, full"):
+        SideBySide(phone, dashboard, layout="wide")  # type: ignore[arg-type]
