@@ -171,6 +171,7 @@ class View {
     this.window = 300;
     this.paused = null; // the time at which it was paused
     this.cursor = null;
+    this.held = null; // where the kernel has placed the cross-hair: it stays there when the pointer leaves
     this.overlay = false;
     this.visible = false;
     this.waiting = false;
@@ -239,7 +240,7 @@ class View {
       matchMedia(query).addEventListener("change", () => this.themeChanged(), options);
     }
     this.plot.addEventListener("pointermove", (event) => this.point(this.timeAt(event)), options);
-    this.plot.addEventListener("pointerleave", () => this.point(null), options);
+    this.plot.addEventListener("pointerleave", () => this.point(this.held), options);
     this.plot.addEventListener("click", (event) => this.choose(this.timeAt(event)), options);
     this.plot.addEventListener("keydown", (event) => this.key(event), options);
   }
@@ -262,7 +263,7 @@ class View {
   }
 
   received(cursor) {
-    if (cursor !== undefined) this.cursor = cursor;
+    if (cursor !== undefined) this.cursor = this.held = cursor;
     this.changed();
   }
 
@@ -279,7 +280,7 @@ class View {
     if (event.key in moves) this.point((this.cursor ?? this.end(call)) + moves[event.key]);
     else if (event.key === "Home") this.point(left);
     else if (event.key === "End") this.point(Math.min(right, this.end(call)));
-    else if (event.key === "Escape") this.point(null);
+    else if (event.key === "Escape") this.point(this.held);
     else if (event.key === " ") this.togglePause();
     else if (event.key === "Enter") this.choose(this.cursor);
     else return;
@@ -325,7 +326,8 @@ class View {
   range(call) {
     const end = this.end(call);
     const span = Math.min(this.window, SPANS.find((one) => one >= end) ?? end);
-    const left = this.window === Infinity ? 0 : Math.max(0, end - span);
+    const latest = this.window === Infinity ? 0 : Math.max(0, end - span);
+    const left = this.held !== null && this.held < latest ? Math.max(0, this.held - span / 2) : latest;
     return [left, left + span];
   }
 
