@@ -108,6 +108,14 @@ class Call:
         return self._session.uuid
 
     @property
+    def caller_name(self) -> str:
+        """The name that the caller gives in the From header field; empty without one, or if this is our call.
+
+        Nobody has checked it: callers can choose any.
+        """
+        return self._session.display_name
+
+    @property
     def sip_call_id(self) -> str | None:
         """The Call-ID of the SIP dialog; None until the INVITE has been sent."""
         return self._session.key

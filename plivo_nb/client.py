@@ -27,6 +27,7 @@ from plivo_nb.options import (
     DebugLevel,
     OptionKeywords,
     PlivoOptions,
+    changed_options,
     read_options,
     shows_options,
 )
@@ -159,6 +160,31 @@ class Client:
     def logout(self) -> Operation[None]:
         """Hang up, unregister and close the sockets; `onLogout` follows. When logged out, only warn."""
         return self._operation("log out", self._endpoint.logout)
+
+    def change_options(self, **keywords: Unpack[OptionKeywords]) -> None:
+        """Change options while nobody is logged in, for example the server.
+
+        Those can change that are read at each login and call: registrationDomainSocket,
+        allowMultipleIncomingCalls, clientRegion, iceServers, loopbackCandidates, codecs, maxAverageBitrate,
+        jitterMinMs, jitterMaxMs, dscp, realms, followRedirects, allowInsecure and keepAudio.
+
+        Raises:
+            InvalidOption: an option is unknown, cannot change, or has a wrong value; nothing is changed then.
+            InvalidState: somebody is logged in, or logging in.
+
+        Example:
+            >>> import asyncio
+            >>> from plivo_nb import Client
+            >>> async def main():
+            ...     async with Client(sound="none") as client:
+            ...         client.change_options(allowMultipleIncomingCalls=True)
+            ...         return client.options.allow_multiple_incoming_calls
+            >>> asyncio.run(main())
+            True
+        """
+        options = changed_options(self.options, keywords)
+        self._endpoint.change_options(options)
+        self.options = options
 
     def close(self) -> Operation[None]:
         """Log out and stop everything this client started; the last client also stops the I/O plane.

@@ -408,7 +408,7 @@ class Emitter:
         if callback is None:
             self._subscriptions.pop(name, None)
             return
-        kept = [item for item in self._subscriptions.get(name, []) if item.callback is not callback]
+        kept = [item for item in self._subscriptions.get(name, []) if item.callback != callback]
         self._subscriptions[name] = kept
 
     def emit(self, name: EventName, *arguments: Any) -> None:

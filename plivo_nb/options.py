@@ -18,7 +18,7 @@ import os
 import re
 import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, Literal, Protocol, Required, TypedDict, TypeVar, get_args
 from urllib.parse import urlsplit
 
@@ -431,6 +431,30 @@ def read_options(options: Mapping[str, Any] | None, keywords: Mapping[str, Any])
         values[name] = () if name == "registration_domain_socket" else ""
         _refuse(sentence, _ADDRESSES[name], strict)
     return Options(**values, refused_addresses=refused)
+
+
+#: The options that are read at each login and call, so that they can change while nobody is logged in.
+CHANGEABLE = frozenset({
+    "registration_domain_socket", "allow_multiple_incoming_calls", "client_region", "ice_servers",
+    "loopback_candidates", "codecs", "max_average_bitrate", "jitter_min_ms", "jitter_max_ms", "dscp",
+    "realms", "follow_redirects", "allow_insecure", "keep_audio",
+})  # fmt: skip
+
+
+def changed_options(options: Options, keywords: Mapping[str, Any]) -> Options:
+    """The options with some of `CHANGEABLE` replaced.
+
+    Raises:
+        InvalidOption: an option is unknown, cannot change, or has a wrong value.
+    """
+    names = {OPTION_NAMES.get(key, key) for key in keywords}
+    for name in sorted(names - CHANGEABLE):
+        if name in _CHECKS:
+            raise InvalidOption(f"Option {plivo_key(name)} cannot change; make a new Client with it.")
+    checked = read_options({"allow_insecure": options.allow_insecure, "strict": True}, keywords)
+    refused = {name: why for name, why in options.refused_addresses.items() if name not in names}
+    values = {name: getattr(checked, name) for name in names}
+    return replace(options, **values, refused_addresses=refused)
 
 
 def _insecure_addresses(values: Mapping[str, Any]) -> dict[str, str]:

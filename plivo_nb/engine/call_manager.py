@@ -73,6 +73,11 @@ class CallManager:
         self.last: CallSession | None = None
         self.muted = False
 
+    def use(self, config: wire.SessionConfig, *, allow_multiple: bool) -> None:
+        """Take changed options, for the calls from now on."""
+        self._config = config
+        self._allow_multiple = allow_multiple
+
     # ------------------------------------------------------------ current calls
 
     @property

@@ -278,6 +278,7 @@ class CallSession:
     Attributes:
         state: the state in `TRANSITIONS`. phase: the same as users see it.
         cause: why the call failed, or why we ended it; else None.
+        display_name: the name that the caller gives; empty without one and for an outgoing call.
         answered: resolved when onCallAnswered is fired; raises `CallFailed` when that can no longer be.
         over: resolved with the final `CallInfo`.
         closed: resolved when media and recordings are closed too.
@@ -317,6 +318,7 @@ class CallSession:
         self.timings: dict[str, float] = {}
         self.started_utc_s = engine.utc_ns() / 1e9
         self.cause: str | None = None
+        self.display_name = ""
         self.watchers: list[Callable[[str], None]] = []
         self.at_end: list[Callable[[], Awaitable[None]]] = []
         self.answered: asyncio.Future[None] = engine.loop.create_future()
@@ -519,6 +521,7 @@ class CallSession:
     def on_offered(self, event: sip.InviteReceived, at: float) -> None:
         """An INVITE came: send 180 Ringing."""
         self.identity.key = event.call
+        self.display_name = event.display_name
         self._offer = event.body
         self.identity.learn_uuid(event.x_call_uuid)
         if self._apply("offered") is None:

@@ -102,6 +102,19 @@ class Endpoint:
         """True while logged in."""
         return self.account is not None and self.account.registered
 
+    def change_options(self, options: Options) -> None:
+        """Use other options from the next login on.
+
+        Raises:
+            InvalidState: somebody is logged in, or logging in; logged as a warning too.
+        """
+        if self.account is not None:
+            raise refusal("change_options: options can change while nobody is logged in; logout first.")
+        self._options = options
+        self.tracking.use(options)
+        multiple = options.allow_multiple_incoming_calls
+        self.call_manager.use(session_config(options), allow_multiple=multiple)
+
     # ------------------------------------------------------------ login and logout
 
     async def login(self, username: str, password: str) -> None:

@@ -52,14 +52,22 @@ class MediaMetrics:
         self._emit = emit
         self._records = records
         self._rules = _rules(options)
-        self._about = messages.About(options)
         self._device_rules = RuleEngine(self._rules)
         self._calls: list[CallSession] = []
         self._username = ""
         self._domain = ""
         self.service: Service | None = None
-        if is_wanted(options):
+        self.use(options)
+
+    def use(self, options: Options) -> None:
+        """Take changed options, while nobody is logged in. The rules stay."""
+        self._options = options
+        self._about = messages.About(options)
+        if is_wanted(options) and self.service is None:
             self.service = Service(options.stats_url, options.insights_url, ca_file=options.ca_file)
+        elif not is_wanted(options) and self.service is not None:
+            self._engine.spawn(self.service.logout(), "log out of the statistics service")
+            self.service = None
 
     def follow(self, session: CallSession) -> None:
         """Track this call from its beginning to its end."""

@@ -6,6 +6,12 @@
     dial_string.py     what is dialled for a text that was typed or pasted
     account.py         AccountForm: who is logged in, and the connection to the server
     incoming.py        IncomingCalls: the calls that are ringing here
+    call_controls.py   CallControls: score, recording, meters and keys in a call; then its rating
+    meters.py, .js     LevelMeters: how loud the call is in each direction
+    sound_source.py    SoundSource: selects what calls send
+    audio_settings.py  AudioSettings: selects devices, sets the volume
+    feedback.py        Feedback: rates the call that was answered last
+    history.py, .js    History: the calls that have ended
     dashboard.py       Dashboard, LiveDashboard: panels and the latest values
     dashboard_view.py  its ipywidgets, and the values that they display
     call_quality.py    CallQuality: tiles and banner of the client's call

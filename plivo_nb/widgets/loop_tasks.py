@@ -53,6 +53,11 @@ class LoopTasks:
         if not self._closed and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._begin, work)
 
+    def call_soon(self, work: Callable[[], Any]) -> None:
+        """As `run_soon`, for what no user asked for: the message that is displayed stays. From any thread."""
+        if not self._closed and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._begin, work, False)
+
     @property
     def on_loop(self) -> bool:
         """True if called on the loop; False on another thread, for example in a click handler of the user."""
@@ -89,10 +94,11 @@ class LoopTasks:
         """Number of unfinished tasks."""
         return len(self._tasks)
 
-    def _begin(self, work: Callable[[], Any]) -> None:
+    def _begin(self, work: Callable[[], Any], clear: bool = True) -> None:
         if self._closed:
             return
-        self._show("")
+        if clear:
+            self._show("")
         try:
             result = work()
         except Exception as error:

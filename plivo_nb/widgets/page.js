@@ -255,9 +255,8 @@ class Root {
         this.name(control);
       }
     }
-    // The content of an HTML widget changes; the element around it stays, as a live region must.
-    for (const live of this.root.querySelectorAll(".plivo-live > .widget-html-content:not([role])")) {
-      live.setAttribute("role", "status");
+    for (const region of this.root.querySelectorAll(".plivo-region > .widget-html-content:not([role])")) {
+      region.setAttribute("role", "status"); // the element stays when its text changes, so that it is read out
     }
     this.keepFocus();
   }

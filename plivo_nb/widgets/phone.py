@@ -12,18 +12,23 @@ from weakref import WeakKeyDictionary
 
 from plivo_nb.widgets import phone_view
 from plivo_nb.widgets.account import AccountForm
+from plivo_nb.widgets.call_controls import CallControls
 from plivo_nb.widgets.code_log import code_log_of
 from plivo_nb.widgets.copy_code import CopyCode
+from plivo_nb.widgets.history import History
 from plivo_nb.widgets.incoming import IncomingCalls
 from plivo_nb.widgets.loop_tasks import LoopTasks, sentence_of
 from plivo_nb.widgets.page import Page
 from plivo_nb.widgets.screen import CurrentCall, EndedCall, Screen, Snapshot, screen_of, why_ended
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from plivo_nb.call import Call
     from plivo_nb.client import Client
     from plivo_nb.events import CallInfo, EventName
     from plivo_nb.operation import Operation
+    from plivo_nb.widgets.sound_source import SourceName
 
 _logger = logging.getLogger("plivo_nb.widgets")
 _T = TypeVar("_T")
@@ -58,6 +63,10 @@ class Phone:
     Args:
         client: the client whose calls are shown. It may log in before or after.
         dial: initial content of the dial field.
+        source: what calls send until another sound is chosen: ``"microphone"``, ``"speech"`` (the spoken
+            sample), ``"tone"``, ``"silence"`` or ``"file"``.
+        server, accounts: as of `AccountForm`: what the login form displays, and users to choose from. With
+            ``accounts=lab.accounts`` a lab's users log in without typing a password.
 
     Attributes:
         page: the phone's connection to the page that shows it.
@@ -75,7 +84,15 @@ class Phone:
         'In call'
     """
 
-    def __init__(self, client: Client, *, dial: str = "") -> None:
+    def __init__(
+        self,
+        client: Client,
+        *,
+        dial: str = "",
+        source: SourceName = "microphone",
+        server: str | None = None,
+        accounts: Sequence[str] | Mapping[str, str] = (),
+    ) -> None:
         older = _phones.get(client)
         if older is not None:
             older.close()
@@ -84,11 +101,19 @@ class Phone:
         self._view.dial.value = dial
         self._loop_tasks = LoopTasks(client.loop, self._view.show_status, "phone")
         self.page = Page(client.loop, "Phone", keypad=True)
-        self._account = AccountForm(client, self._loop_tasks)
-        self._incoming = IncomingCalls(client, self._loop_tasks)
+        self._account = AccountForm(client, self._loop_tasks, server=server, accounts=accounts)
+        self._incoming = IncomingCalls(client, self._loop_tasks, self.page)
+        self._controls = CallControls(client, self._loop_tasks, source)
+        self._history = History(client, self._loop_tasks, self.call)
         self._code = code_log_of(client)
         self._copy_code = CopyCode(self._code)
-        self._parts: list[Part] = [self._account, self._incoming, self._copy_code]
+        self._parts: list[Part] = [
+            self._account,
+            self._incoming,
+            self._controls,
+            self._history,
+            self._copy_code,
+        ]
         self._view.arrange(self._from_top_to_bottom())
         self._events: deque[tuple[str, str]] = deque(maxlen=_SHOWN_EVENTS)
         self._last_call = client.current_call  # the current call, or the one before
@@ -150,6 +175,7 @@ class Phone:
 
         async def sent() -> None:
             await operation
+            self._controls.keys_sent(digits)
             self._add_event(f"tones sent: {digits}")
 
         self._loop_tasks.watch(sent())
@@ -193,6 +219,16 @@ class Phone:
     def status(self) -> str:
         """The error message in the status line; empty if the last action succeeded."""
         return self._view.status
+
+    @property
+    def selected_call(self) -> Call | None:
+        """The call that is selected in the history; None without one."""
+        return self._history.selected_call
+
+    @property
+    def controls(self) -> CallControls:
+        """The controls of the current call, for example ``phone.controls.source.choose("tone")``."""
+        return self._controls
 
     @property
     def code(self) -> str:
@@ -268,9 +304,9 @@ class Phone:
             view.will_dial,
             view.pad,
             view.buttons,
-            # the controls of a call, and feedback
+            self._controls.widget,
             view.status_line,
-            # the history
+            self._history.widget,
             view.log,
             self._copy_code.widget,
             self.page.widget,

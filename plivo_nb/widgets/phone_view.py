@@ -91,12 +91,15 @@ class PhoneView:
         self._state, self._timer, self._peer, self._note = (W.HTML() for _ in range(4))
         self.screen = W.VBox([W.HBox([self._state, self._timer]), self._peer, self._note])
         self.screen.add_class("plivo-screen")
+        for region in (self.status_line, self._state):
+            region.add_class("plivo-region")
         self._screen_kind = _KIND_CLASSES["off"]
         self.will_dial = W.HTML()
         self.dial = W.Text(
             placeholder="number or name, such as echo",
             layout=W.Layout(width="100%", height="34px", margin="0"),
         )
+        self.dial.add_class("plivo-dial")
         self.call = button("Call", "plivo-go", tooltip="Call the number or name in the dial field")
         self.call.add_class("plivo-start")
         self.dial.add_class("plivo-dial")
@@ -137,7 +140,7 @@ class PhoneView:
         """Display a message in the status line; an empty one clears it."""
         self.status = sentence
         text = html.escape(sentence)
-        self.status_line.value = f'<div class="plivo-status" role="status" title="{text}">{text}</div>'
+        self.status_line.value = f'<div class="plivo-status" title="{text}">{text}</div>'
 
     @property
     def dialled(self) -> str:
@@ -153,7 +156,7 @@ class PhoneView:
 
     def show_screen(self, screen: Screen) -> None:
         """Display the screen, and enable the buttons that it allows."""
-        self._state.value = f'<div class="plivo-state" role="status">{screen.state}</div>'
+        self._state.value = f'<div class="plivo-state">{screen.state}</div>'
         timer = screen.extra if screen.kind == "waiting" else ""
         if screen.talked_s is not None:
             timer = clock(screen.talked_s)

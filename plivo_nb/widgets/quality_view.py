@@ -46,7 +46,7 @@ class QualityView:
         self._others = 0
         for part, name in (
             (self._banner, "plivo-banner"), (self._list, "plivo-warnings"), (self._more, "plivo-more"),
-            (self._announced, "plivo-live"), (self._tiles, "plivo-tiles"),
+            (self._announced, "plivo-region"), (self._tiles, "plivo-tiles"),
         ):  # fmt: skip
             part.add_class(name)
         self._list.layout.visibility = "hidden"

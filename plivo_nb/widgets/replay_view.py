@@ -42,17 +42,17 @@ class ReplayView:
     def __init__(self, panels: Any) -> None:
         self.quality = QualityView()
         self._times, self._clock, self.note = W.HTML(), W.HTML(), W.HTML()
-        self.play = W.Button(description="Play", icon="play", tooltip="Play from this moment, or pause")
+        self.play = W.Button(description="Play", tooltip="Play from this moment, or pause")
         self.speed = _choice([(f"{speed}×", speed) for speed in SPEEDS], "Speed")
         self.position = W.FloatSlider(
             min=0.0,
             max=1.0,
             step=1.0,
             readout=False,
-            tooltip="Moment of the call",
+            description="Position in the call",
             layout=W.Layout(flex="1 1 0"),
         )
-        self.hear = W.Button(description="Hear", icon="volume-up", tooltip="Hear five seconds at this moment")
+        self.hear = W.Button(description="Hear", tooltip="Hear five seconds at this moment")
         self.direction = _choice([("Received", False), ("Sent", True)], "Which sound")
         self.audio = W.Audio(value=b"", format="wav", autoplay=True, loop=False)
         self.calls = W.Dropdown(options=[("", 0)], layout=W.Layout(flex="1 1 0", min_width="0"))
@@ -98,7 +98,7 @@ class ReplayView:
 
     def show_playing(self, playing: bool) -> None:
         """Display on the button whether it is playing."""
-        self.play.description, self.play.icon = ("Pause", "pause") if playing else ("Play", "play")
+        self.play.description = "Pause" if playing else "Play"
 
     def show_sound(self, wav: bytes) -> None:
         """Play a WAV file in the page; an empty one hides the player."""

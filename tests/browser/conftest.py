@@ -498,7 +498,7 @@ class PhoneInPage:
         self.button(name).click()
 
     def dial(self, target: str) -> None:
-        self.box.locator("input[type=text]").fill(target)
+        self.box.locator(".plivo-dial input").fill(target)
 
     def expect_state(self, words: str, seconds: float = 15) -> None:
         expect(self.state).to_have_text(words, timeout=seconds * SECONDS)

@@ -27,8 +27,9 @@ def test_once_is_once_and_off_is_off() -> None:
     emitter.emit("onLoginFailed", "a")
     emitter.emit("onLoginFailed", "b")
     emitter.on("onLoginFailed", heard.append)
-    emitter.off("onLoginFailed", heard.append)
-    emitter.on("onLoginFailed", print)
+    emitter.off("onLoginFailed", heard.append)  # a bound method is a new object each time
+    emitter.emit("onLoginFailed", "off")
+    emitter.on("onLoginFailed", heard.append)
     emitter.off("onLoginFailed")
     emitter.emit("onLoginFailed", "c")
     assert heard == ["a"]

@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -14,6 +14,7 @@ from plivo_nb.options import (
     Options,
     PlivoOptions,
     RulePreset,
+    changed_options,
     plivo_key,
     read_options,
 )
@@ -142,6 +143,38 @@ def test_strict_raises_instead() -> None:
     with pytest.raises(InvalidOption, match="volume") as raised:
         read_options(None, {"volume": 11, "strict": True})
     assert "ignored" not in str(raised.value)  # it was not: it was refused
+
+
+def test_some_options_can_change_later_and_the_others_stay() -> None:
+    before = read_options({"codecs": ["PCMU"], "debug": "WARN"}, {})
+    after = changed_options(
+        before, {"allowMultipleIncomingCalls": True, "registration_domain_socket": ["wss://x"]}
+    )
+    assert after.allow_multiple_incoming_calls
+    assert after.registration_domain_socket == ("wss://x",)
+    assert (after.codecs, after.debug) == (("PCMU",), "WARN")
+    assert not before.allow_multiple_incoming_calls
+
+
+@pytest.mark.parametrize(
+    ("keywords", "sentence"),
+    [
+        ({"sound": "none"}, "Option sound cannot change; make a new Client"),
+        ({"volume": 11}, "no option 'volume'"),
+        ({"codecs": ["G729"]}, "codecs cannot be"),
+        ({"registrationDomainSocket": ["ws://phone.example.org"]}, "without encryption"),
+    ],
+)
+def test_a_change_that_is_not_possible_is_refused(keywords: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InvalidOption, match=sentence):
+        changed_options(Options(), keywords)
+
+
+def test_a_refused_server_is_forgotten_when_another_is_given() -> None:
+    before = read_options({"registrationDomainSocket": ["ws://phone.example.org"]}, {})
+    assert before.refused_addresses
+    after = changed_options(before, {"registrationDomainSocket": ["wss://phone.example.org"]})
+    assert not after.refused_addresses
 
 
 def test_a_turn_credential_shows_neither_in_a_repr_nor_in_a_warning(caplog: pytest.LogCaptureFixture) -> None:

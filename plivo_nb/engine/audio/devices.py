@@ -178,6 +178,11 @@ class AudioDevices:
             return "browser" if self._options.sound == "browser" else "none"
         return "none" if self._manager.error is not None else "device"
 
+    @property
+    def ring_tone(self) -> bool | str:
+        """The ring tone of incoming calls: True: the built-in one; False: none; or the path of a file."""
+        return self.tones.chosen("ring")
+
     def available_devices(self, filter: Literal["input", "output"] | None = None) -> Operation[list[Device]]:
         """List the microphones and speakers; await it for the list.
 

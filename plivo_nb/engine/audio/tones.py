@@ -222,6 +222,10 @@ class Tones:
         except SourceError as error:
             _logger.warning("%s The built-in sound is played.", error)
 
+    def chosen(self, tone: Tone) -> bool | str:
+        """What was chosen: True: the built-in tone; False: none; or the path of a file."""
+        return self._wanted[tone] and (self._players[tone].src or True)
+
     def wants(self, tone: Tone) -> bool:
         """Whether that tone is to be played."""
         return self._wanted[tone]

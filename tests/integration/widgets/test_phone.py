@@ -50,3 +50,33 @@ async def test_what_cannot_be_done_is_said(lab: Lab, alice: Client) -> None:
     with pytest.raises(InvalidState):
         await phone.hangup()
     await until(lambda: "hangup" in phone.status)
+
+
+async def test_hold_by_the_far_end_is_shown_until_it_ends(lab: Lab, alice: Client) -> None:
+    phone = Phone(alice)
+    await phone.call("holds")
+    await until(lambda: phone.state == "On hold")
+    await until(lambda: phone.state == "In call")
+    await phone.hangup()
+
+
+async def test_a_lost_connection_is_shown_and_the_call_goes_on(lab: Lab, alice: Client) -> None:
+    phone = Phone(alice)
+    await phone.call("echo")
+    await lab.faults.drop_socket("alice")
+    await until(lambda: phone.state.startswith("Reconnecting"))
+    await until(lambda: phone.state == "In call")
+    await until(lambda: alice.current_call is not None and alice.current_call.last_sample)
+    await phone.hangup()
+    await until(lambda: "mean MOS" in phone._view._note.value)
+    await lab.faults.drop_socket("alice")
+    await until(lambda: phone.state.startswith("Connecting"))
+    await until(lambda: phone.state == "Ended (you hung up)")
+
+
+async def test_a_number_of_unusual_length_is_refused_in_words(alice: Client) -> None:
+    phone = Phone(alice)
+    phone._view.dial.value = "4" * 60_000
+    phone._view.call.click()
+    await until(lambda: "at most 512 can be dialled" in phone.status)
+    assert phone.state == "Ready"

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from call_world import MemoryEngine, client_of
+from call_world import ACCOUNTS, MemoryEngine, client_of
 from waiting import until
 
 from plivo_nb import CallFailed, Client, InvalidFeedback, InvalidState, LoginFailed
@@ -126,6 +126,29 @@ async def test_a_mute_without_a_call_holds_for_the_next_and_unmute_says_there_is
     assert alice.call_manager.muted
     assert alice.unmute() is False
     assert not alice.call_manager.muted
+
+
+async def test_options_change_while_nobody_is_logged_in(phones) -> None:
+    client, _ = phones
+    with pytest.raises(InvalidState, match="logout first"):
+        client.change_options(allowMultipleIncomingCalls=True)
+    assert not client.options.allow_multiple_incoming_calls
+    await client.logout()
+    client.change_options(allowMultipleIncomingCalls=True, codecs=["PCMU"])
+    assert client.options.allow_multiple_incoming_calls
+    await client.login("alice", ACCOUNTS["alice"])
+    manager = client._endpoint.call_manager
+    assert (manager._allow_multiple, manager._config.codecs) == (True, ("PCMU",))
+
+
+async def test_the_statistics_service_follows_the_server(engine: MemoryEngine) -> None:
+    """It hears of calls over Plivo's servers only, unless it has an address of its own."""
+    async with Client(engine=engine, sound="none", debug="OFF") as client:
+        assert client._endpoint.tracking.service is not None
+        client.change_options(registrationDomainSocket=["wss://phone.example.org"])
+        assert client._endpoint.tracking.service is None
+        client.change_options(registrationDomainSocket=["wss://client.plivo.com/signalling"])
+        assert client._endpoint.tracking.service is not None
 
 
 async def test_feedback_without_tracking_is_refused(phones) -> None:

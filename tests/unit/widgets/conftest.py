@@ -6,17 +6,24 @@ The real client, engine, lab and browser are used in tests/integration/widgets a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from call_world import ACCOUNTS, MemoryEngine
+from waiting import until
 
+from plivo_nb.client import Client
+from plivo_nb.engine.audio.devices import AudioDevices
 from plivo_nb.errors import InvalidState
 from plivo_nb.events import CallInfo, Emitter
 from plivo_nb.operation import Operation
+from plivo_nb.options import changed_options, read_options
 from plivo_nb.widgets.dashboard import Dashboard
 from plivo_nb.widgets.loop_tasks import LoopTasks
 from plivo_nb.widgets.phone import Phone
@@ -24,6 +31,7 @@ from plivo_nb.widgets.phone import Phone
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from plivo_nb.call import Call
     from plivo_nb.engine.log import Entry
 
 
@@ -36,6 +44,10 @@ class StandInCall:
         self.state: Any = "ringing"
         self.rows = 0
         self.codec = "OPUS"
+        self.source: Any = None
+        self.sends_microphone = False
+        self.levels_dbfs = (-100.0, -100.0)
+        self.last_sample: dict[str, Any] | None = None
         self.columns: dict[str, Any] = {}  # instead of the ones in `samples`
         self.closed = asyncio.Event()
         self.phase_word = "calling"
@@ -44,6 +56,7 @@ class StandInCall:
         self.mean_mos = math.nan
         self.originator = "local"
         self.headers: dict[str, str] = {}
+        self.caller_name = ""
 
     @property
     def phase(self) -> str:
@@ -54,7 +67,10 @@ class StandInCall:
         """Of a call that has ended and that had one sample for each second."""
         times = self.timings
         talked_s = times["ended"] - times["answered"] if {"ended", "answered"} <= times.keys() else math.nan
-        return {"duration_s": talked_s, "mos_mean": self.mean_mos} if "ended" in times else None
+        if "ended" not in times:
+            return None
+        row = {"direction": self.direction, "state": self.state, "time": 1_764_000_000.0}
+        return {**row, "duration_s": talked_s, "mos_mean": self.mean_mos}
 
     @property
     def ended(self) -> Any:
@@ -114,6 +130,13 @@ class StandInCall:
         } | arrays
 
 
+class StandInAudio(AudioDevices):
+    """Without devices; tests may say otherwise."""
+
+    mode: Any = "none"
+    ring_tone: Any = True
+
+
 class StandInClient(Emitter):
     """Succeeds at once, and records each request in `asked`."""
 
@@ -122,6 +145,15 @@ class StandInClient(Emitter):
         self.loop = asyncio.get_running_loop()
         self.asked: list[tuple[Any, ...]] = []
         self.threads: list[asyncio.AbstractEventLoop] = []
+        wanted: Any = {
+            "sound": "none",
+            "permOnClick": True,
+            "registrationDomainSocket": ["wss://phone.example.org/ws"],
+        }
+        self.options = read_options(None, wanted)
+        engine: Any = SimpleNamespace(loop=self.loop)
+        self.audio = StandInAudio(engine, self.options, self.emit, lambda what: None)
+        self.last_uuid: str | None = None
         self.username: str | None = "alice"
         self.is_logged_in = self.is_connected = True
         self.reconnect_in_s: float | None = None
@@ -136,6 +168,9 @@ class StandInClient(Emitter):
     def at_close(self, callback: Callable[[], Any]) -> Callable[[], None]:
         self.closers.append(callback)
         return lambda: self.closers.remove(callback)
+
+    def get_last_call_uuid(self) -> str | None:
+        return self.last_uuid
 
     def _log_since(self, number: int) -> tuple[int, list[Entry]]:
         return len(self.entries), self.entries[number:]
@@ -160,6 +195,21 @@ class StandInClient(Emitter):
 
         return Operation.start(self.loop, str(what[0]), begin)
 
+    def change_options(self, **keywords: Any) -> None:
+        self.options = changed_options(self.options, keywords)
+        if keywords:
+            self.asked.append(("change_options", keywords))
+
+    def login(self, username: str, password: str) -> Operation[Any]:
+        operation = self._ask("login", username, password)
+        if self.broken is None:
+            self.username, self.is_logged_in, self.is_connected = username, True, True
+        return operation
+
+    def logout(self) -> Operation[Any]:
+        self.username, self.is_logged_in, self.is_connected = None, False, False
+        return self._ask("logout")
+
     def call(self, number: str) -> Operation[Any]:
         if self.current_call is not None:
             self.broken = InvalidState("call: there is a call already; hangup first.")
@@ -180,6 +230,9 @@ class StandInClient(Emitter):
     def send_dtmf(self, digits: str) -> Operation[Any]:
         return self._ask("send_dtmf", digits)
 
+    def send_quality_feedback(self, uuid: str, score: int, comment: str) -> Operation[Any]:
+        return self._ask("feedback", uuid, score, comment)
+
     def mute(self) -> bool:
         self.threads.append(asyncio.get_running_loop())
         self.muted = True
@@ -197,6 +250,7 @@ class StandInClient(Emitter):
         self.emit("onCallRemoteRinging", call.info)
         call.state = "answered"
         call.timings["answered"] = time.monotonic()
+        self.last_uuid = call.uuid
         self.emit("onCallAnswered", call.info)
         return call
 
@@ -261,6 +315,35 @@ def widget_count() -> Callable[[], int]:
     from ipywidgets.widgets import widget
 
     return lambda: len(widget._instances)
+
+
+@pytest.fixture
+async def in_memory():
+    """Real clients that call each other over a SIP switch in memory: ``await in_memory("alice")``."""
+    engine = MemoryEngine(seed=1)
+    async with contextlib.AsyncExitStack() as clients:
+
+        async def make(name: str, **options: Any) -> Client:
+            settings: Any = {"sound": "none", "enableTracking": False, "debug": "OFF", **options}
+            client = await clients.enter_async_context(Client(engine=engine, **settings))
+            await client.login(name, ACCOUNTS[name])
+            return client
+
+        yield make
+    await engine.close()
+
+
+@pytest.fixture
+async def talk():
+    """Call from one client to another one and answer: ``call, theirs = await talk(alice, bob)``."""
+
+    async def call(caller: Client, callee: Client) -> tuple[Call, Call]:
+        operation = caller.call(str(callee.username))
+        await until(lambda: callee.incoming_calls)
+        theirs = await callee.answer()
+        return await operation, theirs
+
+    return call
 
 
 @pytest.fixture

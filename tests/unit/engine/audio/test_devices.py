@@ -173,7 +173,11 @@ async def test_without_sound_nobody_is_asked_and_nothing_is_opened(make) -> None
     assert harness.audio.latency_ms == {}
     with pytest.raises(MediaError, match="sound='none'"):
         await harness.audio.speaker_devices.set("x")
+    assert harness.audio.ring_tone is True
     assert harness.audio.tones.choose("ring", False), "what is chosen is kept all the same"
+    assert harness.audio.ring_tone is False
+    assert harness.audio.tones.choose("ring", __file__)
+    assert harness.audio.ring_tone == __file__
     harness.audio.tones.digits("12")
 
 
