@@ -3,6 +3,7 @@
     phone.py           Phone: its parts, and a method for each button
     phone_view.py      the dial field, the pad and the texts
     screen.py          what the screen shows, as a function of the client's state
+    event_words.py     the client's events in plain words
     dial_string.py     what is dialled for a text that was typed or pasted
     account.py         AccountForm: who is logged in, and the connection to the server
     incoming.py        IncomingCalls: the calls that are ringing here

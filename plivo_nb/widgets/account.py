@@ -14,6 +14,7 @@ import traitlets as t
 
 from plivo_nb.errors import PlivoError
 from plivo_nb.options import PLIVO_SERVERS
+from plivo_nb.widgets.code_log import code_log_of
 from plivo_nb.widgets.phone_view import button, close_tree
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class AccountForm:
         _display(self._form, form)
         _display(self._by_code, form and not self._page_answers)
         _display(self._logout, not logged_out)
-        self._logout.description = "Log out" if client.is_logged_in else "Cancel"
+        self._logout.description = "Cancel" if self._logging_in else "Log out"
         if logged_out:
             self._show_options()
         connection, words = _connection(client, logged_out)
@@ -154,12 +155,17 @@ class AccountForm:
     async def _log_in(self, user: str, password: str, options: dict[str, Any]) -> None:
         if self._logging_in:
             return
+        code = code_log_of(self._client)
         self._logging_in = True
         self._form.error = ""
         self._form.user = user
         self.refresh()
         try:
-            self._client.change_options(**self._changes(options))
+            changes = self._changes(options)
+            self._client.change_options(**changes)
+            if changes:
+                code.add("client.change_options(**{!r})", changes)
+            code.add("await client.login({!r}, getpass.getpass())", user)
             await self._client.login(user, password or self._passwords.get(user, ""))
             self._form.send({"focus": "phone"})  # before the form, which may have the focus, is hidden
         except PlivoError as error:
@@ -169,6 +175,7 @@ class AccountForm:
             self.refresh()
 
     async def _log_out(self) -> None:
+        code_log_of(self._client).add("await client.logout()")
         await self._client.logout()
         self.refresh()
         self._form.send({"focus": "form"})

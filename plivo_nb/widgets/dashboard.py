@@ -47,6 +47,7 @@ PanelsMode = Literal["live", "picture", "auto"]
 
 display: Any = IPython.display.display  # it has no annotations
 _LAST_PICTURE_TIMEOUT_S = 3.0  # how long `close` waits for the picture of a call that just ended
+_LAST_SAMPLE_TIMEOUT_S = 1.0
 _FIRST_STILL_S = 5.0  # seconds into a call
 _STILL_INTERVAL_S = 60.0
 _ANSWER_S = 2.0  # of free time on the loop, for a page to run panels.js
@@ -86,9 +87,9 @@ class Dashboard:
         ...         call = await client.call("echo")
         ...         await call.hangup()
         ...         await dashboard.close()
-        ...         return dashboard.picture[:4]     # or: await dashboard.export("call.png")
+        ...         return dashboard                 # or: await dashboard.export("call.png")
         >>> asyncio.run(main())
-        b'\\x89PNG'
+        <Dashboard, closed>
     """
 
     _stills: Stills
@@ -399,6 +400,8 @@ class LiveDashboard(Dashboard):
     async def _update(self) -> None:
         call, ended = self._call, self._ended
         if call is not None:
+            if ended:
+                await _last_sample(call)
             self._quality.refresh()
             self._read(call, ended)
         if self._live:
@@ -464,3 +467,13 @@ class LiveDashboard(Dashboard):
         if keep:
             self._still_due_s = now + _STILL_INTERVAL_S
             self._stills.keep()
+
+
+async def _last_sample(call: Call) -> None:
+    """Wait for the sample of the last part of a second, which comes after the event of the end."""
+
+    async def ended() -> None:
+        await call.ended
+
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(ended(), _LAST_SAMPLE_TIMEOUT_S)

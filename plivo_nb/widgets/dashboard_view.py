@@ -37,7 +37,7 @@ class DashboardView:
         self.show_note("")
         self._style = W.HTML(style(), layout=W.Layout(display="none"))
         self._hidden = hidden
-        self.box = W.VBox(layout=W.Layout(grid_gap="6px"))
+        self.box = W.VBox()
         self.box.add_class("plivo")
         self.box.add_class("plivo-dashboard")
         self.show_panels(live=True)

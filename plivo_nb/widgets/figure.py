@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 REQUEST = struct.Struct("<II")
 ANSWER = struct.Struct("<cI")
 LARGEST_REQUEST = 16 * 2**20
-INCHES = (10.0, 6.0)
+INCHES = (7.5, 4.5)  # so that text can be read where a page shows the picture 500 pixels wide
 DPI = 100
 MANY_POINTS = 100  # with more points than this the lines are thinner
 
@@ -80,12 +80,12 @@ class _Panel:
         self.limits = limits
         self.axes = axes
         self.floor = 1.0 if title == "MOS" else 0.0
-        axes.set_title(title, loc="left", fontsize=14, fontweight="bold", color=colours["text"])
+        axes.set_title(title, loc="left", fontsize=11.5, fontweight="bold", color=colours["text"])
         axes.set_facecolor(colours["background"])
         axes.spines[:].set_color(colours["text"])
         axes.grid(True, color=colours["grid"], linewidth=0.8)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(labelsize=12, colors=colours["text"])
+        axes.tick_params(labelsize=10, colors=colours["text"])
         self.lines: dict[str, Line2D] = {}
         for column, colour in columns:
             dashes = (0, (4, 1.6)) if colour == "sent" else "-"
@@ -95,7 +95,7 @@ class _Panel:
             self.lines[column] = line
         self.limit_line = axes.axhline(0, color=colours["limit"], linestyle=(0, (1, 2)), linewidth=1.6)
         self.limit_label = axes.text(
-            0.995, 0, "", transform=axes.get_yaxis_transform(), ha="right", va="bottom", fontsize=11,
+            0.995, 0, "", transform=axes.get_yaxis_transform(), ha="right", va="bottom", fontsize=9.5,
             color=colours["limit"],
         )  # fmt: skip
 
@@ -105,7 +105,7 @@ class _Panel:
             values = data[column]
             line.set_data(data["t"], values)
             many = len(values) > MANY_POINTS
-            line.set(linewidth=1.4 if many else 2.2, markersize=2.5 if many else 4.5)
+            line.set(linewidth=1.2 if many else 1.8, markersize=1.4 if many else 4.0)
             if np.isfinite(values).any():
                 highest = max(highest, float(np.nanmax(values)))
         limit = float(self.limits[self.limit] if self.limit in self.limits else request[self.limit])
@@ -133,12 +133,12 @@ class LiveFigure:
         axes = self._figure.subplots(2, 2).ravel()
         self._panels = [_Panel(axes[index], index, colours, limits) for index in range(4)]
         # Fixed margins instead of a layout engine: the panels do not move when a label gets wider.
-        self._figure.subplots_adjust(left=0.06, right=0.97, top=0.835, bottom=0.06, hspace=0.36, wspace=0.15)
-        self._title = self._figure.text(0.06, 0.972, "", fontsize=14, va="center", color=colours["text"])
+        self._figure.subplots_adjust(left=0.06, right=0.97, top=0.835, bottom=0.065, hspace=0.38, wspace=0.17)
+        self._title = self._figure.text(0.06, 0.972, "", fontsize=12, va="center", color=colours["text"])
         legend_lines = [self._panels[0].lines["jitter_in"], self._panels[0].lines["jitter_out"]]
         self._figure.legend(
             legend_lines, ["received", "sent, as the far end reports"], loc="center left", ncols=2,
-            bbox_to_anchor=(0.052, 0.925), frameon=False, fontsize=12.5, handlelength=2.4, columnspacing=1.4,
+            bbox_to_anchor=(0.052, 0.925), frameon=False, fontsize=10.5, handlelength=2.4, columnspacing=1.4,
             labelcolor=colours["text"],
         )  # fmt: skip
 

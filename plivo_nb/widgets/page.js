@@ -8,15 +8,17 @@ const SUPPRESS = "data-lm-suppress-shortcuts"; // an attribute that JupyterLab a
 const PENDING_MS = 150; // an answer within this time needs no mark
 const FOCUS_MS = 80;
 const BUSY_MS = 2000;
+const SILENT_MS = 30000; // without an answer, where the page cannot know the status of the kernel
 const BEAT_MS = 30000;
 const STOPPED = new Set(["dead", "restarting", "autorestarting", "terminating"]);
 const WORDS = {
   stopped: "The kernel has stopped; run the cell again.",
   offline: "No connection to the kernel. Trying again…",
+  silent: "The kernel does not answer: it is busy, or it has stopped.",
   busy: "The kernel is busy with another cell. Your click waits for it.",
 };
 
-/** The kernel as seen from the page. `changed` events tell that `state` is another: "", "offline" or "stopped". */
+/** The kernel as seen from the page. `changed` events tell that `state` is another: "", "silent", "offline" or "stopped". */
 class Kernel extends EventTarget {
   constructor(model) {
     super();
@@ -38,6 +40,13 @@ class Kernel extends EventTarget {
 
   beat(first = false) {
     this.send({ type: "beat", first, visible: document.visibilityState === "visible" });
+    if (!this.connection) {
+      const silence = setTimeout(() => this.become("silent"), SILENT_MS);
+      this.ping().then(() => {
+        clearTimeout(silence);
+        this.become(this.state === "silent" ? "" : this.state);
+      });
+    }
   }
 
   /** A promise that is kept when the kernel has handled what was sent before. */

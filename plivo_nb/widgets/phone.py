@@ -15,6 +15,7 @@ from plivo_nb.widgets.account import AccountForm
 from plivo_nb.widgets.call_controls import CallControls
 from plivo_nb.widgets.code_log import code_log_of
 from plivo_nb.widgets.copy_code import CopyCode
+from plivo_nb.widgets.event_words import EVENT_WORDS, event_text
 from plivo_nb.widgets.history import History
 from plivo_nb.widgets.incoming import IncomingCalls
 from plivo_nb.widgets.loop_tasks import LoopTasks, sentence_of
@@ -348,7 +349,7 @@ class Phone:
         def listener(name: EventName) -> Any:
             return lambda *arguments: self._on_event(name, *arguments)
 
-        subscriptions = [(name, listener(name)) for name in phone_view.EVENT_WORDS]
+        subscriptions = [(name, listener(name)) for name in EVENT_WORDS]
         for name, callback in subscriptions:
             self._client.on(name, callback)
         return subscriptions
@@ -358,7 +359,7 @@ class Phone:
             self._call_ended(arguments[-1], arguments[0] if name == "onCallFailed" else None)
         elif name in ("onCalling", "onIncomingCall", "onCallAnswered", "onLogout"):
             self._ended = None
-        self._add_event(phone_view.event_text(name, *arguments))
+        self._add_event(event_text(name, *arguments))
 
     def _call_ended(self, info: CallInfo, cause: str | None) -> None:
         """Keep how the call ended; not for one that only rang beside the current call."""

@@ -18,29 +18,10 @@ from plivo_nb.widgets.theme import style
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from plivo_nb.events import CallInfo, EventName
+    from plivo_nb.events import CallInfo
     from plivo_nb.widgets.screen import Kind, Screen
 
 KEYS = "123456789*0#"
-
-EVENT_WORDS: dict[EventName, str] = {
-    "onLogin": "logged in",
-    "onLoginFailed": "login failed: {0}",
-    "onLogout": "logged out",
-    "onCalling": "calling",
-    "onCallRemoteRinging": "the other side is ringing",
-    "onCallAnswered": "answered",
-    "onCallTerminated": "call ended",
-    "onCallFailed": "call failed: {0}",
-    "onIncomingCall": "incoming call from {0}",
-    "onIncomingCallCanceled": "the caller hung up before the answer",
-    "onIncomingCallIgnored": "incoming call ignored",
-    "onMediaPermission": "microphone: {0[status]}",
-    "onConnectionChange": "signalling {0[state]}",
-    "onDtmfReceived": "tone received: {0[tone]}",
-    "onMediaError": "{0[message]}",
-    "mediaMetrics": "{raised} {0[type]}{where}",
-}
 
 _KIND_CLASSES: dict[Kind, str] = {
     "off": "plivo-off",
@@ -51,16 +32,6 @@ _KIND_CLASSES: dict[Kind, str] = {
     "held": "plivo-held",
     "ended": "plivo-ended",
 }
-_DIRECTIONS = {"local": " (sent)", "remote": " (received)"}
-
-
-def event_text(name: EventName, *arguments: Any) -> str:
-    """A short text for one event, for the list of recent events."""
-    raised = where = ""
-    if name == "mediaMetrics":
-        raised = "warning:" if arguments[0].get("active") else "no longer:"
-        where = _DIRECTIONS.get(arguments[0].get("stream"), "")
-    return EVENT_WORDS[name].format(*arguments, raised=raised, where=where)
 
 
 def peer_of(info: CallInfo) -> str:
@@ -113,7 +84,7 @@ class PhoneView:
         self._show_will_dial()
         self.pad = W.GridBox(self.keys, layout=columns)
         self.buttons = row(self.call, self.hangup, self.mute)
-        self.box = W.VBox([self._style], layout=W.Layout(grid_gap="6px"))
+        self.box = W.VBox([self._style])
         self.box.add_class("plivo")
         self.box.add_class("plivo-phone")
         self.status = ""

@@ -27,8 +27,8 @@ _TEXT = "<the last call: jitter, round trip, packet loss and MOS>"
 WINDOWS_S = (30.0, 60.0, 120.0, 300.0)  # lengths of the time axis as a call gets longer; then it scrolls
 # dashboard.css finds the picture in the page by its size and this background: JupyterLab gives the element of
 # a picture no other mark. The background is that of the picture.
-SIZE = {"width": 760, "height": 456, "needs_background": "light"}
-EMPTY_SIZE = {"width": 1, "height": 1, "needs_background": "light"}
+SIZE = {"width": 760, "height": 456}
+EMPTY_SIZE = {"width": 1, "height": 1}
 # One transparent pixel, which takes no place before the first picture.
 _EMPTY = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 
@@ -54,6 +54,10 @@ def title(peer: str, series: CallSeries, *, ended: bool) -> str:
     if ended and series.mos_mean == series.mos_mean:
         parts.append(f"mean MOS {series.mos_mean:.2f}, least {series.mos_min:.2f}")
     return " · ".join(parts)
+
+
+def _metadata(size: dict[str, int]) -> dict[str, Any]:
+    return {"needs_background": "light", "image/png": size}
 
 
 class Stills:
@@ -119,7 +123,7 @@ class Stills:
         """Make the output of the running cell that pictures are kept in."""
         display(
             {"image/png": _EMPTY, "text/plain": _TEXT}, raw=True, display_id=self._display_id,
-            metadata={"image/png": EMPTY_SIZE},
+            metadata=_metadata(EMPTY_SIZE),
         )  # fmt: skip
 
     def keep(self) -> None:
@@ -140,4 +144,4 @@ class Stills:
     def _put(self, picture: dict[str, str]) -> None:
         if get_ipython() is None:
             return  # without IPython there is no cell, and `update_display` would print
-        update_display(picture, raw=True, display_id=self._display_id, metadata={"image/png": SIZE})
+        update_display(picture, raw=True, display_id=self._display_id, metadata=_metadata(SIZE))

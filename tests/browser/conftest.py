@@ -124,6 +124,8 @@ def theme() -> Callable[[Page, str], None]:
     def choose(page: Page, kind: str) -> None:
         page.emulate_media(color_scheme="dark" if kind == "dark" else "light")
         name = f"JupyterLab {kind.capitalize()}"
+        if page.locator(f"body[data-jp-theme-name='{name}']").count():
+            return
         page.evaluate(
             f"{{ jupyterapp.commands.execute('apputils:change-theme', {{theme: '{name}'}}); null }}"
         )
@@ -355,6 +357,36 @@ def _server_options(port: int, root: Path) -> list[str]:
         "--IdentityProvider.token=", "--ServerApp.password=", "--ServerApp.disable_check_xsrf=True",
         f"--ServerApp.root_dir={root}",
     ]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def kernel_of(jupyter: Server, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """The name of a kernel of JupyterLab with this version of ipykernel: ``kernel_of("7.3")``.
+
+    The version is installed beside the packages that are there.
+    """
+    made: dict[str, str] = {}
+
+    def kernel(version: str) -> str:
+        if version not in made:
+            folder = tmp_path_factory.mktemp(f"ipykernel{version}")
+            command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            command += ["--no-deps", f"--target={folder}", f"ipykernel=={version}.*"]
+            subprocess.run(command, check=True, timeout=120)
+            made[version] = name = f"ipykernel{version.replace('.', '')}"
+            path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
+            description = {
+                "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+                "display_name": f"ipykernel {version}",
+                "language": "python",
+                "env": {"PYTHONPATH": path},
+                "metadata": {"supported_features": ["kernel subshells"] if version[0] != "6" else []},
+            }
+            (jupyter.data / "kernels" / name).mkdir(parents=True)
+            (jupyter.data / "kernels" / name / "kernel.json").write_text(json.dumps(description))
+        return made[version]
+
+    return kernel
 
 
 class Notebook:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import subprocess
 from typing import Any
@@ -102,12 +103,11 @@ def test_a_call_by_keyboard_alone_keeps_the_focus_in_the_phone(app, phone, dial)
     app.page.keyboard.press("Enter")
     phone.expect_state("In call")
     phone.click("Hang up")
-    expect(phone.state).to_contain_text("Ended")
+    expect(phone.button("Call")).to_be_focused()
 
 
 def test_enter_answers_and_the_focus_goes_on_when_the_row_of_the_call_is_gone(app, phone, dial) -> None:
     app.run(2)
-    app.wait_for("'bob' in globals() and bob.is_logged_in", True)
     phone.button("1").focus()
     app.page.keyboard.press("Escape")
     expect(dial).to_have_value("")
@@ -146,8 +146,7 @@ def test_axe_finds_nothing_serious_and_controls_have_contrast(
 ) -> None:
     theme(app.page, kind)
     expect(phone.box).to_have_css("color-scheme", kind)
-    assert axe(phone.box) == []
-    assert axe(app.page.locator(".plivo-dashboard").last) == []
+    assert [finding for box in app.page.locator(".plivo").all() for finding in axe(box)] == []
     assert ratio(dial) >= 4.5
     assert ratio(dial, "borderTopColor") >= 3
     for name in ("5", "Mute"):
@@ -170,17 +169,16 @@ def test_high_contrast_and_forced_colours_change_the_outlines(app, dial, theme, 
 def test_layout_follows_the_width_of_the_app_and_nothing_is_cut(app, phone, theme, shoot_app) -> None:
     """The pictures in artefacts/ are to be looked at: test_layout-*.png."""
     page, box = app.page, app.page.locator(".plivo-app").last
-    sharp = {"width": 1900, "height": 2200, "deviceScaleFactor": 2, "mobile": False}
+    sharp = {"width": 1800, "height": 1500, "deviceScaleFactor": 2, "mobile": False}
     page.set_viewport_size({"width": sharp["width"], "height": sharp["height"]})
     devtools = page.context.new_cdp_session(page)
     devtools.send("Emulation.setDeviceMetricsOverride", sharp)
-    for width in (520, 700, 1000, 1400):
+    for kind, width in itertools.product(("light", "dark"), (520, 700, 1000, 1400)):
+        theme(page, kind)
         box.evaluate("(element, width) => element.style.width = `${width}px`", width)
-        for kind in ("light", "dark"):
-            theme(page, kind)
-            shoot_app(f"{width}-{kind}", box)
-        assert box.evaluate(OVERFLOWS) == [], width
         left, right = phone.box.bounding_box(), page.locator(".plivo-dashboard").last.bounding_box()
+        shoot_app(f"{width}-{kind}", box)
+        assert box.evaluate(OVERFLOWS) == [], width
         beside = left["x"] + left["width"] <= right["x"]
         assert beside == (width >= 760)
         if beside:

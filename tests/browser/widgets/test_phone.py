@@ -61,7 +61,7 @@ def row(phone: Any, caller: str) -> Any:
 
 
 def test_log_in_three_ringing_calls_log_out(
-    jupyter: Any, open_notebook: Any, phone: Any, shoot: Callable[..., Path], page: Any, theme: Any
+    jupyter: Any, open_notebook: Any, phone: Any, shoot: Callable[..., Path], page: Any, theme: Any, axe: Any
 ) -> None:
     notebook = open_notebook(jupyter.notebook("phone.ipynb", [START, RING, CLOSE]))
     notebook.run(0)
@@ -69,7 +69,11 @@ def test_log_in_three_ringing_calls_log_out(
     expect(phone.box.locator(".plivo-by-code")).to_be_hidden()
     expect(phone.button("Call")).to_be_disabled()
     phone.box.scroll_into_view_if_needed()
-    shoot("logged-out", phone.box)
+    phone.box.locator(".plivo-options summary").click()
+    expect(phone.box.get_by_label("Server")).to_have_value(re.compile(r"^ws://127\.0\.0\.1:\d+"))
+    assert axe(phone.box) == []
+    shoot("options", phone.box)
+    phone.box.locator(".plivo-options summary").click()
     theme(page, "dark")
     shoot("logged-out-dark", phone.box)
 
@@ -78,6 +82,7 @@ def test_log_in_three_ringing_calls_log_out(
     expect(alert).to_have_text(re.compile("refused the username or password"))
     phone.expect_state("Not logged in")
     expect(phone.box.get_by_label("Password")).to_have_value("")
+    assert axe(phone.box) == []
     shoot("refused-dark", phone.box)
     theme(page, "light")
     log_in(phone, "alice", PASSWORD)
@@ -94,6 +99,7 @@ def test_log_in_three_ringing_calls_log_out(
     phone.expect_state("Incoming (3)")
     expect(phone.box.locator(".plivo-call")).to_have_count(3)
     assert phone.box.bounding_box()["height"] == height
+    page.wait_for_function("document.title.startsWith('Call from dave and 2 more')")
     row(phone, "dave").locator("summary").click()
     expect(row(phone, "dave").locator("dd")).to_have_text("dave")
     phone.box.scroll_into_view_if_needed()
@@ -101,6 +107,7 @@ def test_log_in_three_ringing_calls_log_out(
     page.wait_for_timeout(1200)  # the ringing time has changed
     expect(row(phone, "dave").locator("dd")).to_be_visible()
     theme(page, "dark")
+    assert axe(phone.box) == []
     shoot("three-ringing-dark", phone.box)
     theme(page, "light")
     row(phone, "carol").get_by_role("button", name="Reject").click()
@@ -121,6 +128,7 @@ def test_log_in_three_ringing_calls_log_out(
     phone.click("Hang up")
     phone.expect_state("Ended")
     expect(phone.box.locator(".plivo-remark")).to_have_text(re.compile("^You hung up"))
+    page.wait_for_function("!document.title.startsWith('Call from')")
     shoot("ended", phone.box)
     assert phone.status.inner_text() == ""
 

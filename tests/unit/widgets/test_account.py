@@ -12,6 +12,7 @@ from waiting import until
 from plivo_nb.errors import LoginFailed
 from plivo_nb.options import PLIVO_SERVERS
 from plivo_nb.widgets.account import AccountForm
+from plivo_nb.widgets.code_log import code_log_of
 
 OPTIONS: dict[str, Any] = {
     "server": "wss://phone.example.org/ws",
@@ -65,11 +66,36 @@ async def test_while_the_login_goes_on_the_form_waits_and_can_be_canceled(form, 
     client.username, client.reconnect_in_s = "alice", 0.0
     form.refresh()
     assert shown(form) == {"log out"}
-    assert form._logout.description == "Cancel"
     assert "connecting…" in form._bar.value
     client.reconnect_in_s = None  # refused at a refresh of the registration
     form.refresh()
     assert shown(form) == {"form", "by code"}
+
+
+async def test_a_login_by_the_form_can_be_canceled_and_not_sent_twice(form, client, monkeypatch) -> None:
+    never = asyncio.Event()
+    monkeypatch.setattr(client, "login", lambda user, password: never.wait())
+    submit(form)
+    await turns()
+    assert form._form.busy
+    assert form._logout.description == "Cancel"
+    submit(form)
+    await turns()
+    never.set()
+    await turns()
+    assert not form._form.busy
+
+
+async def test_what_was_done_is_copied_as_code_without_the_password(form, client) -> None:
+    submit(form, several=True)
+    await turns()
+    form._logout.click()
+    await turns()
+    assert code_log_of(client).text.splitlines() == [
+        "client.change_options(**{'allow_multiple_incoming_calls': True})",
+        "await client.login('alice', getpass.getpass())",
+        "await client.logout()",
+    ]
 
 
 async def test_a_refusal_is_said_in_the_form_until_a_login_succeeds(form, client) -> None:

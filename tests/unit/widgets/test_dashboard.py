@@ -63,7 +63,7 @@ async def test_pictures_move_with_the_call_and_the_last_one_is_kept(pictures, cl
     await until(lambda: kept)
     assert base64.b64decode(kept[0]["image/png"]) == last
     assert kept[0]["text/plain"] == "<the last call: jitter, round trip, packet loss and MOS>"
-    assert Image.open(io.BytesIO(last)).size == (2000, 1200)
+    assert Image.open(io.BytesIO(last)).size == (1500, 900)
     await stays(lambda: pictures.picture == last and len(kept) == 1, for_s=0.3)
 
 

@@ -160,7 +160,7 @@ async def test_the_steps_of_dialling_and_a_failure_are_shown(phone, client, stan
     assert "The other side is busy" in shown
     assert "0:0" not in shown, "no timer of an earlier call"
     assert "MOS" not in shown, "no figures of an earlier call"
-    assert "call failed: Busy" in text(phone._view.log)
+    assert "no call: the other side is busy" in text(phone._view.log)
 
 
 async def test_what_the_account_and_the_far_end_do_is_shown(phone, client) -> None:

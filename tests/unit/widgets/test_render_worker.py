@@ -44,10 +44,10 @@ async def worker():
 async def test_draws_all_four_panels_of_the_numbers_it_is_given(worker: RenderWorker) -> None:
     empty = picture(await worker.render(columns(0), **REQUEST))
     first = picture(await worker.render(columns(5), **REQUEST))
-    assert first.shape == (600, 1000, 3)
+    assert first.shape == (450, 750, 3)
     changed = np.abs(first - empty).sum(axis=2) > 60
-    panels = [changed[rows, columns_] for rows in (slice(95, 295), slice(365, 565))
-              for columns_ in (slice(60, 480), slice(560, 965))]  # fmt: skip
+    panels = [changed[rows, columns_] for rows in (slice(75, 220), slice(275, 420))
+              for columns_ in (slice(46, 360), slice(414, 725))]  # fmt: skip
     assert [bool(panel.any()) for panel in panels] == [True] * 4
 
 
