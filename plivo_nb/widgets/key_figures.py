@@ -267,7 +267,7 @@ def _kernel_tile(lag_ms: float) -> Tile:
     if math.isnan(lag_ms):
         return Tile("this kernel")
     if lag_ms <= LOOP_STALL_MS:
-        return Tile("this kernel", "on time", "", f"at most {lag_ms:.0f} ms late")
+        return Tile("this kernel", "on time", "", f"{lag_ms:.0f} ms late")
     return Tile("this kernel", f"{lag_ms / 1000:.1f}", "s", "kernel was busy", "not the network")
 
 

@@ -63,6 +63,7 @@ class ReplayView:
             panels,
             _row("plivo-transport", self.play, self.position, self._clock, self.speed),
             _row("plivo-sound", self.hear, self.direction, self.audio, self.calls),
+            self.note,
         ]
         self.box: Any = W.VBox(rows, layout=W.Layout(grid_gap="8px"))
         for name in ("plivo", "plivo-dashboard", "plivo-replay"):
@@ -76,7 +77,11 @@ class ReplayView:
 
     def show_exports(self, widget: Any, *hidden: Any) -> None:
         """Display this widget, which contains `note`, in the last row, and widgets without a look."""
-        self.box.children = [*self.box.children, widget, *hidden]
+        self.box.children = [
+            *(child for child in self.box.children if child is not self.note),
+            widget,
+            *hidden,
+        ]
 
     def show_calls(self, names: Sequence[str]) -> None:
         """Offer these calls; a single one is not a choice."""
