@@ -14,7 +14,11 @@
     feedback.py        Feedback: rates the call that was answered last
     history.py, .js    History: the calls that have ended
     dashboard.py       Dashboard, LiveDashboard: panels and the latest values
-    dashboard_view.py  its ipywidgets, and the values that they display
+    dashboard_view.py  its ipywidgets
+    panels.py, .js     Panels: four panels on a canvas in the page
+    call_series.py     CallSeries: the values of a call that are drawn, in bounded memory
+    stills.py          Stills: pictures of a call, and the output of the cell that keeps one
+    page_probe.py      PageProbe: finds out whether a page has opened the widgets
     call_quality.py    CallQuality: tiles and banner of the client's call
     quality_view.py    their ipywidgets
     key_figures.py     the figures in the tiles: now, of a whole call, none

@@ -349,7 +349,8 @@ class LiveDashboard(Dashboard):
     def _panels_changed(self) -> None:
         if self._auto and self._panels.answered:
             self._set_live(True)
-        self._wake.set()
+        if not self._hidden:
+            self._wake.set()
 
     # ------------------------------------------------------------------ pages
 
@@ -366,6 +367,11 @@ class LiveDashboard(Dashboard):
             await asyncio.sleep(_TICK_S)
         if not self._panels.answered:
             self._set_live(False)
+
+    @property
+    def _hidden(self) -> bool:
+        """True while pages run the panels, and none of them shows the dashboard."""
+        return self._live and self._panels.answered and not self._panels.shown
 
     def _set_live(self, live: bool) -> None:
         if live != self._live:
@@ -402,7 +408,8 @@ class LiveDashboard(Dashboard):
         if call is not None:
             if ended:
                 await _last_sample(call)
-            self._quality.refresh()
+            if ended or not self._hidden:
+                self._quality.refresh()
             self._read(call, ended)
         if self._live:
             self._panels.send_new()

@@ -174,6 +174,7 @@ class View {
     this.paused = null; // the time at which it was paused
     this.cursor = null;
     this.held = null; // where the kernel has placed the cross-hair: it stays there when the pointer leaves
+    this.followed = null; // a time that the axis moves to: one that the kernel or a key has chosen
     this.overlay = false;
     this.visible = false;
     this.waiting = false;
@@ -238,7 +239,11 @@ class View {
       this.visible = entries.at(-1).isIntersecting;
       this.visibilityChanged();
     });
-    seen.observe(this.plot);
+    // The tiles above are updated only while the canvas is said to be shown, so the whole box counts.
+    const attached = () => this.el.isConnected
+      ? seen.observe(this.el.closest(".plivo-dashboard") ?? this.plot)
+      : own.signal.aborted || requestAnimationFrame(attached);
+    attached();
     own.signal.addEventListener("abort", () => [...watchers, seen].forEach((watcher) => watcher.disconnect()));
     document.addEventListener("visibilitychange", () => this.visibilityChanged(), options);
     window.addEventListener("pagehide", () => this.remove(), options);
@@ -272,10 +277,12 @@ class View {
   begin() {
     this.paused = null;
     this.cursor = null;
+    this.held = null;
+    this.followed = null;
   }
 
   received(cursor) {
-    if (cursor !== undefined) this.cursor = this.held = cursor;
+    if (cursor !== undefined) this.cursor = this.held = this.followed = cursor;
     this.changed();
   }
 
@@ -288,11 +295,10 @@ class View {
   key(event) {
     const call = this.store.call(0), step = event.shiftKey ? 10 : 1;
     const moves = { ArrowLeft: -step, ArrowRight: step, ArrowDown: -step, ArrowUp: step, PageDown: -60, PageUp: 60 };
-    const [left, right] = this.range(call);
-    if (event.key in moves) this.point((this.cursor ?? this.end(call)) + moves[event.key]);
-    else if (event.key === "Home") this.point(left);
-    else if (event.key === "End") this.point(Math.min(right, this.end(call)));
-    else if (event.key === "Escape") this.point(this.held);
+    if (event.key in moves) this.go((this.cursor ?? this.end(call)) + moves[event.key]);
+    else if (event.key === "Home") this.go(0);
+    else if (event.key === "End") this.go(this.end(call));
+    else if (event.key === "Escape") this.go(this.held);
     else if (event.key === " ") this.togglePause();
     else if (event.key === "Enter") this.choose(this.cursor);
     else return;
@@ -300,9 +306,15 @@ class View {
     event.stopPropagation();
   }
 
+  /** Move the cross-hair, and the time axis with it. */
+  go(seconds) {
+    this.point(seconds);
+    this.followed = this.cursor;
+  }
+
   point(seconds) {
-    const call = this.store.call(0), [left] = this.range(call);
-    this.cursor = seconds === null || !call?.length ? null : Math.min(Math.max(seconds, left), this.end(call));
+    const call = this.store.call(0);
+    this.cursor = seconds === null || !call?.length ? null : Math.min(Math.max(seconds, 0), this.end(call));
     if (this.waiting) return;
     this.waiting = true;
     requestAnimationFrame(() => {
@@ -338,8 +350,8 @@ class View {
   range(call) {
     const end = this.end(call);
     const span = Math.min(this.window, SPANS.find((one) => one >= end) ?? end);
-    const latest = this.window === Infinity ? 0 : Math.max(0, end - span);
-    const left = this.held !== null && this.held < latest ? Math.max(0, this.held - span / 2) : latest;
+    let left = this.window === Infinity ? 0 : Math.max(0, end - span);
+    if (this.followed !== null && this.followed < left) left = Math.max(0, this.followed - span / 2);
     return [left, left + span];
   }
 

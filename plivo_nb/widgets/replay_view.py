@@ -6,6 +6,7 @@ This module has no access to calls: it displays the values that it is given.
 from __future__ import annotations
 
 import html
+import math
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as W
@@ -34,6 +35,7 @@ class ReplayView:
         play, hear: buttons.
         speed, direction: choices of one of several.
         position: the slider, in seconds into the call.
+        slider_value: where the slider stands if nobody has moved it.
         calls: the choice of the call, where there are several.
         note: the widget of the line for messages.
         audio: the player.
@@ -69,6 +71,7 @@ class ReplayView:
         for name in ("plivo", "plivo-dashboard", "plivo-replay"):
             self.box.add_class(name)
         self.audio.layout.visibility = "hidden"
+        self.slider_value = 0.0
         self.show_note("")
 
     def on_click(self, button: Any, handler: Callable[[], None]) -> None:
@@ -90,11 +93,15 @@ class ReplayView:
 
     def show_length(self, seconds: float) -> None:
         """Set the length of the call."""
-        self.position.max = max(seconds, 0.1)
+        self.position.max = float(max(1, math.ceil(seconds)))
 
     def show_position(self, seconds: float, length: float, at: pd.Timestamp, name: str) -> None:
         """Display a moment: in the slider, in the call, and by the clock, in UTC and in local time."""
-        self.position.value = seconds
+        # Whole seconds: of other values, the page sends back the nearest that the slider can have.
+        self.slider_value = (
+            self.position.max if seconds >= length else min(round(seconds), math.floor(length))
+        )
+        self.position.value = self.slider_value
         self._clock.value = f'<div class="plivo-clock"><b>{clock(seconds)}</b> / {clock(length)}</div>'
         self._times.value = (
             f'<div class="plivo-times"><b class="plivo-cut">Replay · {html.escape(name)}</b>'

@@ -27,6 +27,10 @@ quiet = Rule(
 )
 Client(rules=[*V2_1, quiet])
 app("bob", enableTracking=False)
+app("bob", lab=Lab(), layout="full")
+app("user", password="secret", sound="device")
+app("user", password="secret", server=["wss://one.example.com", "wss://two.example.com"])
+app(server="plivo", layout="compact")
 
 
 async def use(client: Client, lab: Lab, server: FakeServer) -> None:
@@ -90,6 +94,10 @@ Client(sound="speakers")  # wrong
 Client(audio_constraints={"depth": 1})  # wrong
 Client(iceServers=[{"url": "stun:x"}])  # wrong
 app("bob", enableTraking=False)  # wrong
+app("bob", layout="wide")  # wrong
+app(password="secret")  # wrong
+app("user", password="secret", lab=Lab())  # wrong
+app(server=5060)  # wrong
 options: PlivoOptions = {"clientRegion": "europe", "allowMultipleIncoming": True}  # wrong
 
 

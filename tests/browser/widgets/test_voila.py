@@ -1,36 +1,89 @@
-"""The second notebook as an app: Voila serves it, a person moves the sliders, the score follows."""
+"""Notebooks as apps that Voila serves: the phone alone, and the second notebook with its sliders."""
 
 from __future__ import annotations
 
 import shutil
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import nbformat
 import pytest
+from playwright.sync_api import expect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+LIMIT_S = 10
+# Otherwise the end of an app would take 10 minutes. A page beats when its visibility changes, too.
+SHORT = f"from plivo_nb.widgets import voila; voila.LIMIT_S, voila.CHECK_S = {LIMIT_S}, 0.5\n"
+
 
 @pytest.fixture
-def voila(serve, free_port, repository, tmp_path) -> Iterator[str]:
+def voila(serve, free_port, repository, tmp_path, request) -> Iterator[Any]:
     home, root, port = tmp_path / "home", tmp_path / "root", free_port()
     home.mkdir()
     root.mkdir()
-    shutil.copy(repository / "notebooks" / "02_turn_the_knobs.ipynb", root)
+    shutil.copy(repository / "notebooks" / request.param, root)
+    if request.param == "phone.ipynb":
+        notebook = nbformat.read(root / request.param, as_version=4)
+        notebook.cells[0].source = SHORT + notebook.cells[0].source
+        nbformat.write(notebook, root / request.param)
     command = [
-        sys.executable, "-m", "voila", "02_turn_the_knobs.ipynb", "--no-browser", f"--port={port}",
-        "--Voila.ip=127.0.0.1", "--show_tracebacks=True",
+        sys.executable, "-m", "voila", request.param, "--no-browser", f"--port={port}",
+        "--Voila.ip=127.0.0.1", "--show_tracebacks=True", "--theme=dark",
     ]  # fmt: skip
     with serve(home, root, command, port, "/static/does-not-exist") as server:
         yield server
 
 
-def test_sliders_change_the_score(voila, page, dashboard, shoot):
+@pytest.mark.parametrize("voila", ["phone.ipynb"], indirect=True)
+def test_the_phone_is_an_app_that_ends_with_its_page(voila, page, phone, shoot) -> None:
+    page.goto(voila.url, timeout=60_000)
+    phone.box.wait_for()
+
+    def beat() -> None:
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+    beat()
+    outputs = page.locator(".jp-OutputArea-output:visible")
+    expect(outputs).to_have_count(1)  # phone, dashboard and drawer are one output; there is no other
+    assert page.locator(".jp-InputArea:visible").count() == 0
+    page.set_viewport_size({"width": 1400, "height": 900})
+    beat()
+    shoot("ready")
+    phone.click("Call")
+    phone.expect_state("In call")
+    beat()
+    page.locator(".plivo-lab-title").click()
+    page.get_by_role("button", name="Ring me", exact=True).wait_for()
+    loss = page.locator(".plivo-knobs .noUi-handle").first
+    loss.press("End")
+    expect(page.locator(".plivo-lab-summary")).to_have_text("30 % loss")
+    page.wait_for_timeout(3000)
+    shoot("in-call")
+    phone.click("Hang up")
+    beat()
+
+    # Voila's own message that the page is closed is lost, as it is with a browser that crashed.
+    page.route("**/voila/api/shutdown/**", lambda route: route.abort())
+    page.goto("about:blank")
+    page.wait_for_timeout(LIMIT_S * 1000 / 2)
+    assert len(voila.kernels()) == len(voila.labs()) == 1
+    for _ in range(60):
+        if not (voila.kernels() or voila.labs() or voila.workers()):
+            break
+        page.wait_for_timeout(500)
+    assert voila.kernels() == voila.labs() == voila.workers() == []
+
+
+@pytest.mark.parametrize("voila", ["02_turn_the_knobs.ipynb"], indirect=True)
+def test_sliders_change_the_score(voila, page, dashboard, shoot, ratio) -> None:
     page.goto(voila.url, timeout=60_000)
     clean = dashboard.wait_for_score(lambda score: score > 4.2, 60)
-    handles = page.locator(".plivo-knobs .noUi-handle")
-    loss, delay = handles.nth(0), handles.nth(1)
+    for box in page.locator(".plivo").all():
+        assert box.evaluate("element => getComputedStyle(element).colorScheme") == "dark"
+        assert ratio(box) > 10
+    loss, delay = (page.get_by_role("slider", name=name) for name in ("Packet loss", "Delay one way"))
 
     loss.press("End")
     lossy = dashboard.wait_for_score(lambda score: score < 3)

@@ -187,6 +187,28 @@ async def test_the_mode_that_was_asked_for_is_kept(client, monkeypatch) -> None:
         Dashboard(client, panels="none")  # type: ignore[arg-type]
 
 
+async def test_while_no_page_shows_it_nothing_is_sent_but_the_sum_at_the_end(dashboard, client) -> None:
+    sent: list[str] = []
+    dashboard._quality.view._tiles.observe(lambda change: sent.append(change["new"]), "value")
+    dashboard._panels.widget.send = lambda message, _buffers: sent.append(str(message))
+    call = client.answered()
+    call.rows = 2
+    await until(lambda: "4.19" in words(dashboard))
+    dashboard._panels._on_message(None, {"type": "hello", "page": "one"}, [])
+    await until(lambda: dashboard._hidden)
+    sent.clear()
+    call.rows = 20
+    await stays(lambda: sent == [], for_s=0.3)
+    dashboard._panels._on_message(None, {"type": "shown", "page": "one", "have": {}}, [])
+    await until(lambda: "4.01" in words(dashboard))
+    assert "'rows': 20" in sent[0]
+    dashboard._panels._on_message(None, {"type": "hidden", "page": "one"}, [])
+    await until(lambda: dashboard._hidden)
+    sent.clear()
+    client.ended()
+    await until(lambda: sent)
+
+
 async def test_warnings_and_events_get_their_place_in_the_call(dashboard, client) -> None:
     call = client.answered()
     shown = dashboard._shown[0]
