@@ -173,10 +173,10 @@ class View {
     this.window = 300;
     this.paused = null; // the time at which it was paused
     this.cursor = null;
-    this.held = null; // where the kernel has placed the cross-hair: it stays there when the pointer leaves
     this.followed = null; // a time that the axis moves to: one that the kernel or a key has chosen
     this.overlay = false;
     this.visible = false;
+    this.left = false; // the page is being closed
     this.waiting = false;
     this.build();
     this.observe();
@@ -184,7 +184,7 @@ class View {
   }
 
   get shown() {
-    return this.visible && document.visibilityState === "visible";
+    return this.visible && !this.left && document.visibilityState === "visible";
   }
 
   // ------------------------------------------------------------ elements
@@ -246,12 +246,17 @@ class View {
     attached();
     own.signal.addEventListener("abort", () => [...watchers, seen].forEach((watcher) => watcher.disconnect()));
     document.addEventListener("visibilitychange", () => this.visibilityChanged(), options);
-    window.addEventListener("pagehide", () => this.remove(), options);
+    for (const [name, left] of [["pagehide", true], ["pageshow", false]]) {
+      window.addEventListener(name, () => {
+        this.left = left;
+        this.visibilityChanged();
+      }, options);
+    }
     for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)", "(prefers-contrast: more)"]) {
       matchMedia(query).addEventListener("change", () => this.themeChanged(), options);
     }
     this.plot.addEventListener("pointermove", (event) => this.point(this.timeAt(event)), options);
-    this.plot.addEventListener("pointerleave", () => this.point(this.held), options);
+    this.plot.addEventListener("pointerleave", () => this.point(this.followed), options);
     this.plot.addEventListener("click", (event) => this.choose(this.timeAt(event)), options);
     this.plot.addEventListener("keydown", (event) => this.key(event), options);
   }
@@ -277,12 +282,11 @@ class View {
   begin() {
     this.paused = null;
     this.cursor = null;
-    this.held = null;
     this.followed = null;
   }
 
   received(cursor) {
-    if (cursor !== undefined) this.cursor = this.held = this.followed = cursor;
+    if (cursor !== undefined) this.cursor = this.followed = cursor;
     this.changed();
   }
 
@@ -298,7 +302,7 @@ class View {
     if (event.key in moves) this.go((this.cursor ?? this.end(call)) + moves[event.key]);
     else if (event.key === "Home") this.go(0);
     else if (event.key === "End") this.go(this.end(call));
-    else if (event.key === "Escape") this.go(this.held);
+    else if (event.key === "Escape") this.go(null);
     else if (event.key === " ") this.togglePause();
     else if (event.key === "Enter") this.choose(this.cursor);
     else return;
@@ -468,11 +472,13 @@ class View {
     }
     const span = scale.right - scale.left, most = Math.max(2, Math.floor(area.w / 64));
     const step = TICKS.find((one) => span / one <= most) ?? span / most;
+    let free = -Infinity;
     for (let at = Math.ceil(scale.left / step) * step; at <= scale.right; at += step) {
-      const x = scale.x(at);
+      const x = scale.x(at), width = this.pen.measureText(clock(at)).width;
+      const start = Math.min(Math.max(x - width / 2, area.x), area.x + area.w - width);
       this.stroke([[x, area.y + area.h, true], [x, area.y + area.h + 4]], { colour: this.c.dim });
-      const align = x > area.x + area.w - 18 ? "right" : x < area.x + 8 ? "left" : "center";
-      this.text(clock(at), x, area.y + area.h + 13, { colour: this.c.dim, align });
+      if (start < free) continue;
+      free = start + 6 + this.text(clock(at), start, area.y + area.h + 13, { colour: this.c.dim });
     }
   }
 

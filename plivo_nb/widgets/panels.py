@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from plivo_nb.widgets.call_series import CallSeries
 
+_MOST_SPANS = 200  # warnings and marks that are sent: the last ones
 _logger = logging.getLogger("plivo_nb.widgets")
 
 
@@ -83,14 +84,14 @@ class ShownCall:
 
     def about(self) -> dict[str, Any]:
         """What the page knows of it beside the rows."""
-        marks = [[round(mark.t, 1), mark.text] for mark in self.series.marks]
+        marks = [[round(mark.t, 1), mark.text] for mark in self.series.marks[-_MOST_SPANS:]]
         return {
             "name": self.name,
             "codec": self.series.codec or "",
             "ended": self.ended,
             "loss_limit": self.loss_limit,
-            "bands": self.bands,
-            "marks": sorted(marks + self.events),
+            "bands": self.bands[-_MOST_SPANS:],
+            "marks": sorted(marks + self.events[-_MOST_SPANS:]),
         }
 
 
