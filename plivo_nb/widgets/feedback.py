@@ -58,6 +58,7 @@ class Feedback:
             star.on_click(lambda _button, score=score: loop_tasks.run_soon(lambda: self.rate(score)))
         self.comment = W.Dropdown(
             options=[_NO_COMMENT, *((comment_words(comment), comment) for comment in FEEDBACK_COMMENTS)],
+            description="Comment",
             tooltip="Comment on the call",
             layout=W.Layout(flex="1 1 auto", width="auto", min_width="0", margin="0"),
         )

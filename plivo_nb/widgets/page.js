@@ -270,11 +270,15 @@ class Root {
     this.keepFocus();
   }
 
-  /** ipywidgets gives the handle of a slider no name. */
+  /** ipywidgets gives the handle of a slider no name, and other fields without a description only a tooltip. */
   name(control) {
-    if (control.matches("[role=slider]:not([aria-label])")) {
-      const label = control.closest(".jupyter-widgets")?.querySelector(".widget-label");
-      control.setAttribute("aria-label", label?.textContent || "value");
+    if (control.matches("[role=slider], input, select, textarea") && !control.hasAttribute("aria-label")) {
+      const widget = control.closest(".jupyter-widgets");
+      const label = widget?.querySelector(".widget-label")?.textContent.trim();
+      const name = label || control.title || widget?.title || control.placeholder;
+      if (name && !(label && control.labels?.length)) {
+        control.setAttribute("aria-label", name);
+      }
     }
   }
 

@@ -176,6 +176,7 @@ class View {
     this.followed = null; // a time that the axis moves to: one that the kernel or a key has chosen
     this.overlay = false;
     this.visible = false;
+    this.left = false; // the page is being closed
     this.waiting = false;
     this.build();
     this.observe();
@@ -183,7 +184,7 @@ class View {
   }
 
   get shown() {
-    return this.visible && document.visibilityState === "visible";
+    return this.visible && !this.left && document.visibilityState === "visible";
   }
 
   // ------------------------------------------------------------ elements
@@ -245,12 +246,17 @@ class View {
     attached();
     own.signal.addEventListener("abort", () => [...watchers, seen].forEach((watcher) => watcher.disconnect()));
     document.addEventListener("visibilitychange", () => this.visibilityChanged(), options);
-    window.addEventListener("pagehide", () => this.remove(), options);
+    for (const [name, left] of [["pagehide", true], ["pageshow", false]]) {
+      window.addEventListener(name, () => {
+        this.left = left;
+        this.visibilityChanged();
+      }, options);
+    }
     for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)", "(prefers-contrast: more)"]) {
       matchMedia(query).addEventListener("change", () => this.themeChanged(), options);
     }
     this.plot.addEventListener("pointermove", (event) => this.point(this.timeAt(event)), options);
-    this.plot.addEventListener("pointerleave", () => this.point(null), options);
+    this.plot.addEventListener("pointerleave", () => this.point(this.followed), options);
     this.plot.addEventListener("click", (event) => this.choose(this.timeAt(event)), options);
     this.plot.addEventListener("keydown", (event) => this.key(event), options);
   }
@@ -466,11 +472,13 @@ class View {
     }
     const span = scale.right - scale.left, most = Math.max(2, Math.floor(area.w / 64));
     const step = TICKS.find((one) => span / one <= most) ?? span / most;
+    let free = -Infinity;
     for (let at = Math.ceil(scale.left / step) * step; at <= scale.right; at += step) {
-      const x = scale.x(at);
+      const x = scale.x(at), width = this.pen.measureText(clock(at)).width;
+      const start = Math.min(Math.max(x - width / 2, area.x), area.x + area.w - width);
       this.stroke([[x, area.y + area.h, true], [x, area.y + area.h + 4]], { colour: this.c.dim });
-      const align = x > area.x + area.w - 18 ? "right" : x < area.x + 8 ? "left" : "center";
-      this.text(clock(at), x, area.y + area.h + 13, { colour: this.c.dim, align });
+      if (start < free) continue;
+      free = start + 6 + this.text(clock(at), start, area.y + area.h + 13, { colour: this.c.dim });
     }
   }
 

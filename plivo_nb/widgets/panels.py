@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from plivo_nb.widgets.call_series import CallSeries
 
+_MOST_SPANS = 200  # warnings and marks that are sent: the last ones
 _logger = logging.getLogger("plivo_nb.widgets")
 
 
@@ -83,14 +84,14 @@ class ShownCall:
 
     def about(self) -> dict[str, Any]:
         """What the page knows of it beside the rows."""
-        marks = [[round(mark.t, 1), mark.text] for mark in self.series.marks]
+        marks = [[round(mark.t, 1), mark.text] for mark in self.series.marks[-_MOST_SPANS:]]
         return {
             "name": self.name,
             "codec": self.series.codec or "",
             "ended": self.ended,
             "loss_limit": self.loss_limit,
-            "bands": self.bands,
-            "marks": sorted(marks + self.events),
+            "bands": self.bands[-_MOST_SPANS:],
+            "marks": sorted(marks + self.events[-_MOST_SPANS:]),
         }
 
 
@@ -117,6 +118,7 @@ class Panels:
         self._pages: set[str] = set()  # those that show the canvas
         self._calls: dict[str, ShownCall] = {}
         self._count = 0
+        self._cursor: float | None = None
         self._sent: dict[str, int] = {}
         self._about: dict[str, dict[str, Any]] = {}
         self.widget.on_msg(self._on_message)
@@ -152,7 +154,11 @@ class Panels:
             self._send({"calls": parts})
 
     def move_cursor(self, seconds: float | None) -> None:
-        """Place the cross-hair at this time of the call, or remove it."""
+        """Place the cross-hair at this time of the call, or remove it.
+
+        It stays there when the pointer leaves the panels, and is displayed whatever part of the call is.
+        """
+        self._cursor = seconds
         if self._pages:
             self._send({"calls": [], "cursor": seconds})
 
@@ -224,4 +230,5 @@ class Panels:
         parts = [self._part(key, count) for key, count in rows.items()]
         for part in parts:
             part["about"] = self._calls[part["key"]].about()
-        self._send({"calls": parts, "page": page, "show": list(self._calls)})
+        message = {"calls": parts, "page": page, "show": list(self._calls)}
+        self._send(message if self._cursor is None else {**message, "cursor": self._cursor})

@@ -199,7 +199,7 @@ class SoundSource:
 
 
 _SENDS: dict[str, str] = {
-    "microphone": "calls send silence",
+    "microphone": "calls send silence until you choose another sound",
     "speech": "calls play the speech sample",
     "tone": "calls send a tone",
     "silence": "calls send silence",

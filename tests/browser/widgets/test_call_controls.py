@@ -42,7 +42,7 @@ def hide(page: Any, hidden: bool) -> None:
     )
 
 
-def test_a_call_its_rating_and_the_history(jupyter, open_notebook, phone, page, shoot):
+def test_a_call_its_rating_and_the_history(jupyter, open_notebook, phone, page, shoot, axe, theme):
     notebook = open_notebook(jupyter.notebook("controls.ipynb", [START, "phone", MISSED, CLOSE]))
     notebook.run(0)
     notebook.run(1)
@@ -62,6 +62,7 @@ def test_a_call_its_rating_and_the_history(jupyter, open_notebook, phone, page, 
     expect(box.locator(".plivo-keys")).to_have_text("Keys sent: 7")
     expect(box.locator('.plivo-chip-line [data-verdict="excellent"]')).to_be_visible(timeout=15_000)
     shoot("in-call", box)
+    assert axe(box) == []
     record.click()
     expect(box.locator(".plivo-file")).to_have_text(re.compile(r"Recorded 0:0\d: call-echo"))
     assert notebook.evaluate("[p.name[:9] for p in __import__('pathlib').Path.cwd().glob('call-echo-*.wav')]")
@@ -91,12 +92,10 @@ def test_a_call_its_rating_and_the_history(jupyter, open_notebook, phone, page, 
     history(notebook, box, page, phone, shoot)
     box.get_by_role("button", name="Devices and volume").click()
     expect(box.locator(".plivo-settings")).to_be_visible()
-    for theme, light in (("JupyterLab Dark", "false"), ("JupyterLab Light", "true")):
-        page.evaluate(
-            "theme => void window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme
-        )
-        expect(page.locator("body")).to_have_attribute("data-jp-theme-light", light)
-        shoot(f"light-{light}", box)
+    for colours in ("dark", "light"):
+        theme(page, colours)
+        assert axe(box) == []
+        shoot(colours, box)
     notebook.run(3)
     assert notebook.errors() == []
 

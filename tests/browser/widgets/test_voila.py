@@ -30,7 +30,7 @@ def voila(serve, free_port, repository, tmp_path, request) -> Iterator[Any]:
         nbformat.write(notebook, root / request.param)
     command = [
         sys.executable, "-m", "voila", request.param, "--no-browser", f"--port={port}",
-        "--Voila.ip=127.0.0.1", "--show_tracebacks=True",
+        "--Voila.ip=127.0.0.1", "--show_tracebacks=True", "--theme=dark",
     ]  # fmt: skip
     with serve(home, root, command, port, "/static/does-not-exist") as server:
         yield server
@@ -77,11 +77,13 @@ def test_the_phone_is_an_app_that_ends_with_its_page(voila, page, phone, shoot) 
 
 
 @pytest.mark.parametrize("voila", ["02_turn_the_knobs.ipynb"], indirect=True)
-def test_sliders_change_the_score(voila, page, dashboard, shoot) -> None:
+def test_sliders_change_the_score(voila, page, dashboard, shoot, ratio) -> None:
     page.goto(voila.url, timeout=60_000)
     clean = dashboard.wait_for_score(lambda score: score > 4.2, 60)
-    handles = page.locator(".plivo-knobs .noUi-handle")
-    loss, delay = handles.nth(0), handles.nth(2)
+    for box in page.locator(".plivo").all():
+        assert box.evaluate("element => getComputedStyle(element).colorScheme") == "dark"
+        assert ratio(box) > 10
+    loss, delay = (page.get_by_role("slider", name=name) for name in ("Packet loss", "Delay one way"))
 
     loss.press("End")
     lossy = dashboard.wait_for_score(lambda score: score < 3)

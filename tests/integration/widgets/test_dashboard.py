@@ -43,7 +43,7 @@ async def test_a_call_with_the_network_made_bad_and_good(lab: Lab, alice: Client
 async def test_widgets_close_with_their_client(lab: Lab) -> None:
     client = lab.client()
     await client.login("carol", lab.password("carol"))
-    phone, dashboard = Phone(client), Dashboard(client)
+    phone, dashboard = Phone(client), Dashboard(client, panels="picture")
     await until(lambda: dashboard.worker_pid)
     pid = dashboard.worker_pid
     assert pid is not None

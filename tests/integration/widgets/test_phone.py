@@ -66,7 +66,7 @@ async def test_a_lost_connection_is_shown_and_the_call_goes_on(lab: Lab, alice: 
     await lab.faults.drop_socket("alice")
     await until(lambda: phone.state.startswith("Reconnecting"))
     await until(lambda: phone.state == "In call")
-    await until(lambda: alice.current_call is not None and alice.current_call.last_sample)
+    await until(lambda: alice.samples["mos"].notna().any())  # the first one may have no round-trip time yet
     await phone.hangup()
     await until(lambda: "mean MOS" in phone._view._note.value)
     await lab.faults.drop_socket("alice")

@@ -75,6 +75,7 @@ async def test_live_draws_only_what_is_kept(dashboard, client, kept, monkeypatch
     await until(lambda: kept)
     during = dashboard.picture
     assert base64.b64decode(kept[0]["image/png"]) == during
+    assert Image.open(io.BytesIO(during)).size == (750, 450)
     call.rows = 5
     await stays(lambda: len(kept) == 1, for_s=0.2)
     client.ended()

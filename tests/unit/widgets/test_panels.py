@@ -141,6 +141,15 @@ async def test_what_a_call_is_about_is_sent_when_it_changes(panels) -> None:
     assert len(page.messages) == count
 
 
+async def test_only_the_last_warnings_and_events_are_sent(panels) -> None:
+    call = ShownCall(series_of(2), "echo")
+    call.bands = [[None, float(at), at + 0.5, "warning"] for at in range(1000)]
+    call.events = [[float(at), "sent 1"] for at in range(1000)]
+    about = call.about()
+    assert (len(about["bands"]), len(about["marks"])) == (200, 200)
+    assert about["bands"][-1][1] == about["marks"][-1][0] == 999
+
+
 async def test_two_pages_are_both_served(panels) -> None:
     one, call = Page(panels, "one"), ShownCall(CallSeries(), "echo")
     panels.show([call])
@@ -165,6 +174,7 @@ async def test_a_moment_is_chosen_and_shown(panels) -> None:
     panels.show([ShownCall(series_of(3), "echo")])
     panels.move_cursor(1.0)
     await page.show()
+    assert page.messages[-1][0]["cursor"] == 1.0  # also for a page that comes later
     await page.say("moment", key="1", t=2.5)
     assert chosen == [(0, 2.5)]
     panels.move_cursor(1.5)

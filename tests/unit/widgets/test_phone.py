@@ -343,3 +343,23 @@ async def test_what_was_done_can_be_copied_as_code(phone, client) -> None:
         "await client.hangup()",
     ]
     assert phone._copy_code.widget.code == phone.code
+
+
+async def test_fifty_calls_both_ways_leave_nothing(client, stand_in_call, widget_count) -> None:
+    nothing = widget_count()
+    phone = Phone(client)
+    counts = []
+    for number in range(50):
+        ringing = stand_in_call("bob", "INCOMING", f"in-{number}")
+        client.rings(ringing)
+        client.incoming_calls.clear()
+        client.answered(ringing)
+        client.ended()
+        client.answered(stand_in_call("echo", uuid=f"out-{number}"))
+        client.ended()
+        await turns()
+        counts.append(widget_count())
+    assert counts[-1] == counts[24]
+    phone.close()
+    assert widget_count() == nothing
+    assert (client.listeners(), client.closers) == (0, [])
