@@ -267,7 +267,7 @@ def _kernel_tile(lag_ms: float) -> Tile:
     if math.isnan(lag_ms):
         return Tile("this kernel")
     if lag_ms <= LOOP_STALL_MS:
-        return Tile("this kernel", "on time", "", f"at most {lag_ms:.0f} ms late")
+        return Tile("this kernel", "on time", "", f"{lag_ms:.0f} ms late")
     return Tile("this kernel", f"{lag_ms / 1000:.1f}", "s", "kernel was busy", "not the network")
 
 
@@ -289,12 +289,12 @@ def _worst_second(columns: Columns) -> Tile:
 def _loss_of_call(columns: Columns) -> Tile:
     received, sent = call_loss(columns)
     if math.isnan(received) and math.isnan(sent):
-        return Tile("packet loss")
+        return Tile("loss, whole call")
     name, value, other_name, other = _TO_YOU, received, _FROM_YOU, sent
     if math.isnan(received) or sent > received:
         name, value, other_name, other = _FROM_YOU, sent, _TO_YOU, received
     more = "" if math.isnan(other) else f"{percent(other)} {other_name}"
-    return Tile("packet loss", _number(100 * value, 1), "%", f"{name}, whole call", more)
+    return Tile("loss, whole call", _number(100 * value, 1), "%", name, more)
 
 
 def _mean_rtt(columns: Columns) -> Tile:

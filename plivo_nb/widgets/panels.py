@@ -123,6 +123,7 @@ class Panels:
         self._pages: set[str] = set()  # those that show the canvas
         self._calls: dict[str, ShownCall] = {}
         self._count = 0
+        self._cursor: float | None = None
         self._sent: dict[str, int] = {}
         self._about: dict[str, dict[str, Any]] = {}
         self.widget.on_msg(self._on_message)
@@ -158,7 +159,11 @@ class Panels:
             self._send({"calls": parts})
 
     def move_cursor(self, seconds: float | None) -> None:
-        """Place the cross-hair at this time of the call, or remove it."""
+        """Place the cross-hair at this time of the call, or remove it.
+
+        It stays there when the pointer leaves the panels, and is displayed whatever part of the call is.
+        """
+        self._cursor = seconds
         if self._pages:
             self._send({"calls": [], "cursor": seconds})
 
@@ -230,4 +235,5 @@ class Panels:
         parts = [self._part(key, count) for key, count in rows.items()]
         for part in parts:
             part["about"] = self._calls[part["key"]].about()
-        self._send({"calls": parts, "page": page, "show": list(self._calls)})
+        message = {"calls": parts, "page": page, "show": list(self._calls)}
+        self._send(message if self._cursor is None else {**message, "cursor": self._cursor})

@@ -46,9 +46,10 @@ class QualityView:
         self._others = 0
         for part, name in (
             (self._banner, "plivo-banner"), (self._list, "plivo-warnings"), (self._more, "plivo-more"),
-            (self._announced, "plivo-live"), (self._tiles, "plivo-tiles"),
+            (self._announced, "plivo-announced"), (self._tiles, "plivo-tiles"),
         ):  # fmt: skip
             part.add_class(name)
+        self._announced.add_class("plivo-region")  # page.js makes it a live region
         self._list.layout.visibility = "hidden"
         bar = W.HBox([self._banner, self._more], layout=W.Layout(width="100%"))
         bar.add_class("plivo-bar")

@@ -207,7 +207,7 @@ class Replay(Dashboard):
 
     def _slider_moved(self, change: Any) -> None:
         seconds = float(change["new"])
-        if abs(seconds - self._position) >= 0.05:
+        if seconds != self._view.slider_value:
             self._loop_tasks.run_soon(lambda: self.seek(seconds))
 
     def _show_call(self, number: int) -> None:

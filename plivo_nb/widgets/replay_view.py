@@ -6,6 +6,7 @@ This module has no access to calls: it displays the values that it is given.
 from __future__ import annotations
 
 import html
+import math
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as W
@@ -34,6 +35,7 @@ class ReplayView:
         play, hear: buttons.
         speed, direction: choices of one of several.
         position: the slider, in seconds into the call.
+        slider_value: where the slider stands if nobody has moved it.
         calls: the choice of the call, where there are several.
         note: the widget of the line for messages.
         audio: the player.
@@ -42,17 +44,17 @@ class ReplayView:
     def __init__(self, panels: Any) -> None:
         self.quality = QualityView()
         self._times, self._clock, self.note = W.HTML(), W.HTML(), W.HTML()
-        self.play = W.Button(description="Play", icon="play", tooltip="Play from this moment, or pause")
+        self.play = W.Button(description="Play", tooltip="Play from this moment, or pause")
         self.speed = _choice([(f"{speed}×", speed) for speed in SPEEDS], "Speed")
         self.position = W.FloatSlider(
             min=0.0,
             max=1.0,
-            step=0.1,
+            step=1.0,
             readout=False,
-            tooltip="Moment of the call",
+            description="Position in the call",
             layout=W.Layout(flex="1 1 0"),
         )
-        self.hear = W.Button(description="Hear", icon="volume-up", tooltip="Hear five seconds at this moment")
+        self.hear = W.Button(description="Hear", tooltip="Hear five seconds at this moment")
         self.direction = _choice([("Received", False), ("Sent", True)], "Which sound")
         self.audio = W.Audio(value=b"", format="wav", autoplay=True, loop=False)
         self.calls = W.Dropdown(options=[("", 0)], layout=W.Layout(flex="1 1 0", min_width="0"))
@@ -63,11 +65,13 @@ class ReplayView:
             panels,
             _row("plivo-transport", self.play, self.position, self._clock, self.speed),
             _row("plivo-sound", self.hear, self.direction, self.audio, self.calls),
+            self.note,
         ]
         self.box: Any = W.VBox(rows, layout=W.Layout(grid_gap="8px"))
         for name in ("plivo", "plivo-dashboard", "plivo-replay"):
             self.box.add_class(name)
         self.audio.layout.visibility = "hidden"
+        self.slider_value = 0.0
         self.show_note("")
 
     def on_click(self, button: Any, handler: Callable[[], None]) -> None:
@@ -76,7 +80,11 @@ class ReplayView:
 
     def show_exports(self, widget: Any, *hidden: Any) -> None:
         """Display this widget, which contains `note`, in the last row, and widgets without a look."""
-        self.box.children = [*self.box.children, widget, *hidden]
+        self.box.children = [
+            *(child for child in self.box.children if child is not self.note),
+            widget,
+            *hidden,
+        ]
 
     def show_calls(self, names: Sequence[str]) -> None:
         """Offer these calls; a single one is not a choice."""
@@ -85,20 +93,24 @@ class ReplayView:
 
     def show_length(self, seconds: float) -> None:
         """Set the length of the call."""
-        self.position.max = max(seconds, 0.1)
+        self.position.max = float(max(1, math.ceil(seconds)))
 
     def show_position(self, seconds: float, length: float, at: pd.Timestamp, name: str) -> None:
         """Display a moment: in the slider, in the call, and by the clock, in UTC and in local time."""
-        self.position.value = seconds
+        # Whole seconds: of other values, the page sends back the nearest that the slider can have.
+        self.slider_value = (
+            self.position.max if seconds >= length else min(round(seconds), math.floor(length))
+        )
+        self.position.value = self.slider_value
         self._clock.value = f'<div class="plivo-clock"><b>{clock(seconds)}</b> / {clock(length)}</div>'
         self._times.value = (
-            f'<div class="plivo-times"><b class="plivo-cut">{html.escape(name)}</b>'
+            f'<div class="plivo-times"><b class="plivo-cut">Replay · {html.escape(name)}</b>'
             f"<span>{html.escape(both_times(at))}</span></div>"
         )
 
     def show_playing(self, playing: bool) -> None:
         """Display on the button whether it is playing."""
-        self.play.description, self.play.icon = ("Pause", "pause") if playing else ("Play", "play")
+        self.play.description = "Pause" if playing else "Play"
 
     def show_sound(self, wav: bytes) -> None:
         """Play a WAV file in the page; an empty one hides the player."""

@@ -1,4 +1,4 @@
-"""The button "Copy as code": what it copies. The clipboard is tested in tests/browser/widgets."""
+"""The button "Copy as code": what it copies."""
 
 from __future__ import annotations
 

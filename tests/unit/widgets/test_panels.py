@@ -174,6 +174,7 @@ async def test_a_moment_is_chosen_and_shown(panels) -> None:
     panels.show([ShownCall(series_of(3), "echo")])
     panels.move_cursor(1.0)
     await page.show()
+    assert page.messages[-1][0]["cursor"] == 1.0  # also for a page that comes later
     await page.say("moment", key="1", t=2.5)
     assert chosen == [(0, 2.5)]
     panels.move_cursor(1.5)

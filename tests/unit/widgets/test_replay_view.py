@@ -44,10 +44,14 @@ def test_local_time_stands_beside_utc(zone) -> None:
 def test_the_moment_is_shown_everywhere(view) -> None:
     view.show_length(90.0)
     view.show_position(41.2, 90.0, AT, "<bob>")
-    assert (view.position.value, view.position.max) == (41.2, 90.0)
+    assert (view.position.value, view.position.max) == (41.0, 90.0)
     assert re.sub(r"<[^>]*>", "", view._clock.value) == "0:41 / 1:30"
     assert "&lt;bob&gt;" in view._times.value
     assert "12:00:41 UTC" in view._times.value
+    view.show_length(89.4)
+    for seconds, shown in ((89.4, 90.0), (89.3, 89.0), (0.0, 0.0)):
+        view.show_position(seconds, 89.4, AT, "bob")
+        assert view.position.value == view.slider_value == shown
     view.show_length(0.0)
     assert view.position.max > view.position.min
 
