@@ -195,10 +195,15 @@ class IncomingCall(Call):
 
 
 def _user_at_host(uri: str) -> str:
-    """'user@domain' of a SIP URI, 'domain' if it has no user, a TEL URI's number; others unchanged."""
+    """'user@domain' of a SIP URI, 'domain' if it has no user, a TEL URI's number; others unchanged.
+
+    So is a URI whose escapes stand for line ends, terminal sequences or other text that is not printable:
+    the result is displayed and logged.
+    """
     try:
         parsed = parse_uri(uri)
     except ValueError:
         return uri
     parts = [part for part in (parsed.user, parsed.host) if part]
-    return "@".join(parts) or uri
+    address = "@".join(parts)
+    return address if address and address.isprintable() else uri

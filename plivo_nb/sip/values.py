@@ -170,7 +170,10 @@ def parse_uri(text: str) -> URI:
         scheme, _, rest = text.partition(":")
         if scheme.lower() != "tel" or len(text) > MAX_TEL_LENGTH:  # the library's expressions are not linear
             raise ValueError(f"{text[:80]!r} is not a SIP, SIPS or TEL URI.")
-        return URI.parse(f"tel:{rest}")
+        try:
+            return URI.parse(f"tel:{rest}")
+        except TypeError:  # a parameter named self, as below
+            raise ValueError(f"{text[:80]!r} has a parameter that cannot be read.") from None
     user, password, port = match["user"], match["password"], match["port"]
     if port is not None and not 0 < int(port) < 65536:
         raise ValueError(f"Port {port} of a URI is out of range.")
@@ -178,6 +181,8 @@ def parse_uri(text: str) -> URI:
     for part in match["parameters"].split(";")[1:]:
         name, equals, value = part.partition("=")
         data[urllib.parse.unquote(name).lower()] = urllib.parse.unquote(value) if equals else None
+    # Parameters of sipmessage 0.7 takes the names as keyword arguments, so it cannot hold one named self.
+    data.pop("self", None)
     return URI(
         scheme=match["scheme"].lower(),
         host=match["host"],

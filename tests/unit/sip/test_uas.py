@@ -79,7 +79,15 @@ def test_bye_before_the_ack_waits_for_it(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("uri", "caller"), [("sip:gw.example.com", "gw.example.com"), ("tel:+14155550100", "+14155550100")]
+    ("uri", "caller"),
+    [
+        ("sip:gw.example.com", "gw.example.com"),
+        ("tel:+14155550100", "+14155550100"),
+        ("sip:bob@x;self=1", "bob@x"),
+        ("tel:+14155550100;self=1", "tel:+14155550100;self=1"),
+        ("sip:%0d%0a%1b[2J@x", "sip:%0d%0a%1b[2J@x"),
+        ("sip:%E2%80%AE321@x", "sip:%E2%80%AE321@x"),
+    ],
 )
 def test_a_caller_without_a_user_or_a_host_is_called_by_what_there_is(uri: str, caller: str) -> None:
     agent = World("bob", register=False).agents["bob"]

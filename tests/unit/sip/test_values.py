@@ -134,6 +134,18 @@ def test_a_tel_uri_is_read_in_linear_time() -> None:
             parse_uri(text)
 
 
+@pytest.mark.parametrize("name", ["self", "SELF", "%73elf", "cls", "kwargs", "scheme"])
+def test_a_parameter_of_a_sip_uri_may_have_any_name(name: str) -> None:
+    """The library takes parameters as keyword arguments of Python."""
+    assert parse_uri(f"sip:bob@x;{name}=1;lr").parameters["lr"] is None
+
+
+@pytest.mark.parametrize("name", ["self", "%73elf"])
+def test_a_parameter_that_the_library_cannot_hold_makes_a_tel_uri_unreadable(name: str) -> None:
+    with pytest.raises(ValueError, match="has a parameter that cannot be read"):
+        parse_uri(f"tel:+14155550100;{name}=1")
+
+
 def test_long_values_are_not_kept_in_caches() -> None:
     name = "a" * 60_000
     one, other = (NameAddr.parse(f"{name} <sip:a@b>") for _ in range(2))
