@@ -318,12 +318,16 @@ class Account:
         self, socket: int | None, texts: list[str], recorded: list[tuple[int, MessageRecord]]
     ) -> None:
         # The outbox is cleared when a socket is lost: what is in it now was recorded last.
-        latest = recorded[-len(texts) :] if texts else []
-        for text, (number, record) in zip(texts, latest, strict=True):
+        count = sum(1 for text in texts if text.strip())
+        latest = iter(recorded[-count:] if count else [])
+        for text in texts:
+            # The answer to a keep-alive of the server is a line break, which is no message (RFC 5626 4.4.1).
+            entry = next(latest) if text.strip() else None
             if socket is None:
                 continue
             sent = self._engine.post(wire.SendText, socket=socket, text=text)
-            sent.add_done_callback(partial(self._sent, number, record))
+            if entry is not None:
+                sent.add_done_callback(partial(self._sent, *entry))
 
     def _sent(self, number: int, record: MessageRecord, sent: asyncio.Future[float]) -> None:
         if not sent.cancelled() and sent.exception() is None:

@@ -29,6 +29,7 @@ class SipServer:
         self.headers: dict[int, list[tuple[str, str]]] = {}
         self.expires = 120
         self.requests: list[Request] = []
+        self.keep_alives: list[str | bytes] = []  # frames of white space
         self.sockets: list[ServerConnection] = []
         self.opened = 0
         self.port = 0
@@ -71,6 +72,9 @@ class SipServer:
         self.sockets.append(socket)
         try:
             async for frame in socket:
+                if not frame.strip():
+                    self.keep_alives.append(frame)
+                    continue
                 message = parse(frame)
                 if isinstance(message, Request) and message.method != "ACK":
                     for response in self._answers(message):

@@ -70,8 +70,12 @@ def click_through_a_call(
     dashboard.wait_for_score(lambda score: score < 4)
     notebook.evaluate(f"{notebook.task}({notebook.lab}.network.clear()) and None")
     dashboard.wait_for_score(lambda score: score > 4.2)
+    notebook.page.set_viewport_size({"width": 1360, "height": 1300})  # both are seen whole
     phone.box.scroll_into_view_if_needed()
+    notebook.page.wait_for_timeout(500)
     shoot("in-call", phone.box, dashboard.box)
+    notebook.page.set_viewport_size({"width": 1360, "height": 900})
+    notebook.page.wait_for_timeout(500)
     assert changed_panels(first, dashboard.png()) == set(PANELS)
     after = dashboard.box.bounding_box()
     assert (after["width"], after["height"]) == (box["width"], box["height"])

@@ -96,6 +96,20 @@ async def test_refreshes_refused_until_expiry_and_then_a_drop(phones: Any) -> No
         assert phone.account.registered
 
 
+@pytest.mark.parametrize("keep_alive", ["\r\n\r\n", b"\r\n\r\n"], ids=["text", "binary"])
+async def test_a_keep_alive_of_the_server_is_answered_on_the_wire(
+    phones: Any, keep_alive: str | bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with SipServer() as server:
+        phone = phones(server)
+        await phone.login()
+        for answered in (1, 2):
+            await server.sockets[-1].send(keep_alive)
+            await until(lambda count=answered: server.keep_alives == ["\r\n"] * count)
+        await phone.in_call(server)  # messages go on, and are in the trace
+        assert [record for record in caplog.records if record.name.startswith("plivo_nb")] == []
+
+
 async def test_a_short_outage_is_not_told(phones: Any) -> None:
     async with SipServer() as server:
         phone = phones(server)
