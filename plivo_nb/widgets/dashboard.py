@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import math
 import time
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 from weakref import WeakKeyDictionary
 
 import IPython.display
@@ -94,6 +94,7 @@ class Dashboard:
         <Dashboard, closed>
     """
 
+    _of_recorded_calls: ClassVar[type[Dashboard]]
     _stills: Stills
 
     if TYPE_CHECKING:
@@ -112,10 +113,15 @@ class Dashboard:
 
         def __new__(cls, source, **options):
             if cls is Dashboard:
-                from plivo_nb.widgets.replay import Replay  # late: it imports this module
-
-                return super().__new__(LiveDashboard if hasattr(source, "current_call") else Replay)
+                live = hasattr(source, "current_call")
+                return super().__new__(LiveDashboard if live else Dashboard._of_recorded_calls)
             return super().__new__(cls)
+
+    def __init_subclass__(cls, *, recorded_calls: bool = False) -> None:
+        """Note the subclass that shows recorded calls: its module imports this one, not the reverse."""
+        super().__init_subclass__()
+        if recorded_calls:
+            Dashboard._of_recorded_calls = cls
 
     def figure(self) -> Figure:
         """The call that is shown as a matplotlib figure; see `Call.plot`.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _STEP_S = 0.25  # between two moments while it plays
 
 
-class Replay(Dashboard):
+class Replay(Dashboard, recorded_calls=True):
     """A call to go through again. A cell whose last expression is a replay displays it.
 
     Play it, move the slider, or click a moment in the panels: tiles and banner show what a dashboard showed
