@@ -454,11 +454,12 @@ class CallSession:
         try:
             await self.media.open()
             offer = await self.media.create_offer()
-        except (MediaError, PlaneDied) as error:
-            self.fail_media(error)
-        else:
             if self.state == "preparing":
                 self._invite(target, offer, headers)
+        except (MediaError, PlaneDied) as error:
+            self.fail_media(error)
+        except Exception as error:  # a fault of this package: the call must not occupy the phone for good
+            self._fail_by_fault(error)
         await asyncio.shield(self.answered)
 
     def _invite(self, target: str, offer: bytes, headers: list[tuple[str, str]]) -> None:
@@ -548,12 +549,13 @@ class CallSession:
                 description = await self.media.create_answer()
             else:  # the caller leaves the offer to us (RFC 3261 13.2.1); its answer comes with the ACK
                 description = await self.media.create_offer()
-        except (MediaError, PlaneDied) as error:
-            self.fail_media(error)
-        else:
             if self.state == "answering":
                 self._accepted = True
                 self.account.accept(self._key, description)
+        except (MediaError, PlaneDied) as error:
+            self.fail_media(error)
+        except Exception as error:  # as in `dial`
+            self._fail_by_fault(error)
         await asyncio.shield(self.answered)
 
     def on_confirmed(self, event: sip.Confirmed, at: float) -> None:
@@ -639,6 +641,11 @@ class CallSession:
         """End the call because its media failed."""
         cause = causes.of_media(error.code) if isinstance(error, MediaError) else causes.WEBRTC_ERROR
         self.fail(cause, str(error))
+
+    def _fail_by_fault(self, error: Exception) -> None:
+        """End the call because of an exception that nobody expects."""
+        _logger.error("A fault of plivo_nb ends the call with %s.", self.peer, exc_info=error)
+        self.fail(causes.WEBRTC_ERROR, f"A fault of plivo_nb: {type(error).__name__}: {error}")
 
     def abandon(self) -> None:
         """End the call at once: the far end did not answer our BYE or CANCEL in time."""

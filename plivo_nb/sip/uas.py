@@ -65,7 +65,7 @@ class IncomingCall(Call):
                 self.key,
                 _user_at_host(sender.uri),
                 sender.uri,
-                sender.display_name,
+                "".join(character for character in sender.display_name if character.isprintable()),
                 request.to.uri,
                 request.shown_headers,
                 request.body,

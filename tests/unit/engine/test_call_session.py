@@ -466,3 +466,29 @@ async def test_an_offer_that_cannot_be_used_is_refused_as_such_when_it_is_answer
     assert (failure.value.cause, failure.value.call_info.code) == ("Incompatible SDP", 488)
     await alice.close()
     await bob.close()
+
+
+@pytest.mark.parametrize("direction", ["OUTGOING", "INCOMING"])
+async def test_a_call_in_which_the_package_fails_ends_and_says_so(
+    direction: Direction, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_arguments: object, **_more: object) -> None:
+        raise TypeError("unexpected keyword argument 'self'")
+
+    harness = SessionHarness(MemoryEngine(1))
+    session = harness.call(direction)
+    monkeypatch.setattr(harness.account, "invite", broken)
+    monkeypatch.setattr(harness.account, "accept", broken)
+    if direction == "INCOMING":
+        session.identity.key = "call-id-1"
+        offered(session)
+        work = session.answer()
+    else:
+        work = session.dial("bob", [])
+    with pytest.raises(CallFailed, match="WebRTC Error"):
+        await work
+    assert "A fault of plivo_nb: TypeError" in (await session.over).reason
+    assert "Traceback" in caplog.text
+    await session.closed
+    await harness.account.close()
+    await harness.engine.close()

@@ -96,3 +96,13 @@ def test_a_caller_without_a_user_or_a_host_is_called_by_what_there_is(uri: str, 
     (received,) = agent.events()
     assert isinstance(received, InviteReceived)
     assert received.caller == caller
+
+
+def test_a_callers_name_has_no_terminal_sequence_and_changes_no_writing_direction() -> None:
+    agent = World("bob", register=False).agents["bob"]
+    sender = 'From: "a\\\x1b[31m\u202eb" <sip:bob@x>;tag=1'
+    lines = [sender if x.startswith("From:") else x for x in RECORDED_INVITE.split("\r\n")]
+    agent.receive("\r\n".join(lines), 1000.0)
+    (received,) = agent.events()
+    assert isinstance(received, InviteReceived)
+    assert received.display_name == "a[31mb"
