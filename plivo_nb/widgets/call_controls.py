@@ -19,7 +19,7 @@ from plivo_nb.widgets.audio_settings import AudioSettings
 from plivo_nb.widgets.code_log import code_log_of
 from plivo_nb.widgets.feedback import Feedback
 from plivo_nb.widgets.meters import LevelMeters
-from plivo_nb.widgets.phone_view import button, clock, close_tree, peer_of, row
+from plivo_nb.widgets.phone_view import button, clock, close_tree, live_region, peer_of, row
 from plivo_nb.widgets.sound_source import SoundSource, SourceName
 
 if TYPE_CHECKING:
@@ -87,13 +87,13 @@ class CallControls:
         self.record = button("Record", "plivo-record", tooltip="Record both directions to a file")
         self.record.layout.flex = "0 0 118px"
         self.record.on_click(lambda _button: loop_tasks.run_soon(self.toggle_recording))
-        self._sent_keys = W.HTML()
+        self._sent_keys = live_region()
         self._strip = W.VBox(
             [row(self._chip, self.record), self.meters.widget, self._sent_keys],
             layout=W.Layout(grid_gap="6px"),
         )
         self._strip.add_class("plivo-strip")
-        self._recording = W.HTML()
+        self._recording = live_region()
         self.show_settings = W.ToggleButton(
             description="Devices and volume", icon="caret-right", tooltip="Show or hide devices and volume",
             layout=W.Layout(width="100%", height="30px", margin="0"),
@@ -170,7 +170,7 @@ class CallControls:
         self._show_recording(answered)
         keys = html.escape(self._keys[-_SHOWN_KEYS:])
         words = f"Keys sent: <b>{keys}</b>" if keys else "In a call, keys are sent as tones."
-        self._sent_keys.value = f'<div class="plivo-keys" role="status">{words}</div>'
+        self._sent_keys.value = f'<div class="plivo-keys">{words}</div>'
         for part in (self.feedback, self.source, self.settings, self.meters):
             part.refresh()
 
@@ -216,9 +216,7 @@ class CallControls:
         (self.record.add_class if on else self.record.remove_class)("plivo-recording")
         text = html.escape(self._recording_note)
         shown = html.escape(_short(self._recording_note))
-        self._recording.value = (
-            f'<div class="plivo-file plivo-cut" role="status" title="{text}">{shown}</div>'
-        )
+        self._recording.value = f'<div class="plivo-file plivo-cut" title="{text}">{shown}</div>'
 
     def _folded(self, change: Any) -> None:
         self.show_settings.icon = "caret-down" if change["new"] else "caret-right"

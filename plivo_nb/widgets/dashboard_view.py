@@ -12,7 +12,7 @@ from typing import Any
 
 import ipywidgets as W
 
-from plivo_nb.widgets.phone_view import close_tree
+from plivo_nb.widgets.phone_view import close_tree, live_region
 from plivo_nb.widgets.theme import style
 
 
@@ -33,7 +33,7 @@ class DashboardView:
         self._picture = W.Image(value=_blank_png(), format="png", layout=W.Layout(margin="0"))
         self._picture.add_class("plivo-picture")
         self._panels = panels
-        self.note = self._last_row = W.HTML()
+        self.note = self._last_row = live_region()
         self.show_note("")
         self._style = W.HTML(style(), layout=W.Layout(display="none"))
         self._hidden = hidden
@@ -60,9 +60,7 @@ class DashboardView:
         """Display a message below the picture; an empty one clears it. The height does not change."""
         self.note_text = sentence
         text = html.escape(sentence)
-        self.note.value = (
-            f'<div class="plivo-note plivo-dim plivo-cut" role="status" title="{text}">{text}</div>'
-        )
+        self.note.value = f'<div class="plivo-note plivo-dim plivo-cut" title="{text}">{text}</div>'
 
     def close(self) -> None:
         """Close every widget in the page and in the kernel."""

@@ -10,7 +10,7 @@ import ipywidgets as W
 from plivo_nb.client import FEEDBACK_COMMENTS
 from plivo_nb.errors import PlivoError
 from plivo_nb.widgets.code_log import code_log_of
-from plivo_nb.widgets.phone_view import button, close_tree, peer_of, row
+from plivo_nb.widgets.phone_view import button, close_tree, live_region, peer_of, row
 
 if TYPE_CHECKING:
     from plivo_nb.client import Client, FeedbackComment
@@ -66,7 +66,7 @@ class Feedback:
         self.send_button = button("Send", "plivo-go", tooltip="Send the rating to Plivo")
         self.send_button.layout.flex = "0 0 72px"
         self.send_button.on_click(lambda _button: loop_tasks.run_soon(self.send))
-        self._words = W.HTML()
+        self._words = live_region()
         rows = [row(*self.stars), row(self.comment, self.send_button), self._words]
         self.widget: Any = W.VBox(rows, layout=W.Layout(grid_gap="6px"))
         self.widget.add_class("plivo-feedback")
@@ -124,7 +124,7 @@ class Feedback:
         self.comment.disabled = self._done
         self.send_button.disabled = self._done or not (self._score and self.comment.value)
         text = html.escape(self.state)
-        self._words.value = f'<div class="plivo-rating plivo-cut" role="status" title="{text}">{text}</div>'
+        self._words.value = f'<div class="plivo-rating plivo-cut" title="{text}">{text}</div>'
 
     def close(self) -> None:
         """Close the widgets."""

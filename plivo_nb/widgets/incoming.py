@@ -10,7 +10,7 @@ import ipywidgets as W
 
 from plivo_nb.errors import InvalidState
 from plivo_nb.widgets.code_log import code_log_of
-from plivo_nb.widgets.phone_view import button, clock, close_tree, peer_of, row
+from plivo_nb.widgets.phone_view import button, clock, close_tree, live_region, peer_of, row
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,8 +42,7 @@ class IncomingCalls:
         self._loop_tasks = loop_tasks
         self._rows: dict[str, _Row] = {}
         self._unused: list[_Row] = []
-        self._title = W.HTML()
-        self._title.add_class("plivo-region")
+        self._title = live_region()
         self._none = W.HTML('<div class="plivo-none plivo-dim">No incoming calls</div>')
         self._list = W.VBox([self._none])
         self._list.add_class("plivo-ringing")

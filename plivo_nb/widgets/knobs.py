@@ -12,7 +12,7 @@ import ipywidgets as W
 from plivo_nb.lab.network.knobs import Direction, DirectionOrBoth, NetworkKnobs, default_knobs
 from plivo_nb.widgets.loop_tasks import LoopTasks
 from plivo_nb.widgets.page import Page
-from plivo_nb.widgets.phone_view import close_tree
+from plivo_nb.widgets.phone_view import close_tree, live_region
 from plivo_nb.widgets.theme import style
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Knobs:
     ) -> None:
         self._network = network
         self._client = client
-        self._status, self._note = W.HTML(), W.HTML()
+        self._status, self._note = live_region(), live_region()
         loop = loop or asyncio.get_running_loop()
         self._loop_tasks = LoopTasks(loop, self._show_status, "knobs")
         self._page = Page(loop, "Network of the lab")
@@ -233,7 +233,7 @@ class Knobs:
 def _line(text: str, kind: str) -> str:
     """Text of fixed height, as HTML; a line that is too long is cut."""
     text = html.escape(text)
-    return f'<div class="plivo-knobs-line plivo-cut {kind}" role="status" title="{text}">{text}</div>'
+    return f'<div class="plivo-knobs-line plivo-cut {kind}" title="{text}">{text}</div>'
 
 
 def _note(to_caller: Mapping[str, Any], to_callee: Mapping[str, Any], *, receives: Direction) -> str:

@@ -12,7 +12,7 @@ from plivo_nb.lab.robots.roles import ROBOTS
 from plivo_nb.widgets.knobs import Knobs, network_in_words
 from plivo_nb.widgets.loop_tasks import LoopTasks
 from plivo_nb.widgets.page import Page
-from plivo_nb.widgets.phone_view import clock, close_tree
+from plivo_nb.widgets.phone_view import clock, close_tree, live_region
 from plivo_nb.widgets.theme import style
 from plivo_nb.widgets.true_loss import TrueLoss
 
@@ -77,7 +77,7 @@ class LabDrawer:
         self._closed = False
         self._title = W.Button(description="Lab", layout=_auto("32px"))
         self._title.add_class("plivo-lab-title")
-        self._summary, self._status_line = W.HTML(), W.HTML()
+        self._summary, self._status_line = W.HTML(), live_region()
         head = W.HBox([self._title, self._summary])
         head.add_class("plivo-lab-head")
         self._style = W.HTML(style(), layout=W.Layout(display="none"))
@@ -225,7 +225,7 @@ class LabDrawer:
     def _show_status(self, sentence: str) -> None:
         self.status = sentence
         text = html.escape(sentence)
-        self._status_line.value = f'<div class="plivo-status" role="status" title="{text}">{text}</div>'
+        self._status_line.value = f'<div class="plivo-status" title="{text}">{text}</div>'
 
 
 class _Row:

@@ -58,12 +58,11 @@ class PhoneView:
     def __init__(self) -> None:
         self._press: Callable[[str], None] = lambda key: None
         self._style = W.HTML(style(), layout=W.Layout(display="none"))
-        self.status_line, self.log = W.HTML(), W.HTML()
-        self._state, self._timer, self._peer, self._note = (W.HTML() for _ in range(4))
+        self.status_line, self.log = live_region(), W.HTML()
+        self._state = live_region()
+        self._timer, self._peer, self._note = W.HTML(), W.HTML(), W.HTML()
         self.screen = W.VBox([W.HBox([self._state, self._timer]), self._peer, self._note])
         self.screen.add_class("plivo-screen")
-        for region in (self.status_line, self._state):
-            region.add_class("plivo-region")
         self._screen_kind = _KIND_CLASSES["off"]
         self.will_dial = W.HTML()
         self.dial = W.Text(
@@ -177,6 +176,16 @@ def _note_html(screen: Screen) -> str:
     colour = f"var(--plivo-{'good' if word == 'excellent' else word})"
     score = f'<span class="plivo-score" style="background:{colour}">{screen.mean_mos:.1f} {word}</span>'
     return f'{words}<span class="plivo-dim"> · mean MOS </span>{score}'
+
+
+def live_region() -> Any:
+    """An HTML widget whose changes a screen reader speaks: page.js gives its element the role "status".
+
+    A role inside the HTML would not do: what is inside is replaced when the text changes.
+    """
+    region = W.HTML()
+    region.add_class("plivo-region")
+    return region
 
 
 def close_tree(widget: Any) -> None:

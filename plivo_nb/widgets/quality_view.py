@@ -12,7 +12,7 @@ import ipywidgets as W
 
 from plivo_nb.palette import BAD_COLOUR, FAIR_COLOUR, GOOD_COLOUR, POOR_COLOUR
 from plivo_nb.widgets import key_figures
-from plivo_nb.widgets.phone_view import clock, close_tree
+from plivo_nb.widgets.phone_view import clock, close_tree, live_region
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ class QualityView:
 
     def __init__(self) -> None:
         self._banner, self._list = W.HTML(), W.HTML()
-        self._announced, self._tiles = W.HTML(), W.HTML()
+        self._announced, self._tiles = live_region(), W.HTML()
         self._more = W.Button(description="", tooltip="Show the other warnings", disabled=True)
         self._unfolded = False
         self._more.on_click(lambda _button: self._unfold(not self._unfolded))
@@ -49,7 +49,6 @@ class QualityView:
             (self._announced, "plivo-announced"), (self._tiles, "plivo-tiles"),
         ):  # fmt: skip
             part.add_class(name)
-        self._announced.add_class("plivo-region")  # page.js makes it a live region
         self._list.layout.visibility = "hidden"
         bar = W.HBox([self._banner, self._more], layout=W.Layout(width="100%"))
         bar.add_class("plivo-bar")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as W
 
-from plivo_nb.widgets.phone_view import clock, close_tree
+from plivo_nb.widgets.phone_view import clock, close_tree, live_region
 from plivo_nb.widgets.quality_view import QualityView
 from plivo_nb.widgets.theme import style
 
@@ -43,7 +43,7 @@ class ReplayView:
 
     def __init__(self, panels: Any) -> None:
         self.quality = QualityView()
-        self._times, self._clock, self.note = W.HTML(), W.HTML(), W.HTML()
+        self._times, self._clock, self.note = W.HTML(), W.HTML(), live_region()
         self.play = W.Button(description="Play", tooltip="Play from this moment, or pause")
         self.speed = _choice([(f"{speed}×", speed) for speed in SPEEDS], "Speed")
         self.position = W.FloatSlider(
@@ -121,7 +121,7 @@ class ReplayView:
         """Display a sentence in the last line; an empty one clears it."""
         self.note_text = sentence
         text = html.escape(sentence)
-        self.note.value = f'<div class="plivo-note plivo-cut" role="status" title="{text}">{text}</div>'
+        self.note.value = f'<div class="plivo-note plivo-cut" title="{text}">{text}</div>'
 
     def close(self) -> None:
         """Close every widget in the page and in the kernel."""

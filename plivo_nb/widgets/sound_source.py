@@ -12,7 +12,7 @@ from plivo_nb.data import speech_path
 from plivo_nb.errors import SourceError
 from plivo_nb.media.audio.sources import Silence, Tone
 from plivo_nb.widgets.code_log import code_log_of
-from plivo_nb.widgets.phone_view import close_tree
+from plivo_nb.widgets.phone_view import close_tree, live_region
 
 if TYPE_CHECKING:
     from plivo_nb.call import Call
@@ -68,7 +68,7 @@ class SoundSource:
             layout=W.Layout(width="100%", margin="0", display="none"),
         )
         self._path.on_msg(self._entered)
-        self._note = W.HTML()
+        self._note = live_region()
         self.widget: Any = W.VBox([self._select, self._path, self._note], layout=W.Layout(grid_gap="4px"))
         self.widget.add_class("plivo-source")
 
@@ -178,7 +178,7 @@ class SoundSource:
             self._refreshing = False
         self._path.layout.display = "" if self._chosen == "file" and not by_code else "none"
         text = html.escape(self._words(by_code))
-        self._note.value = f'<div class="plivo-source-note" role="status" title="{text}">{text}</div>'
+        self._note.value = f'<div class="plivo-source-note" title="{text}">{text}</div>'
 
     def _words(self, by_code: bool) -> str:
         if self._error and not by_code:
