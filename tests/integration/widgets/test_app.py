@@ -18,9 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+_earlier: set[int] = set()  # processes of tests that ran before in this process, and that still run
+
+
 def started() -> list[str]:
-    """The labs and drawing processes that this process has started and that still run."""
-    found = []
+    """The labs and drawing processes that a test has started and that still run."""
+    return [command for pid, command in _running().items() if pid not in _earlier]
+
+
+def _running() -> dict[int, str]:
+    found = {}
     for child in psutil.Process().children(recursive=True):
         try:
             command = " ".join(child.cmdline())
@@ -28,7 +35,7 @@ def started() -> list[str]:
         except psutil.NoSuchProcess:
             continue
         if not ended and ("plivo_nb.lab" in command or "widgets/figure.py" in command):
-            found.append(command)
+            found[child.pid] = command
     return found
 
 
@@ -37,6 +44,8 @@ def _nothing_stays() -> Iterator[None]:
     from ipywidgets.widgets import widget
 
     before = len(widget._instances)
+    _earlier.clear()
+    _earlier.update(_running())
     yield
     assert started() == []
     assert len(widget._instances) == before
