@@ -214,7 +214,8 @@ def check_hidden(notebook, dashboard, page, messages) -> None:
     tiles = f"{DASHBOARD}._quality.view._tiles.model_id"
     messages.comms.append(notebook.evaluate(tiles).encode())
     notebook.command("launcher:create")
-    notebook.page.wait_for_timeout(1 * SECONDS)
+    notebook.wait_for(f"{PANELS}.shown", False)
+    notebook.page.wait_for_timeout(1.5 * SECONDS)
     assert messages.during(page, 2.5) == (0, 0)
     page.locator(".lm-TabBar-tab", has_text="panels.ipynb").click()
     notebook.wait_for(f"{PANELS}.shown", True)
