@@ -193,7 +193,8 @@ def test_layout_follows_the_width_of_the_app_and_nothing_is_cut(app, phone, them
     theme(page, "light")
 
 
-# The texts that do not fit into their box, have no ellipsis and are not for screen readers only, and what sticks out of the app at the side.
+# The texts that do not fit into their box, have no ellipsis and are not for screen readers only; and what
+# sticks out of the app at the side.
 OVERFLOWS = """app => {
     const right = app.getBoundingClientRect().right + 1;
     const all = [...app.querySelectorAll("*")];
@@ -202,7 +203,8 @@ OVERFLOWS = """app => {
         const style = getComputedStyle(one);
         const text = one.childElementCount === 0 && one.textContent.trim() && style.overflowX !== "visible";
         const higher = one.scrollHeight > one.clientHeight + 2, wider = one.scrollWidth > one.clientWidth + 1;
-        const cut = text && style.clipPath === "none" && (higher || wider && (style.textOverflow !== "ellipsis" || one.matches("button")));
+        const seen = text && style.clipPath === "none";
+        const cut = seen && (higher || wider && (style.textOverflow !== "ellipsis" || one.matches("button")));
         return cut || one.getBoundingClientRect().right > right;
     }).map(one => `${one.className} ${one.textContent.slice(0, 40)}`); }"""
 
