@@ -386,16 +386,21 @@ class Phone:
     async def _update_timer(self) -> None:
         """Refresh each second while something that is displayed counts seconds."""
         while True:
-            call = self._client.current_call
-            answered_at = None if call is None else call.timings.get("answered")
-            seconds = 0.0 if answered_at is None else time.monotonic() - answered_at
-            await asyncio.sleep(1.0 - seconds % 1.0 + 0.005)  # just after a full second of the call
+            # Taken before the screen is drawn: if the full second passes meanwhile, the next turn shows it.
+            seconds = self._answered_for_s()
             if (
                 self._client.current_call
                 or self._client.incoming_calls
                 or self._client.reconnect_in_s is not None
             ):
                 self.refresh()
+            to_full_second = math.floor(seconds) + 1.0 - self._answered_for_s()
+            await asyncio.sleep(min(1.0, max(0.0, to_full_second)) + 0.005)
+
+    def _answered_for_s(self) -> float:
+        call = self._client.current_call
+        answered_at = None if call is None else call.timings.get("answered")
+        return 0.0 if answered_at is None else time.monotonic() - answered_at
 
 
 def _ended_call(info: CallInfo, cause: str | None, call: Call | None) -> EndedCall:

@@ -363,3 +363,28 @@ async def test_fifty_calls_both_ways_leave_nothing(client, stand_in_call, widget
     phone.close()
     assert widget_count() == nothing
     assert (client.listeners(), client.closers) == (0, [])
+
+
+async def test_no_second_is_left_out_where_drawing_takes_the_time_to_the_next_one(
+    phone, client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+    show_screen = phone._view.show_screen
+
+    def slowly(screen: Any) -> None:
+        show_screen(screen)
+        shown.extend(re.findall(r"\d:\d\d", text(phone._view.screen)))
+        time.sleep(0.03)
+
+    monkeypatch.setattr(phone._view, "show_screen", slowly)
+    for task in phone._loop_tasks._tasks:  # the timer that started with the phone
+        task.cancel()
+    timer = asyncio.create_task(phone._update_timer())
+    await asyncio.sleep(0)
+    first_turn = time.monotonic() + 1.005
+    call = client.answered()
+    call.timings["answered"] = first_turn - 9.99  # the full second passes while the first turn draws
+    await until(lambda: "0:11" in shown)
+    assert "0:10" in shown
+    timer.cancel()
+    client.ended()
