@@ -199,12 +199,13 @@ async def test_what_cannot_be_written_is_told(replay, tmp_path: Path) -> None:
 
 
 async def test_close_leaves_nothing(widget_count) -> None:
+    before = widget_count()
     replay = Replay(Ended())
     replay.play()
     await replay.close()
     await replay.close()
     assert (widget_count(), repr(replay), replay._repr_mimebundle_()) == (
-        0, "<Replay, closed>", {"text/plain": "<Replay, closed>"},
+        before, "<Replay, closed>", {"text/plain": "<Replay, closed>"},
     )  # fmt: skip
     with pytest.raises(InvalidState, match="closed"):
         await replay.export("call.png")
