@@ -214,9 +214,10 @@ def check_hidden(notebook, dashboard, page, messages) -> None:
     tiles = f"{DASHBOARD}._quality.view._tiles.model_id"
     messages.comms.append(notebook.evaluate(tiles).encode())
     notebook.command("launcher:create")
-    notebook.wait_for(f"{PANELS}.shown", False)
-    notebook.page.wait_for_timeout(1.5 * SECONDS)
-    assert messages.during(page, 2.5) == (0, 0)
+    measured = [messages.during(page, 2.5)]  # what is on its way when the kernel learns of it still arrives
+    while measured[-1] != (0, 0):
+        assert len(measured) < 4, measured
+        measured.append(messages.during(page, 2.5))
     page.locator(".lm-TabBar-tab", has_text="panels.ipynb").click()
     notebook.wait_for(f"{PANELS}.shown", True)
     rows = notebook.evaluate(f"{DASHBOARD}._shown[0].series.rows")
