@@ -10,28 +10,14 @@ from hypothesis import given
 from hypothesis.extra import numpy as hnp
 from media_network import aligned_correlation, speech_like
 from numpy.typing import NDArray
+from source_reader import read_all
 from waiting import wait_until
 
-from plivo_nb.audio_types import Source
 from plivo_nb.media.audio.frames import CallableSource, FrameSource, to_pcm, to_pieces
 
 
 def workers(name: str) -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name == f"plivo_nb {name}"]
-
-
-def read_all(source: Source, samples: int, at_most: int = 100_000) -> NDArray[np.int16]:
-    frames: list[NDArray[np.int16]] = []
-    quiet_since = time.monotonic()
-    while len(frames) < at_most and time.monotonic() - quiet_since < (0.7 if frames else 5.0):
-        frame = source.read(samples)
-        if frame is None:
-            time.sleep(0.002)
-            continue
-        assert len(frame) == samples
-        quiet_since = time.monotonic()
-        frames.append(frame)
-    return np.concatenate(frames)
 
 
 @pytest.mark.parametrize("rate", [16_000, 48_000])

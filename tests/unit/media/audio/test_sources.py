@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from media_network import aligned_correlation, speech_like
 from numpy.typing import NDArray
+from source_reader import read_all
 from waiting import wait_until
 
-from plivo_nb.audio_types import Source
 from plivo_nb.errors import SourceError
 from plivo_nb.media.audio.sources import AudioFile, Loopback, Silence, Tone
 from plivo_nb.media.playout.concealment import rms
@@ -32,21 +32,6 @@ def write_wav(path: Path, pcm: NDArray[np.int16], rate: int) -> Path:
 @pytest.fixture
 def speech(tmp_path: Path) -> Path:
     return write_wav(tmp_path / "speech.wav", speech_like(3.0, 16_000), 16_000)
-
-
-def read_all(source: Source, samples: int, at_most: int = 100_000) -> NDArray[np.int16]:
-    """Read as fast as the worker fills the ring; stop after 0.7 s of nothing."""
-    frames = []
-    quiet_since = time.monotonic()
-    while len(frames) < at_most and time.monotonic() - quiet_since < (0.7 if frames else 5.0):
-        frame = source.read(samples)
-        if frame is None:
-            time.sleep(0.002)
-            continue
-        assert len(frame) == samples
-        quiet_since = time.monotonic()
-        frames.append(frame)
-    return np.concatenate(frames) if frames else np.zeros(0, np.int16)
 
 
 def workers() -> list[str]:
