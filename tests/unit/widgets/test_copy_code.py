@@ -7,6 +7,7 @@ from plivo_nb.widgets.copy_code import CopyCode
 
 
 def test_it_shows_what_is_in_the_log(widget_count) -> None:
+    before = widget_count()
     log = CodeLog()
     button = CopyCode(log)
     assert button.widget.code == ""
@@ -15,4 +16,4 @@ def test_it_shows_what_is_in_the_log(widget_count) -> None:
     button.refresh()
     assert button.widget.code == "await client.call('echo')"
     button.close()
-    assert widget_count() == 0
+    assert widget_count() == before
