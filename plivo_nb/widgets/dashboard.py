@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import IPython.display
 
 from plivo_nb.errors import InvalidState
-from plivo_nb.operation import Operation
+from plivo_nb.operation import Operation, check_open
 from plivo_nb.quality.limits import loss_limit
 from plivo_nb.widgets.call_quality import CallQuality
 from plivo_nb.widgets.call_series import SAMPLE_COLUMNS, UNKNOWN_LOSS, CallSeries
@@ -180,12 +180,16 @@ class LiveDashboard(Dashboard):
             pictures that a process beside the kernel draws, for pages that run no JavaScript of widgets;
             ``"auto"`` is live, and changes to pictures while a page displays widgets and cannot run it.
         interval_s: seconds between two updates; a picture is drawn every second time.
+
+    Raises:
+        NoRunningLoop: the client was made in an earlier `asyncio.run`.
     """
 
     def __init__(self, source: Client, *, panels: PanelsMode = "auto", interval_s: float = 1.1) -> None:
         client = source
         if panels not in ("live", "picture", "auto"):
             raise ValueError(f"panels is {panels!r}; choose 'live', 'picture' or 'auto'.")
+        check_open(client.loop, "Dashboard")
         older = _dashboards.get(client)
         if older is not None:
             older.close()

@@ -10,6 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
+from plivo_nb.operation import check_open
 from plivo_nb.widgets import phone_view
 from plivo_nb.widgets.account import AccountForm
 from plivo_nb.widgets.call_controls import CallControls
@@ -72,6 +73,9 @@ class Phone:
     Attributes:
         page: the phone's connection to the page that shows it.
 
+    Raises:
+        NoRunningLoop: the client was made in an earlier `asyncio.run`.
+
     Example:
         >>> import asyncio
         >>> from plivo_nb.testing import FakeServer
@@ -94,6 +98,7 @@ class Phone:
         server: str | None = None,
         accounts: Sequence[str] | Mapping[str, str] = (),
     ) -> None:
+        check_open(client.loop, "Phone")
         older = _phones.get(client)
         if older is not None:
             older.close()
