@@ -14,6 +14,7 @@ import IPython.display
 from plivo_nb.errors import InvalidState
 from plivo_nb.operation import Operation, check_open
 from plivo_nb.quality.limits import loss_limit
+from plivo_nb.widgets import voila
 from plivo_nb.widgets.call_quality import CallQuality
 from plivo_nb.widgets.call_series import SAMPLE_COLUMNS, UNKNOWN_LOSS, CallSeries
 from plivo_nb.widgets.dashboard_view import DashboardView
@@ -236,6 +237,14 @@ class LiveDashboard(Dashboard):
         self._running = self._loop_tasks.create_task(self._run())
         if self._auto:
             self._loop_tasks.create_task(self._watch_pages())
+        if voila.opened_as_app():
+            self._loop_tasks.create_task(
+                voila.end_with_page(
+                    self.page,
+                    in_call=lambda: voila.in_answered_call_outside_labs(client),
+                    end=client.close,
+                )
+            )
 
     # ------------------------------------------------------------------ public
 

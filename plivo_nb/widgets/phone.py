@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 from plivo_nb.operation import check_open
-from plivo_nb.widgets import phone_view
+from plivo_nb.widgets import phone_view, voila
 from plivo_nb.widgets.account import AccountForm
 from plivo_nb.widgets.call_controls import CallControls
 from plivo_nb.widgets.code_log import code_log_of
@@ -131,6 +131,12 @@ class Phone:
         _phones[client] = self
         self._remove_close_callback = client.at_close(self.close)
         self._loop_tasks.create_task(self._update_timer())
+        if voila.opened_as_app():
+            self._loop_tasks.create_task(
+                voila.end_with_page(
+                    self.page, in_call=lambda: voila.in_answered_call(client), end=client.close
+                )
+            )
 
     # ------------------------------------------------------------------ methods of the buttons
 
