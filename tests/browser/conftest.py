@@ -69,9 +69,9 @@ def jssip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return script
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium, for one test: Playwright's loop must be gone when another file's asynchronous tests come."""
+    """Chromium, for one file: Playwright's loop must be gone when another file's asynchronous tests come."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
         yield browser
@@ -87,14 +87,12 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture(scope="module")
-def module_page() -> Iterator[Page]:
+def module_page(browser: Browser) -> Iterator[Page]:
     """One page for all tests of a module: they look at one app, and the server starts one kernel."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1360, "height": 900})
-        page.set_default_timeout(30 * SECONDS)
-        yield page
-        browser.close()
+    page = browser.new_page(viewport={"width": 1360, "height": 900})
+    page.set_default_timeout(30 * SECONDS)
+    yield page
+    page.close()
 
 
 @pytest.fixture
@@ -333,7 +331,10 @@ def notebook7(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def voila_at(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
-    """Serve a notebook with Voila: ``with voila_at(path) as server``; each page has a kernel of its own."""
+    """Serve a notebook with Voila: ``with voila_at(path) as server``; each page has a kernel of its own.
+
+    Other arguments are options of Voila, such as ``--theme=dark``.
+    """
 
     @contextlib.contextmanager
     def served(notebook: Path, *options: str) -> Iterator[Server]:
@@ -579,6 +580,20 @@ def open_notebook(page: Page, jupyter: Server) -> Iterator[Callable[[str], Noteb
 
     yield opened
     _shut_down_kernels(jupyter)
+
+
+@pytest.fixture
+def open_in(page: Page) -> Iterator[Callable[[Server, str], Notebook]]:
+    """As `open_notebook`, in Notebook 7: ``open_in(notebook7, path)``."""
+    servers: set[Server] = set()
+
+    def opened(server: Server, path: str) -> Notebook:
+        servers.add(server)
+        return Notebook(page, server, path, "notebooks").open()
+
+    yield opened
+    for server in servers:
+        _shut_down_kernels(server)
 
 
 @pytest.fixture(scope="module")

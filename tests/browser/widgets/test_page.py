@@ -11,10 +11,44 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+START, BUSY, BOB, CALLS, SILENT = range(5)
 CELLS = [
     "import plivo_nb\nsoftphone = await plivo_nb.app()",
     "import time\ntime.sleep(4)",
     "bob = softphone.lab.client()\nawait bob.login('bob', softphone.lab.password('bob'))",
+    """
+import asyncio, gc, threading, comm
+from ipywidgets.widgets import widget
+from plivo_nb.widgets import history
+
+history.KEPT_CALLS = 5  # a longer list of calls would be a longer page
+
+async def make_calls(count):
+    for _ in range(count):
+        call = await softphone.client.call("echo")
+        await call.hangup()
+
+def left():
+    gc.collect()
+    comms = comm.get_comm_manager().comms
+    return [len(widget._instances), len(comms), len(asyncio.all_tasks()), threading.active_count()]
+""",
+    # As in a page that does not tell the state of its kernel, and with less patience.
+    """
+import pathlib
+from plivo_nb.widgets import page
+
+script = pathlib.Path(page.__file__).with_name("page.js").read_text("utf-8")
+for old, new in {
+    "model.widget_manager?.kernel": "undefined", "SILENT_MS = 30000": "SILENT_MS = 1000",
+    "BEAT_MS = 30000": "BEAT_MS = 500",
+}.items():
+    assert old in script
+    script = script.replace(old, new)
+page._PageWidget._esm = script
+other = plivo_nb.Phone(bob)
+other
+""",
 ]
 NOTICE = ".plivo-phone > .plivo-page .plivo-notice"
 
@@ -32,7 +66,7 @@ def app(module_notebook) -> Any:
     """The phone and the dashboard of `plivo_nb.app()` in JupyterLab."""
     notebook = module_notebook("page.ipynb", CELLS)
     notebook.client, notebook.lab = "softphone.client", "softphone.lab"
-    notebook.run(0)
+    notebook.run(START)
     notebook.phone.expect_state("Ready", 40)
     return notebook
 
@@ -108,7 +142,7 @@ def test_a_call_by_keyboard_alone_keeps_the_focus_in_the_phone(app, phone, dial)
 
 
 def test_enter_answers_and_the_focus_goes_on_when_the_row_of_the_call_is_gone(app, phone, dial) -> None:
-    app.run(2)
+    app.run(BOB)
     phone.button("1").focus()
     app.page.keyboard.press("Escape")
     expect(dial).to_have_value("")
@@ -128,7 +162,7 @@ def test_enter_answers_and_the_focus_goes_on_when_the_row_of_the_call_is_gone(ap
 
 
 def test_a_click_that_waits_for_the_kernel_is_marked(app, phone) -> None:
-    app.start(1)
+    app.start(BUSY)
     app.page.wait_for_timeout(300)
     phone.click("Mute")
     expect(phone.button("Mute")).to_have_attribute("aria-busy", "true")
@@ -139,6 +173,49 @@ def test_a_click_that_waits_for_the_kernel_is_marked(app, phone) -> None:
     expect(app.page.locator(NOTICE)).to_have_text("")
     phone.click("Unmute")
     expect(phone.button("Mute")).to_be_visible()
+
+
+def test_what_was_clicked_is_copied_as_code(app, phone, jupyter) -> None:
+    app.page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=jupyter.url)
+    phone.click("Mute")
+    phone.click("Unmute")
+    part = phone.box.locator(".plivo-code")
+    part.get_by_role("button", name="Copy as code").click()
+    expect(part.get_by_role("status")).to_have_text("Copied.")
+    copied = app.page.evaluate("navigator.clipboard.readText()")
+    assert copied.splitlines()[-2:] == ["client.mute()", "client.unmute()"]
+    part.locator("summary").click()
+    expect(part.locator("pre")).to_have_text(copied)
+    part.locator("summary").click()
+
+
+# Parts of the page and listeners of comms; those of the notebook itself come and go.
+LEFT_IN_THE_PAGE = """() => [
+    document.querySelectorAll(".plivo *").length,
+    jupyterapp.shell.currentWidget.sessionContext.session.kernel._comms.size]"""
+
+
+def test_fifty_calls_leave_nothing_in_the_page_and_the_kernel(app, phone) -> None:
+    devtools = app.page.context.new_cdp_session(app.page)
+    devtools.send("Performance.enable")
+
+    def make_calls(count: int) -> tuple[list[int], list[int], dict[str, float]]:
+        app.evaluate(f"[calls := asyncio.ensure_future(make_calls({count}))] and None")
+        app.wait_for("calls.done() and calls.exception() is None", True, 100)
+        phone.expect_state("Ended")
+        expect(phone.box.locator("[aria-busy=true]")).to_have_count(0)
+        app.page.wait_for_timeout(1500)  # for the last sample, the history and what is drawn of it
+        devtools.send("HeapProfiler.collectGarbage")
+        metrics = {each["name"]: each["value"] for each in devtools.send("Performance.getMetrics")["metrics"]}
+        return app.evaluate("left()"), app.page.evaluate(LEFT_IN_THE_PAGE), metrics
+
+    app.run(CALLS)
+    kernel, page, before = make_calls(6)
+    kernel_after, page_after, after = make_calls(50)
+    assert (kernel_after, page_after) == (kernel, page)
+    for what in ("Nodes", "JSEventListeners"):  # the notebook's own change by a few
+        assert after[what] - before[what] < 50, what
+    devtools.detach()
 
 
 @pytest.mark.parametrize("kind", ["light", "dark"])
@@ -257,19 +334,45 @@ def test_title_and_ring(app, phone) -> None:
     assert app.evaluate("softphone.phone.page.visible and softphone.phone.page.last_beat is not None")
 
 
-def test_a_stopped_kernel_is_shown_and_takes_no_clicks(app, phone, artefacts) -> None:
+def test_a_connection_that_is_lost_is_shown_until_it_is_back(app, phone) -> None:
+    notice = app.page.locator(NOTICE)
+    app.page.context.set_offline(True)
+    app.page.evaluate("{ jupyterapp.shell.currentWidget.sessionContext.session.kernel.reconnect(); null }")
+    expect(notice).to_have_text("No connection to the kernel. Trying again…")
+    app.page.context.set_offline(False)
+    expect(notice).to_have_text("", timeout=30_000)
+    phone.click("Mute")
+    expect(phone.button("Unmute")).to_be_visible()
+    phone.click("Unmute")
+    expect(phone.button("Mute")).to_be_visible()
+
+
+def test_a_kernel_that_does_not_answer_is_shown_where_the_page_knows_nothing_else_of_it(app, phone) -> None:
+    app.run(SILENT)
+    notice = app.page.locator(NOTICE).last
+    app.start(BUSY)
+    expect(notice).to_have_text("The kernel does not answer: it is busy, or it has stopped.")
+    expect(notice).to_have_text("", timeout=15_000)
+    app.evaluate("other.close()")
+    expect(app.page.locator(".plivo-phone")).to_have_count(1)
+
+
+def test_a_killed_kernel_is_shown_and_takes_no_clicks(app, phone, artefacts) -> None:
     keys = phone.box.locator(".plivo-key")
     keys.first.focus()  # scrolls there
     before = [key.bounding_box() for key in keys.all()]
-    app.kernel("restart")
+    for kernel in app.server.kernels():
+        kernel.kill()
     expect(app.page.locator(NOTICE)).to_have_text("The kernel has stopped; run the cell again.")
     expect(phone.box).to_have_class(re.compile("plivo-dead"))
+    app.page.locator(".jp-Dialog button").click()  # of JupyterLab: the kernel has died, and it will restart
+    keys.first.evaluate("key => key.closest('.plivo-phone').focus()")
     assert [key.bounding_box() for key in keys.all()] == before
     assert app.page.evaluate("!!document.activeElement.closest('.plivo-phone')")
     app.type("00dd")
     app.page.locator(".plivo-app").last.screenshot(path=artefacts / "test_layout-stopped.png")
     app.wait_idle(30)
-    app.run(0)
+    app.run(START)
     app.phone.expect_state("Ready", 40)
     expect(app.page.locator(".plivo-dead")).to_have_count(0)
 
@@ -277,7 +380,7 @@ def test_a_stopped_kernel_is_shown_and_takes_no_clicks(app, phone, artefacts) ->
 def test_typing_in_notebook_7(module_notebook, notebook7) -> None:
     notebook = module_notebook("page.ipynb", CELLS[:1], server=notebook7, folder="notebooks")
     notebook.client, phone = "softphone.client", notebook.phone
-    notebook.run(0)
+    notebook.run(START)
     phone.expect_state("Ready", 40)
     type_everywhere(notebook, phone, phone.box.locator(".plivo-dial input"))
     phone.dial("echo")

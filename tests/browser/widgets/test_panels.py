@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -233,24 +234,43 @@ def check_reload(notebook, dashboard, page) -> None:
 
 
 def test_pictures_where_the_page_cannot_run_the_panels(
-    jupyter, open_notebook, dashboard, page, shoot
+    jupyter, open_notebook, phone, dashboard, page, shoot
 ) -> None:
     page.route("**/lab/extensions/anywidget/**", lambda route: route.abort())
     notebook = open_notebook(jupyter.notebook("pictures.ipynb", [CELL]))
     notebook.run(0)
+    phone.box.wait_for()
+    began = time.monotonic()
     notebook.wait_for(f"{DASHBOARD}.panels", "picture", 20)
-    call_echo(notebook)
+    seconds = time.monotonic() - began
+    assert seconds < 3 * 2, f"Pictures came after {seconds:.1f} s, not after 2 s of free time."
+    check_phone_without_javascript(notebook, phone)
     before = dashboard.picture.get_attribute("src")
     expect(dashboard.picture).not_to_have_attribute("src", before)
-    for error in dashboard.box.locator(".jupyter-widgets-error-widget").all():
+    for error in page.locator(".jupyter-widgets-error-widget").all():
         expect(error).to_be_hidden()
     assert dashboard.picture.evaluate("image => image.naturalWidth") == 1500
     page.evaluate("window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
     page.wait_for_timeout(1.2 * SECONDS)
     shoot("dark", dashboard.box)
+    phone.click("Hang up")
+    phone.expect_state("Ended")
     page.unroute("**/lab/extensions/anywidget/**")
     notebook.saved()
     notebook.open()
     notebook.wait_for(f"{DASHBOARD}.panels", "live", 20)
     expect(dashboard.canvas).to_be_visible()
     page.evaluate("window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'})")
+
+
+def check_phone_without_javascript(notebook, phone) -> None:
+    """The buttons of ipywidgets are enough for a call."""
+    phone.click("Call")
+    phone.expect_state("In call")
+    phone.click("5")
+    expect(phone.box.locator(".plivo-keys")).to_have_text("Keys sent: 5")
+    phone.click("Mute")
+    notebook.wait_for("softphone.client.muted", True)
+    phone.click("Unmute")
+    notebook.wait_for("softphone.client.muted", False)
+    notebook.wait_for("bool(softphone.client.current_call.last_sample)", True)

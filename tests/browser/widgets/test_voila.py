@@ -1,9 +1,10 @@
-"""Notebooks as apps that Voila serves: the phone alone, and the second notebook with its sliders."""
+"""Notebooks as apps that Voila serves: the phone alone, and the second notebook with its sliders.
+
+Their kernels end with their pages.
+"""
 
 from __future__ import annotations
 
-import shutil
-import sys
 from typing import TYPE_CHECKING, Any
 
 import nbformat
@@ -13,57 +14,38 @@ from playwright.sync_api import expect
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LIMIT_S = 10
-# Otherwise the end of an app would take 10 minutes. A page beats when its visibility changes, too.
-SHORT = f"from plivo_nb.widgets import voila; voila.LIMIT_S, voila.CHECK_S = {LIMIT_S}, 0.5\n"
+LIMIT_S = 8
+# Otherwise a kernel would end 10 minutes after its page. A page beats when its visibility changes, too.
+SHORT = f"""
+import asyncio
+from plivo_nb.widgets import voila
+
+voila.LIMIT_S, voila.CHECK_S = 60, 0.5
+
+async def shorten():
+    while voila._PageOfKernel().last_beat is None:
+        await asyncio.sleep(0.1)
+    voila.LIMIT_S = {LIMIT_S}
+
+shortening = asyncio.ensure_future(shorten())
+"""
+BEAT_OFTEN = "setInterval(() => document.dispatchEvent(new Event('visibilitychange')), 1000)"
 
 
 @pytest.fixture
-def voila(serve, free_port, repository, tmp_path, request) -> Iterator[Any]:
-    home, root, port = tmp_path / "home", tmp_path / "root", free_port()
-    home.mkdir()
-    root.mkdir()
-    shutil.copy(repository / "notebooks" / request.param, root)
-    if request.param == "phone.ipynb":
-        notebook = nbformat.read(root / request.param, as_version=4)
-        notebook.cells[0].source = SHORT + notebook.cells[0].source
-        nbformat.write(notebook, root / request.param)
-    command = [
-        sys.executable, "-m", "voila", request.param, "--no-browser", f"--port={port}",
-        "--Voila.ip=127.0.0.1", "--show_tracebacks=True", "--theme=dark",
-    ]  # fmt: skip
-    with serve(home, root, command, port, "/static/does-not-exist") as server:
+def voila(voila_at, repository, tmp_path, page, request) -> Iterator[Any]:
+    notebook = nbformat.read(repository / "notebooks" / request.param, as_version=4)
+    first = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    first.source = SHORT + first.source
+    nbformat.write(notebook, tmp_path / request.param)
+    page.add_init_script(BEAT_OFTEN)
+    with voila_at(tmp_path / request.param, "--theme=dark") as server:
+        page.goto(server.url, timeout=60_000)
         yield server
 
 
-@pytest.mark.parametrize("voila", ["phone.ipynb"], indirect=True)
-def test_the_phone_is_an_app_that_ends_with_its_page(voila, page, phone, shoot) -> None:
-    page.goto(voila.url, timeout=60_000)
-    phone.box.wait_for()
-
-    def beat() -> None:
-        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-
-    beat()
-    outputs = page.locator(".jp-OutputArea-output:visible")
-    expect(outputs).to_have_count(1)  # phone, dashboard and drawer are one output; there is no other
-    assert page.locator(".jp-InputArea:visible").count() == 0
-    page.set_viewport_size({"width": 1400, "height": 900})
-    beat()
-    shoot("ready")
-    phone.click("Call")
-    phone.expect_state("In call")
-    beat()
-    page.locator(".plivo-lab-title").click()
-    page.get_by_role("button", name="Ring me", exact=True).wait_for()
-    loss = page.locator(".plivo-knobs .noUi-handle").first
-    loss.press("End")
-    expect(page.locator(".plivo-lab-summary")).to_have_text("30 % loss")
-    page.wait_for_timeout(3000)
-    shoot("in-call")
-    phone.click("Hang up")
-    beat()
-
+def leave(page: Any, voila: Any) -> None:
+    """Go to another page; the kernel goes on for a while, and then ends with all that it started."""
     # Voila's own message that the page is closed is lost, as it is with a browser that crashed.
     page.route("**/voila/api/shutdown/**", lambda route: route.abort())
     page.goto("about:blank")
@@ -76,9 +58,31 @@ def test_the_phone_is_an_app_that_ends_with_its_page(voila, page, phone, shoot) 
     assert voila.kernels() == voila.labs() == voila.workers() == []
 
 
+@pytest.mark.parametrize("voila", ["phone.ipynb"], indirect=True)
+def test_the_phone_is_an_app_that_ends_with_its_page(voila, page, phone, shoot) -> None:
+    phone.box.wait_for()
+    outputs = page.locator(".jp-OutputArea-output:visible")
+    expect(outputs).to_have_count(1)  # phone, dashboard and drawer are one output; there is no other
+    assert page.locator(".jp-InputArea:visible").count() == 0
+    page.set_viewport_size({"width": 1400, "height": 900})
+    shoot("ready")
+    phone.click("Call")
+    phone.expect_state("In call")
+    page.locator(".plivo-lab-title").click()
+    page.get_by_role("button", name="Ring me", exact=True).wait_for()
+    loss = page.locator(".plivo-knobs .noUi-handle").first
+    loss.press("End")
+    expect(page.locator(".plivo-lab-summary")).to_have_text("30 % loss")
+    page.wait_for_timeout(3000)
+    shoot("in-call")
+    phone.click("Hang up")
+    leave(page, voila)
+
+
 @pytest.mark.parametrize("voila", ["02_turn_the_knobs.ipynb"], indirect=True)
-def test_sliders_change_the_score(voila, page, dashboard, shoot, ratio) -> None:
-    page.goto(voila.url, timeout=60_000)
+def test_sliders_change_the_score_and_the_kernel_ends_with_the_page(
+    voila, page, dashboard, shoot, ratio
+) -> None:
     clean = dashboard.wait_for_score(lambda score: score > 4.2, 60)
     for box in page.locator(".plivo").all():
         assert box.evaluate("element => getComputedStyle(element).colorScheme") == "dark"
@@ -101,3 +105,4 @@ def test_sliders_change_the_score(voila, page, dashboard, shoot, ratio) -> None:
     page.locator(".plivo-dashboard").scroll_into_view_if_needed()
     shoot("clean-again")
     assert len(voila.kernels()) == len(voila.workers()) == len(voila.labs()) == 1
+    leave(page, voila)
