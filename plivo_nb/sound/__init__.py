@@ -7,6 +7,7 @@ device_manager   the one thread that opens, moves, watches and closes devices
 route            the connection to a device, which outlasts the device
 microphone       sound from the sound card's clock to the call's clock
 speaker          the same in the other direction, and tones
+page_transport   protocols for the sound of a browser page
 resampler        resampling by any ratio
 clock_drift      the control of the buffer between two clocks
 """
