@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import itertools
 import re
 import subprocess
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import expect
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 START, BUSY, BOB, CALLS, SILENT = range(5)
 CELLS = [
     "import plivo_nb\nsoftphone = await plivo_nb.app()",
-    "import time\ntime.sleep(4)",
+    """
+import pathlib, time
+
+began, sign = time.monotonic(), pathlib.Path("go-on")
+while not sign.exists() and time.monotonic() < began + 60:
+    time.sleep(0.02)  # blocks the kernel
+sign.unlink()
+""",
     "bob = softphone.lab.client()\nawait bob.login('bob', softphone.lab.password('bob'))",
     """
 import asyncio, gc, threading, comm
@@ -161,13 +172,30 @@ def test_enter_answers_and_the_focus_goes_on_when_the_row_of_the_call_is_gone(ap
     expect(phone.state).to_contain_text("Ended")
 
 
-def test_a_click_that_waits_for_the_kernel_is_marked(app, phone) -> None:
-    app.start(BUSY)
-    app.page.wait_for_timeout(300)
-    phone.click("Mute")
-    expect(phone.button("Mute")).to_have_attribute("aria-busy", "true")
-    phone.click("Mute")  # is not sent a second time
-    expect(app.page.locator(NOTICE)).to_have_text(re.compile("busy"))
+@pytest.fixture
+def busy(app, jupyter) -> Any:
+    """Block the kernel: ``with busy():``."""
+
+    @contextlib.contextmanager
+    def blocked() -> Iterator[None]:
+        app.start(BUSY)
+        app.page.wait_for_function(
+            "jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'busy'"
+        )
+        try:
+            yield
+        finally:
+            (jupyter.root / "go-on").touch()
+
+    return blocked
+
+
+def test_a_click_that_waits_for_the_kernel_is_marked_and_carried_out_afterwards(app, phone, busy) -> None:
+    with busy():
+        phone.click("Mute")
+        expect(phone.button("Mute")).to_have_attribute("aria-busy", "true")
+        phone.click("Mute")  # is not sent a second time
+        expect(app.page.locator(NOTICE)).to_have_text(re.compile("busy"))
     expect(phone.button("Unmute")).to_be_visible(timeout=10_000)
     expect(phone.button("Unmute")).not_to_have_attribute("aria-busy", "true")
     expect(app.page.locator(NOTICE)).to_have_text("")
@@ -347,27 +375,33 @@ def test_a_connection_that_is_lost_is_shown_until_it_is_back(app, phone) -> None
     expect(phone.button("Mute")).to_be_visible()
 
 
-def test_a_kernel_that_does_not_answer_is_shown_where_the_page_knows_nothing_else_of_it(app, phone) -> None:
+def test_a_kernel_that_does_not_answer_is_shown_where_the_page_knows_nothing_else_of_it(app, busy) -> None:
     app.run(SILENT)
     notice = app.page.locator(NOTICE).last
-    app.start(BUSY)
-    expect(notice).to_have_text("The kernel does not answer: it is busy, or it has stopped.")
+    with busy():
+        expect(notice).to_have_text("The kernel does not answer: it is busy, or it has stopped.")
     expect(notice).to_have_text("", timeout=15_000)
     app.evaluate("other.close()")
     expect(app.page.locator(".plivo-phone")).to_have_count(1)
 
 
+def places(box: Any, keys: Any) -> list[tuple[float, float]]:
+    """Where each key is in the box."""
+    outer, inner = box.bounding_box(), [key.bounding_box() for key in keys.all()]
+    return [(round(at["x"] - outer["x"]), round(at["y"] - outer["y"])) for at in inner]
+
+
 def test_a_killed_kernel_is_shown_and_takes_no_clicks(app, phone, artefacts) -> None:
     keys = phone.box.locator(".plivo-key")
     keys.first.focus()  # scrolls there
-    before = [key.bounding_box() for key in keys.all()]
+    before = places(phone.box, keys)
     for kernel in app.server.kernels():
         kernel.kill()
     expect(app.page.locator(NOTICE)).to_have_text("The kernel has stopped; run the cell again.")
     expect(phone.box).to_have_class(re.compile("plivo-dead"))
     app.page.locator(".jp-Dialog button").click()  # of JupyterLab: the kernel has died, and it will restart
     keys.first.evaluate("key => key.closest('.plivo-phone').focus()")
-    assert [key.bounding_box() for key in keys.all()] == before
+    assert places(phone.box, keys) == before
     assert app.page.evaluate("!!document.activeElement.closest('.plivo-phone')")
     app.type("00dd")
     app.page.locator(".plivo-app").last.screenshot(path=artefacts / "test_layout-stopped.png")
