@@ -14,7 +14,7 @@ function peerGathered(connection) {
   });
 }
 
-/** One entry of the statistics by its type, with the selected pair's round trip where `type` is a pair. */
+/** The entry of that type in the statistics; of the pairs the one in use. */
 function peerEntry(report, type) {
   for (const entry of report.values()) {
     if (entry.type === type && (type !== "candidate-pair" || entry.nominated)) {
@@ -26,8 +26,9 @@ function peerEntry(report, type) {
 
 export class PagePeer {
   /**
-   * `sound.context` is the AudioContext, `sound.output` the node to play into, `sound.stream` the microphone
-   * or null. `send(message, buffers)` sends a message to the kernel.
+   * `sound.audio()` resolves to the AudioContext, `sound.output` is the node to play into, `sound.stream` the
+   * microphone or null; `sound.changed()` tells that `rttMs` is another. `send(message, buffers)` sends a
+   * message to the kernel.
    */
   constructor(sound, send) {
     this.sound = sound;
@@ -36,6 +37,7 @@ export class PagePeer {
     this.connection = null;
     this.used = false;
     this.played = null; // {element, node} of the kernel's sound
+    this.rttMs = null; // round trip to the kernel, by ICE
     this.timer = 0;
   }
 
@@ -68,11 +70,6 @@ export class PagePeer {
     this.connect();
   }
 
-  /** What was measured last, for the page's own display. */
-  stats() {
-    return this.measured ?? {};
-  }
-
   close() {
     clearInterval(this.timer);
     this.connection?.close();
@@ -93,7 +90,9 @@ export class PagePeer {
     if ("jitterBufferTarget" in transceiver.receiver) {
       transceiver.receiver.jitterBufferTarget = 0; // as short as the network allows
     }
-    connection.ontrack = ({ track }) => this.play(new MediaStream([track]));
+    connection.ontrack = ({ track }) => {
+      this.play(new MediaStream([track])).catch((error) => this.failed(error));
+    };
     connection.onconnectionstatechange = () => {
       if (connection === this.connection && connection.connectionState === "failed") {
         this.failed(new Error("no path to the kernel works"));
@@ -108,15 +107,19 @@ export class PagePeer {
     }
   }
 
-  play(stream) {
+  async play(stream) {
     // Chromium gives a remote stream's sound to a node only while a media element plays it too
     // (https://crbug.com/121673).
     const element = new Audio();
     element.muted = true;
     element.srcObject = stream;
-    element.play().catch(() => {}); // a muted element may play; a closed one may not, and need not
-    this.played = { element, node: this.sound.context.createMediaStreamSource(stream) };
-    this.connect();
+    element.play().catch(() => {}); // a muted element may play; one that was closed need not
+    const { connection } = this;
+    const context = await this.sound.audio();
+    if (connection === this.connection) {
+      this.played = { element, node: context.createMediaStreamSource(stream) };
+      this.connect();
+    }
   }
 
   connect() {
@@ -134,16 +137,16 @@ export class PagePeer {
     }
     const received = peerEntry(report, "inbound-rtp");
     const pair = peerEntry(report, "candidate-pair");
-    this.measured = {
+    const rttMs = 1000 * pair.currentRoundTripTime; // NaN before the first check
+    this.rttMs = Number.isFinite(rttMs) ? rttMs : null;
+    this.tell({
+      type: "stats",
       packets_received: received.packetsReceived ?? 0,
       concealment_events: received.concealmentEvents ?? 0,
-      rtt_ms: pair.currentRoundTripTime === undefined ? null : 1000 * pair.currentRoundTripTime,
-      jitter_buffer_ms: received.jitterBufferEmittedCount
-        ? (1000 * received.jitterBufferDelay) / received.jitterBufferEmittedCount
-        : null,
-      microphone: Boolean(this.sender?.track && !this.sender.track.muted),
-    };
-    this.tell({ type: "stats", ...this.measured });
+      rtt_ms: this.rttMs,
+      microphone: Boolean(this.sender?.track),
+    });
+    this.sound.changed();
   }
 
   failed(error) {

@@ -12,7 +12,6 @@ import logging
 import math
 import time
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -181,8 +180,9 @@ class WebRtcTransport:
         """Connect to the page that made this offer."""
         self._drop_media()
         self._page_packets, self._page_receives, self._page_has_microphone = 0, True, False
-        attempt = self._attempt
-        media = self._media = MediaLink(self._engine, self._config, partial(self._report, attempt))
+        media = self._media = MediaLink(
+            self._engine, self._config, lambda report: self._report(report) if media is self._media else None
+        )
         media.set_source(self._source)
         media.add_sink(self._sink)
         try:
@@ -194,22 +194,20 @@ class WebRtcTransport:
             self._set_state("failed")
             return
         except MediaError as error:
-            if attempt == self._attempt:
+            if media is self._media:
                 self._lost(str(error))
             return
         if media is self._media:
             self._tell_page({"type": "answer", "sdp": answer})
 
-    def _report(self, attempt: int, report: wire.Report) -> None:
-        if attempt != self._attempt or self.state == "closed":
-            return
+    def _report(self, report: wire.Report) -> None:
+        """Follow the connection that is in use."""
         match report:
             case wire.SessionState(what="dtls", state="connected"):
                 self._path.connected(report.at)
-            case wire.SessionState(what="ice" | "dtls", state="failed", detail=detail):
+            case wire.SessionState(what="ice" | "dtls", state="failed" | "closed", detail=detail):
                 self._lost(detail)
             case wire.Fault(sentence=sentence) | wire.PlaneDead(sentence=sentence):
-                self._media = None
                 self._lost(sentence)
             case wire.Sample(row=row):
                 self._path.measure(
@@ -244,12 +242,12 @@ class WebRtcTransport:
     # ------------------------------------------------------------ measurements
 
     def _take_page_stats(self, message: Message) -> None:
-        packets, concealed = message.get("packets_received"), message.get("concealment_events")
+        packets, concealed = _count(message, "packets_received"), _count(message, "concealment_events")
         rtt_ms = message.get("rtt_ms")
-        if _is_count(packets):
+        if packets is not None:
             self._page_receives = packets > self._page_packets or self._path.state == "connecting"
             self._page_packets = packets
-        if _is_count(concealed):
+        if concealed is not None:
             self._underruns_of_page = max(self._underruns_of_page, concealed)
         if isinstance(rtt_ms, int | float) and math.isnan(self.rtt_ms) and 0 <= rtt_ms < 60_000:
             self.rtt_ms = float(rtt_ms)
@@ -386,8 +384,10 @@ def _stun_only(server: wire.IceServer) -> tuple[str, ...]:
     return tuple(url for url in server.urls if url.startswith("stun:"))
 
 
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
+def _count(message: Message, key: str) -> int | None:
+    """A number of packets or events that a page reported; None where it is none."""
+    value = message.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53 else None
 
 
 def _nothing() -> None:

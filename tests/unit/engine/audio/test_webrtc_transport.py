@@ -200,7 +200,7 @@ async def test_a_failed_connection_is_tried_again_after_a_pause(
 
 
 @pytest.mark.parametrize(
-    "kind", [wire.Fault(0, "WebRTCError", "x"), wire.SessionState(0, "dtls", "failed", 1.0)]
+    "kind", [wire.Fault(0, "WebRTCError", "x"), wire.SessionState(0, "dtls", "closed", 1.0)]
 )
 async def test_any_failure_leaves_the_path(rig: Rig, kind: wire.Report) -> None:
     await rig.open()
