@@ -433,6 +433,37 @@ class Notebook:
         assert self.page.locator(".jp-Dialog").count() == 0, f"{keys!r} opened a dialog"
         assert self.state_of_cells() == before, f"{keys!r} changed the cells"
 
+    def type_everywhere(self) -> None:
+        """Type what a notebook has commands for; in a text field it is text, elsewhere digits are keys."""
+        phone = self.phone
+        dial = phone.box.locator(".plivo-dial input")
+        phone.dial("")
+        phone.click("5")
+        expect(dial).to_have_value("5")
+        self.type("00ddabxzmii*#")
+        expect(dial).to_have_value("500*#")
+        self.page.keyboard.press("Escape")
+        expect(dial).to_have_value("")
+
+        dial.click()
+        self.type("00ddabx")
+        expect(dial).to_have_value("00ddabx")
+        self.page.keyboard.press("Escape")
+        expect(dial).to_have_value("")
+
+        phone.box.click(position={"x": 4, "y": 4})
+        assert self.page.evaluate("document.activeElement.className").find("plivo-phone") >= 0
+        self.type("7dd")
+        expect(dial).to_have_value("7")
+        self.page.keyboard.press("Escape")
+
+        controls = self.page.locator(".plivo-dashboard :is(button:enabled, [tabindex='0'])")
+        for control in controls.all()[:3]:
+            control.focus()
+            expect(control).to_be_focused()
+            self.type("00ddab")
+        expect(dial).to_have_value("")
+
     def state_of_cells(self) -> Any:
         """Type and source of each cell, the active one, and the mode of the notebook."""
         return self.page.evaluate(

@@ -36,23 +36,27 @@ page
 
 
 @pytest.fixture(params=["notebook7", "voila"])
-def server(request, page, tmp_path) -> Iterator[Any]:
-    """A server with the cell's output in the page."""
+def shown(request, page, tmp_path) -> Iterator[tuple[Any, Any]]:
+    """A server with the cell's output in the page, and the notebook there; None under Voila."""
     if request.param == "voila":
         path = tmp_path / "walk.ipynb"
         nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)]), path)
         with request.getfixturevalue("voila_at")(path) as server:
             page.goto(server.url, timeout=60_000)
-            yield server
+            yield server, None
     else:
         server = request.getfixturevalue("notebook7")
         notebook = request.getfixturevalue("open_in")(server, server.notebook("walk.ipynb", [CELL]))
         notebook.run(0)
-        yield server
+        yield server, notebook
 
 
-def test_account_call_rating_devices_history_and_replay(server, page, phone, shoot, axe) -> None:
+def test_account_call_rating_devices_history_and_replay(shown, page, phone, shoot, axe) -> None:
+    server, notebook = shown
     log_in(phone)
+    if notebook is not None:
+        notebook.type_everywhere()
+        phone.dial("echo")
     phone.click("Call")
     phone.expect_state("In call")
     expect(phone.timer).to_have_text(re.compile(r"0:0[3-9]|0:[1-5]\d"), timeout=15_000)

@@ -92,38 +92,8 @@ def dial(phone) -> Any:
     return phone.box.locator(".plivo-dial input")
 
 
-def type_everywhere(notebook: Any, phone: Any, dial: Any) -> None:
-    """Type what JupyterLab has commands for; in a text field it is text, elsewhere digits are keys."""
-    phone.dial("")
-    phone.click("5")
-    expect(dial).to_have_value("5")
-    notebook.type("00ddabxzmii*#")
-    expect(dial).to_have_value("500*#")
-    notebook.page.keyboard.press("Escape")
-    expect(dial).to_have_value("")
-
-    dial.click()
-    notebook.type("00ddabx")
-    expect(dial).to_have_value("00ddabx")
-    notebook.page.keyboard.press("Escape")
-    expect(dial).to_have_value("")
-
-    phone.box.click(position={"x": 4, "y": 4})
-    assert notebook.page.evaluate("document.activeElement.className").find("plivo-phone") >= 0
-    notebook.type("7dd")
-    expect(dial).to_have_value("7")
-    notebook.page.keyboard.press("Escape")
-
-    controls = notebook.page.locator(".plivo-dashboard :is(button:enabled, [tabindex='0'])")
-    for control in controls.all()[:3]:
-        control.focus()
-        expect(control).to_be_focused()
-        notebook.type("00ddab")
-    expect(dial).to_have_value("")
-
-
-def test_typing_on_the_widgets_runs_no_command_of_the_notebook(app, phone, dial) -> None:
-    type_everywhere(app, phone, dial)
+def test_typing_on_the_widgets_runs_no_command_of_the_notebook(app, phone) -> None:
+    app.type_everywhere()
     unmarked = ".plivo :is(button, input, select, summary, [tabindex]):not([data-lm-suppress-shortcuts])"
     assert app.page.locator(unmarked).count() == 0
 
@@ -327,6 +297,50 @@ def artefacts(repository) -> Any:
     return folder
 
 
+def test_the_drawer_of_the_lab_in_three_widths(app, phone, artefacts) -> None:
+    page = app.page
+    drawer, summary = page.locator(".plivo-lab").last, page.locator(".plivo-lab-summary").last
+    expect(summary).to_have_text("clean network")
+    app.evaluate("softphone.lab.network.set(loss=0.1, delay_ms=80) and None")
+    expect(summary).to_have_text("10 % loss, 80 ms delay")
+    drawer.get_by_role("button", name="Lab", exact=False).first.click()
+    knobs = drawer.locator(".plivo-knobs")
+    readouts = knobs.locator(".widget-readout")
+    expect(readouts.nth(0)).to_have_text("10.0")
+    knobs.get_by_role("button", name="to me").click()
+    knobs.locator(".noUi-handle").nth(3).press("PageUp")  # jitter
+    expect(summary).to_have_text("a different network in each direction")
+    settings = "softphone.lab.network.current"
+    assert app.evaluate(f"{settings}['to_caller']['loss'], {settings}['to_callee']['jitter_ms']") == (
+        0.1,
+        0,
+    )
+    knobs.get_by_role("button", name="Clean network").click()
+    expect(summary).to_have_text("clean network")
+
+    drawer.get_by_role("button", name="vpn").click()
+    expect(summary).to_have_text("scenario vpn · 70 ms delay, ± 6 ms jitter, order kept")
+    drawer.get_by_role("button", name="■ vpn").click()
+    drawer.get_by_role("button", name="Ring me × 3").click()
+    expect(drawer.locator(".plivo-status").last).to_have_text("3 robots are calling alice.")
+    expect(page.locator(".plivo-incoming").last).to_contain_text("3 calls are ringing")
+    app.evaluate(
+        "[softphone.client.reject(call.call_uuid) for call in softphone.client.incoming_calls] and None"
+    )
+
+    drawer.get_by_role("button", name="echo", exact=True).click()
+    phone.expect_state("In call")
+    for width in (1400, 1000, 700):  # beside the panel of files, the narrowest leaves 330 px
+        page.set_viewport_size({"width": width, "height": 1400})
+        page.wait_for_timeout(300)
+        drawer.screenshot(path=artefacts / f"test_drawer-{width}.png")
+        assert drawer.evaluate("box => box.scrollWidth <= box.clientWidth")
+    phone.click("Hang up")
+    page.set_viewport_size({"width": 1360, "height": 900})
+    drawer.get_by_role("button", name="Lab", exact=False).first.click()
+    expect(knobs).to_be_hidden()
+
+
 # Chromium has this policy, but what Playwright evaluates in the page counts as a gesture of the user.
 PLAYS_NOTHING_BEFORE_A_CLICK = """
     let allowed = false;
@@ -409,17 +423,3 @@ def test_a_killed_kernel_is_shown_and_takes_no_clicks(app, phone, artefacts) -> 
     app.run(START)
     app.phone.expect_state("Ready", 40)
     expect(app.page.locator(".plivo-dead")).to_have_count(0)
-
-
-def test_typing_in_notebook_7(module_notebook, notebook7) -> None:
-    notebook = module_notebook("page.ipynb", CELLS[:1], server=notebook7, folder="notebooks")
-    notebook.client, phone = "softphone.client", notebook.phone
-    notebook.run(START)
-    phone.expect_state("Ready", 40)
-    type_everywhere(notebook, phone, phone.box.locator(".plivo-dial input"))
-    phone.dial("echo")
-    phone.click("Call")
-    phone.expect_state("In call")
-    notebook.type("9")
-    notebook.wait_for(f"list({notebook.client}.log.query('event == \"digits sent\"').text)", ["9"])
-    phone.click("Hang up")
