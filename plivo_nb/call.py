@@ -170,6 +170,14 @@ class Call:
         return microphone is not None and self._session.media.source is microphone
 
     @property
+    def tags(self) -> dict[str, Any]:
+        """Words of yours for the call, by name: ``call.tags["label"] = "wifi"``.
+
+        They become columns of `plivo_nb.CallSet.calls`, and are stored by `Client.record_to`.
+        """
+        return self._session.tags
+
+    @property
     def cause(self) -> str | None:
         """Why it ended, in the SDK's words, such as 'Busy'; None before that and after a normal end."""
         return self._session.cause

@@ -46,4 +46,5 @@ class CallSet:
         return len(self.calls)
 
     def __repr__(self) -> str:
-        return f"<CallSet of {len(self.calls)} calls, {len(self.samples)} samples>"
+        calls = "1 call" if len(self) == 1 else f"{len(self)} calls"
+        return f"<CallSet of {calls}, {len(self.samples)} samples>"
