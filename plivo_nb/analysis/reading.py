@@ -238,11 +238,11 @@ class _Reader:
             samples = samples[[name for name in samples if name in self._wanted.columns]]
         calls = frames.calls if len(frames.calls) else calls_of(frames.samples)
         names = {old: self._unique(str(old)) for old in calls[_ID].dropna()}
-        renamed = [
+        calls, samples, events = (
             frame.assign(**{_ID: frame[_ID].astype(object).map(names)}) if _ID in frame else frame
             for frame in (calls, samples, frames.media_metrics)
-        ]
-        self._parts.append(CallFrames.of(*renamed, warnings=frames.warnings))
+        )
+        self._parts.append(CallFrames.of(calls, samples, events, frames.warnings))
 
 
 def queried(calls: pd.DataFrame, query: str) -> pd.DataFrame:
