@@ -9,6 +9,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
+from plivo_nb.analysis.call_frames import CallFrames
 from plivo_nb.audio_types import Sink, Source
 from plivo_nb.engine.audio.kept_audio import Clip, KeptAudio
 from plivo_nb.engine.sip_capture import SipCapture
@@ -225,6 +226,14 @@ class Call:
     def media_metrics(self) -> pd.DataFrame:
         """This call's rows of `Client.media_metrics`."""
         return self._own(self._client.media_metrics)
+
+    def call_frames(self) -> CallFrames:
+        """The call's row, samples and events as they are now, for `plivo_nb.CallSet.of`."""
+        frames = self._client.call_frames()
+        uuid = self._session.uuid or self._session.key
+        return CallFrames(
+            frames.calls[frames.calls["call_uuid"] == uuid], self.samples, self.media_metrics, frames.warnings
+        )
 
     @property
     def last_sample(self) -> dict[str, Any] | None:

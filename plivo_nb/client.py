@@ -13,6 +13,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, Unpack
 
+from plivo_nb.analysis.call_frames import CallFrames
 from plivo_nb.call import Call
 from plivo_nb.engine.endpoint import Endpoint, refusal
 from plivo_nb.engine.engine import Engine, media_stack_loads
@@ -674,6 +675,13 @@ class Client:
     def calls(self) -> pd.DataFrame:
         """One row per call that has ended, a copy; see `plivo_nb.schema("calls")`."""
         return self._endpoint.records.calls()
+
+    def call_frames(self) -> CallFrames:
+        """All calls, also those that go on, with tags, samples and events, for `plivo_nb.CallSet.of`."""
+        records = self._endpoint.records
+        return CallFrames.of(
+            records.calls_with_tags(self._endpoint.call_manager.sessions), self.samples, self.media_metrics
+        )
 
     @property
     def log(self) -> pd.DataFrame:

@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 from plivo_nb.analysis import call_file, store
 from plivo_nb.analysis.call_folder import files_of_calls
 from plivo_nb.analysis.call_frames import CallFrames, conformed
-from plivo_nb.analysis.call_set import CallSet
+from plivo_nb.analysis.call_set import CallSet, calls_of, queried
+from plivo_nb.analysis.call_summary import summarized
 from plivo_nb.quality.frames import INDEX, SAMPLES
 
 if TYPE_CHECKING:
@@ -152,7 +153,10 @@ class _Reader:
             events = pd.concat(self._events) if self._events else events
             self._parts.append(CallFrames.of(calls, _indexed(table.to_pandas()), events))
         joined = CallFrames.joined(self._parts)
-        calls = self._wanted.chosen(joined.calls)
+        calls = joined.calls
+        if self._wanted.query is not None:  # the figures of calls that go on, or come from elsewhere
+            calls = summarized(calls, joined.samples, joined.media_metrics)
+        calls = self._wanted.chosen(calls)
         samples, events = joined.samples, joined.media_metrics
         if len(calls) < len(joined.calls):
             samples = samples[samples[_ID].isin(calls[_ID])]
@@ -243,26 +247,6 @@ class _Reader:
             for frame in (calls, samples, frames.media_metrics)
         )
         self._parts.append(CallFrames.of(calls, samples, events, frames.warnings))
-
-
-def queried(calls: pd.DataFrame, query: str) -> pd.DataFrame:
-    """The rows for which an expression holds, by pandas' rules.
-
-    Raises:
-        ValueError: the expression is wrong, or names a column that is not there.
-    """
-    try:
-        return calls.query(query)
-    except Exception as error:  # of pandas' parser, of Python's, of the comparison
-        raise ValueError(
-            f"The query {query!r} cannot be evaluated ({error}); its names are: {', '.join(calls.columns)}."
-        ) from None
-
-
-def calls_of(samples: pd.DataFrame) -> pd.DataFrame:
-    """A row for each call of the samples, with nothing but its id and when it begins."""
-    firsts = samples[~samples[_ID].duplicated() & samples[_ID].notna()]
-    return pd.DataFrame({_ID: firsts[_ID].astype("str")}, index=firsts.index)
 
 
 def _indexed(frame: pd.DataFrame) -> pd.DataFrame:

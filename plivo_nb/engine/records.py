@@ -254,6 +254,30 @@ class Records:
             {column.name: [row[column.name] for row in rows] for column in CALLS},
         )
 
+    def calls_with_tags(self, sessions: Iterable[CallSession]) -> pd.DataFrame:
+        """The same with the calls that go on, and the tags as columns behind those of the schema."""
+        going_on = [
+            (self._row_so_far(session), session.tags) for session in sessions if session not in self._ended
+        ]
+        rows = [
+            (self._row_of(row, totals), self.tags.get(str(row["call_uuid"]), {}))
+            for row, totals in self._calls
+        ]
+        rows += [({column.name: None for column in CALLS} | row, tags) for row, tags in going_on]
+        frame = build_frame(
+            "calls",
+            [round(row["time"] * 1e9) for row, _ in rows],
+            {column.name: [row[column.name] for row, _ in rows] for column in CALLS},
+        )
+        order = sorted(range(len(rows)), key=lambda number: rows[number][0]["time"])
+        for name in dict.fromkeys(name for _, tags in rows for name in tags):
+            column = f"tag_{name}" if name in _CALL_COLUMNS else name
+            frame[column] = [rows[number][1].get(name) for number in order]
+        return frame
+
+
+_CALL_COLUMNS = {column.name for column in CALLS}
+
 
 def _between_ms(times: dict[str, float], start: str, end: str) -> float:
     if start not in times or end not in times:
