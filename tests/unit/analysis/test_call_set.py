@@ -96,7 +96,7 @@ async def test_live_calls_are_a_set_too():
         await client.login("alice", server.password("alice"))
         first = await client.call("echo")
         first.tags.update(label="lan", dest="a tag with the name of a column")
-        await until(lambda: len(first.samples))
+        await until(lambda: first.samples["mos"].notna().any())
         going_on = CallSet.of(client)
         assert going_on.calls[["state", "label", "tag_dest"]].to_numpy().tolist() == [
             ["answered", "lan", "a tag with the name of a column"]
