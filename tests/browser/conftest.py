@@ -286,16 +286,6 @@ def serving(home: Path, root: Path, command: list[str], port: int, probe: str) -
             assert alive == [], f"left running: {[_command(orphan) for orphan in alive]}"
 
 
-@pytest.fixture(name="serve")
-def serve_fixture() -> Any:
-    return serving
-
-
-@pytest.fixture(name="free_port")
-def free_port_fixture() -> Callable[[], int]:
-    return free_port
-
-
 @pytest.fixture
 def repository() -> Path:
     return REPOSITORY
@@ -614,40 +604,28 @@ def open_notebook(page: Page, jupyter: Server) -> Iterator[Callable[[str], Noteb
 
 
 @pytest.fixture
-def open_in(page: Page) -> Iterator[Callable[[Server, str], Notebook]]:
-    """As `open_notebook`, in Notebook 7: ``open_in(notebook7, path)``."""
-    servers: set[Server] = set()
+def open_in_notebook7(page: Page, notebook7: Server) -> Iterator[Callable[[str], Notebook]]:
+    """As `open_notebook`, in Notebook 7."""
 
-    def opened(server: Server, path: str) -> Notebook:
-        servers.add(server)
-        return Notebook(page, server, path, "notebooks").open()
+    def opened(path: str) -> Notebook:
+        return Notebook(page, notebook7, path, "notebooks").open()
 
     yield opened
-    for server in servers:
-        _shut_down_kernels(server)
+    _shut_down_kernels(notebook7)
 
 
 @pytest.fixture(scope="module")
 def module_notebook(module_page: Page, jupyter: Server) -> Iterator[Callable[..., Notebook]]:
     """Open a notebook of these cells in `module_page`: ``module_notebook("name.ipynb", cells)``.
 
-    ``server=`` and ``folder=`` are for Notebook 7. At the end of the module the kernels are shut down.
+    At the end of the module its kernel is shut down.
     """
-    servers = {jupyter}
 
-    def opened(
-        name: str,
-        cells: list[str],
-        server: Server = jupyter,
-        folder: str = "lab/tree",
-        kernel: str = "python3",
-    ) -> Notebook:
-        servers.add(server)
-        return Notebook(module_page, server, server.notebook(name, cells, kernel), folder).open()
+    def opened(name: str, cells: list[str]) -> Notebook:
+        return Notebook(module_page, jupyter, jupyter.notebook(name, cells)).open()
 
     yield opened
-    for server in servers:
-        _shut_down_kernels(server)
+    _shut_down_kernels(jupyter)
 
 
 def _shut_down_kernels(server: Server) -> None:

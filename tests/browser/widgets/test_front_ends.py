@@ -46,7 +46,8 @@ def shown(request, page, tmp_path) -> Iterator[tuple[Any, Any]]:
             yield server, None
     else:
         server = request.getfixturevalue("notebook7")
-        notebook = request.getfixturevalue("open_in")(server, server.notebook("walk.ipynb", [CELL]))
+        open_notebook = request.getfixturevalue("open_in_notebook7")
+        notebook = open_notebook(server.notebook("walk.ipynb", [CELL]))
         notebook.run(0)
         yield server, notebook
 

@@ -61,6 +61,7 @@ other = plivo_nb.Phone(bob)
 other
 """,
 ]
+KERNEL = "jupyterapp.shell.currentWidget.sessionContext.session.kernel"  # in the page
 NOTICE = ".plivo-phone > .plivo-page .plivo-notice"
 
 
@@ -149,9 +150,7 @@ def busy(app, jupyter) -> Any:
     @contextlib.contextmanager
     def blocked() -> Iterator[None]:
         app.start(BUSY)
-        app.page.wait_for_function(
-            "jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'busy'"
-        )
+        app.page.wait_for_function(f"{KERNEL}.status === 'busy'")
         try:
             yield
         finally:
@@ -188,9 +187,7 @@ def test_what_was_clicked_is_copied_as_code(app, phone, jupyter) -> None:
 
 
 # Parts of the page and listeners of comms; those of the notebook itself come and go.
-LEFT_IN_THE_PAGE = """() => [
-    document.querySelectorAll(".plivo *").length,
-    jupyterapp.shell.currentWidget.sessionContext.session.kernel._comms.size]"""
+LEFT_IN_THE_PAGE = f"""() => [document.querySelectorAll(".plivo *").length, {KERNEL}._comms.size]"""
 
 
 def test_fifty_calls_leave_nothing_in_the_page_and_the_kernel(app, phone) -> None:
@@ -376,12 +373,20 @@ def test_title_and_ring(app, phone) -> None:
     assert app.evaluate("softphone.phone.page.visible and softphone.phone.page.last_beat is not None")
 
 
+# Close the connection, and let attempts to connect go to where nothing listens.
+DISCONNECT = f"""() => {{
+    const kernel = {KERNEL};
+    kernel.serverSettings.WebSocket = class extends WebSocket {{
+        constructor() {{ super("ws://127.0.0.1:9/"); }}
+    }};
+    kernel.reconnect(); }}"""
+
+
 def test_a_connection_that_is_lost_is_shown_until_it_is_back(app, phone) -> None:
     notice = app.page.locator(NOTICE)
-    app.page.context.set_offline(True)
-    app.page.evaluate("{ jupyterapp.shell.currentWidget.sessionContext.session.kernel.reconnect(); null }")
+    app.page.evaluate(DISCONNECT)
     expect(notice).to_have_text("No connection to the kernel. Trying again…")
-    app.page.context.set_offline(False)
+    app.page.evaluate(f"{KERNEL}.serverSettings.WebSocket = WebSocket; null")
     expect(notice).to_have_text("", timeout=30_000)
     phone.click("Mute")
     expect(phone.button("Unmute")).to_be_visible()
