@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import nbformat
 import numpy as np
 import pytest
 from PIL import Image
@@ -95,9 +96,22 @@ def click_through_a_call(
     return base64.b64decode(notebook.evaluate(f"__import__('base64').b64encode({picture}).decode()"))
 
 
-def test_first_call_by_hand(jupyter, open_notebook, phone, dashboard, shoot):
-    """All cells of the first notebook but its closing one, then a call by clicking."""
-    notebook = open_notebook("01_first_call.ipynb")
+def cells_with_widgets(path: Path) -> list[str]:
+    """The cells of the first notebook that start, display, use and close phone and dashboard.
+
+    The others make a call of half a minute without widgets, and are run with all notebooks.
+    """
+    wanted = ("plivo_nb.Lab(", "SideBySide(", "phone.call(", "client.close(")
+    sources = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    found = [source for source in sources if any(word in source for word in wanted)]
+    assert len(found) == len(wanted)
+    return found
+
+
+def test_first_call_by_hand(jupyter, repository, open_notebook, phone, dashboard, shoot):
+    """A call by code and a call by clicking."""
+    cells = cells_with_widgets(repository / "notebooks" / "01_first_call.ipynb")
+    notebook = open_notebook(jupyter.notebook("first.ipynb", cells))
     notebook.run_all_but_last()
     notebook.wait_idle(90)
     assert notebook.errors() == []
