@@ -227,7 +227,7 @@ class MediaSession:
 
     def _report_sample(self, row: SampleRow | None) -> None:
         if row is not None:
-            self._report(Sample(self.number, row))
+            self._report(Sample(self.number, row, self.stream.take_fates()))
 
     def skip(self, ticks: int) -> None:
         """Advance RTP time by so many ticks after a stall, without sending."""
