@@ -7,6 +7,7 @@ import contextlib
 import html
 import logging
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 from plivo_nb.audio_types import Sink, Source
@@ -372,14 +373,14 @@ class Call:
         """
         return self._fates.frame(self._session.uuid or self._session.key)
 
-    def clip(self, t0: Moment, t1: Moment = None, *, sent: bool = False) -> CallClip:
+    def clip(self, t0: Moment = None, t1: Moment = None, *, sent: bool = False) -> CallClip:
         """A piece of the audio that is kept, by time; also after the call.
 
         A notebook shows its waveform, with lost, late, recovered and concealed packets marked, and a player.
 
         Args:
             t0: seconds from the first sample, as for `audio`; or a UTC time, such as an entry of
-                `samples.index`; or, alone, a row or rows of `samples`, or a finding.
+                `samples.index`; or, alone, a row or rows of `samples`, or a finding. None: all that is kept.
             t1: seconds or a UTC time. Without it, seconds mean: to the end; a UTC time: from 2 s before it
                 to 2 s after it.
             sent: the audio sent instead of the audio received.
@@ -437,6 +438,40 @@ class Call:
     def visqol(self, reference: Reference, t0: Moment = None, t1: Moment = None) -> float:
         """MOS-LQO of the received audio by ViSQOL in speech mode; the rest as for `pesq`."""
         return self.clip(t0, t1).visqol(reference)
+
+    def report(
+        self, path: str | os.PathLike[str], *, mask: bool = True, sound: bool | CallClip = False
+    ) -> Operation[Path]:
+        """Write a report of the call to one HTML file, for those who have no kernel.
+
+        It has the figures of the call, its warnings, plots, set-up, SIP ladder, configuration and
+        environment, and needs no other file.
+
+        Args:
+            path: the file, such as "call.html"; an existing one is replaced.
+            mask: replace numbers, addresses and names by pseudonyms; passwords and tokens are never in it.
+            sound: add the received audio that is kept, or a clip of it.
+
+        Returns:
+            An operation: await it for the path, once the file is complete.
+
+        Raises (when awaited):
+            InvalidState: there is no audio to add.
+            OSError: the file cannot be written.
+        """
+
+        async def write() -> Path:
+            from plivo_nb.analysis.report import (
+                document,
+                live_call,
+            )  # late: they import matplotlib and jinja2
+
+            clip = self.clip() if sound is True else sound or None
+            call = live_call.of_call(self, clip)
+            await asyncio.to_thread(document.write, path, [call], mask=mask)
+            return Path(path)
+
+        return self._operation(f"report to {os.fspath(path)}", write)
 
     def _no_audio(self, kept: RollingBuffer) -> str:
         between = kept.written_between_s

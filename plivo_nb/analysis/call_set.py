@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from plivo_nb.analysis.call_frames import CallFrames
 
 if TYPE_CHECKING:
+    import os
+
     import pandas as pd
 
 
@@ -41,6 +43,21 @@ class CallSet:
     def frames(self) -> CallFrames:
         """The same as plain frames."""
         return CallFrames(self.calls, self.samples, self.media_metrics, self.warnings)
+
+    def report(self, path: str | os.PathLike[str], *, mask: bool = True) -> None:
+        """Write a report of the calls to one HTML file: a table of all, and the details of the worst first.
+
+        Args:
+            path: the file; an existing one is replaced.
+            mask: replace numbers, addresses and names by pseudonyms.
+
+        Raises:
+            ValueError: there are no calls.
+            OSError: the file cannot be written.
+        """
+        from plivo_nb.analysis.report import content, document  # late: they import matplotlib and jinja2
+
+        document.write(path, content.calls_of(self), mask=mask)
 
     def __len__(self) -> int:
         return len(self.calls)

@@ -107,7 +107,7 @@ def _own_span(moment: Moment) -> tuple[pd.Timestamp, pd.Timestamp] | None:
         if not len(index):
             raise ValueError("clip: these are no rows at all; choose at least one row of the call's samples.")
         return _utc(index[0]) - pd.Timedelta(seconds=1), _utc(index[-1])
-    if hasattr(moment, "since") and hasattr(moment, "until"):
+    if moment is not None and hasattr(moment, "since") and hasattr(moment, "until"):
         margin = pd.Timedelta(seconds=_MARGIN_S)
         return _utc(moment.since) - margin, _utc(moment.until) + margin
     return None
@@ -160,7 +160,7 @@ class CallClip:
             fates: rows of `Call.packet_fates`; those within the clip are kept.
             sent: whether it is the sound sent.
         """
-        index = pd.DatetimeIndex(times)
+        index = pd.DatetimeIndex(list(times))
         if fates is None or sent:
             return cls(rate, samples, index[0], sent)
         end = index[-1] + pd.Timedelta(seconds=1 / FRAMES_PER_S)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from plivo_nb.quality.frames import build_frame
 
@@ -37,5 +37,8 @@ class FateRecord:
     def frame(self, call_uuid: str | None) -> pd.DataFrame:
         """What is kept, as `plivo_nb.schema("packet_fates")` describes it."""
         times = [self._utc_ns(at_s) for at_s, _ in self._rows]
-        values = {"call_uuid": [call_uuid] * len(times), "fate": [fate for _, fate in self._rows]}
+        values: dict[str, list[Any]] = {
+            "call_uuid": [call_uuid] * len(times),
+            "fate": [fate for _, fate in self._rows],
+        }
         return build_frame("packet_fates", times, values)
