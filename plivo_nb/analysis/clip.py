@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+import av
 import numpy as np
 import pandas as pd
 
 from plivo_nb.analysis import listening, waveform
 from plivo_nb.atomic_file import replaced
-from plivo_nb.audio_types import FRAMES_PER_S
+from plivo_nb.audio_types import FRAMES_PER_S, FULLBAND_RATE
 from plivo_nb.media.audio.encoding import opus_bytes, wav_bytes
 
 if TYPE_CHECKING:
@@ -252,3 +253,42 @@ class CallClip:
         kind, content = sound
         data = base64.b64encode(content).decode()
         return f"<audio controls aria-label='Sound of the call' src='data:{kind};base64,{data}'></audio>"
+
+
+def recorded_clip(path: str | os.PathLike[str], began: pd.Timestamp, span: Span, *, sent: bool) -> CallClip:
+    """A clip of a recording with the received sound left and the sent sound right.
+
+    Args:
+        path: the recording.
+        began: its beginning, UTC.
+        span: the part that is wanted; what is outside of the recording is left out.
+        sent: the sound sent instead of the sound received.
+
+    Raises:
+        ValueError: no part of it is in the recording.
+        OSError: it cannot be read.
+    """
+    with av.open(os.fspath(path)) as container:
+        resampler = av.AudioResampler(format="s16p", layout="stereo", rate=FULLBAND_RATE)
+        frames = [piece for frame in container.decode(audio=0) for piece in resampler.resample(frame)]
+    parts = [frame.to_ndarray()[1 if sent else 0] for frame in frames]
+    samples = np.concatenate(parts) if parts else np.zeros(0, np.int16)
+    length_s = len(samples) / FULLBAND_RATE
+    start_s, end_s = (_seconds_of(moment, span, began) for moment in (span.start, span.end))
+    first = (
+        0.0 if start_s is None else max(0.0, start_s + (length_s if span.in_seconds and start_s < 0 else 0.0))
+    )
+    last = length_s if end_s is None else end_s + (length_s if span.in_seconds and end_s < 0 else 0.0)
+    chosen = samples[round(first * FULLBAND_RATE) : max(0, round(last * FULLBAND_RATE))]
+    if not len(chosen):
+        raise ValueError(
+            f"clip: the recording has no sound of that time; it lasts {length_s:.1f} s from {began:%H:%M:%S} UTC."
+        )
+    return CallClip(FULLBAND_RATE, chosen, began + pd.Timedelta(seconds=first), sent)
+
+
+def _seconds_of(moment: Any, span: Span, began: pd.Timestamp) -> float | None:
+    """A moment of a span in seconds from the beginning of the recording."""
+    if moment is None or span.in_seconds:
+        return None if moment is None else float(moment)
+    return float((moment - began).total_seconds())

@@ -146,7 +146,7 @@ def reported(with_clip: bool = True) -> ReportedCall:
     """A call with all that a report can have."""
     from dataclasses import replace
 
-    from plivo_nb.analysis.report.content import calls_of
+    from plivo_nb.analysis.report.content import reported_calls
 
     ladder = Ladder(
         MESSAGES,
@@ -155,7 +155,7 @@ def reported(with_clip: bool = True) -> ReportedCall:
         them="server, for +14155550123",
         title="SIP of the call with +14155550123",
     )
-    call = calls_of(call_set())[0]
+    call = reported_calls(call_set())[0]
     return replace(
         call,
         timings=TIMINGS,

@@ -72,7 +72,7 @@ class ReportedCall:
         return pd.Timestamp(self.samples.index[0]) if len(self.samples) else None
 
 
-def calls_of(calls: CallSet) -> list[ReportedCall]:
+def reported_calls(calls: CallSet) -> list[ReportedCall]:
     """The calls of a set, the one with the lowest mean MOS first."""
     found = []
     for number, (time, row) in enumerate(calls.calls.iterrows()):

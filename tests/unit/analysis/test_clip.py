@@ -10,7 +10,10 @@ import pandas as pd
 import pytest
 from simulation.media_network import speech_like
 
+from plivo_nb.analysis.call_frames import CallFrames
+from plivo_nb.analysis.call_set import CallSet
 from plivo_nb.analysis.clip import CallClip, span_of
+from plivo_nb.media.audio.recorder import Recorder
 
 BEGAN = pd.Timestamp("2026-11-25 14:00:00", tz="UTC")
 SAMPLES = pd.DataFrame(
@@ -129,3 +132,58 @@ def test_a_clip_is_saved_by_its_extension(tmp_path: Path) -> None:
     assert (tmp_path / "a.opus").read_bytes().startswith(b"OggS")
     with pytest.raises(ValueError, match=r"must be \.wav or \.opus"):
         made.save(tmp_path / "a.mp3")
+
+
+# ---------------------------------------------------------------- of a stored call
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> CallSet:
+    """A call whose recording of 3 s has speech left and silence right."""
+    path = tmp_path_factory.mktemp("recording") / "call.opus"
+    recorder = Recorder(path, both=True)
+    sides = (recorder, recorder.sent)
+    for side in sides:
+        side.open(48_000)
+    speech = speech_like(3.0, 48_000)
+    for start in range(0, len(speech), 960):
+        recorder.write(speech[start : start + 960])
+        recorder.sent.write(np.zeros(960, np.int16))
+    recorder.close()
+    row = {"call_uuid": "a", "sound": str(path), "sound_began": BEGAN}
+    return CallSet(CallFrames.of(pd.DataFrame([row], index=SAMPLES.index[:1]), SAMPLES.assign(call_uuid="a")))
+
+
+@pytest.mark.parametrize(
+    ("t0", "t1", "began", "seconds"),
+    [
+        (None, None, 0.0, 3.0),
+        (1.0, 2.5, 1.0, 1.5),
+        (-1.0, None, 2.0, 1.0),
+        (at(2), None, 0.0, 3.0),
+        (at(1), at(2), 1.0, 1.0),
+        (SAMPLES.iloc[1], None, 0.0, 1.0),
+    ],
+)
+def test_a_recording_is_cut_by_the_same_times(
+    t0: object, t1: object, began: float, seconds: float, recorded: CallSet
+) -> None:
+    made = recorded.clip(t0, t1)
+    assert made.seconds == pytest.approx(seconds, abs=0.05)
+    assert abs((made.began - at(began)).total_seconds()) < 0.05
+    assert np.abs(made.samples).max() > 1000
+
+
+def test_of_a_recording_the_sent_side_is_the_right_one(recorded: CallSet) -> None:
+    made = recorded.clip(sent=True)
+    assert (made.sent, np.abs(made.samples).max() < 10) == (True, True)
+
+
+def test_without_a_recording_a_sentence_says_so(recorded: CallSet) -> None:
+    with pytest.raises(ValueError, match="it lasts 3.0 s from 14:00:00 UTC"):
+        recorded.clip(at(100), at(101))
+    silent = CallSet.of(SAMPLES.assign(call_uuid="a"))
+    with pytest.raises(ValueError, match="no sound is stored of this call"):
+        silent.clip()
+    with pytest.raises(ValueError, match="the set has 0 calls"):
+        silent[:0].clip()

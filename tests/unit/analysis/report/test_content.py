@@ -9,10 +9,10 @@ from plivo_nb.analysis.call_frames import CallFrames
 from plivo_nb.analysis.call_set import CallSet
 from plivo_nb.analysis.report.content import (
     ReportedCall,
-    calls_of,
     environment,
     known_names,
     overview_of,
+    reported_calls,
     summary_of,
     warnings_of,
 )
@@ -24,13 +24,13 @@ def test_the_worst_call_is_first_and_one_without_samples_last() -> None:
     calls = call_set(3)
     unanswered = pd.DataFrame([{"call_uuid": "none", "dest": "bob"}], index=pd.DatetimeIndex([BEGAN]))
     both = CallSet(CallFrames.joined([calls.frames, CallFrames.of(unanswered)]))
-    ordered = calls_of(both)
+    ordered = reported_calls(both)
     assert [call.facts["call_uuid"] for call in ordered] == ["call-3", "call-2", "call-1", "none"]
     assert [len(call.samples) for call in ordered] == [60, 60, 60, 0]
 
 
 def test_the_summary_has_the_call_s_own_figures() -> None:
-    call = calls_of(call_set())[0]
+    call = reported_calls(call_set())[0]
     words = dict(summary_of(call))
     share = np.average(call.samples["loss_in"], weights=call.samples["packets_expected_in"])
     assert words["Lost, received"] == f"{100 * share:.1f} %"
@@ -72,7 +72,7 @@ def test_what_is_not_known_is_left_out_of_the_summary_and_named_in_the_table() -
 
 
 def test_warnings_have_their_time_in_the_call() -> None:
-    rows = warnings_of(calls_of(call_set())[0])
+    rows = warnings_of(reported_calls(call_set())[0])
     assert [row["State"] for row in rows] == ["raised", "cleared"]
     assert rows[0] == {
         "Time (UTC)": "14:00:26",

@@ -9,7 +9,7 @@ import pytest
 from simulation.reported_call import PRIVATE, call_set, clip, reported, samples_of
 
 from plivo_nb.analysis.report import document
-from plivo_nb.analysis.report.content import calls_of
+from plivo_nb.analysis.report.content import reported_calls
 from plivo_nb.analysis.report.document import render, thinned, write
 
 REPORT = render([reported()])
@@ -73,7 +73,7 @@ def test_it_is_small_with_a_long_call() -> None:
 def test_details_that_do_not_fit_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(document, "LIMIT_BYTES", 1)
     monkeypatch.setattr(document, "_ROWS", 2)
-    text = render(calls_of(call_set(3, seconds=5)))
+    text = render(reported_calls(call_set(3, seconds=5)))
     assert "All calls" in text
     assert "The details of 2 more calls are left out" in text
     assert "1 more calls, with a higher MOS, are not listed" in text
@@ -94,7 +94,7 @@ def test_a_call_without_samples_says_so() -> None:
 
 
 def test_the_set_up_comes_from_the_row_of_the_call_where_no_timings_are_known() -> None:
-    assert "call to ringing" in render(calls_of(call_set(1, seconds=5)))
+    assert "call to ringing" in render(reported_calls(call_set(1, seconds=5)))
 
 
 def test_no_calls_are_refused() -> None:
@@ -105,11 +105,11 @@ def test_no_calls_are_refused() -> None:
 def test_the_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
     path = tmp_path / "call.html"
     path.write_text("old")
-    write(path, calls_of(call_set(1, seconds=5)))
+    write(path, reported_calls(call_set(1, seconds=5)))
     assert path.read_text("utf-8").startswith("<!DOCTYPE html>")
     assert [item.name for item in tmp_path.iterdir()] == ["call.html"]
     with pytest.raises(OSError, match="no such folder"):
-        write(tmp_path / "no such folder" / "call.html", calls_of(call_set(1, seconds=5)))
+        write(tmp_path / "no such folder" / "call.html", reported_calls(call_set(1, seconds=5)))
 
 
 def test_a_long_call_keeps_its_worst_seconds() -> None:
