@@ -282,7 +282,8 @@ def recorded_clip(path: str | os.PathLike[str], began: pd.Timestamp, span: Span,
     chosen = samples[round(first * FULLBAND_RATE) : max(0, round(last * FULLBAND_RATE))]
     if not len(chosen):
         raise ValueError(
-            f"clip: the recording has no sound of that time; it lasts {length_s:.1f} s from {began:%H:%M:%S} UTC."
+            f"clip: the recording has no sound of that time; it lasts {length_s:.1f} s "
+            f"from {began:%H:%M:%S} UTC."
         )
     return CallClip(FULLBAND_RATE, chosen, began + pd.Timedelta(seconds=first), sent)
 

@@ -12,7 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 from plivo_nb._version import __version__
-from plivo_nb.analysis import plots
+from plivo_nb.analysis import plots, set_up
 from plivo_nb.analysis.report import content
 from plivo_nb.analysis.report.masking import Masking
 from plivo_nb.analysis.report.svg import colour_properties, inline_svg
@@ -162,6 +162,8 @@ def _set_up(call: ReportedCall, key: str, masking: Masking) -> Markup | None:
         if not any(isinstance(value, float) and value == value for value in known):
             return None
         steps = _frame_of(call)
+    if not any(row.steps for row in set_up.rows_of(steps)):
+        return None
     figure = plots.setup_timeline(steps, title="Set-up")
     return inline_svg(
         figure, f"{key}s", "The steps of the set-up of the call and how long each took.", masking

@@ -21,6 +21,7 @@ _DROPPED = re.compile(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", 
 _TEXT = re.compile(r"(<text\b[^>]*>)(.*?)(</text>)", re.DOTALL)
 _ID = re.compile(r"""(\bid="|xlink:href="#|url\(#)""")
 _SIZE = re.compile(r'<svg [^>]*?viewBox="([^"]+)"[^>]*>', re.DOTALL)
+_TAG = re.compile(r"<[^>]*>")
 _NUMBER = re.compile(r"(\d+\.\d{2})\d+")
 _FONT = re.compile(r"(font(?:-family)?: [^;\"]*?)'DejaVu Sans'[^;\"]*")
 _COLOURS = {getattr(LIGHT, field.name).lower(): field.name for field in fields(Palette)}
@@ -44,7 +45,7 @@ def inline_svg(figure: Figure, key: str, title: str, mask: Callable[[str], str] 
     text = text[text.index("<svg") :]
     text = _TEXT.sub(lambda m: m[1] + html.escape(mask(html.unescape(m[2])), quote=False) + m[3], text)
     text = _ID.sub(lambda m: f"{m[1]}{key}-", text)
-    text = _NUMBER.sub(r"\1", text)
+    text = _TAG.sub(lambda m: _NUMBER.sub(r"\1", m[0]), text)
     text = _COLOUR.sub(lambda m: f"var(--{_COLOURS[m[0].lower()]})", text)
     text = _FONT.sub(r"\1sans-serif", text)
     label = html.escape(mask(title))

@@ -180,7 +180,7 @@ def test_of_a_recording_the_sent_side_is_the_right_one(recorded: CallSet) -> Non
 
 
 def test_without_a_recording_a_sentence_says_so(recorded: CallSet) -> None:
-    with pytest.raises(ValueError, match="it lasts 3.0 s from 14:00:00 UTC"):
+    with pytest.raises(ValueError, match=r"it lasts 3\.0 s from 14:00:00 UTC"):
         recorded.clip(at(100), at(101))
     silent = CallSet.of(SAMPLES.assign(call_uuid="a"))
     with pytest.raises(ValueError, match="no sound is stored of this call"):

@@ -23,7 +23,7 @@ NOTHING = CallFrames.of()
 def test_the_worst_call_is_first_and_one_without_samples_last() -> None:
     calls = call_set(3)
     unanswered = pd.DataFrame([{"call_uuid": "none", "dest": "bob"}], index=pd.DatetimeIndex([BEGAN]))
-    both = CallSet(CallFrames.joined([calls.frames, CallFrames.of(unanswered)]))
+    both = CallSet(CallFrames.joined([calls.call_frames(), CallFrames.of(unanswered)]))
     ordered = reported_calls(both)
     assert [call.facts["call_uuid"] for call in ordered] == ["call-3", "call-2", "call-1", "none"]
     assert [len(call.samples) for call in ordered] == [60, 60, 60, 0]

@@ -12,7 +12,7 @@ def drawn() -> CallFigure:
     figure, ax = axes_or_new(None, 4.0, 3.0)
     ax.plot([0, 1, 2], [3.14159, 2, 1], color=PICTURE.blue, marker="o", label="<alice> & bob")
     ax.legend()
-    ax.set_title("title", color=PICTURE.text)
+    ax.set_title("at 0.001 s", color=PICTURE.text)
     assert isinstance(figure, CallFigure)
     return figure
 
@@ -24,6 +24,7 @@ def test_it_is_one_element_that_a_reader_can_name() -> None:
     assert (root.get("role"), root.get("aria-label")) == ("img", 'The line of "name 1"')
     assert "alice" not in text
     assert "&lt;name 1&gt; &amp; bob" in text
+    assert "at 0.001 s" in text
     assert not re.search(r"<metadata|<!--|<style|<\?xml|DOCTYPE", text)
 
 
