@@ -150,9 +150,7 @@ class _Reader:
         calls = self._wanted.chosen(calls)
         ids = set(calls[_ID])
         tables, events = self._stored_samples(ids, in_folder)
-        samples = (
-            [_indexed(pa.concat_tables(tables, promote_options="permissive").to_pandas())] if tables else []
-        )
+        samples = [_joined(tables)] if tables else []
         parts = CallFrames.joined([
             CallFrames.of(None, *samples, media_metrics=pd.concat(events) if events else None),
             CallFrames.of(None, _of_calls(others.samples, ids), _of_calls(others.media_metrics, ids)),
@@ -162,7 +160,7 @@ class _Reader:
         return CallFrames.of(calls, parts.samples, parts.media_metrics, warnings)
 
     def _with_others(self, calls: pd.DataFrame, others: CallFrames) -> pd.DataFrame:
-        """The calls of all files; a query may need the figures of those that go on, or come from elsewhere."""
+        """The calls of all files; a query may need figures of those that go on or are imported."""
         found = others.calls
         if self._wanted.query is not None:
             found = summarized(found, others.samples, others.media_metrics)
@@ -203,7 +201,7 @@ class _Reader:
     def _read_parquet(self, path: Path) -> None:
         try:
             schema = pq.read_schema(str(path))
-        except pa.ArrowException as error:
+        except (pa.ArrowException, OSError) as error:
             raise ValueError(f"{str(path)!r} is no such file: it is cut off or damaged ({error}).") from None
         call = call_file.call_data(schema)
         if call is not None:
@@ -268,6 +266,10 @@ class _Reader:
 
 def _of_calls(frame: pd.DataFrame, ids: set[str]) -> pd.DataFrame:
     return frame[frame[_ID].isin(ids) | frame[_ID].isna()]
+
+
+def _joined(tables: list[pa.Table]) -> pd.DataFrame:
+    return _indexed(pa.concat_tables(tables, promote_options="permissive").to_pandas())
 
 
 def _with_id(table: pa.Table, name: str) -> pa.Table:
