@@ -150,9 +150,11 @@ class _Reader:
         calls = self._wanted.chosen(calls)
         ids = set(calls[_ID])
         tables, events = self._stored_samples(ids, in_folder)
-        samples = [_joined(tables)] if tables else []
+        stored = CallFrames.of(
+            samples=_joined(tables) if tables else None, media_metrics=pd.concat(events) if events else None
+        )
         parts = CallFrames.joined([
-            CallFrames.of(None, *samples, media_metrics=pd.concat(events) if events else None),
+            stored,
             CallFrames.of(None, _of_calls(others.samples, ids), _of_calls(others.media_metrics, ids)),
         ])  # fmt: skip
         calls = calls[~calls[_ID].isin(self._damaged)]
