@@ -196,7 +196,7 @@ class CallSet:
             >>> samples = pd.DataFrame({"call_uuid": list("aabbccdd"), "mos": scores}, index)
             >>> calls = CallSet.of(samples).tagged(label=["lan", "lan", "wifi", "wifi"])
             >>> comparison = calls.compare(by="label", columns=["mos"])
-            >>> round(comparison.table.loc[("mos", "wifi"), "difference"], 3)
+            >>> float(comparison.table.loc[("mos", "wifi"), "difference"].round(3))
             -1.4
         """
         from plivo_nb.analysis.comparison import Comparison  # late: it imports matplotlib

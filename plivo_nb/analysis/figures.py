@@ -112,7 +112,7 @@ def calls_of(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     if "call_uuid" not in frame or not len(frame):
         return [("", frame)]
     ids = frame["call_uuid"].astype("object").where(frame["call_uuid"].notna(), "")
-    return [(str(key), frame[ids == key]) for key in dict.fromkeys(ids)]
+    return [(str(key), rows) for key, rows in frame.groupby(ids, sort=False)]
 
 
 def call_name(uuid: str, number: int) -> str:
