@@ -175,6 +175,9 @@ class LiveDashboard(Dashboard):
     cell's output also gets a picture of the call: soon after its beginning, once a minute, and at its end.
     A client has one dashboard: making another closes the first one.
 
+    Under Voila the client is closed, and the kernel ends, when the page has been gone for 10 minutes, except
+    during an answered call. A call in a lab counts only if the client has a `Phone`: robots never hang up.
+
     Args:
         source: the client whose calls are shown.
         panels: ``"live"`` draws in the page, with a cross-hair, marks and warnings; ``"picture"`` shows

@@ -62,6 +62,9 @@ class Phone:
     has the effect of its button and returns what the client's method returns. Errors are also displayed in
     the phone's status line.
 
+    Under Voila the client is closed, and the kernel ends, when the page has been gone for 10 minutes, except
+    during an answered call.
+
     Args:
         client: the client whose calls are shown. It may log in before or after.
         dial: initial content of the dial field.

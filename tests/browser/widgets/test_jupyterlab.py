@@ -88,11 +88,11 @@ def click_through_a_call(
 
     phone.click("Hang up")
     phone.expect_state("Ended")
-    notebook.page.wait_for_timeout(1500)
+    expect(dashboard.title).to_contain_text("ended")
+    notebook.page.wait_for_timeout(500)
     last = dashboard.png()
     notebook.page.wait_for_timeout(1500)
     assert changed_panels(last, dashboard.png()) == set()
-    expect(dashboard.title).to_contain_text("ended")
     return base64.b64decode(notebook.evaluate(f"__import__('base64').b64encode({picture}).decode()"))
 
 
