@@ -159,3 +159,25 @@ async def test_the_archive_can_be_closed_during_a_call(tmp_path):
         await call.hangup()
         await asyncio.wait_for(call.ended, 10)
     assert files(tmp_path) == {".arrows": 1, ".parquet": 1}
+
+
+async def test_feedback_after_the_call_is_written_into_its_file(tmp_path):
+    async with FakeServer() as server, server.client() as client:
+        client.record_to(tmp_path)
+        await client.login("alice", server.password("alice"))
+        call = await client.call("echo")
+        await call.hangup()
+        await client.send_quality_feedback(client.get_last_call_uuid(), 2, "bad-audio")
+        await until(lambda: read(tmp_path).calls["feedback_score"].tolist() == [2.0])
+        stored = read(tmp_path)
+        pd.testing.assert_frame_equal(stored.calls[client.calls.columns], client.calls)
+        pd.testing.assert_frame_equal(stored.samples, client.samples, check_categorical=False)
+
+
+async def test_a_closed_client_stores_nothing(tmp_path):
+    async with FakeServer() as server:
+        client = server.client()
+        await client.close()
+        with pytest.raises(plivo_nb.InvalidState, match="record_to: this client is closed"):
+            client.record_to(tmp_path / "calls")
+    assert not (tmp_path / "calls").exists()
