@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import logging
 import os
+import threading
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +17,7 @@ from waiting import until
 
 import plivo_nb
 from plivo_nb import read
+from plivo_nb.analysis import call_folder
 from plivo_nb.errors import MediaError
 from plivo_nb.testing import FakeServer
 
@@ -181,3 +183,26 @@ async def test_a_closed_client_stores_nothing(tmp_path):
         with pytest.raises(plivo_nb.InvalidState, match="record_to: this client is closed"):
             client.record_to(tmp_path / "calls")
     assert not (tmp_path / "calls").exists()
+
+
+async def test_a_disk_that_hangs_delays_no_call(tmp_path, monkeypatch):
+    """A network disk whose server is away: everything that touches it waits."""
+    hung = threading.Event()
+    reserve = call_folder.reserve
+
+    def waits(*arguments):
+        assert hung.wait(60)
+        return reserve(*arguments)
+
+    monkeypatch.setattr(call_folder, "reserve", waits)
+    async with FakeServer() as server, server.client() as client:
+        archive = client.record_to(tmp_path, sound=True)
+        await client.login("alice", server.password("alice"))
+        call = await client.call("echo")
+        await until(lambda: len(call.samples))
+        info = await asyncio.wait_for(call.hangup(), 30)
+        assert (info.state, files(tmp_path)) == ("ended", {})
+        hung.set()
+        await until(lambda: files(tmp_path) == {".parquet": 1})
+        pd.testing.assert_frame_equal(read(tmp_path).samples, client.samples)
+        assert archive.error is None
