@@ -9,6 +9,8 @@ from plivo_nb.analysis.call_frames import CallFrames
 if TYPE_CHECKING:
     import pandas as pd
 
+    from plivo_nb.analysis.diagnosis import Findings
+
 
 class CallSet:
     """The calls of a file, a folder, a dump of another program, or a client.
@@ -41,6 +43,16 @@ class CallSet:
     def frames(self) -> CallFrames:
         """The same as plain frames."""
         return CallFrames(self.calls, self.samples, self.media_metrics, self.warnings)
+
+    def diagnose(self) -> Findings:
+        """Name the causes of bad quality in these calls; see `plivo_nb.analysis.diagnose`.
+
+        Returns:
+            The findings of all calls, the worst of each call first.
+        """
+        from plivo_nb.analysis.diagnosis import diagnose
+
+        return diagnose(self.samples, calls=self.calls, media_metrics=self.media_metrics)
 
     def __len__(self) -> int:
         return len(self.calls)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from plivo_nb.analysis.diagnosis.findings import Evidence, Finding, Severity
 from plivo_nb.analysis.diagnosis.loss import loss_model
-from plivo_nb.analysis.diagnosis.missing_sound import finding
 from plivo_nb.analysis.diagnosis.series import CallSeries, mean
 from plivo_nb.quality.limits import JITTER_LIMIT_MS, RTT_LIMIT_MS
 from plivo_nb.quality.mos import one_way_delay_ms
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from plivo_nb.analysis.diagnosis.causes import Direction
-    from plivo_nb.analysis.diagnosis.series import BoolArray
+    from plivo_nb.analysis.diagnosis.series import BoolArray, FloatArray
 
+_DIRECTIONS: tuple[Direction, ...] = ("in", "out")
 _WINDOW = 5  # samples
 _AUDIBLE_LOSS = 0.03  # 0.3 points of MOS and more with each codec, ITU-T G.107 with Bpl of about 12
 _LEAST_S = 4.0
@@ -42,18 +43,8 @@ def choppy(series: CallSeries, samples: pd.DataFrame, usable: BoolArray) -> Iter
         share = mean(loss, bad)
         severity: Severity = "critical" if share >= 0.2 else "major" if share >= 0.05 else "minor"
         evidence = [Evidence(f"loss_{direction}", share, "0..1", _AUDIBLE_LOSS)]
-        made = finding(series, "choppy", direction, severity, span, *evidence)
-        if direction == "out":
-            yield made
-            continue
-        model = loss_model(samples[bad])
-        yield _with_model(made, model)
-
-
-def _with_model(made: Finding, model: object) -> Finding:
-    from dataclasses import replace
-
-    return replace(made, loss=model)  # type: ignore[arg-type]
+        made = Finding.of("choppy", direction, severity, span, *evidence)
+        yield replace(made, loss=loss_model(samples[bad])) if direction == "in" else made
 
 
 def robotic(series: CallSeries, usable: BoolArray) -> Iterator[Finding]:
@@ -71,7 +62,7 @@ def robotic(series: CallSeries, usable: BoolArray) -> Iterator[Finding]:
         evidence = [Evidence(f"jitter_{direction}_ms", mean_ms, "ms", JITTER_LIMIT_MS)]
         if late > 0.0:
             evidence.append(Evidence("packets_discarded", late, "of packets_in", _AUDIBLE_DISCARDS))
-        yield finding(series, "robotic", direction, severity, series.span(bad), *evidence)
+        yield Finding.of("robotic", direction, severity, series.span(bad), *evidence)
 
 
 def lag(series: CallSeries, usable: BoolArray, uneven: BoolArray) -> Iterator[Finding]:
@@ -87,14 +78,12 @@ def lag(series: CallSeries, usable: BoolArray, uneven: BoolArray) -> Iterator[Fi
     if np.isfinite(playout_ms[bad]).any():
         evidence.append(Evidence("playout_delay_ms", mean(playout_ms, bad), "ms"))
     severity: Severity = "major" if trip_ms >= 1.2 * RTT_LIMIT_MS else "minor"
-    yield finding(series, "lag", "", severity, series.span(bad), *evidence)
+    yield Finding.of("lag", "", severity, series.span(bad), *evidence)
 
 
-def _discards(series: CallSeries, usable: BoolArray) -> np.ndarray:
+def _discards(series: CallSeries, usable: BoolArray) -> FloatArray:
     """Share of the packets that arrived and were not played, 0..1."""
     late, arrived = series.number("packets_discarded"), series.number("packets_in")
     known = usable & (arrived > 0.0) & np.isfinite(late)
-    return np.divide(late, arrived, out=np.full(len(series), np.nan), where=known)
-
-
-_DIRECTIONS: tuple[Direction, ...] = ("in", "out")
+    shares: FloatArray = np.divide(late, arrived, out=np.full(len(series), np.nan), where=known)
+    return shares

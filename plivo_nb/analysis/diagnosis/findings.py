@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 
 import pandas as pd
 
-from plivo_nb.analysis.diagnosis.causes import Cause, Direction
+from plivo_nb.analysis.diagnosis.causes import Cause, Direction, words_of
 from plivo_nb.palette import BAD_COLOUR, FAIR_COLOUR, POOR_COLOUR
 
 if TYPE_CHECKING:
     from plivo_nb.analysis.diagnosis.loss import LossModel
+    from plivo_nb.analysis.diagnosis.series import Span
 
 Severity = Literal["critical", "major", "minor"]
 _SEVERITIES: tuple[Severity, ...] = get_args(Severity)
@@ -71,6 +72,17 @@ class Finding:
     remedy: str
     call_uuid: str = ""
     loss: LossModel | None = None
+
+    @classmethod
+    def of(
+        cls, cause: Cause, direction: Direction, severity: Severity, span: Span, *evidence: Evidence
+    ) -> Finding:
+        """A finding about rows of `samples`, in the words of its cause."""
+        words = words_of(cause, direction)
+        return cls(
+            cause=cause, direction=direction, severity=severity, what=words.what, since=span.since,
+            until=span.until, seconds=span.seconds, evidence=evidence, remedy=words.remedy,
+        )  # fmt: skip
 
     def __str__(self) -> str:
         span = f"{self.since:%H:%M:%S} to {self.until:%H:%M:%S} UTC"

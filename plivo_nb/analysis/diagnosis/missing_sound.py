@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from plivo_nb.analysis.diagnosis.causes import Cause, Direction, words_of
 from plivo_nb.analysis.diagnosis.findings import Evidence, Finding, Severity
 from plivo_nb.analysis.diagnosis.series import CallSeries, Span, mean
 from plivo_nb.quality.limits import SILENCE_LIMIT_DBFS
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from plivo_nb.analysis.diagnosis.causes import Cause, Direction
     from plivo_nb.analysis.diagnosis.series import BoolArray
 
 _ALL_LOST = 0.999
@@ -26,22 +26,6 @@ _SILENT_S, _SILENT_SHARE = 10.0, 0.4  # a speaker's pauses are shorter
 _SHORT_CALL_S = 4.0
 _LOST_DEVICE_S = 3.0
 _REPORTED_LATE_S = 8.0  # RTCP reports come each 1 to 7.5 s
-
-
-def finding(
-    series: CallSeries,
-    cause: Cause,
-    direction: Direction,
-    severity: Severity,
-    span: Span,
-    *evidence: Evidence,
-) -> Finding:
-    """A finding in the words of its cause."""
-    words = words_of(cause, direction)
-    return Finding(
-        cause=cause, direction=direction, severity=severity, what=words.what, since=span.since,
-        until=span.until, seconds=span.seconds, evidence=evidence, remedy=words.remedy,
-    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +52,10 @@ class Dead:
 
 def dead_directions(series: CallSeries, dead: Dead, media_metrics: pd.DataFrame) -> Iterator[Finding]:
     """Outages, and one-way audio: a direction that never works, or that dies for good."""
-    outages = _connection_lost(series, media_metrics)
+    outages = _connection_lost(media_metrics)
     found: list[tuple[Direction, Span]] = []
-    for direction, rows in (("in", dead.incoming), ("out", dead.outgoing)):
+    ways: tuple[tuple[Direction, BoolArray], ...] = (("in", dead.incoming), ("out", dead.outgoing))
+    for direction, rows in ways:
         for run in series.runs(rows, _SHORTEST_OUTAGE_S):
             lost_both = any(run.since <= at <= run.until for at in outages)
             if not lost_both and _is_for_good(series, run):
@@ -80,7 +65,7 @@ def dead_directions(series: CallSeries, dead: Dead, media_metrics: pd.DataFrame)
     yield from _outages(series, found)
 
 
-def _connection_lost(series: CallSeries, media_metrics: pd.DataFrame) -> list[pd.Timestamp]:
+def _connection_lost(media_metrics: pd.DataFrame) -> list[pd.Timestamp]:
     rows = media_metrics[(media_metrics["type"] == "ice_connection") & media_metrics["active"]]
     return list(rows.index)
 
@@ -99,7 +84,7 @@ def _one_way(series: CallSeries, direction: Direction, run: Span) -> Finding:
     packets = "packets_in" if direction == "in" else "packets_out"
     total = float(np.nansum(series.number(packets)[run.rows]))
     evidence = (Evidence(f"loss_{direction}", 1.0, "0..1"), Evidence(packets, total, "packets"))
-    return finding(series, "one_way_audio", direction, "critical", run, *evidence)
+    return Finding.of("one_way_audio", direction, "critical", run, *evidence)
 
 
 def _outages(series: CallSeries, found: list[tuple[Direction, Span]]) -> Iterator[Finding]:
@@ -115,7 +100,7 @@ def _outages(series: CallSeries, found: list[tuple[Direction, Span]]) -> Iterato
     severity: Severity = "critical" if span.seconds >= 3.0 else "major"
     columns = [name for name in ("loss_in", "loss_out") if (series.number(name)[rows] >= _ALL_LOST).any()]
     evidence = [Evidence(name, 1.0, "0..1") for name in columns]
-    yield finding(series, "outage", direction, severity, span, *evidence)
+    yield Finding.of("outage", direction, severity, span, *evidence)
 
 
 # ---------------------------------------------------------------- silence
@@ -131,10 +116,10 @@ def silence(series: CallSeries, dead: Dead, media_metrics: pd.DataFrame) -> Iter
     muted = _long_enough(series, series.flag("muted") & series.sends)
     if muted is not None:
         share = muted.seconds / max(series.seconds, 1e-9)
-        yield finding(series, "muted", "out", "major", muted, Evidence("muted", share, "of the call"))
+        yield Finding.of("muted", "out", "major", muted, Evidence("muted", share, "of the call"))
     lost = _lost_device(series, media_metrics)
     if lost is not None:
-        yield finding(series, "device_lost", "out", "critical", lost, *_no_source(series, lost))
+        yield Finding.of("device_lost", "out", "critical", lost, *_no_source(series, lost))
         return
     level_out = series.number("level_out_dbfs")
     no_sound = (level_out <= SILENCE_LIMIT_DBFS) | _without_source(series)
@@ -156,7 +141,7 @@ def _silent(series: CallSeries, cause: Cause, direction: Direction, column: str,
     levels = series.number(column)[run.rows]
     loudest = float(np.nanmax(levels)) if np.isfinite(levels).any() else np.nan
     evidence = [Evidence(column, loudest, "dBFS", SILENCE_LIMIT_DBFS)] if np.isfinite(loudest) else []
-    return finding(series, cause, direction, "critical", run, *evidence)
+    return Finding.of(cause, direction, "critical", run, *evidence)
 
 
 def _without_source(series: CallSeries) -> BoolArray:
@@ -168,12 +153,11 @@ def _lost_device(series: CallSeries, media_metrics: pd.DataFrame) -> Span | None
     """From the loss of the microphone on: reported, or a source that gives nothing any more."""
     silent = _without_source(series) & ~series.flag("muted") & series.sends
     told = (media_metrics["type"] == "no_microphone_access") & media_metrics["active"]
-    lost = told & media_metrics["desc"].astype(object).isin(["lost access to microphone"])
-    for at in media_metrics.index[lost]:
-        rows = silent & np.asarray(series.times > at)
-        if rows.any():
-            return series.span(rows)
-    return None
+    worked = np.cumsum(series.number("source_bytes") > 0.0) > 0
+    rows = silent & worked
+    if not told.any() or not rows.any() or series.span(rows).seconds < _LOST_DEVICE_S:
+        return None
+    return series.span(rows)
 
 
 def _no_source(series: CallSeries, lost: Span) -> tuple[Evidence, ...]:

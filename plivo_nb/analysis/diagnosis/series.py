@@ -137,7 +137,8 @@ class CallSeries:
         parts = np.where(known, values * weights, 0.0), np.where(known, weights, 0.0)
         window = np.ones(rows)
         above, below = (np.convolve(part, window)[: len(part)] for part in parts)
-        return np.divide(above, below, out=np.full(len(values), np.nan), where=below > 0.0)
+        means: FloatArray = np.divide(above, below, out=np.full(len(values), np.nan), where=below > 0.0)
+        return means
 
     def _intervals(self) -> FloatArray:
         steps = np.diff(self.times.as_unit("us").asi8, prepend=np.nan) / 1e6 if len(self) else np.zeros(0)

@@ -9,7 +9,6 @@ import pandas as pd
 
 from plivo_nb.analysis.diagnosis.causes import SET_UP_WORDS, words_of
 from plivo_nb.analysis.diagnosis.findings import Evidence, Finding, Severity
-from plivo_nb.analysis.diagnosis.missing_sound import finding
 from plivo_nb.codec_table import CODECS
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def busy_kernel(series: CallSeries) -> Iterator[Finding]:
     longest = float(lags_ms.max())
     severity: Severity = "major" if longest >= _LONG_LAG_MS or len(lags_ms) >= 4 else "minor"
     evidence = Evidence("loop_lag_ms", longest, "ms", NOTICED_LAG_MS)
-    yield finding(series, "busy_kernel", "", severity, series.span(rows), evidence)
+    yield Finding.of("busy_kernel", "", severity, series.span(rows), evidence)
 
 
 def server_away(series: CallSeries) -> Iterator[Finding]:
@@ -57,7 +56,7 @@ def server_away(series: CallSeries) -> Iterator[Finding]:
     if not rows.any() or series.span(rows).seconds < _AWAY_S:
         return
     span = series.span(rows)
-    yield finding(series, "server_away", "", "major", span, Evidence("server_away", span.seconds, "s"))
+    yield Finding.of("server_away", "", "major", span, Evidence("server_away", span.seconds, "s"))
 
 
 def codec_fall_back(series: CallSeries, call: Any) -> Iterator[Finding]:
@@ -75,7 +74,7 @@ def codec_fall_back(series: CallSeries, call: Any) -> Iterator[Finding]:
     evidence = [Evidence("codec", codecs[int(np.flatnonzero(rows)[-1])])]
     if preferred:
         evidence.append(Evidence("codec_preferred", preferred))
-    yield finding(series, "codec_fall_back", "", "minor", series.span(rows), *evidence)
+    yield Finding.of("codec_fall_back", "", "minor", series.span(rows), *evidence)
 
 
 def slow_set_up(call: Any) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from plivo_nb.audio_types import FRAMES_PER_S
 from plivo_nb.quality.counters import LOSS_RUN_LENGTHS, Counters
@@ -161,7 +161,7 @@ class RtpReceiver:
         self._base = self._max = 0  # extended sequence numbers
         self._bad = -1
         self._seen = 0  # bit i: packet max - i was received
-        self._loss_runs = dict.fromkeys(LOSS_RUN_LENGTHS, 0)
+        self._loss_runs: dict[str, Any] = dict.fromkeys(LOSS_RUN_LENGTHS, 0)
         self._run = 0  # settled packets that are lost, without one that arrived after them
         self._expected_before = 0  # of the sequence spaces before a restart of the source
         self._timestamp: int | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
+from simulation.made_samples import call, samples
 
 from plivo_nb import CallSet
 from plivo_nb.analysis.call_frames import CallFrames
@@ -13,3 +14,10 @@ def test_the_warnings_are_with_the_frames_too():
     assert made.samples.attrs["warnings"] == ["A line could not be read."]
     pd.testing.assert_frame_equal(made.frames.calls, made.calls)
     assert len(made) == 0
+
+
+def test_calls_are_diagnosed_together():
+    lossy, good = samples(loss_in=0.2), samples(call_uuid="v")
+    frames = CallFrames.of(call(codec="OPUS"), pd.concat([lossy, good]).sort_index(kind="stable"))
+    found = CallSet(frames).diagnose()
+    assert [(item.call_uuid, item.cause) for item in found] == [("u", "choppy")]

@@ -87,3 +87,9 @@ def test_a_microphone_that_is_pulled_out_is_lost() -> None:
     )
     found = only(frame, media_metrics=lost)
     assert (found.cause, found.seconds, found.evidence[0].value) == ("device_lost", 18.0, 0.0)
+
+
+def test_a_microphone_that_never_worked_is_silent_not_lost() -> None:
+    told = event("no_microphone_access", 4.0, value=0, desc="no audio sent")
+    frame = samples(source_bytes=0.0, level_out_dbfs=-100.0)
+    assert only(frame, media_metrics=told).cause == "microphone_silent"
