@@ -211,7 +211,7 @@ def _lag(dice: random.Random) -> Iterator[Recipe]:
             seconds=dice.uniform(24, 30),
             network=(
                 (0.0, "both", _HARMLESS),
-                (1.0, way, {"delay_ms": delay_ms, "jitter_ms": 8, "loss": loss}),
+                (0.0, way, {"delay_ms": delay_ms, "jitter_ms": 8, "loss": loss}),
             ),
         )
 

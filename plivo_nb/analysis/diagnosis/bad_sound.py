@@ -25,7 +25,7 @@ _DIRECTIONS: tuple[Direction, ...] = ("in", "out")
 _WINDOW = 5  # samples
 _AUDIBLE_LOSS = 0.03  # 0.3 points of MOS and more with each codec, ITU-T G.107 with Bpl of about 12
 _LEAST_S = 4.0
-_AUDIBLE_DISCARDS = 0.03
+_AUDIBLE_DISCARDS, _OFTEN = 0.03, 0.15  # in a sample; share of the call in which that is so
 _DELAY_LIMIT_MS = 400.0  # mouth to ear, ITU-T G.114: not to be exceeded for network planning
 
 
@@ -53,12 +53,14 @@ def robotic(series: CallSeries, usable: BoolArray) -> Iterator[Finding]:
         jitter_ms = np.where(usable, series.number(f"jitter_{direction}_ms"), np.nan)
         bad = jitter_ms > JITTER_LIMIT_MS
         discards = _discards(series, usable) if direction == "in" else np.full(len(series), np.nan)
-        bad |= series.smoothed(discards, np.ones(len(series)), _WINDOW) >= _AUDIBLE_DISCARDS
+        late_rows = discards >= _AUDIBLE_DISCARDS
+        if float(series.interval_s[late_rows].sum()) >= _OFTEN * series.seconds:
+            bad |= late_rows
         if not bad.any() or series.span(bad).seconds < _LEAST_S:
             continue
         late = mean(discards, bad, 0.0)
         mean_ms = mean(jitter_ms, bad)
-        severity: Severity = "major" if mean_ms >= 1.2 * JITTER_LIMIT_MS or late >= 0.05 else "minor"
+        severity: Severity = "major" if mean_ms >= 1.2 * JITTER_LIMIT_MS else "minor"
         evidence = [Evidence(f"jitter_{direction}_ms", mean_ms, "ms", JITTER_LIMIT_MS)]
         if late > 0.0:
             evidence.append(Evidence("packets_discarded", late, "of packets_in", _AUDIBLE_DISCARDS))
