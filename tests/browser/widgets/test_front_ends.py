@@ -86,7 +86,9 @@ def log_in(phone: Any) -> None:
         phone.box.get_by_label("Password").fill(password)
         phone.box.get_by_label("Password").press("Enter")
         if password == "wrong":
-            expect(phone.box.get_by_role("alert")).to_contain_text("refused the username or password")
+            expect(phone.box.get_by_role("alert")).to_contain_text(
+                "refused the username or password", timeout=15_000
+            )
         phone.expect_state(outcome)
 
 
@@ -96,7 +98,9 @@ def rate(phone: Any) -> None:
     feedback.get_by_role("button", name="4 stars").click()
     feedback.locator("select").select_option(label="Audio latency")
     feedback.get_by_role("button", name="Send").click()
-    expect(feedback.locator(".plivo-rating")).to_have_text("Sent: 4 of 5, Audio latency. Thank you.")
+    expect(feedback.locator(".plivo-rating")).to_have_text(
+        "Sent: 4 of 5, Audio latency. Thank you.", timeout=15_000
+    )
 
 
 def settings(phone: Any) -> None:
@@ -129,4 +133,4 @@ def replay(box: Any) -> None:
         handle.press("ArrowRight")
     expect(box.locator(".plivo-clock b")).to_have_text("0:02")
     box.get_by_role("button", name="Hear").click()
-    expect(box.locator(".plivo-note")).to_contain_text("of what was received at 0:0")
+    expect(box.locator(".plivo-note")).to_contain_text("of what was received at 0:0", timeout=15_000)

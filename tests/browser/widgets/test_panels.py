@@ -239,7 +239,7 @@ def test_pictures_where_the_page_cannot_run_the_panels(
     page.route("**/lab/extensions/anywidget/**", lambda route: route.abort())
     notebook = open_notebook(jupyter.notebook("pictures.ipynb", [CELL]))
     notebook.run(0)
-    phone.box.wait_for()
+    notebook.wait_for(f"{DASHBOARD}._probe.opened", True, 20)
     began = time.monotonic()
     notebook.wait_for(f"{DASHBOARD}.panels", "picture", 20)
     seconds = time.monotonic() - began

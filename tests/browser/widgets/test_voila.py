@@ -76,6 +76,7 @@ def test_the_phone_is_an_app_that_ends_with_its_page(voila, page, phone, shoot) 
     page.wait_for_timeout(2000)
     shoot("in-call")
     phone.click("Hang up")
+    phone.expect_state("Ended")
     leave(page, voila)
 
 
