@@ -6,7 +6,7 @@ end in ``_total``. No label has a value that grows without bound: no number, nam
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 from prometheus_client import CollectorRegistry, generate_latest
@@ -20,6 +20,7 @@ from prometheus_client.core import (
 
 from plivo_nb._version import __version__
 from plivo_nb.analysis.figures import numbers
+from plivo_nb.events import CallState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,7 @@ _LOSS = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 _LAG_S = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0)
 _SET_UP_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
+_ENDINGS = frozenset(get_args(CallState)) - {"ringing", "answered"}
 _DIRECTIONS = {"in": "received", "out": "sent"}
 
 
@@ -66,7 +68,7 @@ class CallCollector:
 
     def _of_calls(self) -> Iterator[Metric]:
         calls = self._frames.calls
-        over = calls[calls["state"].notna() & (calls["state"] != "")]
+        over = calls[calls["state"].fillna("").isin(_ENDINGS)]
         ended = CounterMetricFamily(
             "plivo_nb_calls", "Calls that are over", labels=("direction", "state", "cause")
         )

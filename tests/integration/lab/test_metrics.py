@@ -40,11 +40,12 @@ async def test_a_call_shows_in_the_labs_page_and_in_the_clients_text(
     assert of_lab["plivo_nb_lab_sip_requests_total", "INVITE"] >= 1
     assert of_lab["plivo_nb_lab_rtp_packets", "to_callee", "forwarded"] > 0
     ongoing = read(client.metrics())
+    assert "plivo_nb_calls_total" not in {name for name, *_ in ongoing}
     assert ongoing["plivo_nb_calls_ongoing",] == ongoing["plivo_nb_logged_in",] == 1
     await call.hangup()
     after = read(client.metrics())
     assert after["plivo_nb_calls_ongoing",] == 0
-    assert after["plivo_nb_calls_total", "outgoing", "ended", ""] == 1
+    assert after["plivo_nb_calls_total", "", "outgoing", "ended"] == 1, "cause, direction, state"
     assert after["plivo_nb_packets_total", "received"] >= ongoing["plivo_nb_packets_total", "received"] > 50
     assert after["plivo_nb_mos_count",] >= 2
     assert lab.password("alice") not in client.metrics()

@@ -14,12 +14,12 @@ from plivo_nb.analysis.call_frames import CallFrames
 from plivo_nb.analysis.prometheus import exposition
 
 CALLS = {
-    "call_uuid": ["a", "b", "c"],
-    "direction": ["OUTGOING", "OUTGOING", "INCOMING"],
-    "dest": ["+14155550100", "bob", "alice"],
-    "state": ["ended", "ended", "failed"],
-    "cause": [None, None, 'Not "Found"\n\\'],
-    "post_dial_delay_ms": [120.0, 40.0, math.nan],
+    "call_uuid": ["a", "b", "c", "d"],
+    "direction": ["OUTGOING", "OUTGOING", "INCOMING", "OUTGOING"],
+    "dest": ["+14155550100", "bob", "alice", "bob"],
+    "state": ["ended", "ended", "failed", "answered"],
+    "cause": [None, None, 'Not "Found"\n\\', None],
+    "post_dial_delay_ms": [120.0, 40.0, math.nan, math.nan],
 }
 SAMPLES = {
     "call_uuid": ["a", "a", "b"],
@@ -44,7 +44,9 @@ def frames() -> CallFrames:
         "active": [True, False, True],
     }
     return CallFrames.of(
-        pd.DataFrame(CALLS, times), pd.DataFrame(SAMPLES, times), pd.DataFrame(events, times)
+        pd.DataFrame(CALLS, times.append(times[-1:])),
+        pd.DataFrame(SAMPLES, times),
+        pd.DataFrame(events, times),
     )
 
 
@@ -65,6 +67,7 @@ def test_calls_packets_and_warnings_are_counted() -> None:
     assert value(values, "plivo_nb_calls_total", direction="outgoing", state="ended", cause="") == 2
     failed = {"direction": "incoming", "state": "failed", "cause": 'Not "Found"\n\\'}
     assert value(values, "plivo_nb_calls_total", **failed) == 1
+    assert sum(number for (name, _), number in values.items() if name == "plivo_nb_calls_total") == 3
     assert value(values, "plivo_nb_calls_ongoing") == 2
     assert value(values, "plivo_nb_logged_in") == 1
     assert value(values, "plivo_nb_packets_total", direction="received") == 140
