@@ -6,6 +6,7 @@ end in ``_total``. No label has a value that grows without bound: no number, nam
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
@@ -72,9 +73,9 @@ class CallCollector:
         ended = CounterMetricFamily(
             "plivo_nb_calls", "Calls that are over", labels=("direction", "state", "cause")
         )
-        keys = over[["direction", "state", "cause"]].fillna("").value_counts(sort=False)
-        for (direction, state, cause), count in keys.items():
-            ended.add_metric((str(direction).lower(), str(state), str(cause)), float(count))
+        keys = over[["direction", "state", "cause"]].fillna("").astype("str").to_numpy().tolist()
+        for (direction, state, cause), count in Counter(map(tuple, keys)).items():
+            ended.add_metric((direction.lower(), state, cause), count)
         yield ended
         warnings = CounterMetricFamily(
             "plivo_nb_media_warnings", "mediaMetrics events that were raised", labels=("type",)

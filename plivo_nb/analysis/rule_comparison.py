@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from plivo_nb.analysis.rule_replay import replay
 from plivo_nb.palette import PICTURE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import numpy.typing as npt
     from matplotlib.axes import Axes
@@ -174,9 +175,9 @@ def compare_rules(
     """
     frame, flags = _with_flags(samples, bad)
     periods = bad_periods(frame, flags)
-    sets = rules if not isinstance(rules, list | tuple) else {str(name): name for name in rules}
+    sets = rules if isinstance(rules, Mapping) else {name: name for name in rules}
     parts, rows = [], []
-    for name, chosen in dict(sets).items():
+    for name, chosen in sets.items():
         warned = warning_periods(frame, replay(frame, chosen))
         parts.append(warned.assign(rules=name))
         kinds = dict.fromkeys(zip(warned["type"], warned["desc"], strict=True))
