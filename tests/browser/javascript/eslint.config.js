@@ -1,7 +1,8 @@
 import js from "@eslint/js";
 
 const browser = [
-  "AbortController", "AudioContext", "Audio", "AudioWorkletNode", "Blob", "CustomEvent", "Event", "EventTarget", "Float32Array",
+  "AbortController", "AudioBufferSourceNode", "AudioContext", "Audio", "AudioWorkletNode", "Blob", "CustomEvent", "DOMException",
+  "DelayNode", "Event", "EventTarget", "Float32Array",
   "GainNode", "IntersectionObserver", "MutationObserver", "Node", "OscillatorNode", "ResizeObserver", "URL", "cancelAnimationFrame",
   "clearInterval", "clearTimeout", "console", "devicePixelRatio", "document", "getComputedStyle", "localStorage", "matchMedia",
   "navigator", "performance", "queueMicrotask", "requestAnimationFrame", "setInterval", "setTimeout", "structuredClone", "window",
