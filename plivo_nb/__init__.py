@@ -23,6 +23,7 @@ The main names:
     Lab                  the embedded Plivo: accounts, robots to call, an impaired network, faults
     app, Phone, Dashboard                      widgets
     AudioFile, Tone, Silence, Recorder         sources and sinks of sound
+    read, CallSet        calls from files, or of clients: select, compare, plot
     check, schema, speech_path                 test the installation; explain columns; a spoken sample
     PlivoError and its subclasses              see help(plivo_nb.errors)
 
@@ -60,6 +61,8 @@ from typing import TYPE_CHECKING
 from plivo_nb._version import __version__
 
 if TYPE_CHECKING:
+    from plivo_nb.analysis.call_set import CallSet
+    from plivo_nb.analysis.reading import read
     from plivo_nb.call import Call
     from plivo_nb.client import Client, Plivo
     from plivo_nb.data import speech_path
@@ -92,6 +95,8 @@ if TYPE_CHECKING:
 # A module is imported when one of its names is first used (PEP 562), so that `plivo-nb --version` and the
 # lab's process start without pandas and aiortc.
 _MODULES = {
+    "plivo_nb.analysis.call_set": ["CallSet"],
+    "plivo_nb.analysis.reading": ["read"],
     "plivo_nb.call": ["Call"],
     "plivo_nb.client": ["Client", "Plivo"],
     "plivo_nb.data": ["speech_path"],
@@ -128,6 +133,7 @@ __all__ = [
     "Call",
     "CallFailed",
     "CallInfo",
+    "CallSet",
     "Client",
     "Dashboard",
     "Engine",
@@ -152,6 +158,7 @@ __all__ = [
     "__version__",
     "app",
     "check",
+    "read",
     "schema",
     "speech_path",
 ]

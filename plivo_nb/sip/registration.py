@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _SERVER_FAILURES = (408, 430, 480)  # and 5xx: another server may take the registration
 _MAX_INTERVAL_TRIES = 3
+_MARGIN_S = 2.0  # a registration is refreshed at least this long before it runs out, if it lasts 4 s
 _CAUSE_TEXTS = {
     401: "Authentication Error",
     407: "Authentication Error",
@@ -190,8 +191,10 @@ class Registration:
         refreshed, self.expires_at = self.expires_at is not None, now + expires_s
         self._was_bound = True
         # Before it runs out, and not all phones of a kernel (or of a world) at once.
-        due = now + expires_s * (0.75 + 0.15 * self.core.random.random())
-        self._timer = self.core.timers.start(due, self._register)
+        after_s = expires_s * (0.75 + 0.15 * self.core.random.random())
+        # Servers count whole seconds, so that 5 s may be little more than 4.
+        after_s = min(after_s, max(expires_s - _MARGIN_S, expires_s / 2))
+        self._timer = self.core.timers.start(now + after_s, self._register)
         self._cancel_expiry()
         self._expiry = self.core.timers.start(self.expires_at, self._expired)
         self.core.emit(Registered(float(expires_s), refreshed))

@@ -443,29 +443,29 @@ class Notebook:
     def command(self, name: str) -> None:
         self.page.evaluate(f"{{ window.jupyterapp.commands.execute('{name}'); null }}")
 
-    def activate(self, index: int) -> None:
-        """Make a cell the active one; negative numbers count from the end."""
+    def command_at(self, index: int, name: str, *, wait: bool) -> None:
+        """Make a cell the active one (negative numbers count from the end) and run a command there.
+
+        Both at once: a widget that gives its focus to another one makes its own cell the active one.
+        """
         self.page.evaluate(
-            """index => { const content = window.jupyterapp.shell.currentWidget.content;
-                content.activeCellIndex = (index + content.widgets.length) % content.widgets.length; }""",
-            index,
+            """async ([index, name, wait]) => { const content = window.jupyterapp.shell.currentWidget.content;
+                content.activeCellIndex = (index + content.widgets.length) % content.widgets.length;
+                const done = window.jupyterapp.commands.execute(name);
+                if (wait) await done; }""",
+            [index, name, wait],
         )
 
     def start(self, index: int) -> None:
         """Run one cell and do not wait for its end."""
-        self.activate(index)
-        self.command("notebook:run-cell")
+        self.command_at(index, "notebook:run-cell", wait=False)
 
     def run(self, index: int) -> None:
         """Run one cell and wait for its end."""
-        self.activate(index)
-        self.page.evaluate("async () => { await window.jupyterapp.commands.execute('notebook:run-cell'); }")
+        self.command_at(index, "notebook:run-cell", wait=True)
 
     def run_all_but_last(self) -> None:
-        self.activate(-1)
-        self.page.evaluate(
-            "async () => { await window.jupyterapp.commands.execute('notebook:run-all-above'); }"
-        )
+        self.command_at(-1, "notebook:run-all-above", wait=True)
 
     def kernel(self, what: str) -> None:
         """``interrupt`` or ``restart`` the kernel."""

@@ -16,6 +16,7 @@ PUBLIC = [
     "Call",
     "CallFailed",
     "CallInfo",
+    "CallSet",
     "Client",
     "Dashboard",
     "Engine",
@@ -40,6 +41,7 @@ PUBLIC = [
     "__version__",
     "app",
     "check",
+    "read",
     "schema",
     "speech_path",
 ]

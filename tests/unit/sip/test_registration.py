@@ -70,6 +70,21 @@ def test_two_phones_do_not_refresh_at_the_same_moment() -> None:
     assert len(due) >= 5
 
 
+@pytest.mark.parametrize(("expires_s", "latest_s"), [(2, 1.0), (5, 3.0), (10, 8.0)])
+def test_short_registrations_are_refreshed_in_time_for_a_server_that_counts_whole_seconds(
+    expires_s: int, latest_s: float
+) -> None:
+    for seed in range(10):
+        world = World("alice", seed=seed, register=False)
+        world.proxy.expires = expires_s
+        login(world)
+        world.wait(expires_s)
+        _, granted, refresh = [
+            record.time_monotonic_s for record in world.records["alice"] if record.start == "REGISTER"
+        ][:3]
+        assert refresh - granted <= latest_s + 0.1
+
+
 @pytest.mark.parametrize("algorithm", ["MD5", "SHA-256", None, "MD5-sess"])
 @pytest.mark.parametrize("qop", ["auth", None, "auth,auth-int", "auth-int"])
 def test_digest_schemes(algorithm: str | None, qop: str | None) -> None:

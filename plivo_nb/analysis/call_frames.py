@@ -1,0 +1,125 @@
+"""The frames of one or more calls, with the dtypes of the schema: read, imported, or of a client."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from plivo_nb.quality.frames import INDEX, SCHEMA, build_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from plivo_nb.quality.columns import Column
+
+
+@dataclass(frozen=True, slots=True)
+class CallFrames:
+    """Calls, their samples and their mediaMetrics events.
+
+    Make it with `CallFrames.of`, which completes frames that lack columns.
+
+    Attributes:
+        calls: one row a call, as `plivo_nb.schema("calls")` describes, and columns of tags behind those.
+        samples: one row a call and interval, as `plivo_nb.schema("samples")` describes.
+        media_metrics: one row an event, as `plivo_nb.schema("media_metrics")` describes.
+        warnings: what could not be read, a sentence each.
+
+    Example:
+        >>> frames = CallFrames.of()
+        >>> len(frames.samples), str(frames.samples["mos"].dtype)
+        (0, 'float64')
+    """
+
+    calls: pd.DataFrame
+    samples: pd.DataFrame
+    media_metrics: pd.DataFrame
+    warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        calls: pd.DataFrame | None = None,
+        samples: pd.DataFrame | None = None,
+        media_metrics: pd.DataFrame | None = None,
+        warnings: Iterable[str] = (),
+    ) -> CallFrames:
+        """Complete frames to the schema, as `conformed` does; None: no rows."""
+        return cls(
+            conformed("calls", calls),
+            conformed("samples", samples),
+            conformed("media_metrics", media_metrics),
+            tuple(warnings),
+        )
+
+    @classmethod
+    def joined(cls, parts: Iterable[CallFrames]) -> CallFrames:
+        """All calls of these, in one; rows in the order of time."""
+        parts = list(parts)
+        return cls.of(
+            _concatenated("calls", [part.calls for part in parts]),
+            _concatenated("samples", [part.samples for part in parts]),
+            _concatenated("media_metrics", [part.media_metrics for part in parts]),
+            [sentence for part in parts for sentence in part.warnings],
+        )
+
+
+def conformed(name: str, frame: pd.DataFrame | None) -> pd.DataFrame:
+    """A frame with the columns, dtypes and index of the schema.
+
+    Args:
+        name: which frame of `plivo_nb.schema()` it is.
+        frame: its columns, or some of them; the index has the rows' times, UTC where it has no zone. None: an
+            empty one.
+
+    Returns:
+        A copy: all columns of the schema in their order, missing ones NaN (bool: False), then the frame's
+        other columns as they are. Rows are in the order of time, those of the same time in their order.
+    """
+    if frame is None:
+        return build_frame(name, [], {column.name: [] for column in SCHEMA[name]})
+    index = pd.DatetimeIndex(frame.index)
+    index = (index.tz_localize("UTC") if index.tz is None else index.tz_convert("UTC")).as_unit("us")
+    known = {column.name: _converted(column, frame, index) for column in SCHEMA[name]}
+    others = {str(key): frame[key].set_axis(index) for key in frame.columns if key not in known}
+    made = pd.DataFrame({**known, **others}, index=index.rename(INDEX.name))
+    return made if made.index.is_monotonic_increasing else made.sort_index(kind="stable")
+
+
+def _converted(column: Column, frame: pd.DataFrame, index: pd.DatetimeIndex) -> pd.Series:
+    values: Any = frame.get(column.name)
+    match column.kind:
+        case "float":
+            numbers = np.nan if values is None else np.asarray(pd.to_numeric(values, errors="coerce"))
+            return pd.Series(numbers, index, dtype=np.float64)
+        case "bool":
+            flags = False if values is None else np.array([value is True or value == 1 for value in values])
+            return pd.Series(flags, index, dtype=np.bool_)
+        case "object":
+            return pd.Series(None if values is None else list(values), index, dtype=object)
+        case "time":
+            times = pd.NaT if values is None else pd.DatetimeIndex(values)
+            return pd.Series(times, index, dtype=column.dtype)
+    words = [None] * len(index) if values is None else [_word(value) for value in values]
+    series = pd.Series(pd.array(words, dtype="str"), index)
+    if column.kind == "string":
+        return series
+    categories = pd.Index(list(dict.fromkeys(word for word in words if word)), dtype="str")
+    return pd.Series(pd.Categorical(series.where(series != ""), categories=categories), index)
+
+
+def _word(value: Any) -> str | None:
+    missing = value is None or value is pd.NaT or value != value
+    return None if missing else str(value)
+
+
+def _concatenated(name: str, frames: list[pd.DataFrame]) -> pd.DataFrame:
+    """Rows of all; categories become words, of which `conformed` makes categories again."""
+    if not frames:
+        return conformed(name, None)
+    mixed = {column.name for column in SCHEMA[name] if column.kind == "category"}
+    plain = [frame.astype(dict.fromkeys(mixed, object)) for frame in frames if len(frame)]
+    return pd.concat(plain) if plain else frames[0]
