@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TONE_HZ, TONE_S = 1000.0, 1.5
+CORRELATION = 0.8
+ROUND_TRIP_S = 3 * 0.4  # three times the aim, for a machine with other work
+QUIET = 0.003
 START = """
 import plivo_nb
 lab = plivo_nb.Lab()
@@ -74,6 +77,10 @@ READ = """name => {
     }
     return [rate, btoa(text)]; }"""
 
+BUSY = """() => {
+    const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+    kernel.requestExecute({ code: "import time; time.sleep(3)", store_history: false }); }"""
+
 
 @pytest.fixture(scope="module")
 def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -120,32 +127,91 @@ def heard(page: Any, name: str, rate_hz: int = RATE_HZ) -> np.ndarray:
     return np.interp(at, np.arange(len(sound)), sound)
 
 
-def delay_s(microphone: np.ndarray, speaker: np.ndarray) -> np.ndarray:
-    """How much later each half second of the speaker was at the microphone; both begin together."""
-    found = match(speaker, microphone)
-    good = found.correlations > 0.8
-    return (found.at_s - found.offsets_s)[good]
+def round_trips_s(microphone: np.ndarray, speaker: np.ndarray) -> np.ndarray:
+    """The delay of each half second of speech from the microphone to the speaker, in seconds.
+
+    Both records begin when their device is opened, at almost the same time, and end together: the end counts.
+    """
+    length = min(len(microphone), len(speaker))
+    found = match(speaker[-length:], microphone[-length:])
+    delays = (found.at_s - found.offsets_s) % (length / RATE_HZ)
+    return delays[(found.correlations > CORRELATION) & (delays < 3)]
 
 
-def test_speech_goes_through_the_kernel_and_back(jupyter, open_notebook, phone, page, shoot) -> None:
+def seconds_with_sound(sound: np.ndarray) -> np.ndarray:
+    """Whether each whole second has sound."""
+    whole = sound[: len(sound) // RATE_HZ * RATE_HZ].reshape(-1, RATE_HZ)
+    return np.abs(whole).max(axis=1) > QUIET
+
+
+def forget(page: Any) -> None:
+    """Record anew."""
+    page.evaluate("for (const tap of Object.values(window.taps)) { tap.parts.length = 0; } null")
+
+
+def panel_of(page: Any) -> Any:
+    return page.locator(".plivo-phone").last.locator(".plivo-page-sound")
+
+
+@pytest.fixture
+def call(jupyter, open_notebook, phone, page) -> Any:
+    """A call to the echo robot with the sound of the page; gives the notebook."""
     notebook = open_notebook(jupyter.notebook("sound.ipynb", [START, "phone", CLOSE]))
     notebook.run(0)
     notebook.run(1)
-    panel = phone.box.locator(".plivo-page-sound")
-    expect(panel).to_contain_text("Calls use this page")
+    expect(panel_of(page)).to_contain_text("Calls use this page")
+    notebook.saved()
     phone.click("Call")
     phone.expect_state("In call")
-    expect(panel).to_contain_text(re.compile("round trip to the kernel [0-9]+ ms"))
+    expect(panel_of(page)).to_contain_text(re.compile("round trip to the kernel [0-9]+ ms"))
+    return notebook
+
+
+def test_speech_goes_through_the_kernel_and_back(call, phone, page, shoot) -> None:
+    page.wait_for_timeout(2_000)
+    forget(page)
     page.wait_for_timeout(20_000)
     microphone, speaker = heard(page, "microphone"), heard(page, "speaker")
-    np.savez("/tmp/15a-heard.npz", microphone=microphone, speaker=speaker)
-    print(
-        notebook.evaluate("repr(client.audio)"),
-        notebook.evaluate("(client.audio.page_rtt_ms, client.audio.page_underruns)"),
-    )
-    print(
-        notebook.evaluate("str(metrics)"),
-        notebook.evaluate("str(permissions)"),
-        notebook.evaluate("str(changes)"),
-    )
     shoot("in-call", phone.box)
+    found = match(speaker, microphone)
+    assert found.correlation > CORRELATION
+    assert np.median(round_trips_s(microphone, speaker)) < ROUND_TRIP_S
+    spectrum = np.abs(np.fft.rfft(speaker * np.hanning(len(speaker))))
+    assert abs(spectrum.argmax() * RATE_HZ / len(speaker) - TONE_HZ) < 5
+    loudness = [np.sqrt(np.mean(sound**2)) for sound in (microphone, speaker)]
+    assert 0.5 < loudness[1] / loudness[0] < 2
+    assert seconds_with_sound(speaker).all()
+    assert call.evaluate("permissions") == [{"status": "success", "stream": True}]
+    rows = call.evaluate("client.samples[['page_rtt_ms', 'page_underruns']].iloc[-5:].values.tolist()")
+    assert all(0 < rtt_ms < 1000 * ROUND_TRIP_S and gaps >= 0 for rtt_ms, gaps in rows)
+
+    # a kernel that is busy: the delay does not grow
+    call.page.evaluate(BUSY)
+    page.wait_for_timeout(3_000)
+    forget(page)
+    page.wait_for_timeout(8_000)
+    assert np.median(round_trips_s(heard(page, "microphone"), heard(page, "speaker"))) < ROUND_TRIP_S
+
+
+def test_the_call_goes_on_without_its_page_and_in_another_one(call, context, phone, page) -> None:
+    lost = "[m['active'] for m in metrics if m['type'] == 'no_microphone_access'][-1:]"
+    second = context.new_page()
+    second.goto(page.url.replace("?reset", ""))
+    other = panel_of(second)
+    expect(other).to_contain_text("Another page has the sound", timeout=60_000)
+    other.get_by_role("button").click()
+    expect(other).to_contain_text("Sound of this page")
+    expect(panel_of(page)).to_contain_text("Another page has the sound")
+    second.close()
+    expect(panel_of(page)).to_contain_text("Sound of this page", timeout=60_000)
+    page.goto("about:blank")
+    other_kernel_view = context.request
+    assert other_kernel_view is not None
+    page.wait_for_timeout(4_000)
+    page.go_back()
+    expect(panel_of(page)).to_contain_text("Sound of this page", timeout=60_000)
+    phone.expect_state("In call")
+    call.wait_for(lost, [False], 30)
+    assert call.evaluate("[m['active'] for m in metrics if m['type'] == 'no_microphone_access'].count(True)")
+    page.wait_for_timeout(3_000)
+    assert np.abs(heard(page, "speaker")[-2 * RATE_HZ :]).max() > QUIET
