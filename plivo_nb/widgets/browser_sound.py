@@ -1,6 +1,6 @@
 """BrowserSoundPanel: the sound of the pages that display a phone, and what the phone shows of it.
 
-The JavaScript is browser_sound.js, with sound_worklets.js in it.
+The JavaScript is browser_sound.js, with sound_worklets.js and page_peer.js in it.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ _FOLDER = Path(__file__).parent
 def _script() -> str:
     """The JavaScript as one module, which is what anywidget takes."""
     worklets = (_FOLDER / "sound_worklets.js").read_text("utf-8")
+    peer = (_FOLDER / "page_peer.js").read_text("utf-8")
     script = (_FOLDER / "browser_sound.js").read_text("utf-8")
-    return f"const WORKLETS = {json.dumps(worklets)};\n{script}"
+    return f"const WORKLETS = {json.dumps(worklets)};\n{peer}\n{script}"
 
 
 class _PageSound(anywidget.AnyWidget):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from plivo_nb.engine.audio.call_audio import CallAudio
 from plivo_nb.engine.audio.tones import Player, Tones
+from plivo_nb.engine.audio.webrtc_transport import WebRtcTransport
 from plivo_nb.errors import MediaError
 from plivo_nb.media.audio.tones import DtmfTones
 from plivo_nb.operation import Operation
@@ -401,7 +402,7 @@ class AudioDevices:
 
     def _page_transports(self) -> tuple[MakeTransport, ...]:
         """The ways to carry sound between a page and the kernel, the best first."""
-        return (CommTransport,)
+        return (lambda link, page: WebRtcTransport(self._engine, self._options, link, page), CommTransport)
 
     def _browser_sound(self) -> BrowserSound:
         return BrowserSound(

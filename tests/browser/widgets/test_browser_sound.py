@@ -35,33 +35,34 @@ await client.login("alice", lab.password("alice"))
 phone = plivo_nb.Phone(client, dial="echo")
 """
 CLOSE = "await client.close()\nawait lab.close()"
+#: A page without WebRTC: its sound goes by messages.
+NO_WEBRTC = "delete window.RTCPeerConnection;"
 #: Records what goes to the speaker and what comes from the microphone, both by the clock of the page.
 RECORD = """
 (() => {
     const taps = (window.taps = {});
+    const original = AudioNode.prototype.connect;
     const tap = (name, node) => {
         const { context } = node;
         const recorder = context.createScriptProcessor(1024, 1, 1);
-        const parts = (taps[name] ??= { rate: context.sampleRate, parts: [], starts: [] });
-        recorder.onaudioprocess = ({ inputBuffer }) => {
-            parts.starts.push(performance.now());
-            parts.parts.push(new Float32Array(inputBuffer.getChannelData(0)));
-        };
+        const tapped = (taps[name] ??= { rate: context.sampleRate, parts: [] });
+        recorder.onaudioprocess = ({ inputBuffer }) =>
+            tapped.parts.push(new Float32Array(inputBuffer.getChannelData(0)));
         original.call(node, recorder);
         original.call(recorder, context.destination);
     };
-    const original = AudioNode.prototype.connect;
     AudioNode.prototype.connect = function (target, ...more) {
         if (target instanceof AudioDestinationNode) {
             tap("speaker", this);
         }
         return original.call(this, target, ...more);
     };
-    const create = AudioContext.prototype.createMediaStreamSource;
-    AudioContext.prototype.createMediaStreamSource = function (stream) {
-        const source = create.call(this, stream);
-        tap("microphone", source);
-        return source;
+    const getUserMedia = MediaDevices.prototype.getUserMedia;
+    MediaDevices.prototype.getUserMedia = async function (constraints) {
+        const stream = await getUserMedia.call(this, constraints);
+        const context = new AudioContext({ sampleRate: 24000 });
+        tap("microphone", context.createMediaStreamSource(stream.clone()));
+        return stream;
     };
 })();
 """
@@ -109,7 +110,7 @@ def context(spoken: Path) -> Iterator[Any]:
         )  # fmt: skip
         context = browser.new_context(permissions=["microphone"], viewport={"width": 1360, "height": 900})
         context.set_default_timeout(30_000)
-        context.add_init_script(RECORD)
+        context.add_init_script(RECORD + NO_WEBRTC)
         yield context
         browser.close()
 
