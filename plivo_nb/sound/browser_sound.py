@@ -13,6 +13,7 @@ import math
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from plivo_nb.errors import MediaError
@@ -342,7 +343,7 @@ class BrowserSound:
             return
         self._transports = [make(link, page.id) for make in self._makers]
         for transport in list(self._transports):
-            transport.start(lambda pcm, item=transport: self._take(item, pcm), self._choose_transport)
+            transport.start(partial(self._take, transport), self._choose_transport)
 
     def _stop_transports(self) -> None:
         transports, self._transports, self._used = self._transports, [], None
