@@ -9,6 +9,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
+from plivo_nb.analysis.call_frames import CallFrames
 from plivo_nb.audio_types import Sink, Source
 from plivo_nb.engine.audio.kept_audio import Clip, KeptAudio
 from plivo_nb.engine.sip_capture import SipCapture
@@ -170,6 +171,14 @@ class Call:
         return microphone is not None and self._session.media.source is microphone
 
     @property
+    def tags(self) -> dict[str, Any]:
+        """Words of yours for the call, by name: ``call.tags["label"] = "wifi"``.
+
+        They become columns of `plivo_nb.CallSet.calls`, and are stored by `Client.record_to`.
+        """
+        return self._session.tags
+
+    @property
     def cause(self) -> str | None:
         """Why it ended, in the SDK's words, such as 'Busy'; None before that and after a normal end."""
         return self._session.cause
@@ -217,6 +226,14 @@ class Call:
     def media_metrics(self) -> pd.DataFrame:
         """This call's rows of `Client.media_metrics`."""
         return self._own(self._client.media_metrics)
+
+    def call_frames(self) -> CallFrames:
+        """The call's row, samples and events as they are now, for `plivo_nb.CallSet.of`."""
+        frames = self._client.call_frames()
+        uuid = self._session.uuid or self._session.key
+        return CallFrames(
+            frames.calls[frames.calls["call_uuid"] == uuid], self.samples, self.media_metrics, frames.warnings
+        )
 
     @property
     def last_sample(self) -> dict[str, Any] | None:

@@ -123,10 +123,16 @@ class Records:
         self._ended: weakref.WeakKeyDictionary[CallSession, dict[str, Any]] = weakref.WeakKeyDictionary()
         self._totals: weakref.WeakKeyDictionary[CallSession, CallTotals] = weakref.WeakKeyDictionary()
         self.feedback: dict[str, tuple[int, str]] = {}
+        #: The tags of the calls that ended, by id.
+        self.tags: dict[str, dict[str, Any]] = {}
 
     def utc_ns(self) -> int:
         """The time now, ns since 1970, by the clock of all frames."""
         return self._engine.utc_ns()
+
+    def utc_ns_at(self, monotonic_s: float) -> int:
+        """A time of `time.monotonic()` (seconds) by the same clock."""
+        return self._engine.utc_ns(monotonic_s)
 
     def _totals_of(self, session: CallSession) -> CallTotals:
         return self._totals.setdefault(session, CallTotals())
@@ -157,11 +163,19 @@ class Records:
 
     def add_call(self, session: CallSession) -> None:
         """Keep the row of a call that ended."""
-        info = session.over.result()
+        row = self._row_so_far(session)
+        self._calls.append((row, self._totals_of(session)))
+        self._ended[session] = row
+        if session.tags:
+            self.tags[str(row["call_uuid"])] = session.tags
+
+    def _row_so_far(self, session: CallSession) -> dict[str, Any]:
+        """What is known of a call without its samples."""
+        info = session.now_info()
         times = session.timings
-        row = {
+        return {
             "time": session.started_utc_s,
-            "call_uuid": info.callUUID,
+            "call_uuid": info.callUUID or session.key,
             "direction": info.direction,
             "src": info.src,
             "dest": info.dest,
@@ -175,8 +189,6 @@ class Records:
             "media_setup_ms": _between_ms(times, "answered", "first_rtp_received"),
             "duration_s": _between_ms(times, "answered", "ended") / 1000,
         }
-        self._calls.append((row, self._totals_of(session)))
-        self._ended[session] = row
 
     def last_sample(self, session: CallSession) -> dict[str, Any] | None:
         """The last row of a call in `samples`, by column; None before the first."""
@@ -187,6 +199,10 @@ class Records:
         """A call's row in `calls`, by column, with `time` in seconds since 1970; None before its end."""
         row = self._ended.get(session)
         return None if row is None else self._row_of(row, self._totals_of(session))
+
+    def row_so_far(self, session: CallSession) -> dict[str, Any]:
+        """The same before the end too; then without the end, and without figures from samples."""
+        return self.call_row(session) or self._row_so_far(session)
 
     def _row_of(self, row: dict[str, Any], totals: CallTotals) -> dict[str, Any]:
         score, comment = self.feedback.get(str(row["call_uuid"]), (None, None))
@@ -209,6 +225,22 @@ class Records:
         own = (uuids == (session.uuid or session.key)) | (uuids == session.key)
         return len(self._samples), {name: values[own] for name, values in arrays.items()}
 
+    def media_metrics_since(
+        self, session: CallSession, event: int
+    ) -> tuple[int, list[tuple[int, dict[str, Any]]]]:
+        """A call's mediaMetrics events from event number `event` of all calls on.
+
+        Returns:
+            The event to go on with next time; the events: ns since 1970, and the values by column.
+        """
+        names = ["time", *(column.name for column in MEDIA_METRICS)]
+        columns = self._media_metrics.since(event, names)
+        own = {session.uuid, session.key} - {None}
+        rows = [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        events = [row for row in rows if row["call_uuid"] in own]
+        times_ns = [int(row.pop("time").astype("int64")) * 1000 for row in events]
+        return len(self._media_metrics), list(zip(times_ns, events, strict=True))
+
     def media_metrics(self) -> pd.DataFrame:
         """Every mediaMetrics event, with Plivo's keys."""
         return self._media_metrics.frame()
@@ -221,6 +253,30 @@ class Records:
             [round(row["time"] * 1e9) for row in rows],
             {column.name: [row[column.name] for row in rows] for column in CALLS},
         )
+
+    def calls_with_tags(self, sessions: Iterable[CallSession]) -> pd.DataFrame:
+        """The same with the calls that go on, and the tags as columns behind those of the schema."""
+        going_on = [
+            (self._row_so_far(session), session.tags) for session in sessions if session not in self._ended
+        ]
+        rows = [
+            (self._row_of(row, totals), self.tags.get(str(row["call_uuid"]), {}))
+            for row, totals in self._calls
+        ]
+        rows += [({column.name: None for column in CALLS} | row, tags) for row, tags in going_on]
+        frame = build_frame(
+            "calls",
+            [round(row["time"] * 1e9) for row, _ in rows],
+            {column.name: [row[column.name] for row, _ in rows] for column in CALLS},
+        )
+        order = sorted(range(len(rows)), key=lambda number: rows[number][0]["time"])
+        for name in dict.fromkeys(name for _, tags in rows for name in tags):
+            column = f"tag_{name}" if name in _CALL_COLUMNS else name
+            frame[column] = [rows[number][1].get(name) for number in order]
+        return frame
+
+
+_CALL_COLUMNS = {column.name for column in CALLS}
 
 
 def _between_ms(times: dict[str, float], start: str, end: str) -> float:
