@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from plivo_nb.analysis.compare import RATE_HZ, Match, load, match
+from plivo_nb.analysis.compare import RATE_HZ, load, match
 from plivo_nb.data import speech_path
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 TONE_HZ, TONE_S = 1000.0, 1.5
 CORRELATION = 0.8
 WINDOW_S = 0.25
-RECORDS = 4
+SHARE = 0.3  # of the windows: alone the machine reaches nearly all
+RECORDS = 2
 ROUND_TRIP_S = 3 * 0.4  # three times the aim, for a machine with other work
 QUIET = 0.003
 START = """
@@ -141,14 +142,15 @@ class Piece:
     microphone: np.ndarray
     speaker: np.ndarray
 
-    def match(self) -> Match:
-        return match(self.speaker, self.microphone, window_s=WINDOW_S)
+    def recognised(self) -> tuple[float, float]:
+        """The share of the speaker's windows that are sound of the microphone, and its delay in seconds.
 
-    def round_trip_s(self) -> float:
-        """The delay of what was recognised, from the microphone to the speaker, in seconds; the median."""
-        found = self.match()
+        The delay is the median of those windows.
+        """
+        found = match(self.speaker, self.microphone, window_s=WINDOW_S)
+        good = found.correlations > CORRELATION
         delays = (found.at_s - found.offsets_s) % (len(self.microphone) / RATE_HZ)
-        return float(np.median(delays[found.correlations > CORRELATION]))
+        return float(good.mean()), float(np.median(delays[good])) if good.any() else float("inf")
 
 
 def record(page: Any, seconds: float) -> Piece:
@@ -160,11 +162,11 @@ def record(page: Any, seconds: float) -> Piece:
     return Piece(microphone[-length:], speaker[-length:])
 
 
-def good_record(page: Any, seconds: float = 8.0) -> Piece:
-    """A record in which the speech is recognised: on a machine with much other work not each one is."""
+def good_record(page: Any, seconds: float) -> Piece:
+    """A record in which the sound is recognised: on a machine with much other work not each one is."""
     for _ in range(RECORDS):
         piece = record(page, seconds)
-        if piece.match().correlation > CORRELATION:
+        if piece.recognised()[0] > SHARE:
             break
     return piece
 
@@ -197,8 +199,9 @@ def test_speech_goes_through_the_kernel_and_back(call, phone, page, shoot) -> No
     page.wait_for_timeout(2_000)
     piece = good_record(page, 17.0)  # longer than the file, so that the tone is in it
     shoot("in-call", phone.box)
-    assert piece.match().correlation > CORRELATION
-    assert piece.round_trip_s() < ROUND_TRIP_S
+    share, round_trip_s = piece.recognised()
+    assert share > SHARE
+    assert round_trip_s < ROUND_TRIP_S
     spectrum = np.abs(np.fft.rfft(piece.speaker * np.hanning(len(piece.speaker))))
     assert abs(spectrum.argmax() * RATE_HZ / len(piece.speaker) - TONE_HZ) < 5
     loudness = [np.sqrt(np.mean(sound**2)) for sound in (piece.microphone, piece.speaker)]
@@ -211,9 +214,9 @@ def test_speech_goes_through_the_kernel_and_back(call, phone, page, shoot) -> No
     # a kernel that is busy: the delay does not grow
     call.page.evaluate(BUSY)
     page.wait_for_timeout(3_000)
-    piece = good_record(page)
-    assert piece.match().correlation > CORRELATION
-    assert piece.round_trip_s() < ROUND_TRIP_S
+    share, round_trip_s = good_record(page, 8.0).recognised()
+    assert share > SHARE
+    assert round_trip_s < ROUND_TRIP_S
 
 
 def test_the_call_goes_on_without_its_page_and_in_another_one(call, context, phone, page) -> None:
@@ -234,7 +237,7 @@ def test_the_call_goes_on_without_its_page_and_in_another_one(call, context, pho
     phone.expect_state("In call")
     call.wait_for(lost, [False], 30)
     assert call.evaluate("[m['active'] for m in metrics if m['type'] == 'no_microphone_access'].count(True)")
-    assert good_record(page).match().correlation > CORRELATION
+    assert good_record(page, 8.0).recognised()[0] > SHARE
 
 
 def test_a_refused_microphone_is_said_and_the_call_goes_on(jupyter, open_notebook, context, phone) -> None:
