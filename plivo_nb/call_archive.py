@@ -162,10 +162,9 @@ class _StoredCall:
         self._ended = False
         self._file = _CallWriter(writer)
         writer.add(self._file)
-        _, before = self._records.samples_since(session, 0, ["time", *call_file.SAMPLE_NAMES])
-        for values in zip(*before.values(), strict=True):
-            row = dict(zip(before, values, strict=True))
-            self._file.count(int(row.pop("time").astype("int64")) * 1000, row)
+        if session.phase == "answered":  # it goes on already: its samples until now
+            for at_ns, values in self._records.samples_of(session):
+                self._file.count(at_ns, values)
         session.media.add_sample_sink(self._sampled)
         session.media.listeners.append(self._report)
         session.watchers.append(self._watch)

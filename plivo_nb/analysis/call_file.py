@@ -42,8 +42,6 @@ _ARROW: dict[Kind, pa.DataType] = {
     "object": pa.string(),
     "time": pa.timestamp("us", "UTC"),
 }
-#: The columns of the samples.
-SAMPLE_NAMES = tuple(column.name for column in SAMPLES)
 _EVENT = [column.name for column in MEDIA_METRICS]
 
 
@@ -85,21 +83,38 @@ class CallData:
         self.sound_began_s = read.get("sound_began_s")
 
     def calls(self, path: Path | None = None) -> pd.DataFrame:
-        """The row as a frame, behind it the tags and the path of the recording."""
-        at_ns = [round(float(self.row.get(_TIME) or 0.0) * 1e9)]
-        frame = build_frame("calls", at_ns, {column.name: [self.row.get(column.name)] for column in CALLS})
-        names = {column.name for column in CALLS}
-        for name, value in self.tags.items():
-            frame[name if name not in names else f"tag_{name}"] = [value]
-        if path is not None and self.sound_began_s is not None:
-            frame["sound"] = [str(path.with_suffix(SOUND))]
-            frame["sound_began"] = pd.to_datetime([self.sound_began_s], unit="s", utc=True).as_unit("us")
-        return frame
+        """The row as a frame, see `calls_frame`."""
+        return calls_frame([(self, path)])
 
     def media_metrics(self) -> pd.DataFrame:
         """The events as a frame."""
         values = {name: [event.get(name) for _, event in self.events] for name in _EVENT}
         return build_frame("media_metrics", [at_ns for at_ns, _ in self.events], values)
+
+
+def calls_frame(calls: Sequence[tuple[CallData, Path | None]]) -> pd.DataFrame:
+    """The rows of these calls, and behind them their tags and the paths and beginnings of their recordings.
+
+    Args:
+        calls: what their files say, and the paths of the files.
+    """
+    calls = sorted(calls, key=lambda item: float(item[0].row.get(_TIME) or 0.0))
+    times_ns = [round(float(call.row.get(_TIME) or 0.0) * 1e9) for call, _ in calls]
+    frame = build_frame(
+        "calls", times_ns, {column.name: [call.row.get(column.name) for call, _ in calls] for column in CALLS}
+    )
+    names = {column.name for column in CALLS}
+    for name in dict.fromkeys(name for call, _ in calls for name in call.tags):
+        frame[f"tag_{name}" if name in names else name] = [call.tags.get(name) for call, _ in calls]
+    began = [call.sound_began_s if path is not None else None for call, path in calls]
+    if any(time_s is not None for time_s in began):
+        frame["sound"] = [
+            None if time_s is None or path is None else str(path.with_suffix(SOUND))
+            for time_s, (_, path) in zip(began, calls, strict=True)
+        ]
+        seconds = pd.array(began, dtype="Float64")
+        frame["sound_began"] = pd.to_datetime(seconds, unit="s", utc=True).as_unit("us")
+    return frame
 
 
 # ---------------------------------------------------------------- the stream

@@ -19,7 +19,7 @@ async def main(folder):
         while not len(call.samples):
             await asyncio.sleep(0.05)
         blocked_at = time.time()
-        time.sleep(7)  # a cell that computes, and is interrupted by a restart of the kernel
+        time.sleep(9)  # a cell that computes, and is interrupted by a restart of the kernel
         print("now", blocked_at, flush=True)
         time.sleep(60)
 

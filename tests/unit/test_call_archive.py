@@ -94,7 +94,7 @@ async def test_several_calls_and_clients_have_files_of_their_own(tmp_path):
 
 async def test_a_full_disk_breaks_no_call_and_is_said_once(tmp_path, caplog):
     caplog.set_level(logging.INFO, "plivo_nb.call_archive")
-    with small_disk(tmp_path / "disk", 100) as disk:
+    with small_disk(tmp_path / "disk", 500) as disk:
         async with FakeServer() as server, server.client() as client:
             archive = client.record_to(disk / "calls")
             await client.login("alice", server.password("alice"))
