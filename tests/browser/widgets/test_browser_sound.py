@@ -30,7 +30,8 @@ START = """
 import plivo_nb
 lab = plivo_nb.Lab()
 await lab.start()
-client = lab.client(sound="browser")
+as_it_is = {"echoCancellation": False, "noiseSuppression": False, "autoGainControl": False}
+client = lab.client(sound="browser", audioConstraints=as_it_is)
 metrics, permissions, changes = [], [], []
 client.on("mediaMetrics", metrics.append)
 client.on("onMediaPermission", permissions.append)
@@ -103,7 +104,7 @@ def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def context(spoken: Path) -> Iterator[Any]:
+def context(spoken: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
     """Pages whose microphone speaks the file; both the speaker and the microphone are recorded."""
     arguments = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
     with sync_playwright() as playwright:
@@ -114,7 +115,7 @@ def context(spoken: Path) -> Iterator[Any]:
         )  # fmt: skip
         context = browser.new_context(permissions=["microphone"], viewport={"width": 1360, "height": 900})
         context.set_default_timeout(30_000)
-        context.add_init_script(RECORD + NO_WEBRTC)
+        context.add_init_script(RECORD + getattr(request, "param", NO_WEBRTC))
         yield context
         browser.close()
 
