@@ -79,6 +79,7 @@ class CallControls:
         self._recorder: Recorder | None = None
         self._recording_note = ""
         self._keys = ""
+        self._log_read_to = 0
         self.feedback = Feedback(client, loop_tasks)
         self.source = SoundSource(client, loop_tasks, source)
         self.settings = AudioSettings(client, loop_tasks)
@@ -150,11 +151,6 @@ class CallControls:
         self._recording_note = _recorded(recorder.path, seconds)
         self.refresh()
 
-    def keys_sent(self, digits: str) -> None:
-        """Display keys that were sent as tones."""
-        self._keys += digits
-        self.refresh()
-
     # ------------------------------------------------------------------ what the phone calls
 
     def refresh(self) -> None:
@@ -168,6 +164,7 @@ class CallControls:
         self.feedback.widget.layout.display = "" if rating else "none"
         self._show_chip(call if answered else None)
         self._show_recording(answered)
+        self._read_sent_keys()
         keys = html.escape(self._keys[-_SHOWN_KEYS:])
         words = f"Keys sent: <b>{keys}</b>" if keys else "In a call, keys are sent as tones."
         self._sent_keys.value = f'<div class="plivo-keys">{words}</div>'
@@ -196,6 +193,14 @@ class CallControls:
         if call is not None:
             self._recording_note = self._keys = ""
         self._call = call
+
+    def _read_sent_keys(self) -> None:
+        """Take what was sent as tones in this call, by the pad or by code, from the client's log."""
+        self._log_read_to, new = self._client._log_since(self._log_read_to)
+        uuid = None if self._call is None else self._call.call_uuid
+        self._keys += "".join(
+            entry.text for entry in new if entry.event == "digits sent" and entry.call_uuid == uuid
+        )
 
     def _show_chip(self, call: Call | None) -> None:
         sample = None if call is None else call.last_sample

@@ -176,7 +176,6 @@ class Phone:
 
         async def sent() -> None:
             await operation
-            self._controls.keys_sent(digits)
             self._add_event(f"tones sent: {digits}")
 
         self._loop_tasks.watch(sent())
