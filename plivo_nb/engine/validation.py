@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 from urllib.parse import unquote
@@ -32,6 +33,13 @@ FEEDBACK_COMMENTS: tuple[FeedbackComment, ...] = get_args(FeedbackComment)
 
 _LONGEST_CREDENTIAL = 256
 _LONGEST_TARGET = 512
+_HIDDEN_CATEGORIES = (
+    "Cc",
+    "Cf",
+    "Cs",
+    "Zl",
+    "Zp",
+)  # controls, marks of direction, halves of pairs, line ends
 EMPTY_CREDENTIALS = "Username and password must be filled out"
 
 
@@ -66,6 +74,9 @@ def target_problem(number: Any) -> str | None:
         return (
             f"call: the number or address has {length} characters; at most {_LONGEST_TARGET} can be dialled."
         )
+    hidden = next((one for one in number.strip() if unicodedata.category(one) in _HIDDEN_CATEGORIES), None)
+    if hidden is not None:
+        return f"call: the number or address has a character that cannot be dialled, U+{ord(hidden):04X}."
     return None
 
 

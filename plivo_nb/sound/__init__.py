@@ -8,6 +8,7 @@ route            the connection to a device, which outlasts the device
 microphone       sound from the sound card's clock to the call's clock
 speaker          the same in the other direction, and tones
 page_transport   protocols for the sound of a browser page
+path_quality     whether a direct path to the page is good enough
 resampler        resampling by any ratio
 clock_drift      the control of the buffer between two clocks
 """

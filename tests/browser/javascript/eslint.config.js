@@ -2,7 +2,7 @@ import js from "@eslint/js";
 
 const browser = [
   "AbortController", "AudioContext", "Audio", "AudioWorkletNode", "Blob", "CustomEvent", "Event", "EventTarget", "Float32Array",
-  "GainNode", "IntersectionObserver", "MutationObserver", "Node", "OscillatorNode", "ResizeObserver", "URL", "cancelAnimationFrame",
+  "GainNode", "IntersectionObserver", "MediaStream", "MutationObserver", "Node", "OscillatorNode", "RTCPeerConnection", "ResizeObserver", "URL", "cancelAnimationFrame",
   "clearInterval", "clearTimeout", "console", "devicePixelRatio", "document", "getComputedStyle", "localStorage", "matchMedia",
   "navigator", "performance", "queueMicrotask", "requestAnimationFrame", "setInterval", "setTimeout", "structuredClone", "window",
 ];

@@ -163,3 +163,13 @@ def test_a_target_of_unusual_length_is_refused_in_a_short_sentence() -> None:
     problem = target_problem("4" * 60_000)
     assert problem == "call: the number or address has 60000 characters; at most 512 can be dialled."
     assert len(str(target_problem(["bob"] * 60_000))) < 200
+
+
+@pytest.mark.parametrize(
+    "hidden", ["\0", "\n", "\x1b", "\x7f", "\x85", "\u202e", "\u2066", "\u2028", "\ud800"]
+)
+def test_a_target_with_a_hidden_character_is_refused_and_not_repeated(hidden: str) -> None:
+    problem = str(target_problem(f"a{hidden}b"))
+    assert problem.endswith(f"has a character that cannot be dialled, U+{ord(hidden):04X}.")
+    assert problem.isprintable()
+    assert target_problem("José García") is None
