@@ -15,6 +15,7 @@ from plivo_nb.widgets.account import AccountForm
 from plivo_nb.widgets.call_controls import CallControls
 from plivo_nb.widgets.code_log import code_log_of
 from plivo_nb.widgets.copy_code import CopyCode
+from plivo_nb.widgets.dial_string import dial_string
 from plivo_nb.widgets.event_words import EVENT_WORDS, event_text
 from plivo_nb.widgets.history import History
 from plivo_nb.widgets.incoming import IncomingCalls
@@ -299,13 +300,9 @@ class Phone:
         return [
             self._account.widget,
             view.screen,
-            self._incoming.widget,
-            view.dial,
-            view.will_dial,
-            view.pad,
+            view.dialling(self._incoming.widget),
             view.buttons,
             self._controls.widget,
-            view.status_line,
             self._history.widget,
             view.log,
             self._copy_code.widget,
@@ -316,12 +313,17 @@ class Phone:
         view, run_soon = self._view, self._loop_tasks.run_soon
         view.on_press(lambda key: run_soon(lambda: self.press(key)))
         view.on_dial(lambda: run_soon(self.call))
+        self.page.on_typed = self._typed
         for button, action in (
             (view.call, self.call),
             (view.hangup, self.hangup),
             (view.mute, self._toggle_mute),
         ):
             button.on_click(lambda _button, action=action: run_soon(action))
+
+    def _typed(self, text: str, pasted: bool) -> None:
+        """Take the text of the dial field; a pasted number loses its separators at once."""
+        self._view.dial.value = dial_string(text) if pasted else text
 
     def _watched(self, operation: Operation[_T]) -> Operation[_T]:
         self._view.show_status("")

@@ -57,6 +57,7 @@ class PhoneView:
 
     def __init__(self) -> None:
         self._press: Callable[[str], None] = lambda key: None
+        self.status = ""
         self._style = W.HTML(style(), layout=W.Layout(display="none"))
         self.status_line, self.log = live_region(), W.HTML()
         self._state = live_region()
@@ -72,7 +73,6 @@ class PhoneView:
         self.dial.add_class("plivo-dial")
         self.call = button("Call", "plivo-go", tooltip="Call the number or name in the dial field")
         self.call.add_class("plivo-start")
-        self.dial.add_class("plivo-dial")
         self.hangup = button("Hang up", "plivo-stop", tooltip="End the call")
         self.mute = button("Mute", "plivo-plain", tooltip="Stop sending the microphone's sound")
         self.keys = [button(key, "plivo-key", height="32px") for key in KEYS]
@@ -82,12 +82,20 @@ class PhoneView:
         self.dial.observe(lambda _change: self._show_will_dial(), "value")
         self._show_will_dial()
         self.pad = W.GridBox(self.keys, layout=columns)
+        # The error takes the place of what will be dialled, so that it is near the buttons.
+        self.message = W.VBox([self.will_dial, self.status_line])
+        self.message.add_class("plivo-message")
         self.buttons = row(self.call, self.hangup, self.mute)
         self.box = W.VBox([self._style])
         self.box.add_class("plivo")
         self.box.add_class("plivo-phone")
-        self.status = ""
         self.show_status("")
+
+    def dialling(self, incoming: Any) -> Any:
+        """Dial field, message and pad, over which the list of incoming calls is laid while calls ring."""
+        box = W.VBox([incoming, self.dial, self.message, self.pad])
+        box.add_class("plivo-dialling")
+        return box
 
     def arrange(self, widgets: Sequence[Any]) -> None:
         """Display these from top to bottom; `close` closes them."""
@@ -111,6 +119,7 @@ class PhoneView:
         self.status = sentence
         text = html.escape(sentence)
         self.status_line.value = f'<div class="plivo-status" title="{text}">{text}</div>'
+        self._show_will_dial()
 
     @property
     def dialled(self) -> str:
@@ -119,7 +128,8 @@ class PhoneView:
 
     def _show_will_dial(self) -> None:
         typed, dialled = self.dial.value.strip(), self.dialled
-        words = f"Will dial {html.escape(dialled[:80])}" if typed and dialled != typed else ""
+        shown = typed and dialled != typed and not self.status
+        words = f"Will dial {html.escape(dialled[:80])}" if shown else ""
         self.will_dial.value = (
             f'<div class="plivo-line plivo-dim"><span class="plivo-cut">{words}</span></div>'
         )
