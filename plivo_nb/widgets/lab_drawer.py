@@ -140,11 +140,11 @@ class LabDrawer:
         if user is None:
             self._show_status("Nobody is logged in, so no robot can call. Log in first.")
             return
-        self._show_status("Waiting for the robots to call.")
+        self._show_status("Waiting for the robots to call.", error=False)
         self._code.add("await lab.call({!r}, n={!r})", user, n)
         calls = await self._lab.call(user, n)
         failed = [call["cause"] for call in calls if call["state"] == "failed"]
-        self._show_status(_who_rings(user, n, failed))
+        self._show_status(_who_rings(user, n, failed), error=bool(failed))
 
     def close(self) -> None:
         """Close the widgets. The lab, its scenario and its robots go on."""
@@ -235,10 +235,10 @@ class LabDrawer:
         box.add_class("plivo-lab-ring")
         return box
 
-    def _show_status(self, sentence: str) -> None:
+    def _show_status(self, sentence: str, *, error: bool = True) -> None:
         self.status = sentence
-        text = html.escape(sentence)
-        self._status_line.value = f'<div class="plivo-status" title="{text}">{text}</div>'
+        text, kind = html.escape(sentence), "" if error else " plivo-dim"
+        self._status_line.value = f'<div class="plivo-status{kind}" title="{text}">{text}</div>'
 
 
 class _Row:

@@ -352,7 +352,7 @@ class Root {
     }
   }
 
-  /** Send the text of the dial field, unless a key of the pad has changed it last: then the kernel knows more. */
+  /** Send the text of the dial field if it was typed after the last click: else the kernel knows more. */
   sendTyped(pasted = false) {
     if (this.typed) {
       this.typed = false;
@@ -404,7 +404,7 @@ class Root {
     const next =
       beside.find((control) => control.matches(".plivo-go, .plivo-stop")) ??
       beside[0] ??
-      usable.find((control) => control.matches("button:not(.plivo-key)")) ??
+      usable.find((control) => control.matches("button:not(.plivo-key, .plivo-delete)")) ??
       usable[0] ??
       this.root;
     next.focus({ preventScroll: true });
@@ -414,14 +414,12 @@ class Root {
 
   clicked(event) {
     const button = event.target.closest?.("button.jupyter-button");
-    if (button?.matches("[aria-busy=true]:not(.plivo-key)")) {
+    if (button?.matches("[aria-busy=true]:not(.plivo-key, .plivo-delete)")) {
       event.preventDefault();
       event.stopImmediatePropagation();
     } else if (button) {
-      if (button.matches(".plivo-start")) {
+      if (button.matches(".plivo-start, .plivo-key, .plivo-delete")) {
         this.sendTyped();
-      } else if (button.matches(".plivo-key")) {
-        this.typed = false;
       }
       setTimeout(() => this.sent(button)); // after ipywidgets has sent the click
     }

@@ -52,8 +52,8 @@ class Page:
             click itself.
         on_beat: called without arguments at each report.
         on_typed: called with the text of the dial field, and True if it was pasted: when something was
-            pasted, and before a click on Call or Enter in the field. ipywidgets holds a text back while the
-            kernel has not answered the one before: a call would go to the first letters of a fast typist.
+            pasted, and before a click on Call or a key, or Enter in the field. ipywidgets holds a text back
+            while the kernel has not answered the one before: a call would go to a part of what was typed.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, label: str, *, keypad: bool = False) -> None:

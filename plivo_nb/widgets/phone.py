@@ -183,7 +183,14 @@ class Phone:
         return operation
 
     def press(self, key: str) -> Operation[Any] | None:
-        """Press a key of the dial pad: send a tone in an answered call, else add it to the dial field."""
+        """Press a key of the dial pad: send a tone in an answered call, else add it to the dial field.
+
+        Args:
+            key: one of ``0-9 * #``; or ``"delete"``, which deletes the last character of the dial field.
+        """
+        if key == phone_view.DELETE:
+            self._view.dial.value = self._view.dial.value[:-1]
+            return None
         if self._screen.sends_tones:
             return self.send_dtmf(key)
         self._view.dial.value += key

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from plivo_nb.widgets.screen import Kind, Screen
 
 KEYS = "123456789*0#"
+DELETE = "delete"  # the key beside the dial field
 
 _KIND_CLASSES: dict[Kind, str] = {
     "off": "plivo-off",
@@ -71,6 +72,10 @@ class PhoneView:
             layout=W.Layout(width="100%", height="34px", margin="0"),
         )
         self.dial.add_class("plivo-dial")
+        self.dial.layout.flex = "1 1 0"
+        self.delete = button("Delete", "plivo-delete", tooltip="Delete the last character")
+        self.delete.layout.flex = "0 0 42px"
+        self.delete.on_click(lambda _button: self._press(DELETE))
         self.call = button("Call", "plivo-go", tooltip="Call the number or name in the dial field")
         self.call.add_class("plivo-start")
         self.hangup = button("Hang up", "plivo-stop", tooltip="End the call")
@@ -93,7 +98,7 @@ class PhoneView:
 
     def dialling(self, incoming: Any) -> Any:
         """Dial field, message and pad, over which the list of incoming calls is laid while calls ring."""
-        box = W.VBox([incoming, self.dial, self.message, self.pad])
+        box = W.VBox([incoming, row(self.dial, self.delete), self.message, self.pad])
         box.add_class("plivo-dialling")
         return box
 
@@ -102,7 +107,7 @@ class PhoneView:
         self.box.children = [self._style, *widgets]
 
     def on_press(self, handler: Callable[[str], None]) -> None:
-        """Call `handler` with the key when a key of the dial pad is clicked."""
+        """Call `handler` with the key when a key of the dial pad, or `DELETE`, is clicked."""
         self._press = handler
 
     def on_dial(self, handler: Callable[[], None]) -> None:

@@ -336,6 +336,20 @@ async def test_what_is_dialled_is_the_text_that_the_page_has(phone, client) -> N
     assert phone._view.dial.value == "+14155550100"
 
 
+async def test_the_delete_key_takes_the_last_character_away(phone, client) -> None:
+    phone._view.dial.value = "123"
+    phone._view.delete.click()
+    await until(lambda: phone._view.dial.value == "12")
+    client.answered()
+    phone.press("delete")
+    assert phone._view.dial.value == "1"
+    phone.press("delete")
+    phone.press("delete")
+    assert phone._view.dial.value == ""
+    assert client.asked == []
+    client.ended()
+
+
 async def test_an_error_takes_the_place_of_what_will_be_dialled(phone) -> None:
     view = phone._view
     view.dial.value = "+1 415"
