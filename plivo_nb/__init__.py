@@ -32,6 +32,7 @@ The packages, from the top. A package imports only packages below it:
     notebook cell / widgets / cli
             |  methods, await, events                          the kernel's event loop
     client, call       the methods and events that Plivo documents
+            |          call_archive: calls stored in a folder
             |          analysis: plots and files of frames; imported when needed
     engine             accounts, calls, samples, log
             |          engine.audio: selects devices, tones and sources

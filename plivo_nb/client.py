@@ -10,8 +10,10 @@ import asyncio
 import html
 import inspect
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, Unpack
 
+from plivo_nb.analysis.call_frames import CallFrames
 from plivo_nb.call import Call
 from plivo_nb.engine.endpoint import Endpoint, refusal
 from plivo_nb.engine.engine import Engine, media_stack_loads
@@ -33,11 +35,13 @@ from plivo_nb.options import (
 )
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Coroutine, Mapping
 
     import pandas as pd
 
     from plivo_nb.analysis.ladder import Ladder
+    from plivo_nb.call_archive import CallArchive
     from plivo_nb.engine.audio.devices import AudioDevices
     from plivo_nb.engine.call_session import CallSession
     from plivo_nb.engine.log import Entry
@@ -126,6 +130,7 @@ class Client:
         self._emitter = Emitter(self._engine.utc_ns)
         self._endpoint = Endpoint(self._engine, self.options, self._emitter)
         self._calls: dict[int, Call] = {}
+        self._archives: list[CallArchive] = []
         self._closed = False
         self._at_close: list[Callable[[], Any]] = []
         if "debug" in {*(options or {}), *keywords}:
@@ -389,6 +394,59 @@ class Client:
 
     sendQualityFeedback = send_quality_feedback
 
+    # ------------------------------------------------------------ the archive
+
+    def record_to(
+        self, folder: str | os.PathLike[str], sound: bool = False, keep_days: int | None = None
+    ) -> CallArchive:
+        """Store every call from now on in a folder: samples, mediaMetrics events, figures and tags.
+
+        The folder has a folder a day (UTC) and in it a file a call: an Arrow IPC stream while the call goes
+        on, so that a kernel that is killed loses the last seconds at most, and Parquet after its end. Read it
+        with `plivo_nb.read`. A disk that is full or gone breaks no call: `error` of what is returned and one
+        line in the log say so, and storing goes on once it can.
+
+        Args:
+            folder: where; it is created if need be. For a folder of an earlier call of this method, the other
+                two arguments are changed.
+            sound: also record the sound of answered calls, as Opus beside their files: received left, sent
+                right.
+            keep_days: delete the calls in the folder that began more than so many days ago; None: keep all.
+
+        Returns:
+            The archive, with `.path` and `.error`; `close` ends it, and so does the client's `close`.
+
+        Raises:
+            MediaError: the folder cannot be written.
+            ValueError: keep_days is negative.
+
+        Example:
+            >>> import asyncio, tempfile
+            >>> import plivo_nb
+            >>> from plivo_nb.testing import FakeServer
+            >>> async def main(folder):
+            ...     async with FakeServer() as server, server.client() as client:
+            ...         client.record_to(folder)
+            ...         await client.login("alice", server.password("alice"))
+            ...         call = await client.call("echo")
+            ...         await call.hangup()
+            ...     return plivo_nb.read(folder).calls["state"].tolist()
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     asyncio.run(main(folder))
+            ['ended']
+        """
+        from plivo_nb.call_archive import CallArchive  # late: it imports pyarrow
+
+        path = Path(folder).absolute()
+        archive = next((item for item in self._archives if item.path == path and not item.closed), None)
+        if archive is not None:
+            archive.change(sound=sound, keep_days=keep_days)
+            return archive
+        archive = CallArchive(self._endpoint, path, sound=sound, keep_days=keep_days)
+        self._archives.append(archive)
+        self.at_close(archive.close)
+        return archive
+
     # ------------------------------------------------------------ events
 
     if TYPE_CHECKING:  # which callback fits which event, and what each event gives when it is awaited
@@ -617,6 +675,13 @@ class Client:
     def calls(self) -> pd.DataFrame:
         """One row per call that has ended, a copy; see `plivo_nb.schema("calls")`."""
         return self._endpoint.records.calls()
+
+    def call_frames(self) -> CallFrames:
+        """All calls, also those that go on, with tags, samples and events, for `plivo_nb.CallSet.of`."""
+        records = self._endpoint.records
+        return CallFrames.of(
+            records.calls_with_tags(self._endpoint.call_manager.sessions), self.samples, self.media_metrics
+        )
 
     @property
     def log(self) -> pd.DataFrame:

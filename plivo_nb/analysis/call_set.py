@@ -1,49 +1,337 @@
-"""Many calls as one object."""
+"""Many calls as one object: what analyses begin with."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import html
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import pandas as pd
 
 from plivo_nb.analysis.call_frames import CallFrames
+from plivo_nb.analysis.call_summary import summarized
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import os
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from plivo_nb.analysis.clip import CallClip, Moment
+    from plivo_nb.analysis.comparison import Comparison
+    from plivo_nb.analysis.figures import CallFigure
+
+_ID = "call_uuid"
+_COMPARED = ("mos", "loss_in", "jitter_in_ms", "rtt_ms")
+_SHOWN = (
+    "dest", "state", "cause", "duration_s", "codec", "mos_mean", "mos_min", "loss_in", "jitter_in_p95_ms",
+    "rtt_p95_ms", "warnings",
+)  # fmt: skip
+_SHOWN_ROWS = 10
+
+
+@runtime_checkable
+class Source(Protocol):
+    """What has calls: a `plivo_nb.Client`, a `plivo_nb.Call`, a `CallSet`."""
+
+    def call_frames(self) -> CallFrames:
+        """Its calls as they are now."""
 
 
 class CallSet:
     """The calls of a file, a folder, a dump of another program, or a client.
 
-    `plivo_nb.read` makes it.
+    `plivo_nb.read` makes it, and `CallSet.of`. It does not change: what selects calls gives a new one.
 
     Args:
         frames: the frames of the calls.
 
     Attributes:
-        calls: one row a call, see `plivo_nb.schema("calls")`.
+        calls: one row a call in the order of their beginnings: the columns of `plivo_nb.schema("calls")`, of
+            which those that are missing are worked out from the samples; behind them samples (how many),
+            mos_p50, mos_g107_mean, mos_g107_min, loss_in_max, loss_in_p95, jitter_in_max_ms, rtt_max_ms,
+            concealed_s and loop_lag_max_ms, of the samples that the set has; behind those the tags. For
+            recorded calls sound is the path of the recording, and sound_began its beginning (UTC).
         samples: one row a call and interval, see `plivo_nb.schema("samples")`.
         media_metrics: one row a mediaMetrics event, see `plivo_nb.schema("media_metrics")`.
-        warnings: what could not be read, a sentence each.
+        warnings: what could not be read, a sentence each; they are in the `attrs` of the frames too.
 
     Example:
-        >>> CallSet(CallFrames.of())
-        <CallSet of 0 calls, 0 samples>
+        >>> import pandas as pd
+        >>> index = pd.date_range("2026-11-25", periods=4, freq="s", tz="UTC")
+        >>> samples = pd.DataFrame({"call_uuid": ["a", "a", "b", "b"], "mos": [4.4, 4.2, 3.0, 2.8]}, index)
+        >>> calls = CallSet.of(samples)
+        >>> calls
+        <CallSet of 2 calls, 4 samples>
+        >>> calls.worst(1)[["call_uuid", "mos_mean"]].to_numpy().tolist()
+        [['b', 2.9]]
+        >>> calls.query("mos_mean > 4").samples["mos"].tolist()
+        [4.4, 4.2]
     """
 
     def __init__(self, frames: CallFrames) -> None:
-        self.calls: pd.DataFrame = frames.calls
+        self.calls: pd.DataFrame = summarized(frames.calls, frames.samples, frames.media_metrics)
         self.samples: pd.DataFrame = frames.samples
         self.media_metrics: pd.DataFrame = frames.media_metrics
         self.warnings = frames.warnings
         for frame in (self.calls, self.samples, self.media_metrics):
             frame.attrs["warnings"] = list(frames.warnings)
 
-    @property
-    def frames(self) -> CallFrames:
+    @classmethod
+    def of(cls, *sources: Source | CallFrames | pd.DataFrame) -> CallSet:
+        """The calls of these as they are now, in one set.
+
+        Args:
+            sources: clients and calls, also while they go on; sets; frames of samples such as
+                `client.samples`.
+
+        Raises:
+            TypeError: a source is none of these.
+        """
+        return cls(CallFrames.joined([_frames_of(source) for source in sources]))
+
+    def call_frames(self) -> CallFrames:
         """The same as plain frames."""
         return CallFrames(self.calls, self.samples, self.media_metrics, self.warnings)
+
+    # ------------------------------------------------------------ selection
+
+    def query(self, expression: str) -> CallSet:
+        """The calls for which an expression over the columns of `calls` holds, by pandas' rules.
+
+        Args:
+            expression: such as ``"mos_min < 3 and label == 'wifi'"``.
+
+        Raises:
+            ValueError: the expression is wrong, or names a column that is not there.
+        """
+        return self._chosen(queried(self.calls, expression))
+
+    def __getitem__(self, which: int | str | slice) -> CallSet:
+        """The call at a place in `calls`, or with an id; or those of a slice."""
+        if isinstance(which, str):
+            found = self.calls[self.calls[_ID] == which]
+            if not len(found):
+                raise KeyError(f"There is no call {which!r}; the ids are in the column call_uuid of calls.")
+            return self._chosen(found)
+        if isinstance(which, slice):
+            return self._chosen(self.calls.iloc[which])
+        return self._chosen(self.calls.iloc[[which]])
+
+    def __iter__(self) -> Iterator[CallSet]:
+        """Each call as a set of its own."""
+        return (self[number] for number in range(len(self)))
 
     def __len__(self) -> int:
         return len(self.calls)
 
+    def __add__(self, other: CallSet) -> CallSet:
+        return CallSet.of(self, other)
+
+    def _chosen(self, calls: pd.DataFrame) -> CallSet:
+        ids = set(calls[_ID].dropna())
+        samples = self.samples[self.samples[_ID].isin(ids)]
+        events = self.media_metrics[self.media_metrics[_ID].isin(ids)]
+        return CallSet(CallFrames.of(calls, samples, events, self.warnings))
+
+    def tagged(self, **tags: Any) -> CallSet:
+        """The same calls with more tags, or others, as columns of `calls`.
+
+        Args:
+            tags: by name: a value for all calls; a mapping from call ids, where the others get none; a list
+                or series with one value a call.
+
+        Raises:
+            ValueError: a list of another length; or a name that is a column of measurements.
+        """
+        calls = self.calls.copy()
+        for name, value in tags.items():
+            if name in _OWN_COLUMNS:
+                raise ValueError(f"{name!r} is a column of calls already; choose another name for the tag.")
+            if isinstance(value, Mapping):
+                calls[name] = [value.get(call_id) for call_id in calls[_ID]]
+            elif isinstance(value, Sequence) and not isinstance(value, str):
+                calls[name] = list(value)
+            else:
+                calls[name] = value.to_numpy() if isinstance(value, pd.Series) else value
+        return CallSet(CallFrames(calls, self.samples, self.media_metrics, self.warnings))
+
+    # ------------------------------------------------------------ analyses
+
+    def worst(self, count: int = 5, by: str = "mos_mean") -> pd.DataFrame:
+        """The rows of the worst calls, the worst first.
+
+        Args:
+            count: how many at most.
+            by: a column of `calls`: of scores the lowest are the worst, of all others the highest.
+
+        Raises:
+            ValueError: there is no such column.
+        """
+        if by not in self.calls:
+            raise ValueError(f"There is no column {by!r}; calls has {', '.join(self.calls.columns)}.")
+        rising = by.startswith(("mos", "feedback_score", "samples", "packets"))
+        return self.calls.sort_values(by, ascending=rising, na_position="last", kind="stable").head(count)
+
+    def compare(
+        self, by: str = "label", columns: Sequence[str] = _COMPARED, *, baseline: Hashable = None
+    ) -> Comparison:
+        """Compare groups of calls: a table with differences, effect sizes and intervals, and a figure.
+
+        Args:
+            by: the column of `calls` that names the group of each call, such as a tag.
+            columns: columns of samples with numbers.
+            baseline: the group that the others are compared with; by default that of the first call.
+
+        Returns:
+            The comparison, with `.table`, `.worst()` and `.plot()`.
+
+        Raises:
+            ValueError: there is no such column, or fewer than two groups.
+
+        Example:
+            >>> import pandas as pd
+            >>> index = pd.date_range("2026-11-25", periods=8, freq="s", tz="UTC")
+            >>> scores = [4.4, 4.4, 4.2, 4.2, 3.0, 3.0, 2.8, 2.8]
+            >>> samples = pd.DataFrame({"call_uuid": list("aabbccdd"), "mos": scores}, index)
+            >>> calls = CallSet.of(samples).tagged(label=["lan", "lan", "wifi", "wifi"])
+            >>> comparison = calls.compare(by="label", columns=["mos"])
+            >>> float(comparison.table.loc[("mos", "wifi"), "difference"].round(3))
+            -1.4
+        """
+        from plivo_nb.analysis.comparison import Comparison  # late: it imports matplotlib
+
+        if by not in self.calls:
+            raise ValueError(
+                f"There is no column {by!r}; tagged({by}=...) makes it, and calls has "
+                f"{', '.join(self.calls.columns)}."
+            )
+        named = self.calls[self.calls[by].notna()]
+        names = list(dict.fromkeys(named[by]))
+        if baseline is not None:
+            if baseline not in names:
+                raise ValueError(f"No call has {by} {baseline!r}; there are {', '.join(map(str, names))}.")
+            names.sort(key=lambda name: name != baseline)
+        groups = {
+            str(name): self.samples[self.samples[_ID].isin(named.loc[named[by] == name, _ID])]
+            for name in names
+        }
+        return Comparison(groups, columns, by=by, calls=named)
+
+    def plot(self, *, ax: Axes | None = None) -> CallFigure | Figure:
+        """Plot the calls over time: MOS, packets, jitter, delay, mediaMetrics, the kernel's lag.
+
+        Args:
+            ax: matplotlib axes to draw in the place of; by default a new figure.
+
+        Returns:
+            The figure; see `plivo_nb.analysis.plots.call_figure`.
+        """
+        from plivo_nb.analysis.plots import call_figure  # late: it imports matplotlib
+
+        title = f"The call with {self.calls['dest'].iloc[0]}" if len(self) == 1 else ""
+        if len(self) == 1 and pd.isna(self.calls["dest"].iloc[0]):
+            title = ""
+        return call_figure(self.samples, media_metrics=self.media_metrics, title=title, ax=ax)
+
+    def report(self, path: str | os.PathLike[str], *, mask: bool = True) -> None:
+        """Write a report of the calls to one HTML file: a table of all, and details, the worst calls first.
+
+        Args:
+            path: the file; an existing one is replaced.
+            mask: replace numbers, addresses and names by pseudonyms.
+
+        Raises:
+            ValueError: there are no calls.
+            OSError: the file cannot be written.
+        """
+        from plivo_nb.analysis.report import content, document  # late: they import matplotlib
+
+        document.write(path, content.reported_calls(self), mask=mask)
+
+    def clip(self, t0: Moment = None, t1: Moment = None, *, sent: bool = False) -> CallClip:
+        """A piece of the recording of the only call of this set, by time; a notebook shows a player.
+
+        Args:
+            t0: seconds from the beginning of the recording (negative: from its end), or a UTC time, rows of
+                samples, or a finding, as for `Call.clip`. None: the whole recording.
+            t1: seconds or a UTC time, as for `Call.clip`.
+            sent: the sound sent instead of the sound received.
+
+        Returns:
+            The clip. What became of single packets is not stored, so that none is marked.
+
+        Raises:
+            ValueError: the set has more than one call or none, or the call has no recording of that time.
+            OSError: the recording cannot be read.
+            TypeError: these are no times.
+        """
+        from plivo_nb.analysis.clip import recorded_clip, span_of  # late: it imports matplotlib
+
+        if len(self) != 1:
+            raise ValueError(
+                f"clip: the set has {len(self)} calls; choose one of them, such as calls[0].clip()."
+            )
+        row = self.calls.iloc[0]
+        if not isinstance(row.get("sound"), str):
+            raise ValueError(
+                "clip: no sound is stored of this call; client.record_to(folder, sound=True) records it."
+            )
+        return recorded_clip(row["sound"], row["sound_began"], span_of(t0, t1), sent=sent)
+
+    # ------------------------------------------------------------ display
+
     def __repr__(self) -> str:
-        return f"<CallSet of {len(self.calls)} calls, {len(self.samples)} samples>"
+        calls = "1 call" if len(self) == 1 else f"{len(self)} calls"
+        warned = f", {len(self.warnings)} warnings" if self.warnings else ""
+        return f"<CallSet of {calls}, {len(self.samples)} samples{warned}>"
+
+    def _repr_html_(self) -> str:
+        rows = self.worst(_SHOWN_ROWS)
+        tags = [name for name in self.calls if name not in _OWN_COLUMNS and name != "sound_began"]
+        shown = rows[[name for name in (*_SHOWN, *tags) if rows[name].notna().any()]]
+        caption = html.escape(repr(self)[1:-1])
+        if len(self) > 1:
+            caption += ", the worst first"
+        if len(self) > _SHOWN_ROWS:
+            caption += f" ({_SHOWN_ROWS} of {len(self)})"
+        notes = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in self.warnings[:_SHOWN_ROWS])
+        return f"<p>{caption}</p>{shown.to_html(float_format='{:.3g}'.format, na_rep='')}" + (
+            f"<ul>{notes}</ul>" if notes else ""
+        )
+
+
+_OWN_COLUMNS = frozenset(CallSet(CallFrames.of()).calls.columns)
+
+
+def _frames_of(source: Source | CallFrames | pd.DataFrame) -> CallFrames:
+    if isinstance(source, CallFrames):
+        return source
+    if isinstance(source, pd.DataFrame):
+        return CallFrames.of(calls_of(source), source)
+    if isinstance(source, Source):
+        return source.call_frames()
+    raise TypeError(
+        f"CallSet.of takes clients, calls, sets and frames of samples, not {type(source).__name__}; for a "
+        "path use plivo_nb.read."
+    )
+
+
+def queried(calls: pd.DataFrame, query: str) -> pd.DataFrame:
+    """The rows for which an expression holds, by pandas' rules.
+
+    Raises:
+        ValueError: the expression is wrong, or names a column that is not there.
+    """
+    try:
+        return calls.query(query)
+    except Exception as error:  # of pandas' parser, of Python's, of the comparison
+        raise ValueError(
+            f"The query {query!r} cannot be evaluated ({error}); its names are: {', '.join(calls.columns)}."
+        ) from None
+
+
+def calls_of(samples: pd.DataFrame) -> pd.DataFrame:
+    """A row for each call of the samples, with nothing but its id and when it begins."""
+    firsts = samples[~samples[_ID].duplicated() & samples[_ID].notna()]
+    return pd.DataFrame({_ID: firsts[_ID].astype("str")}, index=firsts.index)

@@ -278,6 +278,7 @@ class CallSession:
     Attributes:
         state: the state in `TRANSITIONS`. phase: the same as users see it.
         cause: why the call failed, or why we ended it; else None.
+        tags: words of the user for the call, by name.
         display_name: the name that the caller gives; empty without one and for an outgoing call.
         answered: resolved when onCallAnswered is fired; raises `CallFailed` when that can no longer be.
         over: resolved with the final `CallInfo`.
@@ -318,6 +319,7 @@ class CallSession:
         self.timings: dict[str, float] = {}
         self.started_utc_s = engine.utc_ns() / 1e9
         self.cause: str | None = None
+        self.tags: dict[str, Any] = {}
         self.display_name = ""
         self.watchers: list[Callable[[str], None]] = []
         self.at_end: list[Callable[[], Awaitable[None]]] = []

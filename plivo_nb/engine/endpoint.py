@@ -48,6 +48,7 @@ class Endpoint:
     Attributes:
         account: the account that is logged in or logging in; None when logged out.
         call_manager: the calls.
+        followers: called with each new call, before anything happens to it.
         records: samples, metrics and calls that were kept.
         log: the client's log.
         trace: the SIP messages that were kept.
@@ -59,6 +60,7 @@ class Endpoint:
         self._engine = engine
         self._options = options
         self._emitter = emitter
+        self.followers: list[Callable[[CallSession], None]] = []
         self.log = Log(engine.utc_ns)
         self.trace = SipTrace(engine.utc_ns)
         self.records = Records(engine)
@@ -96,6 +98,8 @@ class Endpoint:
         """Attach audio and tracking to a new call, before anything happens to it."""
         self.audio.follow(session)
         self.tracking.follow(session)
+        for follow in list(self.followers):
+            follow(session)
 
     @property
     def registered(self) -> bool:

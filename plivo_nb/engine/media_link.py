@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from plivo_nb.engine.engine import Engine
     from plivo_nb.media.rtp.captured_sip import SipFrame
     from plivo_nb.options import Options
+    from plivo_nb.quality.sampler import SampleRow
 
 _logger = logging.getLogger("plivo_nb.media_link")
 
@@ -85,6 +86,7 @@ class MediaLink:
         self.source: Source | None = None
         self.microphone: Source | None = None
         self.sinks: list[Sink] = []
+        self._sample_sinks: list[Callable[[SampleRow], object]] = []
 
     @property
     def is_open(self) -> bool:
@@ -108,6 +110,8 @@ class MediaLink:
             self._send(wire.SetSource, source=self.source)
         if self.sinks:
             self._send_sinks()
+        if self._sample_sinks:
+            self._send(wire.SetSampleSink, sink=self._give_sample)
         await opened
 
     async def close(self) -> None:
@@ -172,6 +176,15 @@ class MediaLink:
     def _send_sinks(self) -> None:
         sinks = self.sinks
         self._send(wire.SetSink, sink=sinks[0] if len(sinks) == 1 else Tee(*sinks) if sinks else Null())
+
+    def add_sample_sink(self, sink: Callable[[SampleRow], object]) -> None:
+        """Call `sink`, which must not wait, with each sample in the plane's thread, before the loop."""
+        self._sample_sinks.append(sink)
+        self._send(wire.SetSampleSink, sink=self._give_sample)
+
+    def _give_sample(self, row: SampleRow) -> None:
+        for sink in self._sample_sinks:
+            sink(row)
 
     async def start_capture(self, path: str, sip: tuple[SipFrame, ...] = ()) -> None:
         """Write RTP and RTCP, unprotected, to a pcapng file from now on.

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import weakref
-from array import array
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from plivo_nb.quality.call_totals import CallTotals
 from plivo_nb.quality.frames import CALLS, MEDIA_METRICS, SAMPLES, ColumnStore, build_frame
-from plivo_nb.quality.limits import LOOP_STALL_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,91 +20,6 @@ if TYPE_CHECKING:
     from plivo_nb.engine.call_session import CallSession
     from plivo_nb.engine.engine import Engine
     from plivo_nb.quality.sampler import SampleRow
-
-
-class CallTotals:
-    """The figures of one whole call, from its samples.
-
-    Values that come from reports of the far end are held in the samples until the next report; here each
-    report counts once.
-
-    Attributes:
-        last: the last row of `client.samples`, by column; None before the first.
-    """
-
-    def __init__(self) -> None:
-        self.last: dict[str, Any] | None = None
-        self.last_at_s = -math.inf
-        self.warnings = 0
-        self.stalls = 0
-        self._codec = ""
-        self._values = {name: array("d") for name in ("jitter_in_ms", "jitter_out_ms", "rtt_ms", "mos")}
-        self._sums = dict.fromkeys(_SUMMED, 0.0)
-        self._missing = {"in": 0.0, "out": 0.0}
-        self._has_rows = False
-
-    def add(self, row: SampleRow, lags_ms: list[float]) -> None:
-        """Add a sample, and the lags of the loop that ended in its interval."""
-        self._has_rows = True
-        self.last_at_s = row.time_monotonic_s
-        self.stalls += sum(lag > LOOP_STALL_MS for lag in lags_ms)
-        self._codec = row.codec or self._codec
-        new_report = not row.report_age_s >= row.interval_s
-        for name, new in {
-            "jitter_in_ms": True,
-            "jitter_out_ms": new_report,
-            "rtt_ms": not row.rtt_age_s >= row.interval_s,
-            "mos": True,
-        }.items():
-            value = getattr(row, name)
-            if new and not math.isnan(value):
-                self._values[name].append(value)
-        for name in _SUMMED:
-            self._sums[name] += _known(getattr(row, name))
-        self._missing["in"] += _known(row.loss_in * row.packets_expected_in)
-        if new_report:
-            self._missing["out"] += _known(row.loss_out * row.packets_expected_out)
-
-    def values(self) -> dict[str, Any]:
-        """The columns of `client.calls` that come from samples; missing where there was none."""
-        jitter_in, jitter_out, rtt, mos = (np.asarray(values) for values in self._values.values())
-        return {
-            "codec": self._codec or None,
-            "packets_in": self._sums["packets_in"] if self._has_rows else math.nan,
-            "packets_out": self._sums["packets_out"] if self._has_rows else math.nan,
-            "loss_in": _share(self._missing["in"], self._sums["packets_expected_in"]),
-            "loss_out": _share(self._missing["out"], self._sums["packets_expected_out"]),
-            "jitter_in_mean_ms": _mean(jitter_in),
-            "jitter_in_p95_ms": _percentile(jitter_in, 95),
-            "jitter_out_mean_ms": _mean(jitter_out),
-            "jitter_out_p95_ms": _percentile(jitter_out, 95),
-            "rtt_mean_ms": _mean(rtt),
-            "rtt_p95_ms": _percentile(rtt, 95),
-            "mos_mean": _mean(mos),
-            "mos_min": _percentile(mos, 0),
-            "mos_p5": _percentile(mos, 5),
-            "warnings": self.warnings,
-            "stalls": self.stalls if self._has_rows else math.nan,
-        }
-
-
-_SUMMED = ("packets_in", "packets_out", "packets_expected_in", "packets_expected_out")
-
-
-def _known(value: float) -> float:
-    return 0.0 if math.isnan(value) else value
-
-
-def _share(part: float, whole: float) -> float:
-    return min(max(part / whole, 0.0), 1.0) if whole > 0.0 else math.nan
-
-
-def _mean(values: npt.NDArray[np.float64]) -> float:
-    return float(values.mean()) if values.size else math.nan
-
-
-def _percentile(values: npt.NDArray[np.float64], percent: float) -> float:
-    return float(np.percentile(values, percent)) if values.size else math.nan
 
 
 class Records:
@@ -123,10 +37,16 @@ class Records:
         self._ended: weakref.WeakKeyDictionary[CallSession, dict[str, Any]] = weakref.WeakKeyDictionary()
         self._totals: weakref.WeakKeyDictionary[CallSession, CallTotals] = weakref.WeakKeyDictionary()
         self.feedback: dict[str, tuple[int, str]] = {}
+        #: The tags of the calls that ended, by id.
+        self.tags: dict[str, dict[str, Any]] = {}
 
     def utc_ns(self) -> int:
         """The time now, ns since 1970, by the clock of all frames."""
         return self._engine.utc_ns()
+
+    def utc_ns_at(self, monotonic_s: float) -> int:
+        """A time of `time.monotonic()` (seconds) by the same clock."""
+        return self._engine.utc_ns(monotonic_s)
 
     def _totals_of(self, session: CallSession) -> CallTotals:
         return self._totals.setdefault(session, CallTotals())
@@ -157,11 +77,19 @@ class Records:
 
     def add_call(self, session: CallSession) -> None:
         """Keep the row of a call that ended."""
-        info = session.over.result()
+        row = self._row_so_far(session)
+        self._calls.append((row, self._totals_of(session)))
+        self._ended[session] = row
+        if session.tags:
+            self.tags[str(row["call_uuid"])] = session.tags
+
+    def _row_so_far(self, session: CallSession) -> dict[str, Any]:
+        """What is known of a call without its samples."""
+        info = session.now_info()
         times = session.timings
-        row = {
+        return {
             "time": session.started_utc_s,
-            "call_uuid": info.callUUID,
+            "call_uuid": info.callUUID or session.key,
             "direction": info.direction,
             "src": info.src,
             "dest": info.dest,
@@ -175,8 +103,6 @@ class Records:
             "media_setup_ms": _between_ms(times, "answered", "first_rtp_received"),
             "duration_s": _between_ms(times, "answered", "ended") / 1000,
         }
-        self._calls.append((row, self._totals_of(session)))
-        self._ended[session] = row
 
     def last_sample(self, session: CallSession) -> dict[str, Any] | None:
         """The last row of a call in `samples`, by column; None before the first."""
@@ -187,6 +113,10 @@ class Records:
         """A call's row in `calls`, by column, with `time` in seconds since 1970; None before its end."""
         row = self._ended.get(session)
         return None if row is None else self._row_of(row, self._totals_of(session))
+
+    def row_so_far(self, session: CallSession) -> dict[str, Any]:
+        """The same before the end too; then without the end, and without figures from samples."""
+        return self.call_row(session) or self._row_so_far(session)
 
     def _row_of(self, row: dict[str, Any], totals: CallTotals) -> dict[str, Any]:
         score, comment = self.feedback.get(str(row["call_uuid"]), (None, None))
@@ -209,6 +139,38 @@ class Records:
         own = (uuids == (session.uuid or session.key)) | (uuids == session.key)
         return len(self._samples), {name: values[own] for name, values in arrays.items()}
 
+    def samples_of(self, session: CallSession) -> list[tuple[int, dict[str, Any]]]:
+        """A call's samples: ns since 1970, and the values by column; without a copy of others."""
+        uuids = self._samples.since(0, ["call_uuid"])["call_uuid"]
+        own = np.flatnonzero((uuids == session.uuid) | (uuids == session.key))
+        if not len(own):
+            return []
+        names = ["time", *(column.name for column in SAMPLES)]
+        _, columns = self.samples_since(session, int(own[0]), names)
+        columns["call_uuid"] = uuids[own]
+        times_ns = columns.pop("time").astype("int64") * 1000
+        rows = zip(*columns.values(), strict=True)
+        return [
+            (int(at_ns), dict(zip(columns, row, strict=True)))
+            for at_ns, row in zip(times_ns, rows, strict=True)
+        ]
+
+    def media_metrics_since(
+        self, session: CallSession, event: int
+    ) -> tuple[int, list[tuple[int, dict[str, Any]]]]:
+        """A call's mediaMetrics events from event number `event` of all calls on.
+
+        Returns:
+            The event to go on with next time; the events: ns since 1970, and the values by column.
+        """
+        names = ["time", *(column.name for column in MEDIA_METRICS)]
+        columns = self._media_metrics.since(event, names)
+        own = {session.uuid, session.key} - {None}
+        rows = [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        events = [row for row in rows if row["call_uuid"] in own]
+        times_ns = [int(row.pop("time").astype("int64")) * 1000 for row in events]
+        return len(self._media_metrics), list(zip(times_ns, events, strict=True))
+
     def media_metrics(self) -> pd.DataFrame:
         """Every mediaMetrics event, with Plivo's keys."""
         return self._media_metrics.frame()
@@ -221,6 +183,30 @@ class Records:
             [round(row["time"] * 1e9) for row in rows],
             {column.name: [row[column.name] for row in rows] for column in CALLS},
         )
+
+    def calls_with_tags(self, sessions: Iterable[CallSession]) -> pd.DataFrame:
+        """The same with the calls that go on, and the tags as columns behind those of the schema."""
+        going_on = [
+            (self._row_so_far(session), session.tags) for session in sessions if session not in self._ended
+        ]
+        rows = [
+            (self._row_of(row, totals), self.tags.get(str(row["call_uuid"]), {}))
+            for row, totals in self._calls
+        ]
+        rows += [({column.name: None for column in CALLS} | row, tags) for row, tags in going_on]
+        frame = build_frame(
+            "calls",
+            [round(row["time"] * 1e9) for row, _ in rows],
+            {column.name: [row[column.name] for row, _ in rows] for column in CALLS},
+        )
+        order = sorted(range(len(rows)), key=lambda number: rows[number][0]["time"])
+        for name in dict.fromkeys(name for _, tags in rows for name in tags):
+            column = f"tag_{name}" if name in _CALL_COLUMNS else name
+            frame[column] = [rows[number][1].get(name) for number in order]
+        return frame
+
+
+_CALL_COLUMNS = {column.name for column in CALLS}
 
 
 def _between_ms(times: dict[str, float], start: str, end: str) -> float:

@@ -99,6 +99,8 @@ class CommandExecutor:
                 self._session(command.session).set_source(command.source)
             case wire.SetSink():
                 self._session(command.session).set_sink(command.sink)
+            case wire.SetSampleSink():
+                self._session(command.session).sample_sink = command.sink
             case wire.CaptureSip():
                 self._session(command.session).capture_sip(command.frame)
             case wire.GetStats():

@@ -68,6 +68,9 @@ class MediaSession:
         config: the options that concern media.
         report: called with each report.
         anchor: ties the plane's clock to UTC.
+
+    Attributes:
+        sample_sink: called with each sample before it is reported; None: nobody.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class MediaSession:
     ) -> None:
         self.number = number
         self.failed = False
+        self.sample_sink: Callable[[SampleRow], object] | None = None
         self._config = config
         self._report = report
         self.stream = AudioStream(
@@ -226,8 +230,11 @@ class MediaSession:
         self._report_sample(self._sampler.due(self.stream, now))
 
     def _report_sample(self, row: SampleRow | None) -> None:
-        if row is not None:
-            self._report(Sample(self.number, row))
+        if row is None:
+            return
+        if self.sample_sink is not None:
+            self.sample_sink(row)
+        self._report(Sample(self.number, row, self.stream.take_fates()))
 
     def skip(self, ticks: int) -> None:
         """Advance RTP time by so many ticks after a stall, without sending."""

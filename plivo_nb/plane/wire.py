@@ -3,7 +3,7 @@
 Commands go to the plane, each with a unique `id`; the plane answers each with `Ok` or `Failed`. All other
 messages from the plane are reports. `socket` and `session` are numbers chosen by the kernel's side, unique
 within a plane. The messages are frozen dataclasses of plain values, so that the plane could become a process;
-the exceptions are `SetSource` and `SetSink`, which carry objects.
+the exceptions are `SetSource`, `SetSink` and `SetSampleSink`, which carry objects.
 
     commands                                      answers, reports
     OpenSocket, SendText, CloseSocket             Ok | Failed for each id; SocketState, Received
@@ -11,7 +11,7 @@ the exceptions are `SetSource` and `SetSink`, which carry objects.
     CreateOffer, CreateAnswer, SetRemote          Ok(value=the SDP text) | Failed(code, sentence)
     SetMuted, SetSource, SetSink, SendDtmf        Digit, Level
     StartCapture, CaptureSip, StopCapture
-    GetStats                                      Ok(value={id: {W3C name: value}}), Sample
+    GetStats, SetSampleSink                       Ok(value={id: {W3C name: value}}), Sample
                                                   PlaneDead: all sockets and sessions are gone
 
 When too many reports wait, `Level`s are dropped, states never. Times named `at` are `time.monotonic()`
@@ -26,7 +26,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from plivo_nb.codec_table import DEFAULT_CODECS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from plivo_nb.audio_types import Sink, Source
+    from plivo_nb.media.playout.packet_fates import PacketFate
     from plivo_nb.media.rtp.captured_sip import SipFrame
     from plivo_nb.quality.sampler import SampleRow
 
@@ -158,6 +161,13 @@ class SetSink(SessionCommand):
 
 
 @dataclass(frozen=True, slots=True)
+class SetSampleSink(SessionCommand):
+    """Call `sink` with each sample in the plane's thread, before it is reported. It must not wait."""
+
+    sink: Callable[[SampleRow], object]
+
+
+@dataclass(frozen=True, slots=True)
 class SendDtmf(SessionCommand):
     """Send digits as RFC 4733 telephone-event. Ok when the last is sent; fails if it was not negotiated."""
 
@@ -261,10 +271,14 @@ class SessionState:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The measurements of one sample interval; the last one of a session is shorter."""
+    """The measurements of one sample interval; the last one of a session is shorter.
+
+    `fates`: what became of packets that were not simply played, and when (`PacketFates`).
+    """
 
     session: int
     row: SampleRow
+    fates: tuple[tuple[float, PacketFate], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

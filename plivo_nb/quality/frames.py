@@ -41,6 +41,9 @@ _INDEXES: dict[str, Column] = {
     "sip_trace": Column(
         "time", "time", "UTC", "Index: when the message's bytes came or left, in the I/O plane", _CLOCK
     ),
+    "packet_fates": Column(
+        "time", "time", "UTC", "Index: when it should have been played; if late, when it came", _CLOCK
+    ),
 }
 
 _UUID_SOURCE = "X-CallUUID, else Call-ID"
@@ -131,12 +134,25 @@ SIP_TRACE: tuple[Column, ...] = (
     Column("text", "string", "", "The whole message, credentials masked", "SIP"),
 )
 
+PACKET_FATES: tuple[Column, ...] = (
+    _CALL_UUID,
+    Column(
+        "fate",
+        "category",
+        "",
+        "lost (missing, sound made up), recovered (from in-band FEC), concealed (not there in time, sound "
+        "made up) or late (came after its time)",
+        "play-out",
+    ),
+)
+
 SCHEMA: dict[str, tuple[Column, ...]] = {
     "samples": SAMPLES,
     "media_metrics": MEDIA_METRICS,
     "calls": CALLS,
     "log": LOG,
     "sip_trace": SIP_TRACE,
+    "packet_fates": PACKET_FATES,
 }
 
 
@@ -144,7 +160,8 @@ def schema(frame: str | None = None) -> pd.DataFrame:
     """What the columns of the frames mean.
 
     Args:
-        frame: ``'samples'``, ``'media_metrics'``, ``'calls'``, ``'log'`` or ``'sip_trace'``; without it, all.
+        frame: ``'samples'``, ``'media_metrics'``, ``'calls'``, ``'log'``, ``'sip_trace'`` or
+            ``'packet_fates'``; without it, all.
 
     Returns:
         One row a column: frame, name, dtype, unit, meaning, source.

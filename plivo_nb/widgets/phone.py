@@ -10,7 +10,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
-from plivo_nb.widgets import phone_view
+from plivo_nb.operation import check_open
+from plivo_nb.widgets import phone_view, voila
 from plivo_nb.widgets.account import AccountForm
 from plivo_nb.widgets.call_controls import CallControls
 from plivo_nb.widgets.code_log import code_log_of
@@ -73,6 +74,9 @@ class Phone:
     Attributes:
         page: the phone's connection to the page that shows it.
 
+    Raises:
+        NoRunningLoop: the client was made in an earlier `asyncio.run`.
+
     Example:
         >>> import asyncio
         >>> from plivo_nb.testing import FakeServer
@@ -95,6 +99,7 @@ class Phone:
         server: str | None = None,
         accounts: Sequence[str] | Mapping[str, str] = (),
     ) -> None:
+        check_open(client.loop, "Phone")
         older = _phones.get(client)
         if older is not None:
             older.close()
@@ -127,6 +132,12 @@ class Phone:
         _phones[client] = self
         self._remove_close_callback = client.at_close(self.close)
         self._loop_tasks.create_task(self._update_timer())
+        if voila.opened_as_app():
+            self._loop_tasks.create_task(
+                voila.end_with_page(
+                    self.page, in_call=lambda: voila.in_answered_call(client), end=client.close
+                )
+            )
 
     # ------------------------------------------------------------------ methods of the buttons
 

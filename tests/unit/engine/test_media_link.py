@@ -146,3 +146,19 @@ async def test_what_may_wait_is_refused(engine: Recording) -> None:
     with pytest.raises(TypeError, match=r"Call\.play"):
         media.set_source(Slow())
     assert (media.sinks, media.source) == ([], None)
+
+
+async def test_samples_go_to_every_sample_sink_before_the_loop_has_them(engine: Recording) -> None:
+    media = link(engine)
+    one: list[Any] = []
+    other: list[Any] = []
+    media.add_sample_sink(one.append)
+    assert engine.commands == []
+    await media.open()
+    media.add_sample_sink(other.append)
+    sent = [command.sink for command in engine.commands if isinstance(command, wire.SetSampleSink)]
+    row: Any = object()
+    sent[0](row)
+    assert one == other == [row]
+    assert len(sent) == 2
+    await media.close()

@@ -38,6 +38,11 @@ class Session:
         info = CallInfo(uuid, "OUTGOING", "sip:alice@phone.plivo.com", "bob", "ended")
         self.over = SimpleNamespace(result=lambda: info)
         self.timings, self.cause, self.started_utc_s = timings, None, started_utc_s
+        self.tags: dict[str, str] = {}
+
+    def now_info(self) -> CallInfo:
+        info: CallInfo = self.over.result()
+        return info
 
 
 def ended(uuid: str, started_utc_s: float, **timings: float) -> Any:
@@ -175,3 +180,32 @@ def test_the_last_sample_and_the_row_of_a_call_are_read_without_the_frames() -> 
     frame = records.calls().iloc[0]
     for name in ("call_uuid", "duration_s", "mos_mean", "mos_min", "feedback_score", "feedback_comment"):
         assert summary[name] == frame[name]
+
+
+def test_the_events_of_a_call_are_read_once_without_those_of_others() -> None:
+    records = Records(Loop())  # type: ignore[arg-type]
+    call, other = ended("u", 1.0), ended("v", 1.0)
+    event = {
+        "group": "network",
+        "level": "warning",
+        "type": "ice_connection",
+        "value": "failed",
+        "active": True,
+    }
+    records.add_media_metric(call, event, 3_000)
+    records.add_media_metric(other, event, 4_000)
+    upto, events = records.media_metrics_since(call, 0)
+    assert [(at_ns, values["value"], values["active"]) for at_ns, values in events] == [
+        (3_000, "failed", True)
+    ]
+    assert records.media_metrics_since(call, upto) == (2, [])
+
+
+def test_the_tags_of_a_call_are_kept_with_it() -> None:
+    records = Records(Loop())  # type: ignore[arg-type]
+    call = ended("u", 1.0)
+    call.tags["label"] = "wifi"
+    assert records.row_so_far(call)["call_uuid"] == "u"
+    records.add_call(call)
+    assert records.tags == {"u": {"label": "wifi"}}
+    assert records.row_so_far(call)["mos_mean"] != records.row_so_far(call)["mos_mean"], "NaN: no samples"
