@@ -161,7 +161,7 @@ def of_call(columns: Columns, codec: str, duration_s: float) -> KeyFigures:
     scores = columns["mos"]
     mean = float(np.nanmean(scores)) if np.isfinite(scores).any() else math.nan
     stall_ms = _highest(columns["loop_lag_ms"])
-    busy = f"kernel {stall_ms / 1000:.1f} s late" if stall_ms > LOOP_STALL_MS else ""
+    busy = f"kernel lag {stall_ms / 1000:.1f} s" if stall_ms > LOOP_STALL_MS else ""
     return KeyFigures(
         Tile("MOS", _number(mean, 2), "", verdict(mean).word, "mean of the call"),
         verdict(mean),

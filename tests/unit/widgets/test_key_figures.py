@@ -183,7 +183,7 @@ def test_after_a_call_the_tiles_sum_it_up() -> None:
         Tile("packet loss", "1.7", "%", "to you", "0.0 % from you"),
         Tile("round trip", "64", "ms", "mean", "up to 310 ms"),
         Tile("codec, kbit/s", "PCMU", "", "32 to you", "24 from you"),
-        Tile("duration", "1:01", "", "answer to end", "kernel 0.4 s late"),
+        Tile("duration", "1:01", "", "answer to end", "kernel lag 0.4 s"),
     )
 
 
