@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 from plivo_nb.operation import check_open
 from plivo_nb.widgets import phone_view, voila
 from plivo_nb.widgets.account import AccountForm
+from plivo_nb.widgets.browser_sound import BrowserSoundPanel
 from plivo_nb.widgets.call_controls import CallControls
 from plivo_nb.widgets.code_log import code_log_of
 from plivo_nb.widgets.copy_code import CopyCode
@@ -110,6 +111,7 @@ class Phone:
         self.page = Page(client.loop, "Phone", keypad=True)
         self._account = AccountForm(client, self._loop_tasks, server=server, accounts=accounts)
         self._incoming = IncomingCalls(client, self._loop_tasks, self.page)
+        self._page_sound = BrowserSoundPanel(client, self._loop_tasks)
         self._controls = CallControls(client, self._loop_tasks, source)
         self._history = History(client, self._loop_tasks, self.call)
         self._code = code_log_of(client)
@@ -117,6 +119,7 @@ class Phone:
         self._parts: list[Part] = [
             self._account,
             self._incoming,
+            self._page_sound,
             self._controls,
             self._history,
             self._copy_code,
@@ -320,6 +323,7 @@ class Phone:
             view.screen,
             view.dialling(self._incoming.widget),
             view.buttons,
+            self._page_sound.widget,
             self._controls.widget,
             self._history.widget,
             view.log,
