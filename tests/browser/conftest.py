@@ -69,9 +69,9 @@ def jssip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return script
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def browser() -> Iterator[Browser]:
-    """Chromium, for one file: Playwright's loop must be gone when another file's asynchronous tests come."""
+    """Chromium, for one test: Playwright's loop must be gone when another file's asynchronous tests come."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
         yield browser
@@ -87,12 +87,14 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture(scope="module")
-def module_page(browser: Browser) -> Iterator[Page]:
+def module_page() -> Iterator[Page]:
     """One page for all tests of a module: they look at one app, and the server starts one kernel."""
-    page = browser.new_page(viewport={"width": 1360, "height": 900})
-    page.set_default_timeout(30 * SECONDS)
-    yield page
-    page.close()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
+        page = browser.new_page(viewport={"width": 1360, "height": 900})
+        page.set_default_timeout(30 * SECONDS)
+        yield page
+        browser.close()
 
 
 @pytest.fixture
