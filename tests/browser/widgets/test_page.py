@@ -182,6 +182,7 @@ def test_what_was_clicked_is_copied_as_code(app, phone, jupyter) -> None:
     app.page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=jupyter.url)
     phone.click("Mute")
     phone.click("Unmute")
+    expect(phone.button("Mute")).to_be_visible()
     part = phone.box.locator(".plivo-code")
     part.get_by_role("button", name="Copy as code").click()
     expect(part.get_by_role("status")).to_have_text("Copied.")
