@@ -80,6 +80,11 @@ class PageTransport(Protocol):
         """Close the connection. Nothing is called after that."""
 
 
+def best_open(transports: Sequence[PageTransport]) -> PageTransport | None:
+    """Return the first transport that is open, of some in order of preference; None where none is."""
+    return next((transport for transport in transports if transport.state == "open"), None)
+
+
 class MakeTransport(Protocol):
     """Makes a transport to one page; `BrowserSound` gets one of these for each transport, the best first."""
 

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 from plivo_nb.widgets import phone_view
 from plivo_nb.widgets.account import AccountForm
+from plivo_nb.widgets.browser_sound import BrowserSoundPanel
 from plivo_nb.widgets.call_controls import CallControls
 from plivo_nb.widgets.code_log import code_log_of
 from plivo_nb.widgets.copy_code import CopyCode
@@ -104,6 +105,7 @@ class Phone:
         self.page = Page(client.loop, "Phone", keypad=True)
         self._account = AccountForm(client, self._loop_tasks, server=server, accounts=accounts)
         self._incoming = IncomingCalls(client, self._loop_tasks, self.page)
+        self._page_sound = BrowserSoundPanel(client, self._loop_tasks)
         self._controls = CallControls(client, self._loop_tasks, source)
         self._history = History(client, self._loop_tasks, self.call)
         self._code = code_log_of(client)
@@ -111,6 +113,7 @@ class Phone:
         self._parts: list[Part] = [
             self._account,
             self._incoming,
+            self._page_sound,
             self._controls,
             self._history,
             self._copy_code,
@@ -305,6 +308,7 @@ class Phone:
             view.will_dial,
             view.pad,
             view.buttons,
+            self._page_sound.widget,
             self._controls.widget,
             view.status_line,
             self._history.widget,
