@@ -7,11 +7,13 @@ import contextlib
 import html
 import logging
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 from plivo_nb.analysis.call_frames import CallFrames
 from plivo_nb.audio_types import Sink, Source
 from plivo_nb.engine.audio.kept_audio import Clip, KeptAudio
+from plivo_nb.engine.fate_record import FateRecord
 from plivo_nb.engine.sip_capture import SipCapture
 from plivo_nb.errors import InvalidState, SourceError
 from plivo_nb.media.audio.adapters import as_sink, as_source
@@ -29,11 +31,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from plivo_nb.analysis.clip import CallClip, Moment
+    from plivo_nb.analysis.diagnosis import Findings
     from plivo_nb.analysis.figures import CallFigure
     from plivo_nb.analysis.ladder import Ladder
+    from plivo_nb.analysis.listening import Reference
     from plivo_nb.client import Client
     from plivo_nb.engine.call_session import CallSession
     from plivo_nb.events import CallInfo, MediaFault
+    from plivo_nb.media.audio.rolling_buffer import RollingBuffer
 
 
 _logger = logging.getLogger("plivo_nb.call")
@@ -85,6 +91,7 @@ class Call:
         self._owned: list[Source | Sink] = []
         self._sinks: list[tuple[object, Sink]] = []  # what the user gave, and what receives
         self._kept = KeptAudio(client.options.keep_audio)
+        self._fates = FateRecord(client._engine.utc_ns)
         if client.options.keep_audio:
             session.media.add_sink(self._kept)
         self._capture = SipCapture(session, client._endpoint.trace)
@@ -211,6 +218,18 @@ class Call:
             title=f"The call with {self._session.peer}",
             ax=ax,
         )
+
+    def diagnose(self) -> Findings:
+        """Name the causes of bad quality in this call, so far or after its end.
+
+        Returns:
+            The findings, the worst first; see `plivo_nb.analysis.diagnosis.diagnose`. A slow set-up is among
+            them only after the call's end.
+        """
+        from plivo_nb.analysis.diagnosis import diagnose  # late: needed after calls only
+
+        calls = self._own(self._client.calls)
+        return diagnose(self.samples, calls=calls, media_metrics=self.media_metrics)
 
     @property
     def muted(self) -> bool:
@@ -376,6 +395,136 @@ class Call:
         rate, samples = (self._kept.sent if sent else self._kept).audio(t0, t1)
         return Clip(rate, samples)
 
+    @property
+    def packet_fates(self) -> pd.DataFrame:
+        """Packets that were not simply played: lost, recovered, concealed, late; the last 15000 of them.
+
+        See `plivo_nb.schema("packet_fates")`. New rows come with each sample.
+        """
+        return self._fates.frame(self._session.uuid or self._session.key)
+
+    def clip(self, t0: Moment = None, t1: Moment = None, *, sent: bool = False) -> CallClip:
+        """A piece of the audio that is kept, by time; also after the call.
+
+        A notebook shows its waveform, with lost, late, recovered and concealed packets marked, and a player.
+
+        Args:
+            t0: seconds from the first sample, as for `audio`; or a UTC time, such as an entry of
+                `samples.index`; or, alone, a row or rows of `samples`, or a finding. None: all that is kept.
+            t1: seconds or a UTC time. Without it, seconds mean: to the end; a UTC time: from 2 s before it
+                to 2 s after it.
+            sent: the audio sent instead of the audio received.
+
+        Returns:
+            A clip: `.samples` (int16), `.rate` (Hz), `.began` (UTC), `.fates`; `.save(path)`, `.figure()`,
+            `.pesq(reference)`, `.visqol(reference)`.
+
+        Raises:
+            InvalidState: no audio of that time is kept; the option keepAudio says how many seconds are kept.
+            TypeError, ValueError: these are no times.
+
+        Example:
+            >>> import asyncio
+            >>> from plivo_nb.testing import FakeServer
+            >>> async def main():
+            ...     async with FakeServer() as server, server.client() as client:
+            ...         await client.login("alice", server.password("alice"))
+            ...         call = await client.call("echo")
+            ...         while call.last_sample is None:
+            ...             await asyncio.sleep(0.1)
+            ...         await call.hangup()
+            ...         return round(call.clip(0.2, 0.7).seconds, 2)
+            >>> asyncio.run(main())
+            0.5
+        """
+        from plivo_nb.analysis.clip import CallClip, span_of  # late: it imports matplotlib
+
+        span = span_of(t0, t1)
+        kept = self._kept.sent if sent else self._kept
+        if span.in_seconds:
+            rate, samples, times = kept.timed_audio(span.start, span.end)
+        else:
+            rate, samples, times = kept.audio_between(self._monotonic(span.start), self._monotonic(span.end))
+        if not times:
+            raise InvalidState(self._no_audio(kept))
+        utc = [self._utc(at_s) for at_s in times]
+        return CallClip.of_frames(rate, samples, utc, None if sent else self.packet_fates, sent=sent)
+
+    def pesq(self, reference: Reference, t0: Moment = None, t1: Moment = None) -> float:
+        """MOS-LQO of the received audio by PESQ (ITU-T P.862), beside what the far end sent.
+
+        Args:
+            reference: path of a sound file, a clip, or (rate in Hz, int16 samples).
+            t0: as for `clip`; by default all that is kept. P.862.3 asks for 8 to 20 s.
+            t1: as for `clip`.
+
+        Raises:
+            ModuleNotFoundError: the optional package is not installed: ``pip install "plivo-nb[listen]"``.
+            ValueError: the audio is too short, or is not that of the reference.
+            InvalidState: no audio of that time is kept.
+        """
+        return self.clip(t0, t1).pesq(reference)
+
+    def visqol(self, reference: Reference, t0: Moment = None, t1: Moment = None) -> float:
+        """MOS-LQO of the received audio by ViSQOL in speech mode; the rest as for `pesq`."""
+        return self.clip(t0, t1).visqol(reference)
+
+    def report(
+        self, path: str | os.PathLike[str], *, mask: bool = True, sound: bool | CallClip = False
+    ) -> Operation[Path]:
+        """Write a report of the call to one HTML file, for those who have no kernel.
+
+        It has the figures of the call, its warnings, plots, set-up, SIP ladder, configuration and
+        environment, and needs no other file.
+
+        Args:
+            path: the file, such as "call.html"; an existing one is replaced.
+            mask: replace numbers, addresses and names by pseudonyms; passwords and tokens are never in it.
+            sound: add the received audio that is kept, or a clip of it.
+
+        Returns:
+            An operation: await it for the path, once the file is complete.
+
+        Raises (when awaited):
+            InvalidState: there is no audio to add.
+            OSError: the file cannot be written.
+        """
+
+        async def write() -> Path:
+            from plivo_nb.analysis.report import (
+                document,
+                live_call,
+            )  # late: they import matplotlib and jinja2
+
+            clip = self.clip() if sound is True else sound or None
+            call = live_call.of_call(self, clip)
+            await asyncio.to_thread(document.write, path, [call], mask=mask)
+            return Path(path)
+
+        return self._operation(f"report to {os.fspath(path)}", write)
+
+    def _no_audio(self, kept: RollingBuffer) -> str:
+        between = kept.written_between_s
+        if between is None:
+            return (
+                "clip: no audio of this call is kept: the option keepAudio says how many seconds are kept, "
+                "and there is none before the media is connected."
+            )
+        first, last = (self._utc(at_s) for at_s in between)
+        return (
+            f"clip: no audio of that time is kept. What is kept is from {first:%H:%M:%S} to {last:%H:%M:%S} "
+            f"UTC, second {kept.span_s[0]:.0f} to {kept.span_s[1]:.0f}; choose a time within it, or a larger "
+            "keepAudio."
+        )
+
+    def _utc(self, monotonic_s: float) -> pd.Timestamp:
+        import pandas as pd
+
+        return pd.Timestamp(self._client._engine.utc_ns(monotonic_s), tz="UTC")
+
+    def _monotonic(self, utc: pd.Timestamp) -> float:
+        return (utc.value - self._client._engine.utc_ns(0.0)) / 1e9
+
     def add_sink(self, sink: Sink | Callable[..., object]) -> None:
         """Write the received audio to `sink` too.
 
@@ -503,6 +652,8 @@ class Call:
         return self._client.own(Operation.start(self._client.loop, name, lambda: (work(), None)))
 
     def _on_media_report(self, report: wire.Report) -> None:
+        if isinstance(report, wire.Sample):
+            self._fates.add(report.fates)
         if isinstance(report, wire.CaptureStopped):
             self._emit_fault({"what": "capture", "path": report.path, "message": report.sentence})
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from plivo_nb.analysis import store
 from plivo_nb.analysis.call_frames import CallFrames, conformed
@@ -42,8 +43,6 @@ _ARROW: dict[Kind, pa.DataType] = {
     "object": pa.string(),
     "time": pa.timestamp("us", "UTC"),
 }
-#: The columns of the samples.
-SAMPLE_NAMES = tuple(column.name for column in SAMPLES)
 _EVENT = [column.name for column in MEDIA_METRICS]
 
 
@@ -85,21 +84,38 @@ class CallData:
         self.sound_began_s = read.get("sound_began_s")
 
     def calls(self, path: Path | None = None) -> pd.DataFrame:
-        """The row as a frame, behind it the tags and the path of the recording."""
-        at_ns = [round(float(self.row.get(_TIME) or 0.0) * 1e9)]
-        frame = build_frame("calls", at_ns, {column.name: [self.row.get(column.name)] for column in CALLS})
-        names = {column.name for column in CALLS}
-        for name, value in self.tags.items():
-            frame[name if name not in names else f"tag_{name}"] = [value]
-        if path is not None and self.sound_began_s is not None:
-            frame["sound"] = [str(path.with_suffix(SOUND))]
-            frame["sound_began"] = pd.to_datetime([self.sound_began_s], unit="s", utc=True).as_unit("us")
-        return frame
+        """The row as a frame, see `calls_frame`."""
+        return calls_frame([(self, path)])
 
     def media_metrics(self) -> pd.DataFrame:
         """The events as a frame."""
         values = {name: [event.get(name) for _, event in self.events] for name in _EVENT}
         return build_frame("media_metrics", [at_ns for at_ns, _ in self.events], values)
+
+
+def calls_frame(calls: Sequence[tuple[CallData, Path | None]]) -> pd.DataFrame:
+    """The rows of these calls, and behind them their tags and the paths and beginnings of their recordings.
+
+    Args:
+        calls: what their files say, and the paths of the files.
+    """
+    calls = sorted(calls, key=lambda item: float(item[0].row.get(_TIME) or 0.0))
+    times_ns = [round(float(call.row.get(_TIME) or 0.0) * 1e9) for call, _ in calls]
+    frame = build_frame(
+        "calls", times_ns, {column.name: [call.row.get(column.name) for call, _ in calls] for column in CALLS}
+    )
+    names = {column.name for column in CALLS}
+    for name in dict.fromkeys(name for call, _ in calls for name in call.tags):
+        frame[f"tag_{name}" if name in names else name] = [call.tags.get(name) for call, _ in calls]
+    began = [call.sound_began_s if path is not None else None for call, path in calls]
+    if any(time_s is not None for time_s in began):
+        frame["sound"] = [
+            None if time_s is None or path is None else str(path.with_suffix(SOUND))
+            for time_s, (_, path) in zip(began, calls, strict=True)
+        ]
+        seconds = pd.array(began, dtype="Float64")
+        frame["sound_began"] = pd.to_datetime(seconds, unit="s", utc=True).as_unit("us")
+    return frame
 
 
 # ---------------------------------------------------------------- the stream
@@ -196,6 +212,18 @@ def _counted(samples: pd.DataFrame, call: CallData, confirmed: Mapping[int, floa
 def write_parquet(path: Path, samples: pd.DataFrame, call: CallData) -> None:
     """Write the file of a call that has ended; an existing one is replaced as a whole."""
     store.save(samples, path, "samples", more=call.as_json())
+
+
+def add_feedback(path: Path, score: int, comment: str) -> None:
+    """Write the feedback on a call into its Parquet file.
+
+    Raises:
+        OSError, ValueError: it cannot be read or written.
+    """
+    call = call_data(pq.read_schema(str(path)))
+    if call is not None:
+        call.row |= {"feedback_score": score, "feedback_comment": comment}
+        write_parquet(path, store.load(path), call)
 
 
 def read_stream(path: Path) -> CallFrames:

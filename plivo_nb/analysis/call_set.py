@@ -12,10 +12,14 @@ from plivo_nb.analysis.call_frames import CallFrames
 from plivo_nb.analysis.call_summary import summarized
 
 if TYPE_CHECKING:
+    import os
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from plivo_nb.analysis.clip import CallClip, Moment
     from plivo_nb.analysis.comparison import Comparison
+    from plivo_nb.analysis.diagnosis import Findings
     from plivo_nb.analysis.figures import CallFigure
 
 _ID = "call_uuid"
@@ -90,6 +94,16 @@ class CallSet:
     def call_frames(self) -> CallFrames:
         """The same as plain frames."""
         return CallFrames(self.calls, self.samples, self.media_metrics, self.warnings)
+
+    def diagnose(self) -> Findings:
+        """Name the causes of bad quality in these calls; see `plivo_nb.analysis.diagnose`.
+
+        Returns:
+            The findings of all calls, the worst of each call first.
+        """
+        from plivo_nb.analysis.diagnosis import diagnose
+
+        return diagnose(self.samples, calls=self.calls, media_metrics=self.media_metrics)
 
     # ------------------------------------------------------------ selection
 
@@ -193,7 +207,7 @@ class CallSet:
             >>> samples = pd.DataFrame({"call_uuid": list("aabbccdd"), "mos": scores}, index)
             >>> calls = CallSet.of(samples).tagged(label=["lan", "lan", "wifi", "wifi"])
             >>> comparison = calls.compare(by="label", columns=["mos"])
-            >>> round(comparison.table.loc[("mos", "wifi"), "difference"], 3)
+            >>> float(comparison.table.loc[("mos", "wifi"), "difference"].round(3))
             -1.4
         """
         from plivo_nb.analysis.comparison import Comparison  # late: it imports matplotlib
@@ -230,6 +244,51 @@ class CallSet:
         if len(self) == 1 and pd.isna(self.calls["dest"].iloc[0]):
             title = ""
         return call_figure(self.samples, media_metrics=self.media_metrics, title=title, ax=ax)
+
+    def report(self, path: str | os.PathLike[str], *, mask: bool = True) -> None:
+        """Write a report of the calls to one HTML file: a table of all, and details, the worst calls first.
+
+        Args:
+            path: the file; an existing one is replaced.
+            mask: replace numbers, addresses and names by pseudonyms.
+
+        Raises:
+            ValueError: there are no calls.
+            OSError: the file cannot be written.
+        """
+        from plivo_nb.analysis.report import content, document  # late: they import matplotlib
+
+        document.write(path, content.reported_calls(self), mask=mask)
+
+    def clip(self, t0: Moment = None, t1: Moment = None, *, sent: bool = False) -> CallClip:
+        """A piece of the recording of the only call of this set, by time; a notebook shows a player.
+
+        Args:
+            t0: seconds from the beginning of the recording (negative: from its end), or a UTC time, rows of
+                samples, or a finding, as for `Call.clip`. None: the whole recording.
+            t1: seconds or a UTC time, as for `Call.clip`.
+            sent: the sound sent instead of the sound received.
+
+        Returns:
+            The clip. What became of single packets is not stored, so that none is marked.
+
+        Raises:
+            ValueError: the set has more than one call or none, or the call has no recording of that time.
+            OSError: the recording cannot be read.
+            TypeError: these are no times.
+        """
+        from plivo_nb.analysis.clip import recorded_clip, span_of  # late: it imports matplotlib
+
+        if len(self) != 1:
+            raise ValueError(
+                f"clip: the set has {len(self)} calls; choose one of them, such as calls[0].clip()."
+            )
+        row = self.calls.iloc[0]
+        if not isinstance(row.get("sound"), str):
+            raise ValueError(
+                "clip: no sound is stored of this call; client.record_to(folder, sound=True) records it."
+            )
+        return recorded_clip(row["sound"], row["sound_began"], span_of(t0, t1), sent=sent)
 
     # ------------------------------------------------------------ display
 

@@ -160,7 +160,7 @@ class Comparison:
                 f"There is no column {', '.join(unknown)}; plivo_nb.schema('samples') lists them."
             )
         self.by = by
-        self._groups = dict(groups)
+        self._groups = {name: [rows for _, rows in calls_of(frame)] for name, frame in groups.items()}
         self._columns = tuple(columns)
         self._calls = calls
         self.table = self._table()
@@ -168,11 +168,11 @@ class Comparison:
     def _table(self) -> pd.DataFrame:
         rows, keys = [], []
         for column in self._columns:
-            values = {name: call_means(frame, column) for name, frame in self._groups.items()}
+            values = {name: call_means(calls, column) for name, calls in self._groups.items()}
             blocks = min(len(found) for found in values.values()) < 2
             resampled = values
             if blocks:
-                resampled = {name: block_means(frame, column) for name, frame in self._groups.items()}
+                resampled = {name: block_means(calls, column) for name, calls in self._groups.items()}
             baseline = next(iter(self._groups))
             for name, found in values.items():
                 row: dict[str, Any] = {"calls": len(found), "unit": f"{_BLOCK_S:g} s" if blocks else "call"}
@@ -211,9 +211,9 @@ class Comparison:
         over_time = stacked_panels(ax.inset_axes((0.0, 0.0, 0.68, 1.0)), [1.0] * len(self._columns))
         means = stacked_panels(ax.inset_axes((0.74, 0.0, 0.26, 1.0)), [1.0] * len(self._columns))
         for column, panel, dots in zip(self._columns, over_time, means, strict=True):
-            for number, (name, frame) in enumerate(self._groups.items()):
-                _draw_group(panel, frame, column, name, number)
-                _draw_means(dots, call_means(frame, column), column, number)
+            for number, (name, calls) in enumerate(self._groups.items()):
+                _draw_group(panel, calls, column, name, number)
+                _draw_means(dots, call_means(calls, column), column, number)
             unit = "%" if column in _PERCENT else _UNITS[column]
             panel.set_ylabel(f"{column}\n({unit})" if unit else column, fontsize=9)
             panel.yaxis.set_label_coords(-0.08, 0.5)
@@ -241,10 +241,10 @@ class Comparison:
         return caption + shown.to_html(float_format="{:.3g}".format, na_rep="")
 
 
-def call_means(samples: pd.DataFrame, column: str) -> FloatArray:
+def call_means(calls: Sequence[pd.DataFrame], column: str) -> FloatArray:
     """The mean of a column for each call that has values; loss weighted by the packets that it is about."""
     found = []
-    for _, rows in calls_of(samples):
+    for rows in calls:
         values = numbers(rows, column)
         weights = np.ones(len(rows))
         if column in _PERCENT:
@@ -256,10 +256,10 @@ def call_means(samples: pd.DataFrame, column: str) -> FloatArray:
     return np.array(found, dtype=np.float64)
 
 
-def block_means(samples: pd.DataFrame, column: str) -> FloatArray:
+def block_means(calls: Sequence[pd.DataFrame], column: str) -> FloatArray:
     """The means of a column over blocks of ten seconds."""
     found: list[float] = []
-    for _, rows in calls_of(samples):
+    for rows in calls:
         if not len(rows):
             continue
         block = (seconds_since(rows.index, starts_at(rows)) - 1e-9) // _BLOCK_S
@@ -282,11 +282,11 @@ def _style(number: int) -> dict[str, Any]:
     }
 
 
-def _draw_group(panel: Axes, frame: pd.DataFrame, column: str, name: str, number: int) -> None:
+def _draw_group(panel: Axes, calls: Sequence[pd.DataFrame], column: str, name: str, number: int) -> None:
     scale = 100.0 if column in _PERCENT else 1.0
     style = _style(number)
     lines = {}
-    for key, rows in calls_of(frame):
+    for key, rows in enumerate(calls):
         seconds = np.round(seconds_since(rows.index, starts_at(rows)))
         lines[key] = pd.Series(scale * numbers(rows, column), seconds).groupby(level=0).mean()
     together = pd.DataFrame(lines).sort_index()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
+import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -32,6 +33,8 @@ LEGEND: dict[str, Any] = {
     "labelcolor": PICTURE.text,
 }
 _DPI = 80
+_SVG_SETTINGS: Any = {"svg.fonttype": "none", "svg.hashsalt": "plivo_nb"}
+_SVG_METADATA: Any = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
 
 class CallFigure(Figure):
@@ -40,6 +43,18 @@ class CallFigure(Figure):
     def _repr_png_(self) -> bytes:
         target = io.BytesIO()
         self.savefig(target, format="png", dpi=_DPI)
+        return target.getvalue()
+
+    def svg(self) -> str:
+        """The figure as an SVG document; its text is text, in fonts of whoever displays it.
+
+        Example:
+            >>> CallFigure().svg().startswith("<?xml")
+            True
+        """
+        target = io.StringIO()
+        with matplotlib.rc_context(_SVG_SETTINGS):
+            self.savefig(target, format="svg", metadata=_SVG_METADATA)
         return target.getvalue()
 
 
@@ -97,7 +112,7 @@ def calls_of(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     if "call_uuid" not in frame or not len(frame):
         return [("", frame)]
     ids = frame["call_uuid"].astype("object").where(frame["call_uuid"].notna(), "")
-    return [(str(key), frame[ids == key]) for key in dict.fromkeys(ids)]
+    return [(str(key), rows) for key, rows in frame.groupby(ids, sort=False)]
 
 
 def call_name(uuid: str, number: int) -> str:

@@ -152,10 +152,17 @@ class Ladder:
         axes.set_title(self.title, fontsize=13, fontweight="bold", color=PICTURE.text, loc="left")
         return figure
 
+    def svg(self) -> str:
+        """The ladder as an SVG document, with its text as text."""
+        return self._own_figure().svg()
+
     def _repr_png_(self) -> bytes:
+        return self._own_figure()._repr_png_()
+
+    def _own_figure(self) -> CallFigure:
         figure = self.figure()
         assert isinstance(figure, CallFigure)
-        return figure._repr_png_()
+        return figure
 
 
 def _rung(message: Message, origin: float) -> Rung:

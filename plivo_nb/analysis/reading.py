@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from plivo_nb.analysis import call_file, store
 from plivo_nb.analysis.call_folder import files_of_calls
-from plivo_nb.analysis.call_frames import CallFrames, conformed
+from plivo_nb.analysis.call_frames import CallFrames
 from plivo_nb.analysis.call_set import CallSet, calls_of, queried
 from plivo_nb.analysis.call_summary import summarized
 from plivo_nb.quality.frames import INDEX, SAMPLES
@@ -116,18 +116,17 @@ class _Wanted:
 
 
 class _Reader:
-    """Reads files one after the other and joins them once, which is much faster than one by one."""
+    """Reads first what the files say of their calls, then the samples of those that are wanted."""
 
     def __init__(self, wanted: _Wanted) -> None:
         self._wanted = wanted
         self._warnings: list[str] = []
         self._ids: set[str] = set()
-        self._parts: list[CallFrames] = []  # of files that are not those of single calls
-        self._tables: list[pa.Table] = []
-        self._calls: list[pd.DataFrame] = []
-        self._events: list[pd.DataFrame] = []
+        self._files: list[tuple[CallData, Path, pa.Schema]] = []  # Parquet files of calls
+        self._parts: list[CallFrames] = []  # of the other files
+        self._damaged: list[str] = []  # calls whose samples cannot be read
 
-    def read(self, paths: Any, *, in_folder: bool) -> CallFrames:
+    def read(self, paths: Iterable[Path], *, in_folder: bool) -> CallFrames:
         """The calls of these files.
 
         Args:
@@ -144,24 +143,50 @@ class _Reader:
                 if not in_folder:
                     raise
                 self._warnings.append(f"{path.name} is left out: {error}")
-        return self._joined()
-
-    def _joined(self) -> CallFrames:
-        if self._tables:
-            table = pa.concat_tables(self._tables, promote_options="permissive")
-            calls, events = pd.concat(self._calls), pd.concat([conformed("media_metrics", None)])
-            events = pd.concat(self._events) if self._events else events
-            self._parts.append(CallFrames.of(calls, _indexed(table.to_pandas()), events))
-        joined = CallFrames.joined(self._parts)
-        calls = joined.calls
-        if self._wanted.query is not None:  # the figures of calls that go on, or come from elsewhere
-            calls = summarized(calls, joined.samples, joined.media_metrics)
+        others = CallFrames.joined(self._parts)
+        calls = call_file.calls_frame([(call, path) for call, path, _ in self._files])
+        if len(others.calls):
+            calls = self._with_others(calls, others)
         calls = self._wanted.chosen(calls)
-        samples, events = joined.samples, joined.media_metrics
-        if len(calls) < len(joined.calls):
-            samples = samples[samples[_ID].isin(calls[_ID])]
-            events = events[events[_ID].isin(calls[_ID])]
-        return CallFrames.of(calls, samples, events, [*joined.warnings, *self._warnings])
+        ids = set(calls[_ID])
+        tables, events = self._stored_samples(ids, in_folder)
+        stored = CallFrames.of(
+            samples=_joined(tables) if tables else None, media_metrics=pd.concat(events) if events else None
+        )
+        parts = CallFrames.joined([
+            stored,
+            CallFrames.of(None, _of_calls(others.samples, ids), _of_calls(others.media_metrics, ids)),
+        ])  # fmt: skip
+        calls = calls[~calls[_ID].isin(self._damaged)]
+        warnings = [*others.warnings, *self._warnings]
+        return CallFrames.of(calls, parts.samples, parts.media_metrics, warnings)
+
+    def _with_others(self, calls: pd.DataFrame, others: CallFrames) -> pd.DataFrame:
+        """The calls of all files; a query may need figures of those that go on or are imported."""
+        found = others.calls
+        if self._wanted.query is not None:
+            found = summarized(found, others.samples, others.media_metrics)
+        both = [frame for frame in (calls, found) if len(frame)]
+        return pd.concat(both).sort_index(kind="stable")
+
+    def _stored_samples(self, ids: set[str], in_folder: bool) -> tuple[list[pa.Table], list[pd.DataFrame]]:
+        """The samples and events of the calls that are wanted, from Parquet files of calls."""
+        tables, events = [], []
+        for call, path, schema in self._files:
+            name = call.row[_ID]
+            if name not in ids:
+                continue
+            try:
+                tables.append(_with_id(self._table(path, schema), name))
+            except (OSError, pa.ArrowException) as error:
+                if not in_folder:
+                    raise ValueError(f"{str(path)!r} is damaged: {error}") from None
+                self._warnings.append(f"{path.name} is left out: {error}")
+                self._damaged.append(name)
+                continue
+            if call.events:
+                events.append(call.media_metrics().assign(**{_ID: name}))
+        return tables, events
 
     def _read_file(self, path: Path) -> None:
         with path.open("rb") as file:
@@ -178,7 +203,7 @@ class _Reader:
     def _read_parquet(self, path: Path) -> None:
         try:
             schema = pq.read_schema(str(path))
-        except pa.ArrowException as error:
+        except (pa.ArrowException, OSError) as error:
             raise ValueError(f"{str(path)!r} is no such file: it is cut off or damaged ({error}).") from None
         call = call_file.call_data(schema)
         if call is not None:
@@ -198,18 +223,8 @@ class _Reader:
             raise ValueError(f"{str(path)!r} is no such file: it has no samples of calls.")
 
     def _add_call(self, path: Path, call: CallData, schema: pa.Schema) -> None:
-        if not len(self._wanted.chosen(call.calls(path))):
-            return
-        table = self._table(path, schema)
-        name = str(call.row.get(_ID) or path.stem)
-        name = call.row[_ID] = self._unique(name)
-        self._calls.append(call.calls(path))
-        if call.events:
-            self._events.append(call.media_metrics().assign(call_uuid=name))
-        if _ID in table.column_names:
-            at = table.column_names.index(_ID)
-            table = table.set_column(at, _ID, pa.array([name] * len(table), pa.string()))
-        self._tables.append(table)
+        call.row[_ID] = self._unique(str(call.row.get(_ID) or path.stem))
+        self._files.append((call, path, schema))
 
     def _unique(self, name: str) -> str:
         """The id of a call; of the second file with the same id, such as of both ends, another one."""
@@ -228,8 +243,10 @@ class _Reader:
         filters = [(old[name], *rest) for name, *rest in self._wanted.filters if name in old]
         if len(filters) < len(self._wanted.filters):  # on a column that this file does not have
             table = schema.empty_table().select(names)
-        else:
-            table = pq.read_table(str(path), columns=names, filters=filters or None, partitioning=None)
+        elif filters:
+            table = pq.read_table(str(path), columns=names, filters=filters, partitioning=None)
+        else:  # half the time for a small file
+            table = pq.ParquetFile(str(path)).read(columns=names)
         table = table.rename_columns([now[name] for name in table.column_names])
         return table.cast(pa.schema([_plain(item) for item in table.schema]))
 
@@ -247,6 +264,20 @@ class _Reader:
             for frame in (calls, samples, frames.media_metrics)
         )
         self._parts.append(CallFrames.of(calls, samples, events, frames.warnings))
+
+
+def _of_calls(frame: pd.DataFrame, ids: set[str]) -> pd.DataFrame:
+    return frame[frame[_ID].isin(ids) | frame[_ID].isna()]
+
+
+def _joined(tables: list[pa.Table]) -> pd.DataFrame:
+    return _indexed(pa.concat_tables(tables, promote_options="permissive").to_pandas())
+
+
+def _with_id(table: pa.Table, name: str) -> pa.Table:
+    if _ID not in table.column_names:
+        return table
+    return table.set_column(table.column_names.index(_ID), _ID, pa.array([name] * len(table), pa.string()))
 
 
 def _indexed(frame: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""The command line: `plivo-nb demo | lab | check`. Only this package prints.
+"""The command line: `plivo-nb demo | lab | check | report`. Only this package prints.
 
 This module defines the arguments and exit codes; each command is implemented in the module of its name. A
 command imports what it needs when it runs, so that ``--help`` and ``--version`` are fast.
@@ -7,6 +7,7 @@ command imports what it needs when it runs, so that ``--help`` and ``--version``
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import logging
 import os
@@ -23,7 +24,7 @@ from plivo_nb.lab.config import FIRST_USERS, MAX_ACCOUNTS
 from plivo_nb.lab.network.scenarios import ScenarioName
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterator
 
 _T = TypeVar("_T")
 
@@ -32,7 +33,8 @@ _SCENARIOS = ", ".join(get_args(ScenarioName))
 
 app = typer.Typer(
     name="plivo-nb",
-    help="A softphone for Jupyter notebooks: make a test call, check the installation, or run the lab.",
+    help="A softphone for Jupyter notebooks: make a test call, check the installation, run the lab, or "
+    "report on calls.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -142,21 +144,47 @@ def _check() -> None:
         raise typer.Exit(1)
 
 
-def _run(work: Coroutine[Any, Any, _T]) -> _T:
-    """Run a command's coroutine. Expected errors become one sentence on standard error and exit code 1."""
+@app.command("report")
+def _report(
+    path: Annotated[Path, typer.Argument(help="File or folder with calls.")],
+    out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
+    mask: Annotated[
+        bool, typer.Option("--mask/--no-mask", help="Replace numbers, addresses and names by pseudonyms.")
+    ] = True,
+) -> None:
+    """Write a report of stored calls to one HTML file."""
+    from plivo_nb.cli.report import run
+
+    console = Console(soft_wrap=True)
+    with _sentences(PlivoError, OSError, ValueError):
+        for sentence in run(path, out, mask=mask):
+            console.print(sentence, style="yellow", highlight=False, markup=False)
+    console.print(f"Report written to {out}", highlight=False, markup=False)
+
+
+@contextlib.contextmanager
+def _sentences(*expected: type[Exception]) -> Iterator[None]:
+    """Expected errors become one sentence on standard error and exit code 1."""
     try:
-        return asyncio.run(work)
-    except KeyboardInterrupt:
-        Console(stderr=True).print("Interrupted; calls and processes are closed.")
-        raise typer.Exit(INTERRUPTED) from None
-    except (PlivoError, OSError) as error:
+        yield
+    except expected as error:
         Console(stderr=True, soft_wrap=True).print(
             _sentence(error), style="bold red", highlight=False, markup=False
         )
         raise typer.Exit(1) from None
 
 
-def _sentence(error: PlivoError | OSError) -> str:
+def _run(work: Coroutine[Any, Any, _T]) -> _T:
+    """Run a command's coroutine. Expected errors become one sentence on standard error and exit code 1."""
+    try:
+        with _sentences(PlivoError, OSError):
+            return asyncio.run(work)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("Interrupted; calls and processes are closed.")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _sentence(error: Exception) -> str:
     """One sentence that says what went wrong and what to do."""
     if isinstance(error, LoginFailed) and error.cause == "Authentication Error":
         return "The login was refused: wrong user name or password."

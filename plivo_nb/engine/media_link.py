@@ -78,6 +78,8 @@ class MediaLink:
     ) -> None:
         self._engine = engine
         self._config = config
+        #: The first codec of the option codecs.
+        self.preferred_codec: str = next(iter(config.codecs), "")
         self._on_report = on_report
         self._id: int | None = None
         self._closed = False

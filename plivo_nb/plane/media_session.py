@@ -234,7 +234,7 @@ class MediaSession:
             return
         if self.sample_sink is not None:
             self.sample_sink(row)
-        self._report(Sample(self.number, row))
+        self._report(Sample(self.number, row, self.stream.take_fates()))
 
     def skip(self, ticks: int) -> None:
         """Advance RTP time by so many ticks after a stall, without sending."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from plivo_nb.audio_types import Sink, Source
+    from plivo_nb.media.playout.packet_fates import PacketFate
     from plivo_nb.media.rtp.captured_sip import SipFrame
     from plivo_nb.quality.sampler import SampleRow
 
@@ -270,10 +271,14 @@ class SessionState:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The measurements of one sample interval; the last one of a session is shorter."""
+    """The measurements of one sample interval; the last one of a session is shorter.
+
+    `fates`: what became of packets that were not simply played, and when (`PacketFates`).
+    """
 
     session: int
     row: SampleRow
+    fates: tuple[tuple[float, PacketFate], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

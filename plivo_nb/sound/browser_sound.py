@@ -13,6 +13,7 @@ import math
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from plivo_nb.errors import MediaError
@@ -44,8 +45,8 @@ _DEFAULTS: dict[Kind, str] = {"audioinput": "default", "audiooutput": "default-o
 _LABELS: dict[Kind, str] = {"audioinput": "Microphone of the page", "audiooutput": "Speaker of the page"}
 _NO_PAGE = "No page displays the phone, so that there is no sound: display it in a notebook."
 _INSECURE = (
-    "The page has no microphone, because it is not served over https: open the notebook by https, or on this "
-    "machine by http://localhost."
+    "The page has neither microphone nor speaker, because it is not served over https: open the notebook by "
+    "https, or on this machine by http://localhost."
 )
 _REFUSED = "The page may not use the microphone: allow it in the browser's settings of the page."
 _NO_MICROPHONE = "The page's machine has no microphone that the browser can open ({})."
@@ -342,7 +343,7 @@ class BrowserSound:
             return
         self._transports = [make(link, page.id) for make in self._makers]
         for transport in list(self._transports):
-            transport.start(lambda pcm, item=transport: self._take(item, pcm), self._choose_transport)
+            transport.start(partial(self._take, transport), self._choose_transport)
 
     def _stop_transports(self) -> None:
         transports, self._transports, self._used = self._transports, [], None
@@ -383,7 +384,8 @@ class BrowserSound:
         """Return the devices of the page that is used; none without one."""
         with self._lock:
             self._check_pages()
-            return [] if self._page is None else list(self._page.devices)
+            page = self._page
+            return list(page.devices) if page is not None and page.secure else []
 
     def default(self, kind: Kind) -> str | None:
         """Return the id of the page's default device."""
@@ -407,7 +409,8 @@ class BrowserSound:
     def open_output(self, device_id: str | None, rate: int, fill: Callable[[Pcm], None]) -> PageOutput:
         """Open the page's speaker."""
         with self._lock:
-            self._usable_page()
+            if not self._usable_page().secure:
+                raise MediaError(_INSECURE, NOT_ALLOWED)
             stream = PageOutput(device_id, fill, self._write, self._open_speaker, self._closed)
             self._outputs.append(stream)
             self._open_speaker()

@@ -56,7 +56,10 @@ class PageTransport(Protocol):
     name: TransportName
     state: TransportState
     rtt_ms: float
-    underruns: int
+
+    @property
+    def underruns(self) -> int:
+        """As above; a transport may compute it."""
 
     def start(self, take: Callable[[Pcm], None], changed: Callable[[], None]) -> None:
         """Connect to the page.

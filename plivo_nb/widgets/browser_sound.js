@@ -6,6 +6,7 @@
 const RATE = 24000; // PAGE_RATE of page_transport.py
 const BEAT_MS = 1000;
 const IDLE_BEATS = 10;
+const SILENT_MS = 2500;
 const HEAR_MS = 6000;
 const HEAR_DELAY_S = 1;
 
@@ -26,12 +27,14 @@ class CommWay {
       this.player?.port.postMessage(frame, [frame]);
     } else if (message.type === "echo") {
       this.rttMs = performance.now() - message.at;
+      this.answeredAt = performance.now();
       this.sound.changed();
     }
   }
 
   async use(on) {
     this.on = on;
+    this.answeredAt = performance.now();
     this.disconnect();
     if (on) {
       const context = await this.sound.audio();
@@ -62,7 +65,13 @@ class CommWay {
     }
   }
 
+  /** The kernel is busy: it answers nothing, and hears nothing. */
+  get silent() {
+    return performance.now() - this.answeredAt > SILENT_MS;
+  }
+
   beat() {
+    this.sound.changed();
     this.player?.port.postMessage("stats");
     this.send({ type: "stats", at: performance.now(), rtt_ms: this.rttMs, underruns: this.underruns });
   }
@@ -461,7 +470,7 @@ const WAYS = { webrtc: "WebRTC", comm: "messages" };
 /** What the phone shows: a sentence, and the button for what can be done about it (a label and a method of PageSound). */
 function shown(sound) {
   if (!sound.secure) {
-    return ["Browsers give a page its microphone by https or on localhost only. Open this notebook by https to speak in calls."];
+    return ["Browsers give a page sound by https or on localhost only. Open this notebook by https to speak in calls."];
   }
   if (!sound.used) {
     return ["Another page has the sound of this phone.", "Use the sound here", () => sound.send({ type: "click" })];
@@ -478,6 +487,9 @@ function shown(sound) {
   }
   if (sound.hearing) {
     return ["Speak: you hear yourself after one second."];
+  }
+  if (sound.way === "comm" && sound.ways.comm?.silent) {
+    return ["The kernel is busy: it hears you again when the running cell is done."];
   }
   if (sound.way) {
     const rtt = sound.ways[sound.way]?.rttMs;

@@ -50,11 +50,13 @@ const MOST_RESERVE_S = 0.3;
 const CALM_S = 10; // without a gap for so long, the reserve shrinks by half a step
 const WINDOW_S = 1; // the least reserve of so much time tells how much too much waits
 const EXCESS_S = 0.25; // more than this above the reserve is dropped at once
-const MOST_CORRECTION = 0.01; // of the speed
+const MOST_CORRECTION = 0.001; // of the speed: clocks differ by less
+const QUIET = 0.01; // peak of a block that may be left out unheard
 
 /**
- * Plays int16 frames of `rate` that arrive irregularly. It keeps what waits at the arrival of a frame above a reserve, which
- * grows with each gap and shrinks in calm times, by playing up to 1 % faster or slower; so it follows the clocks of both ends.
+ * Plays int16 frames of `rate` that arrive irregularly. It keeps what waits at the arrival of a frame near a reserve, which
+ * grows with each gap and shrinks in calm times: it follows the clocks of both ends by playing up to 0.1 % faster or slower,
+ * and leaves out quiet blocks when much more waits.
  */
 class Player extends AudioWorkletProcessor {
   constructor({ processorOptions: { rate } }) {
@@ -69,6 +71,7 @@ class Player extends AudioWorkletProcessor {
     this.playing = false;
     this.reserve = FIRST_RESERVE_S * rate;
     this.least = Infinity;
+    this.excess = 0; // samples to leave out
     this.windowEnd = 0;
     this.calmUntil = 0;
     this.underruns = 0;
@@ -117,13 +120,21 @@ class Player extends AudioWorkletProcessor {
     }
     this.adapt(now);
     const step = this.step * this.speed;
-    for (let index = 0; index < output.length; index++) {
-      if (!this.frames.length) {
-        this.gap();
-        break;
+    do {
+      let peak = 0;
+      for (let index = 0; index < output.length; index++) {
+        if (!this.frames.length) {
+          this.gap();
+          return true;
+        }
+        output[index] = this.next(step);
+        peak = Math.max(peak, Math.abs(output[index]));
       }
-      output[index] = this.next(step);
-    }
+      if (peak > QUIET || this.excess < output.length * step) {
+        return true;
+      }
+      this.excess -= output.length * step;
+    } while (this.waiting > this.reserve);
     return true;
   }
 
@@ -146,7 +157,7 @@ class Player extends AudioWorkletProcessor {
   gap() {
     this.underruns += 1;
     this.playing = false;
-    this.at = this.waiting = 0;
+    this.at = this.waiting = this.excess = 0;
     this.reserve = Math.min(MOST_RESERVE_S * this.rate, this.reserve + STEP_S * this.rate);
   }
 
@@ -155,7 +166,8 @@ class Player extends AudioWorkletProcessor {
       this.windowEnd = now + WINDOW_S;
       if (Number.isFinite(this.least)) {
         const error = (this.least - this.reserve) / this.rate;
-        this.speed = 1 + Math.max(-MOST_CORRECTION, Math.min(MOST_CORRECTION, error / 4));
+        this.speed = 1 + Math.max(-MOST_CORRECTION, Math.min(MOST_CORRECTION, error / 20));
+        this.excess = Math.max(0, this.least - this.reserve);
       }
       this.least = Infinity;
     }

@@ -18,7 +18,7 @@ async def test_the_python_blocks_run_one_after_the_other(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those marked ``py`` need a Plivo account and are not run."""
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, Any] = {"plivo_nb": __import__("plivo_nb")}
     for block in BLOCKS:

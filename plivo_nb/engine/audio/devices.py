@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from plivo_nb.engine.engine import Engine
     from plivo_nb.options import Options
     from plivo_nb.sound.device_manager import DeviceChange, DeviceManager
-    from plivo_nb.sound.page_transport import MakeTransport, PageLink, TransportName
+    from plivo_nb.sound.page_transport import MakeTransport, PageLink, PageTransport, TransportName
     from plivo_nb.sound.route import DeviceRoute, RouteState
 
 _logger = logging.getLogger("plivo_nb.sound")
@@ -402,7 +402,10 @@ class AudioDevices:
 
     def _page_transports(self) -> tuple[MakeTransport, ...]:
         """The ways to carry sound between a page and the kernel, the best first."""
-        return (lambda link, page: WebRtcTransport(self._engine, self._options, link, page), CommTransport)
+        return self._webrtc, CommTransport
+
+    def _webrtc(self, link: PageLink, page: str) -> PageTransport:
+        return WebRtcTransport(self._engine, self._options, link, page)
 
     def _browser_sound(self) -> BrowserSound:
         return BrowserSound(

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import base64
-import io
 import logging
 import os
 import threading
-import wave
 import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from plivo_nb.atomic_file import replaced
-from plivo_nb.audio_types import FRAMES_PER_S, nonblocking
+from plivo_nb.audio_types import FRAMES_PER_S, FULLBAND_RATE, nonblocking
+from plivo_nb.media.audio.encoding import wav_bytes
 from plivo_nb.media.audio.rolling_buffer import RollingBuffer
 
 if TYPE_CHECKING:
@@ -142,13 +141,7 @@ class Clip:
 
     def wav(self) -> bytes:
         """The bytes of a WAV file."""
-        target = io.BytesIO()
-        with wave.open(target, "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(self.rate or 48_000)
-            file.writeframes(self.samples.astype("<i2").tobytes())
-        return target.getvalue()
+        return wav_bytes(self.rate or FULLBAND_RATE, self.samples)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it as a WAV file; an existing one is replaced when the new one is complete."""

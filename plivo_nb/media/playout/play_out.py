@@ -12,10 +12,12 @@ from plivo_nb.audio_types import FRAMES_PER_S, Pcm
 from plivo_nb.media.codecs import Codec, Decoder, make_decoder, opus_has_fec
 from plivo_nb.media.playout.concealment import Concealer
 from plivo_nb.media.playout.jitter_buffer import Entry, JitterBuffer, Step
+from plivo_nb.media.playout.packet_fates import PacketFates
 from plivo_nb.media.playout.time_stretch import lengthen, shorten
 from plivo_nb.quality.counters import Counters
 
 if TYPE_CHECKING:
+    from plivo_nb.media.playout.packet_fates import PacketFate
     from plivo_nb.media.rtp.rtp import Placed
 
 _FORCE_S = 0.060  # a larger excess of delay is cut even where the cut may be audible
@@ -31,13 +33,17 @@ class PlayOut:
         codec: the codec received.
         minimum_s: shortest target of the play-out delay.
         maximum_s: longest target.
+        fates: where packets are noted that are not simply played; by default nowhere.
     """
 
-    def __init__(self, codec: Codec, minimum_s: float, maximum_s: float) -> None:
+    def __init__(
+        self, codec: Codec, minimum_s: float, maximum_s: float, fates: PacketFates | None = None
+    ) -> None:
         self.codec = codec
         self.rate = codec.clock_rate
         self.frame = codec.clock_rate // FRAMES_PER_S
         self.buffer = JitterBuffer(codec.clock_rate, minimum_s, maximum_s)
+        self._fates = fates or PacketFates()
         self._opus = codec.name == "OPUS"
         self._decoder: Decoder = make_decoder(codec)
         self._redundant = self._opus and self._decoder.conceals  # in-band FEC can be used
@@ -95,7 +101,10 @@ class PlayOut:
             self.fec_received += 1
         quiet = self._opus and len(payload) <= DTX_BYTES
         entry = Entry(place.sequence, place.timestamp, payload, samples, arrival_s, quiet)
-        return self.buffer.insert(entry, timed)
+        if self.buffer.insert(entry, timed):
+            return True
+        self._fates.add(arrival_s, "late")
+        return False
 
     def restart(self) -> None:
         """Drop the waiting packets and reset the decoder, for another source."""
@@ -145,7 +154,7 @@ class PlayOut:
             self.silent = True
             self._concealing = True  # the comfort noise must not set the background's level
             return self._concealer.comfort(step.samples)
-        return self._conceal(step.samples, step.entry)
+        return self._conceal(now, step.samples, step.entry, "lost" if step.step is Step.LOST else "concealed")
 
     def _decode(self, entry: Entry, samples: int, now: float, correction: int) -> Pcm:
         try:
@@ -153,7 +162,7 @@ class PlayOut:
         except ValueError:
             self.malformed += 1
             self.total += samples
-            return self._conceal(samples, None)
+            return self._conceal(now, samples, None, "concealed")
         pcm = pcm[-samples:] if len(pcm) > samples else pcm
         self.total += len(pcm)
         self.emitted += len(pcm)
@@ -165,13 +174,15 @@ class PlayOut:
         pcm = self._concealer.good(pcm)
         return self._correct(pcm, correction) if correction else pcm
 
-    def _conceal(self, samples: int, following: Entry | None) -> Pcm:
+    def _conceal(self, now: float, samples: int, following: Entry | None, fate: PacketFate) -> Pcm:
         """Replace a lost packet: by the redundancy in the packet after it, or by sound that is made up."""
         if following is not None and self._redundant and opus_has_fec(following.payload):
             with contextlib.suppress(ValueError):
                 pcm, self.silent = self._concealer.lost(samples, following.payload)
                 self.recovered += 1
+                self._fates.add(now, "recovered")
                 return pcm
+        self._fates.add(now, fate)
         if not self._concealing:
             self._concealing = True
             self.concealment_events += 1

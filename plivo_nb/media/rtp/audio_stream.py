@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from plivo_nb.audio_types import Sink, Source
+    from plivo_nb.media.playout.packet_fates import PacketFate
 
 __all__ = ["AudioStream", "Codec", "Counters", "Direction"]
 
@@ -290,6 +291,14 @@ class AudioStream:
         levels = (self._receiving.meter.take_peak_dbfs(1), self._sending.meter.take_peak_dbfs(1))
         peak_in, peak_out = (SILENCE_DBFS if math.isnan(level) else level for level in levels)
         return peak_in, peak_out
+
+    def take_fates(self) -> tuple[tuple[float, PacketFate], ...]:
+        """Return what became of packets that were not simply played, since the last call.
+
+        Returns:
+            Monotonic times in seconds and fates, as `PacketFates` describes them.
+        """
+        return self._receiving.fates.take()
 
     def counters(self) -> Counters:
         """Return all numbers. The two levels are peaks since the last call: one reader only."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from plivo_nb.audio_types import FRAME_S
+from plivo_nb.media.playout.packet_fates import PacketFates
 from plivo_nb.media.playout.play_out import DTX_BYTES, PlayOut
 from plivo_nb.media.rtp import rtcp
 from plivo_nb.media.rtp.rtp import RtpPacket, RtpReceiver
@@ -44,6 +45,7 @@ class Receiving:
         self.digits: list[
             tuple[str, int]
         ] = []  # received digits with their durations in ms, for the owner to take
+        self.fates = PacketFates()  # for the owner to take
         self.meter = LevelMeter()
         self.rate = 0  # sample rate of the frames in Hz; 0 before the negotiation
         self.bytes = 0
@@ -87,7 +89,7 @@ class Receiving:
         """Receive another codec from now on."""
         if self._play is not None:
             self._before = added(self._before, self._play.counters())
-        self._play = PlayOut(codec, self._minimum_s, self._maximum_s)
+        self._play = PlayOut(codec, self._minimum_s, self._maximum_s, self.fates)
         if self.rate != codec.clock_rate:
             self.rate = codec.clock_rate
             self._change_source(self.ssrc)

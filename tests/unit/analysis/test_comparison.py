@@ -81,10 +81,10 @@ def test_single_calls_are_compared_by_blocks_of_ten_seconds():
 
 def test_loss_is_weighted_by_the_packets_that_it_is_about():
     samples = samples_of("a", sample_rows(2)).assign(loss_in=[0.5, 0.0], packets_expected_in=[10.0, 90.0])
-    assert call_means(samples, "loss_in").tolist() == [0.05]
-    assert call_means(samples.assign(packets_expected_in=np.nan), "loss_in").tolist() == [0.25]
-    assert call_means(samples.iloc[:0], "mos").tolist() == []
-    assert block_means(samples.iloc[:0], "mos").tolist() == []
+    assert call_means([samples], "loss_in").tolist() == [0.05]
+    assert call_means([samples.assign(packets_expected_in=np.nan)], "loss_in").tolist() == [0.25]
+    assert call_means([samples.iloc[:0]], "mos").tolist() == []
+    assert block_means([samples.iloc[:0]], "mos").tolist() == []
 
 
 def test_what_cannot_be_compared_is_refused_with_a_sentence():

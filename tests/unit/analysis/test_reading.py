@@ -71,7 +71,9 @@ def test_a_folder_of_calls_that_ended_and_that_go_on(tmp_path):
     )
     (tmp_path / "010203-b.arrows").write_bytes(data)
     (tmp_path / "010203-c.arrows").touch()
-    both = read(tmp_path)
+    store_call(tmp_path, "d", began_s=BEGAN_S + 2)  # without a tag
+    assert calls_read(tmp_path, query="label == 'lan' and mos_min > 4") == ["b"]
+    both = read(tmp_path, query="label.notna()")
     assert both.calls[["call_uuid", "label", "state"]].to_numpy().tolist() == [
         ["a", "wifi", "ended"],
         ["b", "lan", "answered"],
@@ -99,9 +101,7 @@ def test_the_samples_of_calls_that_are_not_wanted_are_not_read(tmp_path, monkeyp
         store_call(tmp_path, f"c{number}", label=f"l{number}")
     read_from = []
     monkeypatch.setattr(
-        pq,
-        "read_table",
-        lambda path, real=pq.read_table, **about: read_from.append(path) or real(path, **about),
+        pq, "ParquetFile", lambda path, real=pq.ParquetFile: read_from.append(path) or real(path)
     )
     assert calls_read(tmp_path, query="label == 'l1'") == ["c1"]
     assert len(read_from) == 1
@@ -176,3 +176,16 @@ def test_a_file_of_a_newer_schema_keeps_its_new_columns(tmp_path):
     samples = store.load(path).assign(brightness_lx=1.0)
     call_file.write_parquet(path, samples, call_data("a"))
     assert read(tmp_path).samples["brightness_lx"].tolist() == [1.0] * 5
+
+
+def test_a_call_whose_samples_are_damaged_is_named(tmp_path):
+    path = store_call(tmp_path, "a")
+    store_call(tmp_path, "b", began_s=BEGAN_S + 1)
+    content = bytearray(path.read_bytes())
+    content[4:400] = bytes(396)
+    path.write_bytes(content)
+    read_back = read(tmp_path)
+    assert read_back.calls["call_uuid"].tolist() == ["b"]
+    assert path.name in read_back.warnings[0]
+    with pytest.raises(ValueError, match="is damaged"):
+        read(path)

@@ -14,9 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plivo_nb.analysis import store
+from plivo_nb.engine.fate_record import FateRecord
 from plivo_nb.engine.log import Log
 from plivo_nb.engine.records import Records
 from plivo_nb.engine.sip_trace import SipTrace
+from plivo_nb.media.playout.packet_fates import PacketFate
 from plivo_nb.quality.frames import (
     CALLS,
     LOG,
@@ -117,7 +119,7 @@ def test_categories_come_back_as_they_went_in(names):
 def test_schema_says_what_every_column_means():
     table = schema()
     assert list(table.columns) == ["frame", "name", "dtype", "unit", "meaning", "source"]
-    assert set(table["frame"]) == {"samples", "media_metrics", "calls", "log", "sip_trace"}
+    assert set(table["frame"]) == {"samples", "media_metrics", "calls", "log", "sip_trace", "packet_fates"}
     assert (table["meaning"].str.len() > 3).all()
     assert (table["source"].str.len() > 2).all()
     named = schema("samples").set_index("name")
@@ -180,6 +182,12 @@ def media_metrics(rows: int) -> pd.DataFrame:
     return store.frame()
 
 
+def packet_fates(rows: list[tuple[float, PacketFate]]) -> pd.DataFrame:
+    record = FateRecord(lambda at_s: round(at_s * 1e9))
+    record.add(rows)
+    return record.frame("a call")
+
+
 MADE = {
     "samples": (filled(0).frame, filled(1).frame),
     "media_metrics": (lambda: media_metrics(0), lambda: media_metrics(1)),
@@ -191,6 +199,7 @@ MADE = {
             [MessageRecord(1.0, "out", "INVITE", "1@a", "1 INVITE", "INVITE sip:b SIP/2.0\r\n\r\n")]
         ),
     ),
+    "packet_fates": (lambda: packet_fates([]), lambda: packet_fates([(1.0, "lost")])),
 }
 FRAMES = [
     pytest.param(name, make, id=f"{name} {rows}")

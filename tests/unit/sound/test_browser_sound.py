@@ -148,6 +148,13 @@ def test_why_there_is_no_microphone_is_told(rig: Rig, about: dict[str, Any], cod
     assert rig.link.of("microphone") == []
 
 
+def test_a_page_without_https_gives_no_sound_at_all(rig: Rig) -> None:
+    rig.link.hello(secure=False)
+    assert rig.sound.devices() == []
+    with pytest.raises(MediaError, match="https"):
+        rig.sound.open_output(None, 48_000, lambda pcm: None)
+
+
 def test_without_a_page_nothing_can_be_opened(rig: Rig) -> None:
     for opening in (rig.sound.open_input, rig.sound.open_output):
         with pytest.raises(MediaError, match="No page"):

@@ -1,6 +1,7 @@
 """The rolling buffer: the last seconds, and any stretch of them."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,3 +47,18 @@ def test_stored_bytes_are_those_of_the_frames_that_are_kept() -> None:
     assert rolling.stored_bytes == 0
     rolling.drop_oldest()
     assert rolling.stored_bytes == 0
+
+
+def test_sound_is_found_by_the_time_at_which_it_was_written() -> None:
+    times = iter([*np.arange(100.0, 101.0, 0.02), *np.arange(105.0, 106.0, 0.02)])  # with a gap
+    rolling = RollingBuffer(seconds=10.0, clock=lambda: next(times))
+    assert rolling.written_between_s is None
+    rolling.open(8000)
+    for n in range(100):
+        rolling.write(np.full(160, n, np.int16))
+    rate, samples, written = rolling.audio_between(100.49, 105.09)
+    assert (rate, len(samples), len(written)) == (8000, 160 * len(written), 30)
+    assert (samples[0], samples[-1], round(written[-1], 2)) == (25, 54, 105.08)
+    assert rolling.audio_between(101.5, 104.0)[1:] == (pytest.approx([]), [])
+    assert rolling.timed_audio(0.0, 0.04)[2] == [100.0, 100.02]
+    assert rolling.written_between_s == pytest.approx((100.0, 105.98))

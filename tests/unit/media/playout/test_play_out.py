@@ -11,6 +11,7 @@ from plivo_nb.media import codecs
 from plivo_nb.media.audio.sources import Tone
 from plivo_nb.media.codecs import Codec, make_encoder, opus_has_fec
 from plivo_nb.media.playout.concealment import rms
+from plivo_nb.media.playout.packet_fates import PacketFates
 from plivo_nb.media.playout.play_out import PlayOut
 from plivo_nb.media.rtp.rtp import Placed, RtpPacket
 from plivo_nb.quality.counters import Counters
@@ -269,3 +270,53 @@ def test_redundancy_that_cannot_be_decoded_recovers_nothing(monkeypatch: pytest.
     counters = play(FEC, {lost})[0].counters()
     assert counters.packets_recovered == 0
     assert counters.concealed_samples == 960
+
+
+# ---------------------------------------------------------------- what became of single packets
+
+
+def fates(codec: Codec, lost: set[int], late: dict[int, int] | None = None) -> list[tuple[int, str]]:
+    """Play 2 s without the packets `lost` and with those `late` so many ticks late: (tick, fate)."""
+    noted = PacketFates()
+    samples = codec.clock_rate // 50
+    encoder = make_encoder(codec)
+    encoder.set_expected_loss(0.3)
+    pcm = speech_like(2.0, codec.clock_rate)
+    play_out = PlayOut(codec, 0.06, 0.2, noted)
+    arrivals: dict[int, list[int]] = {}
+    for number in range(len(pcm) // samples):
+        if number not in lost:
+            arrivals.setdefault(number + (late or {}).get(number, 0), []).append(number)
+    payloads = [encoder.encode(pcm[n * samples : (n + 1) * samples]) for n in range(len(pcm) // samples)]
+    for tick in range(len(payloads)):
+        now = 100.0 + tick * 0.02
+        for number in arrivals.get(tick, []):
+            play_out.insert(
+                payloads[number], Placed(number, number * samples), now, number not in (late or {})
+            )
+        play_out.pull(now + 0.001)
+    return [(round((at_s - 100.0) / 0.02), fate) for at_s, fate in noted.take()]
+
+
+def test_a_lost_packet_is_noted_when_it_should_have_been_played() -> None:
+    noted = fates(PCMU, {FIRST})
+    assert [fate for _, fate in noted] == ["lost"]
+    assert FIRST <= noted[0][0] <= FIRST + 12
+
+
+def test_a_recovered_packet_is_noted_as_such() -> None:
+    _, payloads = play(FEC, set())
+    assert [fate for _, fate in fates(FEC, {recoverable(payloads)})] == ["recovered"]
+
+
+def test_a_late_packet_is_noted_as_missing_and_then_as_late() -> None:
+    noted = fates(PCMU, set(), {FIRST: 20})
+    assert [fate for _, fate in noted] == ["lost", "late"]
+    assert noted[1][0] == FIRST + 20
+
+
+def test_without_packets_the_sound_is_concealed() -> None:
+    noted = fates(PCMU, set(range(FIRST, 100)))
+    assert {fate for _, fate in noted} == {"concealed"}
+    assert len(noted) > 40
+    assert fates(PCMU, set()) == []

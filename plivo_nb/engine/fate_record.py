@@ -1,0 +1,44 @@
+"""What became of the packets of one call, for the frame `Call.packet_fates`."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from plivo_nb.quality.frames import build_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import pandas as pd
+
+    from plivo_nb.media.playout.packet_fates import PacketFate
+
+#: Five minutes without a packet, as much as keepAudio keeps by default; about 1.5 MB.
+CAPACITY = 15_000
+
+
+class FateRecord:
+    """Keeps the last fates of a call's packets.
+
+    Args:
+        utc_ns: UTC, ns since 1970, of a `time.monotonic()` time.
+        capacity: how many to keep.
+    """
+
+    def __init__(self, utc_ns: Callable[[float], int], capacity: int = CAPACITY) -> None:
+        self._utc_ns = utc_ns
+        self._rows: deque[tuple[float, PacketFate]] = deque(maxlen=capacity)
+
+    def add(self, fates: Iterable[tuple[float, PacketFate]]) -> None:
+        """Add fates: monotonic times in seconds, and what became of the packet."""
+        self._rows.extend(fates)
+
+    def frame(self, call_uuid: str | None) -> pd.DataFrame:
+        """What is kept, as `plivo_nb.schema("packet_fates")` describes it."""
+        times = [self._utc_ns(at_s) for at_s, _ in self._rows]
+        values: dict[str, list[Any]] = {
+            "call_uuid": [call_uuid] * len(times),
+            "fate": [fate for _, fate in self._rows],
+        }
+        return build_frame("packet_fates", times, values)
