@@ -430,6 +430,7 @@ class Notebook:
         phone = self.phone
         dial = phone.box.locator(".plivo-dial input")
         phone.dial("")
+        self.let_kernel_know()
         phone.click("5")
         expect(dial).to_have_value("5")
         self.type("00ddabxzmii*#")
@@ -455,9 +456,13 @@ class Notebook:
         expect(dial).to_have_value("")
 
     def clear_dial(self, dial: Locator) -> None:
-        """Press Escape, and let the kernel know: ipywidgets sends a text late while the kernel is slow."""
+        """Press Escape, and let the kernel know."""
         self.page.keyboard.press("Escape")
         expect(dial).to_have_value("")
+        self.let_kernel_know()
+
+    def let_kernel_know(self) -> None:
+        """Wait until a text is in the kernel: ipywidgets sends it late while the kernel is slow."""
         for _ in range(2):
             self.page.wait_for_timeout(100)
             assert self.evaluate("'heard'") == "heard"
