@@ -61,6 +61,7 @@ class Records:
         totals.last = {
             "call_uuid": session.uuid or session.key,
             "loop_lag_ms": lag_ms,
+            "server_away": not session.account.connected,
             **row.values(),
         }
         self._samples.append(row.time_utc_ns, **totals.last)
@@ -100,7 +101,11 @@ class Records:
             "originator": info.originator,
             "post_dial_delay_ms": _between_ms(times, "dialled", "ringing"),
             "answer_delay_ms": _between_ms(times, "ringing", "answered"),
+            **_login_ms(session.account.timings, before_s=min(times.values(), default=-math.inf)),
+            "ice_ms": _between_ms(times, "ice_checking", "ice_connected"),
+            "dtls_ms": _between_ms(times, "ice_connected", "dtls_connected"),
             "media_setup_ms": _between_ms(times, "answered", "first_rtp_received"),
+            "codec_preferred": session.media.preferred_codec,
             "duration_s": _between_ms(times, "answered", "ended") / 1000,
         }
 
@@ -207,6 +212,16 @@ class Records:
 
 
 _CALL_COLUMNS = {column.name for column in CALLS}
+
+
+def _login_ms(times: dict[str, float], before_s: float) -> dict[str, float]:
+    """How long the account's last login took; missing when that was not before the call."""
+    if times.get("registered", math.inf) > before_s:
+        times = {}
+    return {
+        "socket_ms": _between_ms(times, "socket_connecting", "socket_connected"),
+        "register_ms": _between_ms(times, "register_sent", "registered"),
+    }
 
 
 def _between_ms(times: dict[str, float], start: str, end: str) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import foreign_dumps
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -191,10 +192,10 @@ def test_a_call_whose_samples_are_damaged_is_named(tmp_path):
         read(path)
 
 
-def test_what_another_program_recorded_is_read_too(tmp_path: Path) -> None:
+def test_what_another_program_recorded_is_read_too(tmp_path):
     (tmp_path / "dump.txt").write_bytes(foreign_dumps.internals(10))
     (tmp_path / "other.json").write_bytes(foreign_dumps.plivo(10))
-    calls = plivo_nb.read(tmp_path / "dump.txt")
+    calls = read(tmp_path / "dump.txt")
     assert calls.calls["codec"].tolist() == ["OPUS"]
     assert calls.samples.attrs["warnings"] == list(calls.warnings)
-    assert len(plivo_nb.read(tmp_path, query="rtt_mean_ms > 70").calls) == 2
+    assert len(read(tmp_path, query="rtt_mean_ms > 70").calls) == 2
