@@ -29,6 +29,7 @@ def test_every_capture_gives_the_figures_of_the_call(name: str) -> None:
     assert rows["jitter_in_ms"].iloc[-1] == pytest.approx(0.0, abs=0.1)
     assert rows["bitrate_out_kbps"].iloc[5] == pytest.approx(24.0)
     assert set(rows["codec"]) == {"OPUS"}
+    assert rows["loss_runs_1"].sum() == 18.0  # the last one is not settled
     call = frames.calls.iloc[0]
     assert call["loss_in"] == pytest.approx(0.04, abs=0.003)
     if name == "SRTP":
