@@ -707,7 +707,7 @@ class Client:
         return self._endpoint.log.frame()
 
     def _log_since(self, number: int) -> tuple[int, list[Entry]]:
-        """Entries of the log after the first `number`, and how many there are, for the dashboard's marks."""
+        """Entries of the log after the first `number`, and how many there are, for the widgets."""
         return self._endpoint.log.added, self._endpoint.log.since(number)
 
     @property
