@@ -383,11 +383,11 @@ def test_title_and_ring(app, phone) -> None:
     assert app.evaluate("softphone.phone.page.visible and softphone.phone.page.last_beat is not None")
 
 
-# Close the connection, and let attempts to connect go to where nothing listens.
+# Close the connection, and let attempts to connect go to where the server has nothing.
 DISCONNECT = f"""() => {{
     const kernel = {KERNEL};
     kernel.serverSettings.WebSocket = class extends WebSocket {{
-        constructor() {{ super("ws://127.0.0.1:9/"); }}
+        constructor() {{ super(location.origin.replace("http", "ws") + "/nothing"); }}
     }};
     kernel.reconnect(); }}"""
 
@@ -398,6 +398,7 @@ def test_a_connection_that_is_lost_is_shown_until_it_is_back(app, phone) -> None
     expect(notice).to_have_text("No connection to the kernel. Trying again…")
     app.page.evaluate(f"{KERNEL}.serverSettings.WebSocket = WebSocket; null")
     expect(notice).to_have_text("", timeout=30_000)
+    assert app.evaluate("'heard'") == "heard"
     phone.click("Mute")
     expect(phone.button("Unmute")).to_be_visible()
     phone.click("Unmute")
