@@ -407,9 +407,11 @@ def test_a_connection_that_is_lost_is_shown_until_it_is_back(app, phone) -> None
 
 def test_a_kernel_that_does_not_answer_is_shown_where_the_page_knows_nothing_else_of_it(app, busy) -> None:
     app.run(SILENT)
+    expect(app.page.locator(NOTICE)).to_have_count(2, timeout=15_000)
     notice = app.page.locator(NOTICE).last
     with busy():
-        expect(notice).to_have_text("The kernel does not answer: it is busy, or it has stopped.")
+        words = "The kernel does not answer: it is busy, or it has stopped."
+        expect(notice).to_have_text(words, timeout=15_000)
     expect(notice).to_have_text("", timeout=15_000)
     app.evaluate("other.close()")
     expect(app.page.locator(".plivo-phone")).to_have_count(1)
