@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from plivo_nb.analysis.clip import CallClip, Moment
+    from plivo_nb.analysis.diagnosis import Findings
     from plivo_nb.analysis.figures import CallFigure
     from plivo_nb.analysis.ladder import Ladder
     from plivo_nb.analysis.listening import Reference
@@ -217,6 +218,18 @@ class Call:
             title=f"The call with {self._session.peer}",
             ax=ax,
         )
+
+    def diagnose(self) -> Findings:
+        """Name the causes of bad quality in this call, so far or after its end.
+
+        Returns:
+            The findings, the worst first; see `plivo_nb.analysis.diagnosis.diagnose`. A slow set-up is among
+            them only after the call's end.
+        """
+        from plivo_nb.analysis.diagnosis import diagnose  # late: needed after calls only
+
+        calls = self._own(self._client.calls)
+        return diagnose(self.samples, calls=calls, media_metrics=self.media_metrics)
 
     @property
     def muted(self) -> bool:
@@ -461,7 +474,7 @@ class Call:
     ) -> Operation[Path]:
         """Write a report of the call to one HTML file, for those who have no kernel.
 
-        It has the figures of the call, its warnings, plots, set-up, SIP ladder, configuration and
+        It has the figures of the call, findings, warnings, plots, set-up, SIP ladder, configuration and
         environment, and needs no other file.
 
         Args:

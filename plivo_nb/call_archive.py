@@ -78,6 +78,7 @@ class CallArchive:
         self.change(sound=sound, keep_days=keep_days)
         _check_writable(self.path)
         endpoint.followers.append(self._follow)
+        endpoint.feedback_listeners.append(self._rated)
         for session in endpoint.call_manager.sessions:
             self._follow(session)
         self._writer.put(self._delete_old)
@@ -93,11 +94,14 @@ class CallArchive:
         if self.closed:
             return
         self.closed = True
-        if self._follow in self._endpoint.followers:
-            self._endpoint.followers.remove(self._follow)
+        self._endpoint.followers.remove(self._follow)
+        self._endpoint.feedback_listeners.remove(self._rated)
         for call in list(self._calls):
             await call.end()
-        await asyncio.to_thread(self._writer.close, _CLOSE_S)
+        try:
+            await asyncio.to_thread(self._writer.close, _CLOSE_S)
+        except RuntimeError:  # the interpreter is shutting down and starts no more threads
+            self._writer.close(_CLOSE_S)
 
     def __repr__(self) -> str:
         return f"<CallArchive {str(self.path)!r}: {self.error or 'stores calls'}>"
@@ -106,6 +110,11 @@ class CallArchive:
 
     def _follow(self, session: CallSession) -> None:
         self._calls.append(_StoredCall(session, self._endpoint, self._writer, self._sound, self._forget))
+
+    def _rated(self, call_uuid: str) -> None:
+        """Write the feedback into the file of its call, which has ended in most cases."""
+        score, comment = self._endpoint.records.feedback[call_uuid]
+        self._writer.put(functools.partial(self._writer.rate, call_uuid, score, comment))
 
     def _forget(self, call: _StoredCall) -> None:
         self._calls.remove(call)
@@ -280,6 +289,7 @@ class _Writer:
         self.archive = archive
         self._work: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._files: list[_CallWriter] = []
+        self._finished: dict[str, Path] = {}
         self._thread = threading.Thread(target=self._run, name="plivo_nb calls", daemon=True)
         self._thread.start()
 
@@ -291,9 +301,21 @@ class _Writer:
         """Flush this file from now on, until it is finished."""
         self.put(functools.partial(self._files.append, file))
 
-    def remove(self, file: _CallWriter) -> None:
-        """Flush this file no more; in the thread."""
+    def remove(self, file: _CallWriter, call_uuid: str | None = None, path: Path | None = None) -> None:
+        """Flush this file no more; in the thread. `path`: the file that has taken its place."""
         self._files.remove(file)
+        if call_uuid is not None and path is not None:
+            self._finished[call_uuid] = path
+
+    def rate(self, call_uuid: str, score: int, comment: str) -> None:
+        """Write feedback into the file of a call that has ended; a call that goes on gets it at its end."""
+        path = self._finished.get(call_uuid)
+        if path is None:
+            return
+        try:
+            call_file.add_feedback(path, score, comment)
+        except (OSError, ValueError) as error:
+            _logger.warning("The feedback on a call cannot be stored in %s: %s", path, error)
 
     def close(self, timeout_s: float) -> None:
         """End the thread when it has done what it was given; wait for so long at most."""
@@ -327,6 +349,7 @@ class _CallWriter:
     def __init__(self, writer: _Writer) -> None:
         self._writer = writer
         self._path: Path | None = None
+        self._parquet: Path | None = None  # the file that has taken its place
         self._encoder = call_file.StreamEncoder()
         self._data = CallData()
         self._changed = False
@@ -424,15 +447,17 @@ class _CallWriter:
             if self._path is not None and data.ended:
                 self._replace()
         finally:
-            self._writer.remove(self)
+            self._writer.remove(self, data.row.get("call_uuid"), self._parquet)
             then()
 
     def _replace(self) -> None:
         assert self._path is not None
+        parquet = self._path.with_suffix(call_file.PARQUET)
         try:
             stored = self._path.read_bytes()[: self._written] + self._waiting
             samples, call, _ = call_file.decode_stream(stored, str(self._path))
-            call_file.write_parquet(self._path.with_suffix(call_file.PARQUET), samples, call)
+            call_file.write_parquet(parquet, samples, call)
+            self._parquet = parquet
             self._path.unlink()
         except (OSError, ValueError) as error:
             problem = error if isinstance(error, OSError) else OSError(str(error))

@@ -418,6 +418,7 @@ class Client:
 
         Raises:
             MediaError: the folder cannot be written.
+            InvalidState: this client is closed.
             ValueError: keep_days is negative.
 
         Example:
@@ -437,6 +438,8 @@ class Client:
         """
         from plivo_nb.call_archive import CallArchive  # late: it imports pyarrow
 
+        if self._closed:
+            raise refusal(_CLOSED.format("record_to"))
         path = Path(folder).absolute()
         archive = next((item for item in self._archives if item.path == path and not item.closed), None)
         if archive is not None:

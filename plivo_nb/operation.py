@@ -22,6 +22,28 @@ _logger = logging.getLogger("plivo_nb.operation")
 _T = TypeVar("_T")
 
 
+def check_open(loop: asyncio.AbstractEventLoop, name: str) -> None:
+    """Check that a loop that was stored can still run `name`.
+
+    Raises:
+        NoRunningLoop: the loop is closed.
+
+    Example:
+        >>> loop = asyncio.new_event_loop()
+        >>> check_open(loop, "call")
+        >>> loop.close()
+        >>> check_open(loop, "call")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        plivo_nb.errors.NoRunningLoop: 'call' needs the event loop that its client was made on, but ...
+    """
+    if loop.is_closed():
+        raise NoRunningLoop(
+            f"'{name}' needs the event loop that its client was made on, but that is closed: each "
+            "asyncio.run() has a loop of its own. Make the client in the asyncio.run() that uses it, for "
+            "example both in one 'async def main()'."
+        )
+
+
 class Operation(Generic[_T]):
     """Work that has started. Await it for its result, or ignore it.
 
@@ -71,7 +93,11 @@ class Operation(Generic[_T]):
             loop: the event loop that runs the work.
             begin: called on that loop; returns the coroutine, and the call it belongs to or None. An
                 exception in it is the operation's failure.
+
+        Raises:
+            NoRunningLoop: the loop is closed.
         """
+        check_open(loop, name)
         operation: Operation[_T] = cls(name)
 
         def on_loop() -> None:

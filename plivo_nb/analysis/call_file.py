@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from plivo_nb.analysis import store
 from plivo_nb.analysis.call_frames import CallFrames, conformed
@@ -211,6 +212,18 @@ def _counted(samples: pd.DataFrame, call: CallData, confirmed: Mapping[int, floa
 def write_parquet(path: Path, samples: pd.DataFrame, call: CallData) -> None:
     """Write the file of a call that has ended; an existing one is replaced as a whole."""
     store.save(samples, path, "samples", more=call.as_json())
+
+
+def add_feedback(path: Path, score: int, comment: str) -> None:
+    """Write the feedback on a call into its Parquet file.
+
+    Raises:
+        OSError, ValueError: it cannot be read or written.
+    """
+    call = call_data(pq.read_schema(str(path)))
+    if call is not None:
+        call.row |= {"feedback_score": score, "feedback_comment": comment}
+        write_parquet(path, store.load(path), call)
 
 
 def read_stream(path: Path) -> CallFrames:

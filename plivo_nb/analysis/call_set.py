@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from plivo_nb.analysis.clip import CallClip, Moment
     from plivo_nb.analysis.comparison import Comparison
+    from plivo_nb.analysis.diagnosis import Findings
     from plivo_nb.analysis.figures import CallFigure
 
 _ID = "call_uuid"
@@ -94,6 +95,16 @@ class CallSet:
     def call_frames(self) -> CallFrames:
         """The same as plain frames."""
         return CallFrames(self.calls, self.samples, self.media_metrics, self.warnings)
+
+    def diagnose(self) -> Findings:
+        """Name the causes of bad quality in these calls; see `plivo_nb.analysis.diagnose`.
+
+        Returns:
+            The findings of all calls, the worst of each call first.
+        """
+        from plivo_nb.analysis.diagnosis import diagnose
+
+        return diagnose(self.samples, calls=self.calls, media_metrics=self.media_metrics)
 
     # ------------------------------------------------------------ selection
 

@@ -49,6 +49,7 @@ class Endpoint:
         account: the account that is logged in or logging in; None when logged out.
         call_manager: the calls.
         followers: called with each new call, before anything happens to it.
+        feedback_listeners: called with the id of each call that was rated.
         records: samples, metrics and calls that were kept.
         log: the client's log.
         trace: the SIP messages that were kept.
@@ -61,6 +62,7 @@ class Endpoint:
         self._options = options
         self._emitter = emitter
         self.followers: list[Callable[[CallSession], None]] = []
+        self.feedback_listeners: list[Callable[[str], None]] = []
         self.log = Log(engine.utc_ns)
         self.trace = SipTrace(engine.utc_ns)
         self.records = Records(engine)
@@ -393,6 +395,8 @@ class Endpoint:
             _logger.warning("sendQualityFeedback: %s", problem)
             raise InvalidFeedback(f"sendQualityFeedback: {problem}")
         self.records.feedback[call_uuid] = (score, comment)
+        for listener in list(self.feedback_listeners):
+            listener(call_uuid)
         rated = active if active is not None and active.uuid == call_uuid else last
         if rated is not None:
             self.tracking.feedback(rated, score, comment)

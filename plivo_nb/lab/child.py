@@ -87,6 +87,11 @@ class Child:
     async def stop(self, timeout_s: float) -> None:
         """Stop the process; kill it if it does not stop in time."""
         self.hang_up()
+        if self._loop.is_closed():  # the one of an earlier asyncio.run: `exited` is not set any more
+            await asyncio.to_thread(self._thread.join, timeout_s)
+            if self._thread.is_alive():
+                self.process.kill()
+            return
         try:
             async with asyncio.timeout(timeout_s):
                 await self.exited.wait()

@@ -164,6 +164,12 @@ class ControlClient:
         self._reader: asyncio.Task[None] | None = None
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._ids = itertools.count(1)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def loop_closed(self) -> bool:
+        """True if the event loop of `open` is closed: the connection is lost with it."""
+        return self._loop is not None and self._loop.is_closed()
 
     async def open(self, url: str, token: str) -> None:
         """Connect and send the token.
@@ -171,6 +177,7 @@ class ControlClient:
         Raises:
             LabError: the lab cannot be reached, or refuses the token.
         """
+        self._loop = asyncio.get_running_loop()
         try:
             self._socket = await connect(
                 url,
@@ -198,6 +205,9 @@ class ControlClient:
 
     async def close(self) -> None:
         """Close the socket; commands in progress fail with a LabError."""
+        if self.loop_closed:
+            self._reader = self._socket = None
+            return
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)
@@ -215,6 +225,8 @@ class ControlClient:
         """
         if self._socket is None:
             raise LabError("The lab is not running; use `async with Lab() as lab:` or `await lab.start()`.")
+        if self.loop_closed:
+            raise LabError(_LOOP_CLOSED)
         identifier = next(self._ids)
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting[identifier] = answer
@@ -255,6 +267,10 @@ class ControlClient:
 
 
 _GONE = "The lab is gone: its process has ended. Start a new Lab."
+_LOOP_CLOSED = (
+    "The lab was started on an event loop that is closed: each asyncio.run() has a loop of its own. "
+    "Call `await lab.start()` again in the asyncio.run() that uses the lab."
+)
 
 
 async def _send(socket: ServerConnection, text: str) -> None:

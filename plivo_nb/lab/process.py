@@ -108,9 +108,13 @@ class Lab:
     async def start(self) -> Self:
         """Start the subprocess and connect to it. Does nothing if it is running.
 
+        A lab that was started in an earlier `asyncio.run` is stopped and started again.
+
         Raises:
             LabError: the subprocess did not start; the message has its last output.
         """
+        if self._control is not None and self._control.loop_closed:
+            await self.close()
         if self._child is not None:
             return self
         began = time.monotonic()

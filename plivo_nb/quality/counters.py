@@ -40,6 +40,11 @@ class Counters:
         packets_reordered: packets that came after one with a higher sequence number (RFC 4737 section 3.3).
         packets_duplicated: packets that had been received before [packetsDuplicated].
         packets_late: packets that came after the time to play them.
+        loss_runs_1: runs of 1 lost packet; each counts when the packet after it is settled.
+        loss_runs_2: the same of 2 packets lost one after the other.
+        loss_runs_3_4: the same of 3 or 4.
+        loss_runs_5_9: the same of 5 to 9.
+        loss_runs_10_up: the same of 10 or more.
         packets_discarded: packets that came and were not played, late ones included; no duplicates
             [packetsDiscarded].
         packets_recovered: lost packets that were decoded from the redundancy in the packet after them.
@@ -106,6 +111,11 @@ class Counters:
     packets_reordered: float = _count()
     packets_duplicated: float = _count()
     packets_late: float = _count()
+    loss_runs_1: float = _count()
+    loss_runs_2: float = _count()
+    loss_runs_3_4: float = _count()
+    loss_runs_5_9: float = _count()
+    loss_runs_10_up: float = _count()
     packets_discarded: float = _count()
     packets_recovered: float = _count()
     fec_packets_received: float = _count()
@@ -148,6 +158,15 @@ class Counters:
     level_in_dbfs: float = NAN
     level_out_dbfs: float = NAN
 
+
+#: The counters of loss runs: the least and the greatest length of each, in packets.
+LOSS_RUN_LENGTHS: dict[str, tuple[int, float]] = {
+    "loss_runs_1": (1, 1),
+    "loss_runs_2": (2, 2),
+    "loss_runs_3_4": (3, 4),
+    "loss_runs_5_9": (5, 9),
+    "loss_runs_10_up": (10, math.inf),
+}
 
 #: Names of the counts that this end makes.
 CUMULATIVE: tuple[str, ...] = tuple(item.name for item in fields(Counters) if item.metadata)

@@ -59,6 +59,7 @@ SAMPLES: tuple[Column, ...] = (
         "Greatest lag of the kernel's loop that ended in the interval: each is in one row of a call",
         "engine",
     ),
+    Column("server_away", "bool", "", "Whether there was no signalling connection at its end", "engine"),
 )
 
 MEDIA_METRICS: tuple[Column, ...] = (
@@ -84,9 +85,14 @@ CALLS: tuple[Column, ...] = (
     Column("originator", "string", "", "local, remote or system: who ended it", "SIP"),
     Column("post_dial_delay_ms", "float", "ms", "From call() to ringing at the far end", "signalling"),
     Column("answer_delay_ms", "float", "ms", "From ringing to the answer", "signalling"),
+    Column("socket_ms", "float", "ms", "Opening of the signalling WebSocket, before the call", "signalling"),
+    Column("register_ms", "float", "ms", "From REGISTER to its 200 OK, before the call", "RFC 3261 10"),
+    Column("ice_ms", "float", "ms", "From the first connectivity check to a working path", "RFC 8445"),
+    Column("dtls_ms", "float", "ms", "Handshake for the keys of SRTP", "RFC 5764"),
     Column("media_setup_ms", "float", "ms", "From the answer to the first RTP packet received", "RTP"),
     Column("duration_s", "float", "s", "From the answer to the end", "signalling"),
     Column("codec", "string", "", "Codec that was sent last", "SDP"),
+    Column("codec_preferred", "string", "", "First codec of the option codecs", "option codecs"),
     Column("packets_in", "float", "packets", "RTP packets that arrived", "RTP"),
     Column("packets_out", "float", "packets", "RTP packets sent", "RTP"),
     Column("loss_in", "float", "0..1", "Share of the packets expected that did not arrive", "RFC 3550 A.3"),

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from plivo_nb.codec_table import CODECS
 from plivo_nb.quality import mos
@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 
 _PEAK = "-100 (silence) .. 0"
 _REPORT = "RTCP report of the far end"
+
+
+def _loss_runs(counter: str, length: str) -> Any:
+    meaning = f"Runs of {length} lost one after the other, of which it was settled in the interval"
+    return column("runs", meaning, "RTP", growth_of=counter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +150,11 @@ class SampleRow:
         "RFC 6716 section 2.1.7",
         growth_of="packets_recovered",
     )
+    loss_runs_1: float = _loss_runs("loss_runs_1", "1 packet")
+    loss_runs_2: float = _loss_runs("loss_runs_2", "2 packets")
+    loss_runs_3_4: float = _loss_runs("loss_runs_3_4", "3 or 4 packets")
+    loss_runs_5_9: float = _loss_runs("loss_runs_5_9", "5 to 9 packets")
+    loss_runs_10_up: float = _loss_runs("loss_runs_10_up", "10 packets or more")
     concealed_ms: float = column(
         "ms",
         "Sound played in the interval that the decoder made up, with no packet nor redundancy for it",
@@ -156,6 +166,17 @@ class SampleRow:
         "RTP payload sent in the interval that was encoded from the source",
         "RTP",
         growth_of="source_bytes",
+    )
+    page_rtt_ms: float = column(
+        "ms",
+        "Round-trip time between the kernel and the browser page whose microphone and speaker are used; "
+        "missing without a page",
+        "messages or RTCP between page and kernel",
+    )
+    page_underruns: float = column(
+        "",
+        "How many times in the interval the page, or what the kernel plays of it, had no sound to go on with",
+        "play-out of the page",
     )
     muted: bool = column("", "Whether silence is sent instead of the source", "mute()", kind="bool")
 

@@ -263,7 +263,9 @@ class App:
             raise
         self._starting = None
         if voila.opened_as_app():
-            self._watching = Operation("end the app when its page is gone", self._watch())
+            self._watching = Operation(
+                "watch the page of the app", voila.end_with_page(self.phone.page, end=self.close)
+            )
 
     @property
     def closed(self) -> bool:
@@ -332,18 +334,6 @@ class App:
             self._frame.close()
         if self._own_lab:
             await self.lab.close()
-
-    async def _watch(self) -> None:
-        async def end() -> None:
-            self._watching = None  # so that `close` does not cancel this
-            await self.close()
-            await voila.shut_down_kernel()
-
-        await voila.watch(self.phone.page, self._in_call, end)
-
-    def _in_call(self) -> bool:
-        call = self.client.current_call
-        return call is not None and call.phase == "answered"
 
     def __repr__(self) -> str:
         of = f" of {self.username}" if self.username else ""

@@ -12,8 +12,9 @@ from weakref import WeakKeyDictionary
 import IPython.display
 
 from plivo_nb.errors import InvalidState
-from plivo_nb.operation import Operation
+from plivo_nb.operation import Operation, check_open
 from plivo_nb.quality.limits import loss_limit
+from plivo_nb.widgets import voila
 from plivo_nb.widgets.call_quality import CallQuality
 from plivo_nb.widgets.call_series import SAMPLE_COLUMNS, UNKNOWN_LOSS, CallSeries
 from plivo_nb.widgets.dashboard_view import DashboardView
@@ -180,12 +181,16 @@ class LiveDashboard(Dashboard):
             pictures that a process beside the kernel draws, for pages that run no JavaScript of widgets;
             ``"auto"`` is live, and changes to pictures while a page displays widgets and cannot run it.
         interval_s: seconds between two updates; a picture is drawn every second time.
+
+    Raises:
+        NoRunningLoop: the client was made in an earlier `asyncio.run`.
     """
 
     def __init__(self, source: Client, *, panels: PanelsMode = "auto", interval_s: float = 1.1) -> None:
         client = source
         if panels not in ("live", "picture", "auto"):
             raise ValueError(f"panels is {panels!r}; choose 'live', 'picture' or 'auto'.")
+        check_open(client.loop, "Dashboard")
         older = _dashboards.get(client)
         if older is not None:
             older.close()
@@ -232,6 +237,14 @@ class LiveDashboard(Dashboard):
         self._running = self._loop_tasks.create_task(self._run())
         if self._auto:
             self._loop_tasks.create_task(self._watch_pages())
+        if voila.opened_as_app():
+            self._loop_tasks.create_task(
+                voila.end_with_page(
+                    self.page,
+                    in_call=lambda: voila.in_answered_call_outside_labs(client),
+                    end=client.close,
+                )
+            )
 
     # ------------------------------------------------------------------ public
 

@@ -83,7 +83,7 @@ class IncomingCalls:
         if self._page is None:
             return
         audio = self._client.audio
-        self._page.ring(bool(ringing) and audio.mode != "device", audio.ring_tone)
+        self._page.ring(bool(ringing) and audio.mode == "none", audio.ring_tone)
         others = f" and {len(ringing) - 1} more" if len(ringing) > 1 else ""
         self._page.title(f"Call from {peer_of(ringing[0].info)}{others}" if ringing else "")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, Unpack, get_args
 import ipywidgets as W
 
 from plivo_nb.lab.network.knobs import Direction, DirectionOrBoth, NetworkKnobs, default_knobs
+from plivo_nb.widgets import voila
 from plivo_nb.widgets.loop_tasks import LoopTasks
 from plivo_nb.widgets.page import Page
 from plivo_nb.widgets.phone_view import close_tree, live_region
@@ -138,6 +139,8 @@ class Knobs:
         self._remove_callback = network.on_change(self.refresh)
         self._show_status("")
         self.refresh()
+        if voila.opened_as_app():
+            self._loop_tasks.create_task(voila.end_with_page(self._page))
 
     def _arranged(self) -> Any:
         head = W.HBox([self.direction, self._clean])

@@ -9,6 +9,7 @@ import ipywidgets as W
 
 from plivo_nb.lab.network.scenarios import SCENARIOS
 from plivo_nb.lab.robots.roles import ROBOTS
+from plivo_nb.widgets import voila
 from plivo_nb.widgets.knobs import Knobs, network_in_words
 from plivo_nb.widgets.loop_tasks import LoopTasks
 from plivo_nb.widgets.page import Page
@@ -83,7 +84,8 @@ class LabDrawer:
         self._style = W.HTML(style(), layout=W.Layout(display="none"))
         self._body = W.Box(layout=W.Layout(display="none"))
         self._body.add_class("plivo-lab-body")
-        self.widget: Any = W.VBox([self._style, head, self._body, Page(client.loop, "Lab").widget])
+        page = Page(client.loop, "Lab")
+        self.widget: Any = W.VBox([self._style, head, self._body, page.widget])
         self.widget.add_class("plivo")
         self.widget.add_class("plivo-lab")
         self._loop_tasks = LoopTasks(client.loop, self._show_status, "lab drawer")
@@ -96,6 +98,8 @@ class LabDrawer:
         self.refresh()
         if show_true_loss is not None:
             self._loop_tasks.create_task(TrueLoss(client, lab.network, show_true_loss).run())
+        if voila.opened_as_app():
+            self._loop_tasks.create_task(voila.end_with_page(page, end=client.close))
 
     # ------------------------------------------------------------------ methods of the buttons
 

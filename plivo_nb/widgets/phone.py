@@ -10,8 +10,10 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
-from plivo_nb.widgets import phone_view
+from plivo_nb.operation import check_open
+from plivo_nb.widgets import phone_view, voila
 from plivo_nb.widgets.account import AccountForm
+from plivo_nb.widgets.browser_sound import BrowserSoundPanel
 from plivo_nb.widgets.call_controls import CallControls
 from plivo_nb.widgets.code_log import code_log_of
 from plivo_nb.widgets.copy_code import CopyCode
@@ -72,6 +74,9 @@ class Phone:
     Attributes:
         page: the phone's connection to the page that shows it.
 
+    Raises:
+        NoRunningLoop: the client was made in an earlier `asyncio.run`.
+
     Example:
         >>> import asyncio
         >>> from plivo_nb.testing import FakeServer
@@ -94,6 +99,7 @@ class Phone:
         server: str | None = None,
         accounts: Sequence[str] | Mapping[str, str] = (),
     ) -> None:
+        check_open(client.loop, "Phone")
         older = _phones.get(client)
         if older is not None:
             older.close()
@@ -104,6 +110,7 @@ class Phone:
         self.page = Page(client.loop, "Phone", keypad=True)
         self._account = AccountForm(client, self._loop_tasks, server=server, accounts=accounts)
         self._incoming = IncomingCalls(client, self._loop_tasks, self.page)
+        self._page_sound = BrowserSoundPanel(client, self._loop_tasks)
         self._controls = CallControls(client, self._loop_tasks, source)
         self._history = History(client, self._loop_tasks, self.call)
         self._code = code_log_of(client)
@@ -111,6 +118,7 @@ class Phone:
         self._parts: list[Part] = [
             self._account,
             self._incoming,
+            self._page_sound,
             self._controls,
             self._history,
             self._copy_code,
@@ -126,6 +134,12 @@ class Phone:
         _phones[client] = self
         self._remove_close_callback = client.at_close(self.close)
         self._loop_tasks.create_task(self._update_timer())
+        if voila.opened_as_app():
+            self._loop_tasks.create_task(
+                voila.end_with_page(
+                    self.page, in_call=lambda: voila.in_answered_call(client), end=client.close
+                )
+            )
 
     # ------------------------------------------------------------------ methods of the buttons
 
@@ -305,6 +319,7 @@ class Phone:
             view.will_dial,
             view.pad,
             view.buttons,
+            self._page_sound.widget,
             self._controls.widget,
             view.status_line,
             self._history.widget,

@@ -9,6 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from plivo_nb.analysis.diagnosis.causes import (
+    DEVICE_REMEDY,
+    DISTANCE_REMEDY,
+    FAR_END_REMEDY,
+    FIREWALL_REMEDY,
+    MICROPHONE_REMEDY,
+    NETWORK_REMEDY,
+)
 from plivo_nb.quality.limits import verdict
 from plivo_nb.quality.sampler import COLUMNS
 
@@ -79,8 +87,6 @@ class WarningWords:
     shown_for_s: float = math.inf
 
 
-_NETWORK_HELPS = "Use a cable instead of Wi-Fi, and pause downloads, uploads and VPN."
-
 #: The words by (type, stream) of the event, the worst first.
 WARNING_WORDS: dict[tuple[str, str], WarningWords] = {
     ("ice_connection", "None"): WarningWords(
@@ -92,7 +98,7 @@ WARNING_WORDS: dict[tuple[str, str], WarningWords] = {
     ("no_audio_received", "remote"): WarningWords(
         "Nothing can be heard from the far end",
         "silence from the far end",
-        "Ask whether the far end is muted or speaks into another microphone.",
+        FAR_END_REMEDY,
         column="level_in_dbfs",
         amount=_level,
         lowest=True,
@@ -100,12 +106,12 @@ WARNING_WORDS: dict[tuple[str, str], WarningWords] = {
     ("no_microphone_access", "local"): WarningWords(
         "No sound of your microphone is being sent",
         "no sound of the microphone",
-        "Plug the microphone in or choose another one, and allow its use.",
+        DEVICE_REMEDY,
     ),
     ("no_audio_received", "local"): WarningWords(
         "Your microphone or source is silent",
         "silence from your side",
-        "Choose another microphone or source, and check its volume.",
+        MICROPHONE_REMEDY,
         column="level_out_dbfs",
         amount=_level,
         lowest=True,
@@ -113,14 +119,14 @@ WARNING_WORDS: dict[tuple[str, str], WarningWords] = {
     ("high_packetloss", "remote"): WarningWords(
         "Packets are lost on the way to you",
         "packets lost on the way to you",
-        _NETWORK_HELPS,
+        NETWORK_REMEDY,
         column="loss_in",
         amount=percent,
     ),
     ("high_packetloss", "local"): WarningWords(
         "Packets are lost on the way from you",
         "packets lost on the way from you",
-        _NETWORK_HELPS,
+        NETWORK_REMEDY,
         column="loss_out",
         amount=percent,
     ),
@@ -135,28 +141,28 @@ WARNING_WORDS: dict[tuple[str, str], WarningWords] = {
     ("high_rtt", "None"): WarningWords(
         "Answers come late",
         "long round trip",
-        "Turn a VPN off, or choose a nearer region (option clientRegion).",
+        DISTANCE_REMEDY,
         column="rtt_ms",
         amount=_milliseconds,
     ),
     ("high_jitter", "remote"): WarningWords(
         "Packets reach you unevenly",
         "jitter on the way to you",
-        _NETWORK_HELPS,
+        NETWORK_REMEDY,
         column="jitter_in_ms",
         amount=_milliseconds,
     ),
     ("high_jitter", "local"): WarningWords(
         "Packets from you arrive unevenly",
         "jitter on the way from you",
-        _NETWORK_HELPS,
+        NETWORK_REMEDY,
         column="jitter_out_ms",
         amount=_milliseconds,
     ),
     ("ice_timeout", "None"): WarningWords(
         "Finding a way through the network took long",
         "slow search for network addresses",
-        "If there is no sound, allow UDP in the firewall, or set a TURN server (option iceServers).",
+        f"If there is no sound, {FIREWALL_REMEDY}",
         amount=_seconds,
         shown_for_s=15.0,
     ),

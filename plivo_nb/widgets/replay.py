@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from plivo_nb.errors import InvalidState, NoRunningLoop
 from plivo_nb.operation import Operation
 from plivo_nb.quality.limits import loss_limit
+from plivo_nb.widgets import voila
 from plivo_nb.widgets.call_series import CallSeries
 from plivo_nb.widgets.dashboard import Dashboard
 from plivo_nb.widgets.export import NO_AUDIO
@@ -88,6 +89,8 @@ class Replay(Dashboard, recorded_calls=True):
         self._view.show_calls([f"{call.name} · {both_times(call.began)}" for call in self._calls])
         self._wire()
         self._show_call(0)
+        if voila.opened_as_app():
+            self._loop_tasks.create_task(voila.end_with_page(self.page))
 
     # ------------------------------------------------------------------ public
 

@@ -1,9 +1,9 @@
-"""Voila: how an app there ends when its page is gone.
+"""Voila: how a kernel there ends when its page is gone.
 
 Voila starts a kernel for each page. It shuts the kernel down when the page says that it closes, but that
-message may be lost or refused (https://github.com/voila-dashboards/voila/issues/1458). The page therefore
-sends beats; an app without beats ends its work and has its kernel shut down. Elsewhere a page may come back
-to its kernel at any time, so nothing is ended there.
+message may be lost or refused (https://github.com/voila-dashboards/voila/issues/1458). Each widget
+in the page therefore sends beats; when none of them does any more, the clients are closed, and Voila is asked
+to shut the kernel down. Elsewhere a page may come back to its kernel at any time, so nothing is ended there.
 """
 
 from __future__ import annotations
@@ -17,8 +17,12 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
+from plivo_nb.operation import Operation
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+
+    from plivo_nb.client import Client
 
 _logger = logging.getLogger("plivo_nb.widgets")
 
@@ -65,7 +69,7 @@ class Silence:
 
 
 def check(silence: Silence, now: float, *, last_beat: float | None, in_call: bool) -> tuple[Silence, bool]:
-    """Decide whether an app ends. No I/O: the time is an argument.
+    """Decide whether a kernel ends. No I/O: the time is an argument.
 
     An answered call, and a kernel that was stopped or too busy to check, begin the silence anew: a beat may
     have been missed then.
@@ -77,7 +81,7 @@ def check(silence: Silence, now: float, *, last_beat: float | None, in_call: boo
         in_call: whether a call is answered.
 
     Returns:
-        The silence for the next check, and True if the app ends now.
+        The silence for the next check, and True if the kernel ends now.
 
     Example:
         >>> check(Silence(since=0, checked_at=590), 605, last_beat=None, in_call=False)[1]
@@ -107,7 +111,7 @@ async def watch(
     Args:
         page: what says when the page beat last.
         in_call: whether a call is answered.
-        end: ends the app.
+        end: ends what the page showed.
         clock: the time in seconds; that of `last_beat`.
         interval_s: seconds between two checks; by default `CHECK_S`.
     """
@@ -116,8 +120,87 @@ async def watch(
     while not over:
         await asyncio.sleep(CHECK_S if interval_s is None else interval_s)
         silence, over = check(silence, clock(), last_beat=page.last_beat, in_call=in_call())
-    _logger.info("The page has been silent for %.0f s: the app ends.", LIMIT_S)
+    _logger.info("The page has been silent for %.0f s: its kernel ends.", LIMIT_S)
     await end()
+
+
+def in_answered_call(client: Client) -> bool:
+    """Whether the client's current call is answered."""
+    call = client.current_call
+    return call is not None and call.phase == "answered"
+
+
+def in_answered_call_outside_labs(client: Client) -> bool:
+    """As `in_answered_call`, but a call in a lab does not count: robots answer there, and never hang up."""
+    return in_answered_call(client) and not client.options.loopback_candidates
+
+
+def _never() -> bool:
+    return False
+
+
+async def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shown:
+    """A widget in the page of this kernel; the attributes are the arguments of `end_with_page`."""
+
+    page: Page
+    in_call: Callable[[], bool]
+    end: Callable[[], Awaitable[object]]
+
+
+class _PageOfKernel:
+    """The page of this kernel: each widget in it beats."""
+
+    @property
+    def last_beat(self) -> float | None:
+        return max(
+            (shown.page.last_beat for shown in _shown if shown.page.last_beat is not None), default=None
+        )
+
+
+_shown: set[_Shown] = set()
+_ending: Operation[None] | None = None
+
+
+async def end_with_page(
+    page: Page, *, in_call: Callable[[], bool] = _never, end: Callable[[], Awaitable[object]] = _nothing
+) -> None:
+    """Watch the page for one of its widgets; it ends the kernel once no widget beats and no call is answered.
+
+    Cancel it when the widget is closed.
+
+    Args:
+        page: what says when the widget's page beat last.
+        in_call: whether a call of the widget is answered.
+        end: closes what the widget shows, such as `Client.close`; called for all widgets, if this one or
+            another one finds that the page is gone.
+    """
+
+    async def end_once() -> None:
+        global _ending
+        if _ending is None or _ending.done():  # in a task of its own: closing a widget cancels this one
+            _ending = Operation("end the kernel whose page is gone", _end_all())
+        await _ending
+
+    shown = _Shown(page, in_call, end)
+    _shown.add(shown)
+    try:
+        await watch(_PageOfKernel(), lambda: any(each.in_call() for each in _shown), end_once)
+    finally:
+        _shown.discard(shown)
+
+
+async def _end_all() -> None:
+    for end in dict.fromkeys(shown.end for shown in _shown):
+        try:
+            await end()
+        except Exception:
+            _logger.exception("Closing a widget whose page is gone failed.")
+    await shut_down_kernel()
 
 
 async def shut_down_kernel(environment: Mapping[str, str] = os.environ) -> bool:

@@ -11,6 +11,7 @@ from waiting import until
 
 from plivo_nb import Call, CallFailed, InvalidState, Silence, Tone
 from plivo_nb.call import _name_of
+from plivo_nb.quality.sampler import SampleRow
 
 
 @pytest_asyncio.fixture
@@ -53,6 +54,16 @@ async def test_a_call_says_what_it_sends_and_sums_itself_up_after_its_end(calls:
     info = await ours.hangup()
     assert ours.summary is not None
     assert (ours.summary["call_uuid"], ours.summary["state"]) == (info.callUUID, "ended")
+
+
+async def test_a_call_is_diagnosed_during_it_and_after_its_end(calls: tuple[Call, Call]) -> None:
+    ours, _ = calls
+    assert len(ours.diagnose()) == 0
+    ours.client._endpoint.records.add_sample(
+        ours._session, SampleRow(time_utc_ns=10**18, time_monotonic_s=1.0)
+    )
+    await ours.hangup()
+    assert len(ours.diagnose()) == 0
 
 
 async def test_a_recording_is_stopped_before_the_end(calls: tuple[Call, Call], tmp_path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import logging
 import os
+import threading
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +17,7 @@ from waiting import until
 
 import plivo_nb
 from plivo_nb import read
+from plivo_nb.analysis import call_folder
 from plivo_nb.errors import MediaError
 from plivo_nb.testing import FakeServer
 
@@ -159,3 +161,48 @@ async def test_the_archive_can_be_closed_during_a_call(tmp_path):
         await call.hangup()
         await asyncio.wait_for(call.ended, 10)
     assert files(tmp_path) == {".arrows": 1, ".parquet": 1}
+
+
+async def test_feedback_after_the_call_is_written_into_its_file(tmp_path):
+    async with FakeServer() as server, server.client() as client:
+        client.record_to(tmp_path)
+        await client.login("alice", server.password("alice"))
+        call = await client.call("echo")
+        await call.hangup()
+        await client.send_quality_feedback(client.get_last_call_uuid(), 2, "bad-audio")
+        await until(lambda: read(tmp_path).calls["feedback_score"].tolist() == [2.0])
+        stored = read(tmp_path)
+        pd.testing.assert_frame_equal(stored.calls[client.calls.columns], client.calls)
+        pd.testing.assert_frame_equal(stored.samples, client.samples, check_categorical=False)
+
+
+async def test_a_closed_client_stores_nothing(tmp_path):
+    async with FakeServer() as server:
+        client = server.client()
+        await client.close()
+        with pytest.raises(plivo_nb.InvalidState, match="record_to: this client is closed"):
+            client.record_to(tmp_path / "calls")
+    assert not (tmp_path / "calls").exists()
+
+
+async def test_a_disk_that_hangs_delays_no_call(tmp_path, monkeypatch):
+    """A network disk whose server is away: everything that touches it waits."""
+    hung = threading.Event()
+    reserve = call_folder.reserve
+
+    def waits(*arguments):
+        assert hung.wait(60)
+        return reserve(*arguments)
+
+    monkeypatch.setattr(call_folder, "reserve", waits)
+    async with FakeServer() as server, server.client() as client:
+        archive = client.record_to(tmp_path, sound=True)
+        await client.login("alice", server.password("alice"))
+        call = await client.call("echo")
+        await until(lambda: len(call.samples))
+        info = await asyncio.wait_for(call.hangup(), 30)
+        assert (info.state, files(tmp_path)) == ("ended", {})
+        hung.set()
+        await until(lambda: files(tmp_path) == {".parquet": 1})
+        pd.testing.assert_frame_equal(read(tmp_path).samples, client.samples)
+        assert archive.error is None

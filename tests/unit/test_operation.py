@@ -96,6 +96,17 @@ def test_without_a_loop_a_sentence_says_what_to_do_and_no_warning_follows() -> N
         Operation("test", _gives("never"))
 
 
+async def test_work_for_a_loop_that_is_closed_says_where_a_client_has_to_be_made() -> None:
+    earlier = asyncio.new_event_loop()
+    earlier.close()
+    work = _gives("never")
+    with pytest.raises(
+        NoRunningLoop, match=r"'call' needs the event loop .* in the asyncio\.run\(\) that uses"
+    ):
+        Operation.start(earlier, "call", lambda: (work, None))
+    work.close()
+
+
 async def test_it_is_neither_copied_nor_pickled() -> None:
     operation = Operation("test", _gives("done"))
     with pytest.raises(TypeError, match="await it"):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from plivo_nb.audio_types import FRAMES_PER_S
-from plivo_nb.quality.counters import Counters
+from plivo_nb.quality.counters import LOSS_RUN_LENGTHS, Counters
 
 _HEADER = struct.Struct("!BBHII")
 _CLOCK_STEP_S = 0.2  # a change of the transit time by more, with an RTP time that leaps, is the clock's
@@ -127,6 +127,11 @@ class RtpSender:
         self.timestamp = (self.timestamp + samples) & 0xFFFFFFFF
 
 
+def _loss_runs_of(packets: int) -> str:
+    """The counter of loss runs of this length."""
+    return next(name for name, (least, most) in LOSS_RUN_LENGTHS.items() if least <= packets <= most)
+
+
 class Placed(NamedTuple):
     """The extended sequence number and RTP time of a received packet, without wrap-around."""
 
@@ -156,6 +161,8 @@ class RtpReceiver:
         self._base = self._max = 0  # extended sequence numbers
         self._bad = -1
         self._seen = 0  # bit i: packet max - i was received
+        self._loss_runs: dict[str, Any] = dict.fromkeys(LOSS_RUN_LENGTHS, 0)
+        self._run = 0  # settled packets that are lost, without one that arrived after them
         self._expected_before = 0  # of the sequence spaces before a restart of the source
         self._timestamp: int | None = None
         self._transit: float | None = None
@@ -202,6 +209,7 @@ class RtpReceiver:
             packets_lost=self.lost,
             packets_reordered=self.reordered,
             packets_duplicated=self.duplicates,
+            **self._loss_runs,
         )
 
     def receive(
@@ -246,13 +254,14 @@ class RtpReceiver:
     def _start(self, sequence_number: int, cycles: int = 0) -> None:
         self._started = True
         self._base = self._max = (cycles << 16) + sequence_number
-        self._seen = 0
+        self._seen = self._run = 0
         self._bad = -1
 
     def _mark(self, sequence: int) -> bool:
         """Note that a packet was received; return whether it is a duplicate."""
         ahead = sequence - self._max
         if ahead > 0:
+            self._settle(sequence)
             self._seen = ((self._seen << ahead) | 1) & _SEEN_MASK
             self._max = sequence
             return False
@@ -263,6 +272,15 @@ class RtpReceiver:
         self.reordered += ahead < 0
         self._base = min(self._base, sequence)
         return False
+
+    def _settle(self, newest: int) -> None:
+        """Take the packets that are settled once `newest` is received into the count of loss runs."""
+        for sequence in range(max(self._base, self._max - _UNSETTLED + 1), newest - _UNSETTLED + 1):
+            if sequence > self._max or not self._seen >> (self._max - sequence) & 1:
+                self._run += 1
+            elif self._run:
+                self._loss_runs[_loss_runs_of(self._run)] += 1
+                self._run = 0
 
     def _extend(self, timestamp: int, restarted: bool) -> int:
         if self._timestamp is None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import psutil
@@ -149,6 +151,50 @@ async def test_a_cell_that_is_interrupted_during_the_start_is_run_again() -> Non
     assert softphone.client.is_logged_in
     assert len([command for command in started() if "plivo_nb.lab" in command]) == 1
     await softphone.close()
+
+
+EACH_RUN_HAS_A_LOOP = """
+import asyncio, plivo_nb
+
+async def main():
+    global softphone
+    softphone = await plivo_nb.app()
+    await softphone.phone.call("echo")
+    return softphone.client, softphone.lab
+
+async def use(what):
+    try:
+        return await what()
+    except plivo_nb.PlivoError as error:
+        return error
+
+first, second = asyncio.run(main()), asyncio.run(main())
+assert first[0] is not second[0] and not first[1].running
+for what in (lambda: second[0].call("echo"), lambda: softphone.phone.call("echo")):
+    print(asyncio.run(use(what)))
+for widget in (plivo_nb.Phone, plivo_nb.Dashboard):
+    print(asyncio.run(use(lambda: widget(second[0]))))
+print(asyncio.run(use(second[1].status)))
+
+async def again():
+    async with second[1] as lab:
+        return (await lab.status())["calls"]
+
+print(asyncio.run(again()))
+"""
+
+
+def test_a_script_with_two_asyncio_runs_has_an_app_in_each_or_a_sentence() -> None:
+    command = [sys.executable, "-c", EACH_RUN_HAS_A_LOOP]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
+    assert "never awaited" not in done.stderr, done.stderr
+    *of_the_client, of_the_lab, calls = done.stdout.splitlines()
+    assert len(of_the_client) == 4
+    assert all("Make the client in the asyncio.run() that uses it" in line for line in of_the_client)
+    assert "`await lab.start()` again" in of_the_lab
+    assert calls == "[]"
 
 
 async def test_under_voila_an_app_ends_after_its_page_but_not_in_a_call(

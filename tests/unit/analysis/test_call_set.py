@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
+from simulation.made_samples import call, samples
 from stored_calls import store_call
 from waiting import until
 
@@ -28,6 +29,13 @@ def test_the_warnings_are_with_the_frames_too():
     assert repr(made) == "<CallSet of 0 calls, 0 samples, 1 warnings>"
     assert "&lt;of it&gt;" in made._repr_html_()
     assert len(made) == 0
+
+
+def test_calls_are_diagnosed_together():
+    lossy, good = samples(loss_in=0.2), samples(call_uuid="v")
+    frames = CallFrames.of(call(codec="OPUS"), pd.concat([lossy, good]).sort_index(kind="stable"))
+    found = CallSet(frames).diagnose()
+    assert [(item.call_uuid, item.cause) for item in found] == [("u", "choppy")]
 
 
 def test_calls_are_selected_by_query_place_and_id(four):

@@ -30,6 +30,9 @@ class Loop:
         return 10**9
 
 
+LOGIN = {"socket_connecting": 0.1, "socket_connected": 0.15, "register_sent": 0.15, "registered": 0.4}
+
+
 class Session:
     """A call that is over."""
 
@@ -38,6 +41,8 @@ class Session:
         info = CallInfo(uuid, "OUTGOING", "sip:alice@phone.plivo.com", "bob", "ended")
         self.over = SimpleNamespace(result=lambda: info)
         self.timings, self.cause, self.started_utc_s = timings, None, started_utc_s
+        self.account = SimpleNamespace(connected=True, timings=LOGIN)
+        self.media = SimpleNamespace(preferred_codec="OPUS")
         self.tags: dict[str, str] = {}
 
     def now_info(self) -> CallInfo:
@@ -61,6 +66,31 @@ def test_a_sample_has_the_call_and_the_lag_of_the_loop() -> None:
     assert (row["call_uuid"], row["mos"], row["packets_reordered"]) == ("u", 4.0, 3.0)
     assert row["loop_lag_ms"] == 12.5
     assert math.isnan(row["rtt_ms"])
+
+
+def test_a_sample_says_whether_the_server_is_away() -> None:
+    records = Records(Loop())  # type: ignore[arg-type]
+    session = ended("u", 1.0)
+    records.add_sample(session, sample())
+    session.account.connected = False
+    records.add_sample(session, sample())
+    assert records.samples()["server_away"].tolist() == [False, True]
+
+
+def test_a_call_has_the_steps_of_its_set_up() -> None:
+    records = Records(Loop())  # type: ignore[arg-type]
+    media = {"ice_checking": 2.0, "ice_connected": 2.3, "dtls_connected": 2.35}
+    records.add_call(ended("first", 1.0, dialled=1.0, answered=2.0, **media))
+    row = records.calls().iloc[0]
+    found = [row[f"{step}_ms"] for step in ("socket", "register", "ice", "dtls")]
+    assert found == pytest.approx([50, 250, 300, 50])
+    assert row["codec_preferred"] == "OPUS"
+
+
+def test_a_login_during_the_call_is_no_step_of_its_set_up() -> None:
+    records = Records(Loop())  # type: ignore[arg-type]
+    records.add_call(ended("u", 1.0, dialled=0.3, answered=0.5))  # registered again at 0.4
+    assert math.isnan(records.calls()["register_ms"].iloc[0])
 
 
 def test_calls_that_ended_are_in_the_order_of_their_beginnings() -> None:

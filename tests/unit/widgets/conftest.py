@@ -169,6 +169,12 @@ class StandInClient(Emitter):
         self.closers.append(callback)
         return lambda: self.closers.remove(callback)
 
+    async def close(self) -> None:
+        for closer in list(self.closers):
+            result = closer()
+            if result is not None:
+                await result
+
     def get_last_call_uuid(self) -> str | None:
         return self.last_uuid
 

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import math
+import time
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
+from waiting import stays, until
 
+from plivo_nb.lab.network.knobs import DIRECTIONS, default_knobs
 from plivo_nb.widgets import voila
+from plivo_nb.widgets.dashboard import Dashboard
+from plivo_nb.widgets.knobs import Knobs
+from plivo_nb.widgets.phone import Phone
+from plivo_nb.widgets.replay import Replay
 from plivo_nb.widgets.voila import CHECK_S, LIMIT_S, Silence, check
 
 MINUTE = 60.0
@@ -103,6 +112,116 @@ async def test_the_watch_ends_the_app_by_an_injected_clock() -> None:
     await voila.watch(page, lambda: False, end, clock=clock, interval_s=0)
     assert ended.is_set()
     assert 13 * MINUTE <= now[0] <= 13 * MINUTE + CHECK_S
+
+
+class InVoila:
+    """Short limits, and what would be asked of Voila."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.shut_down = 0
+        monkeypatch.setenv("SERVER_SOFTWARE", "voila/0.5.8")
+        monkeypatch.setattr(voila, "CHECK_S", 0.01)
+        monkeypatch.setattr(voila, "LIMIT_S", 0.2)
+        monkeypatch.setattr(voila, "shut_down_kernel", self._shut_down)
+
+    async def _shut_down(self) -> bool:
+        self.shut_down += 1
+        return True
+
+
+@pytest.fixture
+def in_voila(monkeypatch: pytest.MonkeyPatch) -> InVoila:
+    return InVoila(monkeypatch)
+
+
+async def test_the_kernel_ends_once_when_no_widget_beats_and_every_widget_is_closed(
+    in_voila: InVoila,
+) -> None:
+    silent, beating, closed = Page(), Page(), []
+
+    async def broken() -> None:
+        raise OSError("no connection")
+
+    async def close() -> None:
+        closed.append("phone")
+
+    tasks = [
+        asyncio.create_task(voila.end_with_page(silent, end=broken)),
+        asyncio.create_task(voila.end_with_page(silent, end=close)),
+        asyncio.create_task(voila.end_with_page(beating)),
+    ]
+
+    def goes_on() -> bool:
+        beating.last_beat = time.monotonic()
+        return not in_voila.shut_down
+
+    await stays(goes_on, 0.5)
+    await until(lambda: in_voila.shut_down)
+    assert closed == ["phone"]
+    await asyncio.wait(tasks)
+    assert in_voila.shut_down == 1
+
+
+async def test_a_call_of_one_widget_keeps_the_kernel_and_a_closed_widget_counts_no_more(
+    in_voila: InVoila,
+) -> None:
+    in_call = asyncio.create_task(voila.end_with_page(Page(), in_call=lambda: True))
+    other = asyncio.create_task(voila.end_with_page(Page()))
+    await stays(lambda: not in_voila.shut_down, 0.5)
+    in_call.cancel()
+    await until(lambda: in_voila.shut_down)
+    await other
+
+
+async def closed(widget: Any) -> None:
+    operation = widget.close()
+    if operation is not None:
+        await operation
+
+
+@pytest.mark.parametrize("make", [Phone, Dashboard])
+async def test_phone_and_dashboard_close_the_client_after_their_page_but_not_in_a_call(
+    make: Any, client: Any, make_call: Any, in_voila: InVoila
+) -> None:
+    widget = make(client)
+    client.current_call = make_call("echo")
+    client.current_call.state = "answered"
+    await stays(lambda: not in_voila.shut_down, 0.5)
+    client.current_call = None
+    await until(lambda: in_voila.shut_down)
+    assert repr(widget).endswith(", closed>")
+    await closed(widget)
+
+
+async def test_in_a_lab_a_phone_keeps_a_call_and_a_dashboard_alone_does_not(
+    client: Any, make_call: Any, in_voila: InVoila
+) -> None:
+    client.options = dataclasses.replace(client.options, loopback_candidates=True)
+    client.current_call = make_call("echo")
+    client.current_call.state = "answered"
+    phone, dashboard = Phone(client), Dashboard(client)
+    await stays(lambda: not in_voila.shut_down, 0.5)
+    phone.close()
+    await until(lambda: in_voila.shut_down)
+    client.current_call = None
+    await dashboard.close()
+
+
+async def test_the_knobs_alone_end_the_kernel_too(in_voila: InVoila) -> None:
+    network: Any = SimpleNamespace(
+        current={name: default_knobs() for name in DIRECTIONS}, on_change=lambda callback: lambda: None
+    )
+    knobs = Knobs(network)
+    await until(lambda: in_voila.shut_down)
+    knobs.close()
+
+
+async def test_a_replay_alone_ends_the_kernel_too(make_call: Any, in_voila: InVoila) -> None:
+    call = make_call("echo")
+    call.rows = 5
+    replay = Replay(call.samples.assign(call_uuid="uuid-1", audio_out_level=0.1))
+    await until(lambda: in_voila.shut_down)
+    await replay.close()
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plivo_nb.media.rtp.rtp import RtpPacket, RtpReceiver, RtpSender
+from plivo_nb.quality.counters import LOSS_RUN_LENGTHS
 
 # written by hand as a browser builds it: marker, one-byte header extension (RFC 8285), payload type 111
 FROM_BROWSER = bytes.fromhex("90ef1a2b0001e240deadbeef bede0001 30ff0000 7885aabbcc".replace(" ", ""))
@@ -211,6 +212,35 @@ def test_a_late_network_is_jitter_and_a_pause_of_the_sender_is_none() -> None:
     assert receiver.jitter_s < 0.001
     receiver.receive(101, 101 * 160 + 8000 * 5, 101 * 0.02 + 6.0)  # one second late
     assert receiver.jitter_s == pytest.approx(1 / 16, rel=0.01)
+
+
+def loss_runs(receiver: RtpReceiver) -> list[float]:
+    return [getattr(receiver.counters(), name) for name in LOSS_RUN_LENGTHS]
+
+
+def test_loss_runs_are_counted_by_length_once_they_are_settled() -> None:
+    receiver = RtpReceiver(1, 8000)
+    gone = {5, 10, 11, 20, 21, 22, 30, 40, 41, 42, 43, 44, *range(60, 80)}
+    feed(receiver, [n for n in range(100) if n not in gone])
+    assert loss_runs(receiver) == [2, 1, 1, 1, 0]
+    feed(receiver, list(range(100, 200)))
+    assert loss_runs(receiver) == [2, 1, 1, 1, 1]
+
+
+def test_a_packet_that_comes_late_is_in_no_loss_run() -> None:
+    receiver = RtpReceiver(1, 8000)
+    feed(receiver, [*range(20), *range(22, 30), 20, *range(30, 100)])
+    assert loss_runs(receiver) == [1, 0, 0, 0, 0]
+
+
+@given(st.sets(st.integers(1, 199), max_size=150))
+def test_loss_runs_are_those_of_the_sequence(gone: set[int]) -> None:
+    receiver = RtpReceiver(1, 8000)
+    feed(receiver, [n for n in range(200) if n not in gone] + list(range(200, 240)))
+    text = "".join("x" if n in gone else " " for n in range(200))
+    lengths = [len(run) for run in text.split()]
+    expected = [sum(least <= n <= most for n in lengths) for least, most in LOSS_RUN_LENGTHS.values()]
+    assert loss_runs(receiver) == expected
 
 
 def test_the_newest_packets_are_unsettled() -> None:

@@ -1,0 +1,124 @@
+"""Lists of getStats() reports, as people save them from a browser's console: JSON, or JSON lines.
+
+A report is a list of statistics objects, a map of them by id, or the entries of that map. A file holds one
+of them, a list of them, each alone or under a key such as ``stats`` beside its time, or the objects of all in
+one list.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from plivo_nb.analysis.importers.audio_report import audio_report
+from plivo_nb.analysis.importers.imported_call import ImportedCall, frames_of
+from plivo_nb.analysis.importers.source import is_since_1970, milliseconds, word
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from plivo_nb.analysis.call_frames import CallFrames
+    from plivo_nb.analysis.importers.source import Source
+
+    Report = tuple[float, dict[str, dict[str, Any]]]
+
+_UNDER = ("stats", "report", "reports", "statsReport", "getStats", "results", "value", "data", "samples")
+_TIMES = ("timestamp", "time", "t", "date")
+_DEEPEST = 4
+_STREAMS = ("rtp", "ssrc")
+
+
+def recognises(source: Source) -> bool:
+    """Whether there is a statistics object of an RTP stream in it."""
+    return any(_has_stream(report) for _, report in _reports(source)[1])
+
+
+def read(source: Source) -> CallFrames:
+    """The call in it."""
+    call = ImportedCall(source.name)
+    used, reports = _reports(source)
+    source.warn_of_damage(used)
+    for at_ms, report in reports:
+        call.reports.append((at_ms, audio_report(report)))
+    if call.reports and not is_since_1970(call.reports[0][0]):
+        source.warn(f"{source.name}: the reports do not say the date; it is shown as 1970.")
+        call.reports = [(at if at == at else 1e3 * n, report) for n, (at, report) in enumerate(call.reports)]
+    return frames_of([call], source.warnings)
+
+
+def _has_stream(report: dict[str, dict[str, Any]]) -> bool:
+    types = (word(stats.get("type")).replace("-", "") for stats in report.values())
+    return any(kind.endswith(_STREAMS) for kind in types)
+
+
+def _reports(source: Source) -> tuple[Any, list[Report]]:
+    """What the reports were found in, the document or the lines, and the reports."""
+    found = list(_found(source.document, math.nan, 0)) if source.document is not None else []
+    if len(source.lines) > 1:
+        by_line = [report for line in source.lines for report in _found(line, math.nan, 0)]
+        if len(by_line) > len(found):
+            return source.lines, by_line
+    return source.document, found
+
+
+def _found(value: Any, at_ms: float, depth: int) -> Iterator[Report]:
+    """The reports in a JSON value."""
+    if depth > _DEEPEST:
+        return
+    if isinstance(value, dict):
+        at_ms = next((t for key in _TIMES if (t := milliseconds(value.get(key))) == t), at_ms)
+        whole = {key: item for key, item in value.items() if _is_stats(item)}
+        if whole:
+            yield _timed(at_ms, whole)
+            return
+        for key in _UNDER:
+            if isinstance(value.get(key), dict | list):
+                yield from _found(value[key], at_ms, depth + 1)
+                return
+        for item in value.values():
+            if isinstance(item, list):
+                yield from _found(item, at_ms, depth + 1)
+    elif isinstance(value, list):
+        entries = [
+            item[1] for item in value if isinstance(item, list) and len(item) == 2 and _is_stats(item[1])
+        ]
+        objects = [item for item in value if _is_stats(item)] or entries
+        if objects:
+            yield from _split(objects, at_ms)
+            return
+        for item in value:
+            yield from _found(item, at_ms, depth + 1)
+
+
+def _is_stats(value: Any) -> bool:
+    if not isinstance(value, dict) or not word(value.get("type")):
+        return False
+    return "timestamp" in value or "id" in value or "ssrc" in value
+
+
+def _split(objects: list[dict[str, Any]], at_ms: float) -> Iterator[Report]:
+    """The reports of a list of objects: where an id comes again, the next one begins."""
+    report: dict[str, dict[str, Any]] = {}
+    for place, stats in enumerate(objects):
+        key = str(stats.get("id", f"{stats['type']} {stats.get('ssrc', place)}"))
+        if key in report:
+            yield _timed(at_ms, report)
+            report = {}
+        report[key] = stats
+    yield _timed(at_ms, report)
+
+
+def _timed(at_ms: float, report: dict[str, dict[str, Any]]) -> Report:
+    """The report with its time: the latest of its own streams, else of all, else the one given."""
+    of_streams, of_all = [], []
+    for stats in report.values():
+        at = milliseconds(stats.get("timestamp"))
+        if at == at:
+            kind = word(stats.get("type"))
+            of_all.append(at)
+            if kind.replace("-", "") in ("inboundrtp", "outboundrtp", "ssrc"):
+                of_streams.append(at)
+    for times in (of_streams, of_all):
+        if times:
+            return max(times), report
+    return at_ms, report

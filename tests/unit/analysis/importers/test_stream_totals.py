@@ -1,0 +1,53 @@
+"""analysis.importers.stream_totals: the counters of several streams in one."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from plivo_nb.analysis.importers.audio_report import AudioReport
+from plivo_nb.analysis.importers.stream_totals import StreamTotals, dbfs
+
+
+def received(**streams: tuple[float, float]) -> AudioReport:
+    inbound = {key: {"packetsReceived": got, "packetsLost": lost} for key, (got, lost) in streams.items()}
+    return AudioReport(inbound=inbound)
+
+
+def test_late_packets_are_taken_back_and_streams_may_leave() -> None:
+    totals = StreamTotals()
+    totals.add(received(a=(100, 10)), 0.0, baseline=True)
+    assert totals.add(received(a=(150, 12), b=(5, 1)), 1.0, baseline=False)[0].packets_lost == 3
+    counters, reset = totals.add(received(b=(9, 0)), 2.0, baseline=False)
+    assert (counters.packets_received, counters.packets_lost, reset) == (59, 2, False)
+    counters, _ = totals.add(received(a=(160, 12)), 3.0, baseline=False)
+    assert counters.packets_received == 69
+    assert math.isnan(counters.packets_sent)
+
+
+def test_a_stream_that_begins_anew_loses_nothing_backwards() -> None:
+    totals = StreamTotals()
+    totals.add(received(a=(100, 10)), 0.0, baseline=True)
+    counters, reset = totals.add(received(a=(20, 1)), 1.0, baseline=False)
+    assert (counters.packets_received, counters.packets_lost, reset) == (20, 0, True)
+
+
+def test_whether_packets_are_due() -> None:
+    totals = StreamTotals()
+    silent = received(a=(0, 0))
+    totals.add(silent, 0.0, baseline=True)
+    assert not totals.is_due(AudioReport())
+    assert not totals.is_due(silent)
+    assert totals.is_due(AudioReport(inbound={"a": {}}, steady=True))
+    assert totals.is_due(AudioReport(inbound={"a": {}}, remote_outbound={"a": {}}))
+    totals.add(received(a=(5, 0)), 1.0, baseline=False)
+    assert totals.is_due(silent)
+
+
+@pytest.mark.parametrize(
+    ("level", "expected"), [(1.0, 0.0), (0.1, -20.0), (0.0, -100.0), (2.0, 0.0), (1e-9, -100.0)]
+)
+def test_levels(level: float, expected: float) -> None:
+    assert dbfs(level) == pytest.approx(expected)
+    assert math.isnan(dbfs(-1.0))

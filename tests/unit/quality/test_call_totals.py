@@ -1,0 +1,32 @@
+"""quality.call_totals: the figures of a whole call, from its samples."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from plivo_nb.quality.call_totals import CallTotals
+from plivo_nb.quality.sampler import SampleRow
+
+
+def row(at_s: float, **values: float) -> SampleRow:
+    return SampleRow(time_utc_ns=10**9, time_monotonic_s=at_s, interval_s=1.0, **values)  # type: ignore[arg-type]
+
+
+def test_loss_is_weighted_by_the_packets_and_a_report_counts_once() -> None:
+    totals = CallTotals()
+    totals.add(
+        row(1.0, loss_in=0.5, packets_expected_in=10.0, rtt_ms=40.0, rtt_age_s=0.5, mos=4.0), [250.0, 1.0]
+    )
+    totals.add(row(2.0, loss_in=0.0, packets_expected_in=30.0, rtt_ms=40.0, rtt_age_s=1.5, mos=2.0), [])
+    values = totals.values()
+    assert values["loss_in"] == pytest.approx(5 / 40)
+    assert (values["rtt_mean_ms"], values["mos_mean"], values["mos_min"]) == (40.0, 3.0, 2.0)
+    assert math.isnan(values["loss_out"])
+
+
+def test_a_call_without_samples_has_no_figures() -> None:
+    values = CallTotals().values()
+    assert math.isnan(values["packets_in"])
+    assert values["codec"] is None
