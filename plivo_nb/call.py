@@ -433,9 +433,9 @@ class Call:
             ...         while call.last_sample is None:
             ...             await asyncio.sleep(0.1)
             ...         await call.hangup()
-            ...         return round(call.clip(0.2, 0.7).seconds, 2)
+            ...         return round(call.clip(0.0, 0.1).seconds, 2)
             >>> asyncio.run(main())
-            0.5
+            0.1
         """
         from plivo_nb.analysis.clip import CallClip, span_of  # late: it imports matplotlib
 

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 async def test_a_report_of_a_call_names_nobody(lab: Lab, alice: Client, tmp_path: Path) -> None:
     call = await alice.call("echo", {"X-PH-Customer": "Yourcenar"})
-    await until(lambda: len(call.samples) >= 2)
+    await until(lambda: len(call.samples) >= 2, timeout_s=60.0)
     path = await call.report(tmp_path / "call.html", sound=True)
     text = path.read_text("utf-8")
     await call.hangup()
