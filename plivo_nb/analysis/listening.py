@@ -100,5 +100,6 @@ def _sound_of(reference: Reference, rate: int) -> Pcm:
     if isinstance(reference, (str, os.PathLike)):
         sound = np.clip(np.rint(compare.load(os.fspath(reference), rate) * 32768.0), -32768, 32767)
         return sound.astype(np.int16)
-    own_rate, samples = reference
+    pair: Any = reference
+    own_rate, samples = pair
     return resampled(np.asarray(samples, dtype=np.int16), int(own_rate), rate)
