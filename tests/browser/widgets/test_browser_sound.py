@@ -172,10 +172,12 @@ def good_record(page: Any, seconds: float) -> Piece:
     return piece
 
 
-def seconds_with_sound(sound: np.ndarray) -> np.ndarray:
-    """Whether each whole second has sound."""
-    whole = sound[: len(sound) // RATE_HZ * RATE_HZ].reshape(-1, RATE_HZ)
-    return np.abs(whole).max(axis=1) > QUIET
+def longest_pause_s(sound: np.ndarray) -> float:
+    """How long the longest pause in it is, in steps of 50 ms."""
+    step = RATE_HZ // 20
+    quiet = np.abs(sound[: len(sound) // step * step]).reshape(-1, step).max(axis=1) < QUIET
+    runs = "".join("q" if one else " " for one in quiet).split()
+    return max(map(len, runs), default=0) / 20
 
 
 def panel_of(page: Any) -> Any:
@@ -203,11 +205,11 @@ def test_speech_goes_through_the_kernel_and_back(call, phone, page, shoot) -> No
     share, round_trip_s = piece.recognised()
     assert share > SHARE
     assert round_trip_s < ROUND_TRIP_S
-    spectrum = np.abs(np.fft.rfft(piece.speaker * np.hanning(len(piece.speaker))))
+    spectrum = np.abs(np.fft.rfft(piece.speaker))
     assert abs(spectrum.argmax() * RATE_HZ / len(piece.speaker) - TONE_HZ) < 5
     loudness = [np.sqrt(np.mean(sound**2)) for sound in (piece.microphone, piece.speaker)]
     assert 0.5 < loudness[1] / loudness[0] < 2
-    assert seconds_with_sound(piece.speaker).all()
+    assert longest_pause_s(piece.speaker) < longest_pause_s(piece.microphone) + 1, "no second is lost"
     assert call.evaluate("permissions") == [{"status": "success", "stream": True}]
     rows = call.evaluate("client.samples[['page_rtt_ms', 'page_underruns']].iloc[-5:].values.tolist()")
     assert all(0 < rtt_ms < 1000 * ROUND_TRIP_S and gaps >= 0 for rtt_ms, gaps in rows)
@@ -252,7 +254,7 @@ def test_a_refused_microphone_is_said_and_the_call_goes_on(jupyter, open_noteboo
     notebook.wait_for("permissions", [{"status": "failure", "error": "NotAllowedError"}])
     phone.click("Call")
     phone.expect_state("In call")
-    notebook.wait_for("[m['type'] for m in metrics if m['active']][:1]", ["no_microphone_access"])
+    notebook.wait_for("'no_microphone_access' in [m['type'] for m in metrics if m['active']]", True, 30)
     panel.get_by_role("button").click()
     expect(panel).to_contain_text("The browser refuses the microphone")
 
@@ -264,5 +266,5 @@ def test_an_app_uses_the_sound_of_its_page_by_itself(voila_at, repository, page,
         phone.click("Call")
         phone.expect_state("In call")
         expect(panel_of(page)).to_contain_text("round trip to the kernel")
-        assert seconds_with_sound(record(page, 4.0).speaker).any(), "the spoken sample comes back"
+        assert np.abs(record(page, 4.0).speaker).max() > QUIET, "the spoken sample comes back"
         page.goto("about:blank")
