@@ -54,6 +54,14 @@ phone = plivo_nb.Phone(client, dial="echo")
 CLOSE = "await client.close()\nawait lab.close()"
 #: A page without WebRTC: its sound goes by messages.
 NO_WEBRTC = "delete window.RTCPeerConnection;"
+#: A page with WebRTC, whose connections a test can close.
+WITH_WEBRTC = """
+window.peers = [];
+const Original = window.RTCPeerConnection;
+window.RTCPeerConnection = class extends Original {
+    constructor(...settings) { super(...settings); window.peers.push(this); }
+};
+"""
 #: Records what goes to the speaker and what comes from the microphone, both by the clock of the page.
 RECORD = """
 (() => {
@@ -238,6 +246,25 @@ def test_speech_goes_through_the_kernel_and_back(call, phone, page, shoot) -> No
     share, round_trip_s = good_record(page, 8.0).recognised()
     assert share > SHARE
     assert round_trip_s < ROUND_TRIP_S
+
+
+@pytest.mark.parametrize("context", [WITH_WEBRTC], indirect=True, ids=["webrtc"])
+def test_webrtc_passes_a_busy_kernel_and_messages_take_over_when_it_ends(call, phone, page) -> None:
+    call.wait_for("client.audio.transport", "webrtc", 30)
+    expect(panel_of(page)).to_contain_text("Sound of this page by WebRTC")
+    call.page.evaluate(BUSY)
+    piece = good_record(page, 8.0)
+    share, round_trip_s = piece.recognised()
+    assert share > SHARE
+    assert round_trip_s < ROUND_TRIP_S
+    lost = longest_pause_s(piece.speaker) - longest_pause_s(piece.microphone)
+    assert lost < 1, "what is said while the kernel is busy is heard"
+
+    page.evaluate("window.peers.forEach((peer) => peer.close())")
+    call.wait_for("client.audio.transport", "comm", 20)
+    expect(panel_of(page)).to_contain_text("Sound of this page by messages")
+    phone.expect_state("In call")
+    assert np.abs(record(page, 4.0).speaker[-2 * RATE_HZ :]).max() > QUIET
 
 
 class PageServer:
