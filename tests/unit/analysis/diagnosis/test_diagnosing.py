@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from simulation import labelled_recipes
 from simulation.made_samples import during, samples
 
 import plivo_nb.analysis
@@ -18,6 +19,20 @@ from plivo_nb.quality.frames import SCHEMA
 
 def causes(frame: pd.DataFrame, **more: Any) -> list[str]:
     return [finding.cause for finding in diagnose(frame, **more)]
+
+
+def test_the_right_cause_comes_first_in_recorded_calls() -> None:
+    frames = labelled_recipes.load("develop")
+    wrong, false_alarms = [], []
+    for row, of_call in labelled_recipes.each(frames):
+        found = causes(of_call.samples, calls=of_call.calls, media_metrics=of_call.media_metrics)
+        if found[:1] != [row["label"]][: bool(row["label"])]:
+            wrong.append(f"{row['number']} {row['label']} ({row['what']}): {found}")
+        if found and not row["label"]:
+            false_alarms.append(f"{row['number']} {row['what']}: {found}")
+    assert len(frames.calls) >= 40
+    assert false_alarms == []
+    assert len(wrong) <= 0.05 * len(frames.calls), wrong
 
 
 def test_analysis_has_the_function_too() -> None:
