@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import foreign_dumps
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -189,3 +190,12 @@ def test_a_call_whose_samples_are_damaged_is_named(tmp_path):
     assert path.name in read_back.warnings[0]
     with pytest.raises(ValueError, match="is damaged"):
         read(path)
+
+
+def test_what_another_program_recorded_is_read_too(tmp_path):
+    (tmp_path / "dump.txt").write_bytes(foreign_dumps.internals(10))
+    (tmp_path / "other.json").write_bytes(foreign_dumps.plivo(10))
+    calls = read(tmp_path / "dump.txt")
+    assert calls.calls["codec"].tolist() == ["OPUS"]
+    assert calls.samples.attrs["warnings"] == list(calls.warnings)
+    assert len(read(tmp_path, query="rtt_mean_ms > 70").calls) == 2

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from simulation import labelled_recipes
 from simulation.made_samples import during, samples
 
 import plivo_nb.analysis
@@ -18,6 +19,20 @@ from plivo_nb.quality.frames import SCHEMA
 
 def causes(frame: pd.DataFrame, **more: Any) -> list[str]:
     return [finding.cause for finding in diagnose(frame, **more)]
+
+
+def test_the_right_cause_comes_first_in_recorded_calls() -> None:
+    frames = labelled_recipes.load("develop")
+    wrong, false_alarms = [], []
+    for row, of_call in labelled_recipes.each(frames):
+        found = causes(of_call.samples, calls=of_call.calls, media_metrics=of_call.media_metrics)
+        if found[:1] != [row["label"]][: bool(row["label"])]:
+            wrong.append(f"{row['number']} {row['label']} ({row['what']}): {found}")
+        if found and not row["label"]:
+            false_alarms.append(f"{row['number']} {row['what']}: {found}")
+    assert len(frames.calls) >= 40
+    assert false_alarms == []
+    assert len(wrong) <= 0.05 * len(frames.calls), wrong
 
 
 def test_analysis_has_the_function_too() -> None:
@@ -48,6 +63,12 @@ def test_an_outage_explains_the_loss_and_jitter_after_it() -> None:
 def test_a_busy_kernel_explains_jitter() -> None:
     lags, jitter = during(30, 10, 14, 1500.0, 2.0), during(30, 9, 16, 60.0, 4.0)
     assert causes(samples(loop_lag_ms=lags, jitter_in_ms=jitter)) == ["busy_kernel"]
+
+
+def test_a_machine_that_does_not_send_in_time_does_not_receive_in_time() -> None:
+    late = {"packets_discarded": 9.0, "jitter_in_ms": 40.0}
+    assert causes(samples(**late)) == ["robotic"]
+    assert causes(samples(**late, packets_out=30.0)) == []
 
 
 @pytest.mark.parametrize("column", [column.name for column in SCHEMA["samples"]])
