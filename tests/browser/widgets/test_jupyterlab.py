@@ -47,12 +47,18 @@ def pictures(notebook: Any) -> list[bytes]:
     ]
 
 
-def click_keys_and_mute(notebook: Any, phone: Any) -> None:
-    """Call the echo robot by clicking, press two keys, and mute for a while."""
+def click_through_a_call(
+    notebook: Any, phone: Any, dashboard: Any, shoot: Callable[..., Path], picture: str
+) -> bytes:
+    """Call the echo robot by clicking and do in the call what can be done; gives `dashboard.picture`."""
     client = notebook.client
     phone.dial("echo")
     phone.click("Call")
     phone.expect_state("In call")
+    expect(phone.timer).to_have_text(re.compile(r"0:(0[2-9]|[1-5]\d)"), timeout=15_000)
+    first = dashboard.png()
+    box = dashboard.box.bounding_box()
+
     for digit in "5#":
         phone.click(digit)
     notebook.wait_for(f"list({client}.log.query('event == \"digits sent\"').text)", ["5", "#"])
@@ -62,15 +68,6 @@ def click_keys_and_mute(notebook: Any, phone: Any) -> None:
     phone.click("Unmute")
     notebook.wait_for(f"bool({client}.samples.muted.iloc[-1])", False)
 
-
-def click_through_a_call(
-    notebook: Any, phone: Any, dashboard: Any, shoot: Callable[..., Path], picture: str
-) -> bytes:
-    """Do by clicking what can be done in a call, over a bad network too; gives `dashboard.picture`."""
-    click_keys_and_mute(notebook, phone)
-    expect(phone.timer).to_have_text(re.compile(r"0:(0[2-9]|[1-5]\d)"), timeout=15_000)
-    first = dashboard.png()
-    box = dashboard.box.bounding_box()
     notebook.evaluate(f"{notebook.task}({notebook.lab}.network.set(loss=0.12, delay_ms=60)) and None")
     dashboard.wait_for_score(lambda score: score < 4)
     notebook.evaluate(f"{notebook.task}({notebook.lab}.network.clear()) and None")
@@ -88,11 +85,11 @@ def click_through_a_call(
 
     phone.click("Hang up")
     phone.expect_state("Ended")
-    expect(dashboard.title).to_contain_text("ended")
-    notebook.page.wait_for_timeout(500)
+    notebook.page.wait_for_timeout(1500)
     last = dashboard.png()
     notebook.page.wait_for_timeout(1500)
     assert changed_panels(last, dashboard.png()) == set()
+    expect(dashboard.title).to_contain_text("ended")
     return base64.b64decode(notebook.evaluate(f"__import__('base64').b64encode({picture}).decode()"))
 
 
@@ -127,7 +124,7 @@ def test_first_call_by_hand(jupyter, repository, open_notebook, phone, dashboard
     assert (jupyter.workers(), jupyter.labs()) == ([], [])
 
 
-def test_clicks_on_another_thread(jupyter, other_kernel, open_notebook, phone, shoot):
+def test_clicks_on_another_thread(jupyter, other_kernel, open_notebook, phone, dashboard, shoot):
     """ipykernel 7.3 runs clicks on a thread of its own, with a loop of its own; a call goes all the same."""
     notebook = open_notebook(
         jupyter.notebook("other.ipynb", [*APP, BOB_CALLS, "await bob.close()"], other_kernel)
@@ -139,11 +136,10 @@ def test_clicks_on_another_thread(jupyter, other_kernel, open_notebook, phone, s
         "[threading := __import__('threading'), clicks := [], softphone.phone._view.mute.on_click("
         "lambda _: clicks.append(threading.current_thread() is threading.main_thread()))] and None"
     )
-    notebook.client = "softphone.client"
-    click_keys_and_mute(notebook, phone)
-    phone.click("Hang up")
-    phone.expect_state("Ended")
+    notebook.client, notebook.lab = "softphone.client", "softphone.lab"
+    last = click_through_a_call(notebook, phone, dashboard, shoot, "softphone.dashboard.picture")
     assert notebook.evaluate("clicks") == [False, False]
+    assert pictures(notebook) == [last]
 
     notebook.run(2)
     expect(phone.box.locator(".plivo-caller b")).to_have_text("bob")
