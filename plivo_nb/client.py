@@ -686,13 +686,28 @@ class Client:
             records.calls_with_tags(self._endpoint.call_manager.sessions), self.samples, self.media_metrics
         )
 
+    def metrics(self) -> str:
+        """The client's calls and their quality in Prometheus' text format, for a dashboard such as Grafana's.
+
+        Counters of calls, warnings and packets, and histograms of MOS, round-trip time, jitter, loss, set-up
+        times and the kernel's lag over all samples so far; base units (seconds, ratios). No label names a
+        number, a person or a call.
+
+        Returns:
+            The text; give it with the Content-Type ``text/plain; version=0.0.4``.
+        """
+        from plivo_nb.analysis.prometheus import exposition  # late: it imports prometheus_client
+
+        ongoing = len(self._endpoint.call_manager.sessions)
+        return exposition(self.call_frames(), logged_in=self.is_logged_in, ongoing=ongoing)
+
     @property
     def log(self) -> pd.DataFrame:
         """The client's log: index `time` (UTC); columns event, call_uuid, text."""
         return self._endpoint.log.frame()
 
     def _log_since(self, number: int) -> tuple[int, list[Entry]]:
-        """Entries of the log after the first `number`, and how many there are, for the dashboard's marks."""
+        """Entries of the log after the first `number`, and how many there are, for the widgets."""
         return self._endpoint.log.added, self._endpoint.log.since(number)
 
     @property

@@ -177,8 +177,10 @@ class Options:
             service is contacted for calls through Plivo's own servers only, not for those in a lab or a
             private server. A wrong address turns the statistics off.
         insights_url: URL of the statistics service's WebSocket.
-        sound: 'device' (this machine's microphone and speaker), 'browser', 'none', or a sound system such as
-            `plivo_nb.testing.FakeSound`; None: 'device' where there is one, else 'none'.
+        sound: 'device' (microphone and speaker of the kernel's machine), 'browser' (those of the page that
+            displays the phone; it needs https or localhost), 'none', or a sound system such as
+            `plivo_nb.testing.FakeSound`; None: 'device' where there is one, else 'browser' as soon as a page
+            displays a phone, until then 'none'.
         realms: more digest realms (RFC 3261 section 22) in which the server may ask for the password during a
             call.
         follow_redirects: follow a SIP 3xx to another host or scheme; else the call fails with 'Redirected'.

@@ -1,4 +1,4 @@
-"""Analysis after the call: plots, files (`store`), SIP ladders, diagnosis, comparison of sounds (`compare`).
+"""Analysis after the call: plots, files, SIP ladders, diagnosis, rules replayed, sounds compared (`compare`).
 
 The engine does not import this package; its users import it when they need it.
 """
@@ -7,11 +7,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from plivo_nb.analysis.diagnosis import diagnose
+    from plivo_nb.analysis.rule_comparison import compare_rules, sweep, sweep_figure
+    from plivo_nb.analysis.rule_replay import replay
 
 # A module is imported when one of its functions is first used (PEP 562): each needs other large libraries.
-_MODULE_OF = {"diagnose": "plivo_nb.analysis.diagnosis"}
+_MODULE_OF = {
+    "compare_rules": "plivo_nb.analysis.rule_comparison",
+    "diagnose": "plivo_nb.analysis.diagnosis",
+    "replay": "plivo_nb.analysis.rule_replay",
+    "sweep": "plivo_nb.analysis.rule_comparison",
+    "sweep_figure": "plivo_nb.analysis.rule_comparison",
+}
 
-__all__ = ["diagnose"]
+__all__ = ["compare_rules", "diagnose", "replay", "sweep", "sweep_figure"]
 
 
 def __getattr__(name: str) -> object:

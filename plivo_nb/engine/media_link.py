@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from plivo_nb.audio_types import is_nonblocking
@@ -66,6 +68,8 @@ class MediaLink:
         levels: peak levels of the last 100 ms, received and sent, dBFS (-100 silence .. 0).
         listeners: more functions that are called with every report.
         source: what is sent. microphone: the source to return to after another one. sinks: what receives.
+        page: the round-trip time to the page whose sound is used, ms, and the number of gaps so far; missing
+            (NaN) without one. It is called for each sample.
         final_stats: W3C webrtc-stats by id, as they were when the session closed; else None.
     """
 
@@ -85,6 +89,8 @@ class MediaLink:
         self.listeners: list[Callable[[wire.Report], None]] = []
         self.final_stats: dict[str, Any] | None = None
         self.muted = False
+        self.page: Callable[[], tuple[float, float]] = _no_page
+        self._page_underruns = math.nan
         self.source: Source | None = None
         self.microphone: Source | None = None
         self.sinks: list[Sink] = []
@@ -237,6 +243,8 @@ class MediaLink:
         return report
 
     def _report(self, report: wire.Report) -> None:
+        if isinstance(report, wire.Sample):
+            report = replace(report, row=self._with_page(report.row))
         match report:
             case wire.SessionState(what=what, state=state):
                 self.previous_states[what], self.states[what] = self.states[what], state
@@ -245,3 +253,13 @@ class MediaLink:
         self._on_report(report)
         for listener in list(self.listeners):
             listener(report)
+
+    def _with_page(self, row: SampleRow) -> SampleRow:
+        """The row with the figures of the page, which the I/O plane does not know."""
+        rtt_ms, underruns = self.page()
+        grown, self._page_underruns = underruns - self._page_underruns, underruns
+        return replace(row, page_rtt_ms=rtt_ms, page_underruns=grown)
+
+
+def _no_page() -> tuple[float, float]:
+    return math.nan, math.nan

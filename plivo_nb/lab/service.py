@@ -7,8 +7,9 @@ import contextlib
 import logging
 import os
 import time
-from collections import deque
+from collections import Counter, deque
 from dataclasses import replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from plivo_nb.errors import LabError
@@ -49,7 +50,8 @@ class LabService:
         self.events: deque[dict[str, Any]] = deque(maxlen=_EVENTS)
         self.accounts = dict(config.accounts)
         self.faults = Faults()
-        self.server = SipServer(self._make_switch, self._on_event, self.faults)
+        self.server = SipServer(self._make_switch, self._on_event, self.faults, self._metrics)
+        self._event_counts: Counter[str] = Counter()
         self.collector = Collector(self.accounts, lambda entry: self._publish("collected", entry))
         self.urls: list[str] = []
         self.url = ""
@@ -148,6 +150,19 @@ class LabService:
             "scenario": self._player.playing,
         }
 
+    async def _metrics(self) -> str:
+        # Late, and in a thread: few labs are asked for it, and the library takes long to import.
+        metrics = await asyncio.to_thread(import_module, "plivo_nb.lab.metrics")
+        status = self.status()
+        collector = metrics.LabCollector(
+            registrations=len(status["registrations"]),
+            calls=[call["state"] for call in status["calls"]],
+            requests=self.server.switch.requests,
+            events=self._event_counts,
+            packets=self.network.counters(),
+        )
+        return str(metrics.exposition(collector))
+
     # ------------------------------------------------------------------ inside
 
     def _make_switch(self, port: int) -> Switch:
@@ -230,6 +245,7 @@ class LabService:
             "call_uuid": call_uuid,
         }
         self.events.append(entry)
+        self._event_counts[what] += 1
         self._publish("event", entry)
 
     def _publish(self, name: str, data: Any) -> None:

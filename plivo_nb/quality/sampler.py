@@ -167,6 +167,17 @@ class SampleRow:
         "RTP",
         growth_of="source_bytes",
     )
+    page_rtt_ms: float = column(
+        "ms",
+        "Round-trip time between the kernel and the browser page whose microphone and speaker are used; "
+        "missing without a page",
+        "messages or RTCP between page and kernel",
+    )
+    page_underruns: float = column(
+        "",
+        "How many times in the interval the page, or what the kernel plays of it, had no sound to go on with",
+        "play-out of the page",
+    )
     muted: bool = column("", "Whether silence is sent instead of the source", "mute()", kind="bool")
 
     def values(self) -> dict[str, float | str | bool]:

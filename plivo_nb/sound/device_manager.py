@@ -270,7 +270,7 @@ class SharedManagers:
 
     def acquire(self, sound: Any) -> DeviceManager | None:
         """Return the manager for this value of the option `sound`; None if the client uses no devices."""
-        if sound in ("none", "browser"):
+        if sound == "none":
             return None
         key = 0 if sound in (None, "device") else id(sound)
         manager, users = self._in_use.get(key, (None, 0))

@@ -56,7 +56,10 @@ class PageTransport(Protocol):
     name: TransportName
     state: TransportState
     rtt_ms: float
-    underruns: int
+
+    @property
+    def underruns(self) -> int:
+        """As above; a transport may compute it."""
 
     def start(self, take: Callable[[Pcm], None], changed: Callable[[], None]) -> None:
         """Connect to the page.
@@ -78,6 +81,11 @@ class PageTransport(Protocol):
 
     def stop(self) -> None:
         """Close the connection. Nothing is called after that."""
+
+
+def best_open(transports: Sequence[PageTransport]) -> PageTransport | None:
+    """Return the first transport that is open, of some in order of preference; None where none is."""
+    return next((transport for transport in transports if transport.state == "open"), None)
 
 
 class MakeTransport(Protocol):

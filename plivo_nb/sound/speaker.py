@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from plivo_nb.audio_types import Source
+    from plivo_nb.sound.browser_sound import BrowserSound
     from plivo_nb.sound.devices import DeviceStream, Kind, SoundSystem
 
 _TARGET_S = 0.06  # what waits just after a frame was written, for threads that run late
@@ -30,9 +31,11 @@ class OutputRoute(DeviceRoute):
 
     Attributes:
         volume: factor for the sum of all sources.
+        page: the page whose speaker this is, which can play tones by itself; None for other speakers.
     """
 
     kind: Kind = "audiooutput"
+    page: BrowserSound | None = None
     volume = 1.0
     _sources: tuple[Source, ...] = ()
     _opened_at: int = 0

@@ -125,6 +125,9 @@ function render({ model, el }) {
     const dial = phone?.querySelector(".plivo-dial input");
     const next = user.value && !passwordIsKnown() ? password : user;
     (focus === "form" ? next : dial)?.focus({ preventScroll: true });
+    if (focus === "form") {
+      next.select(); // another name is typed over the last one
+    }
   }
 
   const shown = [

@@ -204,7 +204,7 @@ def _connection(client: Client, logged_out: bool) -> tuple[str, str]:
     user = html.escape(client.username or "")
     if logged_out:
         return "plivo-dot-off", "Not logged in"
-    if client.is_logged_in and client.is_connected:
+    if client.is_logged_in and client.is_connected and client.reconnect_in_s is None:
         return "plivo-dot-on", f"<b>{user}</b> · connected"
     return "plivo-dot-waiting", f"<b>{user}</b> · connecting…"
 

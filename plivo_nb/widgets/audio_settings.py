@@ -56,7 +56,7 @@ class AudioSettings:
 
     def refresh(self) -> None:
         """Display the devices that are there and chosen, and the volume."""
-        usable = self._client.audio.mode == "device"
+        usable = self._client.audio.mode != "none"
         for choice in self._choices:
             choice.show(self._devices, self._labels, enabled=usable)
         volume = self._client.audio.volume

@@ -7,22 +7,28 @@ Below both: what is recorded, what calls send, the devices and the volume.
 from __future__ import annotations
 
 import html
+import math
 import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as W
+import numpy as np
 
 from plivo_nb.quality.limits import verdict
 from plivo_nb.widgets.audio_settings import AudioSettings
 from plivo_nb.widgets.code_log import code_log_of
 from plivo_nb.widgets.feedback import Feedback
+from plivo_nb.widgets.key_figures import steady_score
 from plivo_nb.widgets.meters import LevelMeters
 from plivo_nb.widgets.phone_view import button, clock, close_tree, live_region, peer_of, row
+from plivo_nb.widgets.plain_warnings import RULE_WINDOW
 from plivo_nb.widgets.sound_source import SoundSource, SourceName
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from plivo_nb.call import Call
     from plivo_nb.client import Client
     from plivo_nb.media.audio.sinks import Recorder
@@ -79,6 +85,8 @@ class CallControls:
         self._recorder: Recorder | None = None
         self._recording_note = ""
         self._keys = ""
+        self._log_read_to = self._rows_read = 0
+        self._recent: dict[str, NDArray[Any]] = {}
         self.feedback = Feedback(client, loop_tasks)
         self.source = SoundSource(client, loop_tasks, source)
         self.settings = AudioSettings(client, loop_tasks)
@@ -150,11 +158,6 @@ class CallControls:
         self._recording_note = _recorded(recorder.path, seconds)
         self.refresh()
 
-    def keys_sent(self, digits: str) -> None:
-        """Display keys that were sent as tones."""
-        self._keys += digits
-        self.refresh()
-
     # ------------------------------------------------------------------ what the phone calls
 
     def refresh(self) -> None:
@@ -168,6 +171,7 @@ class CallControls:
         self.feedback.widget.layout.display = "" if rating else "none"
         self._show_chip(call if answered else None)
         self._show_recording(answered)
+        self._read_sent_keys()
         keys = html.escape(self._keys[-_SHOWN_KEYS:])
         words = f"Keys sent: <b>{keys}</b>" if keys else "In a call, keys are sent as tones."
         self._sent_keys.value = f'<div class="plivo-keys">{words}</div>'
@@ -195,13 +199,31 @@ class CallControls:
             self._recorder = None
         if call is not None:
             self._recording_note = self._keys = ""
-        self._call = call
+        self._call, self._rows_read, self._recent = call, 0, {}
+
+    def _read_sent_keys(self) -> None:
+        """Take what was sent as tones in this call, by the pad or by code, from the client's log."""
+        self._log_read_to, new = self._client._log_since(self._log_read_to)
+        uuid = None if self._call is None else self._call.call_uuid
+        self._keys += "".join(
+            entry.text for entry in new if entry.event == "digits sent" and entry.call_uuid == uuid
+        )
 
     def _show_chip(self, call: Call | None) -> None:
-        sample = None if call is None else call.last_sample
-        mos = float("nan") if sample is None else float(sample["mos"])
-        chip = score_chip(mos) if call is not None else '<span class="plivo-chip">No call</span>'
+        chip = (
+            score_chip(self._score(call)) if call is not None else '<span class="plivo-chip">No call</span>'
+        )
         self._chip.value = f'<div class="plivo-chip-line">{chip}</div>'
+
+    def _score(self, call: Call) -> float:
+        """The score in the tiles of the dashboard, too; NaN where there is none."""
+        self._rows_read, new = call._samples_since(self._rows_read, ("mos", "loss_in", "loss_out"))
+        self._recent = {
+            name: np.concatenate([self._recent.get(name, values[:0]), values])[-RULE_WINDOW:]
+            for name, values in new.items()
+        }
+        known = len(self._recent["mos"]) and not call.on_hold
+        return steady_score(self._recent) if known else math.nan
 
     def _show_recording(self, answered: bool) -> None:
         recorder, on = self._recorder, self._is_recording

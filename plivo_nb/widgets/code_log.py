@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from plivo_nb.client import Client
 
 _MOST_LINES = 200
@@ -27,6 +29,7 @@ class CodeLog:
 
     def __init__(self) -> None:
         self._lines: deque[str] = deque(maxlen=_MOST_LINES)
+        self._callbacks: list[Callable[[], None]] = []
 
     def add(self, code: str, *values: Any) -> None:
         """Add a line.
@@ -36,6 +39,13 @@ class CodeLog:
             values: what was entered or chosen.
         """
         self._lines.append(code.format(*values))
+        for callback in list(self._callbacks):
+            callback()
+
+    def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call `callback` after each line that is added; returns a function that removes it."""
+        self._callbacks.append(callback)
+        return lambda: self._callbacks.remove(callback)
 
     @property
     def lines(self) -> list[str]:

@@ -28,6 +28,7 @@ class CopyCode:
         self._log = log
         self.widget: Any = _CopyCodeWidget()
         self.widget.add_class("plivo-code")
+        self._remove_callback = log.on_change(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
@@ -37,5 +38,6 @@ class CopyCode:
 
     def close(self) -> None:
         """Close the widget in the page and in the kernel."""
+        self._remove_callback()
         self.widget.layout.close()
         self.widget.close()

@@ -19,8 +19,8 @@ EVENT_WORDS: dict[EventName, str] = {
     "onCalling": "calling",
     "onCallRemoteRinging": "the other side is ringing",
     "onCallAnswered": "answered",
-    "onCallTerminated": "call ended: {why}",
-    "onCallFailed": "no call: {why}",
+    "onCallTerminated": "{who}, call ended: {why}",
+    "onCallFailed": "{who}, no call: {why}",
     "onIncomingCall": "incoming call from {who}",
     "onIncomingCallCanceled": "the caller hung up before the answer",
     "onIncomingCallIgnored": "incoming call ignored",
@@ -46,9 +46,9 @@ def event_text(name: EventName, *arguments: Any) -> str:
     words: dict[str, str] = {}
     match name:
         case "onCallTerminated":
-            words["why"] = why_ended(arguments[0], None)
+            words = {"who": peer_of(arguments[0]), "why": why_ended(arguments[0], None)}
         case "onCallFailed":
-            words["why"] = why_ended(arguments[1], arguments[0])
+            words = {"who": peer_of(arguments[1]), "why": why_ended(arguments[1], arguments[0])}
         case "onIncomingCall":
             words["who"] = peer_of(arguments[2])
         case "onMediaPermission":

@@ -25,7 +25,9 @@ _KEPT_ROWS = 3  # for the calls to come
 
 
 class IncomingCalls:
-    """The ringing calls of one client, the most recent first. The height is fixed; more calls scroll.
+    """The ringing calls of one client, the most recent first. Three are seen at once; more scroll.
+
+    The list takes no room of its own: while calls ring, it is laid over the dial pad.
 
     Args:
         client: the client.
@@ -43,8 +45,8 @@ class IncomingCalls:
         self._rows: dict[str, _Row] = {}
         self._unused: list[_Row] = []
         self._title = live_region()
-        self._none = W.HTML('<div class="plivo-none plivo-dim">No incoming calls</div>')
-        self._list = W.VBox([self._none])
+        self._title.add_class("plivo-announced")
+        self._list = W.VBox()
         self._list.add_class("plivo-ringing")
         self.widget: Any = W.VBox([self._title, self._list])
         self.widget.add_class("plivo-incoming")
@@ -59,14 +61,14 @@ class IncomingCalls:
             if uuid not in self._rows:
                 self._rows[uuid] = self._unused.pop() if self._unused else _Row(self._act)
             self._rows[uuid].show(uuid, call, ends_current=ends_current)
-        order = [self._rows[uuid].widget for uuid in ringing] or [self._none]
+        order = [self._rows[uuid].widget for uuid in ringing]
         if list(self._list.children) != order:
             self._list.children = order
         while len(self._unused) > _KEPT_ROWS:
             self._unused.pop().close()
         count = len(ringing)
         words = "" if not count else "1 call is ringing" if count == 1 else f"{count} calls are ringing"
-        self._title.value = f'<div class="plivo-line plivo-dim">{words}</div>'
+        self._title.value = words
         self._call_attention(list(ringing.values()))
 
     def close(self) -> None:
@@ -75,7 +77,6 @@ class IncomingCalls:
             unused.close()
         self._rows.clear()
         self._unused.clear()
-        close_tree(self._none)
         close_tree(self.widget)
 
     def _call_attention(self, ringing: list[Call]) -> None:
@@ -83,7 +84,7 @@ class IncomingCalls:
         if self._page is None:
             return
         audio = self._client.audio
-        self._page.ring(bool(ringing) and audio.mode != "device", audio.ring_tone)
+        self._page.ring(bool(ringing) and audio.mode == "none", audio.ring_tone)
         others = f" and {len(ringing) - 1} more" if len(ringing) > 1 else ""
         self._page.title(f"Call from {peer_of(ringing[0].info)}{others}" if ringing else "")
 
@@ -105,9 +106,9 @@ class _Row:
     def __init__(self, act: Callable[[Action, str, str], None]) -> None:
         self._uuid = self.peer = ""
         self._caller, self._time, self._headers = W.HTML(), W.HTML(), W.HTML()
-        self.answer = button("Answer", "plivo-go", height="32px")
-        self.reject = button("Reject", "plivo-stop", height="32px")
-        self.ignore = button("Ignore", "plivo-plain", height="32px")
+        self.answer = button("Answer", "plivo-go", height="28px")
+        self.reject = button("Reject", "plivo-stop", height="28px")
+        self.ignore = button("Ignore", "plivo-plain", height="28px")
         self.answer.layout.flex = "1 1 auto"  # its text is long where it ends the current call
         self.reject.layout.flex = self.ignore.layout.flex = "0 0 54px"
         for made, what in ((self.answer, "answer"), (self.reject, "reject"), (self.ignore, "ignore")):

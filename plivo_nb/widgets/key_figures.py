@@ -105,6 +105,15 @@ def nothing() -> KeyFigures:
     )
 
 
+def steady_score(columns: Columns) -> float:
+    """The score of this moment: the lowest MOS of the last five samples, and 1 where a direction is dead.
+
+    Args:
+        columns: ``mos``, ``loss_in`` and ``loss_out`` of the last samples.
+    """
+    return 1.0 if _dead(columns) else _lowest(columns["mos"][-RULE_WINDOW:])
+
+
 def current(columns: Columns, codec: str, direction: str = "sendrecv") -> KeyFigures:
     """The figures of this moment.
 
@@ -115,8 +124,8 @@ def current(columns: Columns, codec: str, direction: str = "sendrecv") -> KeyFig
     """
     if not len(columns["mos"]):
         return nothing()
-    dead = _DEAD.get((_last(columns, "loss_in") == 1.0, _last(columns, "loss_out") == 1.0), "")
-    score = 1.0 if dead else _lowest(columns["mos"][-RULE_WINDOW:])
+    dead = _dead(columns)
+    score = steady_score(columns)
     held = direction in ("sendonly", "recvonly", "inactive") and not dead
     word = "on hold" if held else verdict(score).word
     shown = verdict(math.nan if held else score)
@@ -152,7 +161,7 @@ def of_call(columns: Columns, codec: str, duration_s: float) -> KeyFigures:
     scores = columns["mos"]
     mean = float(np.nanmean(scores)) if np.isfinite(scores).any() else math.nan
     stall_ms = _highest(columns["loop_lag_ms"])
-    busy = f"kernel busy {stall_ms / 1000:.1f} s" if stall_ms > LOOP_STALL_MS else ""
+    busy = f"kernel lag {stall_ms / 1000:.1f} s" if stall_ms > LOOP_STALL_MS else ""
     return KeyFigures(
         Tile("MOS", _number(mean, 2), "", verdict(mean).word, "mean of the call"),
         verdict(mean),
@@ -172,6 +181,11 @@ def call_loss(columns: Columns) -> tuple[float, float]:
 
 
 # ---------------------------------------------------------------- parts
+
+
+def _dead(columns: Columns) -> str:
+    """Which direction is dead, in words; empty where none is."""
+    return _DEAD.get((_last(columns, "loss_in") == 1.0, _last(columns, "loss_out") == 1.0), "")
 
 
 def _last(columns: Columns, name: str) -> float:
@@ -239,7 +253,7 @@ def _worse_direction(columns: Columns) -> str:
         return ""
     if abs(received - sent) < _ALIKE:
         return "both ways alike"
-    return "worse: what you hear" if received < sent else "worse: what they hear"
+    return "worse to you" if received < sent else "worse from you"
 
 
 def _two_ways(name: str, unit: str, received: float, sent: float, columns: Columns, digits: int) -> Tile:
@@ -257,9 +271,9 @@ def _two_ways(name: str, unit: str, received: float, sent: float, columns: Colum
 def _codec_tile(codec: str, received_kbps: float, sent_kbps: float) -> Tile:
     if not codec:
         return Tile("codec")
-    detail = "" if math.isnan(received_kbps) else f"{received_kbps:.0f} kbit/s {_TO_YOU}"
+    detail = "" if math.isnan(received_kbps) else f"{received_kbps:.0f} {_TO_YOU}"
     more = "" if math.isnan(sent_kbps) else f"{sent_kbps:.0f} {_FROM_YOU}"
-    return Tile("codec", _CODECS.get(codec, codec), "", detail, more)
+    return Tile("codec, kbit/s" if detail or more else "codec", _CODECS.get(codec, codec), "", detail, more)
 
 
 def _kernel_tile(lag_ms: float) -> Tile:
@@ -267,8 +281,8 @@ def _kernel_tile(lag_ms: float) -> Tile:
     if math.isnan(lag_ms):
         return Tile("this kernel")
     if lag_ms <= LOOP_STALL_MS:
-        return Tile("this kernel", "on time", "", f"{lag_ms:.0f} ms late")
-    return Tile("this kernel", f"{lag_ms / 1000:.1f}", "s", "kernel was busy", "not the network")
+        return Tile("this kernel", "fine", "", f"{lag_ms:.0f} ms late")
+    return Tile("this kernel", f"{lag_ms / 1000:.1f}", "s", "late, was busy", "not the network")
 
 
 def _worst_second(columns: Columns) -> Tile:
@@ -289,18 +303,16 @@ def _worst_second(columns: Columns) -> Tile:
 def _loss_of_call(columns: Columns) -> Tile:
     received, sent = call_loss(columns)
     if math.isnan(received) and math.isnan(sent):
-        return Tile("loss, whole call")
+        return Tile("packet loss")
     name, value, other_name, other = _TO_YOU, received, _FROM_YOU, sent
     if math.isnan(received) or sent > received:
         name, value, other_name, other = _FROM_YOU, sent, _TO_YOU, received
     more = "" if math.isnan(other) else f"{percent(other)} {other_name}"
-    return Tile("loss, whole call", _number(100 * value, 1), "%", name, more)
+    return Tile("packet loss", _number(100 * value, 1), "%", name, more)
 
 
 def _mean_rtt(columns: Columns) -> Tile:
     measured = _known(columns["rtt_ms"][_new(columns, "rtt_age_s")])
     if not len(measured):
         return Tile("round trip")
-    return Tile(
-        "round trip", _number(float(measured.mean())), "ms", "mean", f"at most {measured.max():.0f} ms"
-    )
+    return Tile("round trip", _number(float(measured.mean())), "ms", "mean", f"up to {measured.max():.0f} ms")

@@ -11,6 +11,7 @@ import ipywidgets as W
 
 from plivo_nb.lab.network.knobs import Direction, DirectionOrBoth, NetworkKnobs, default_knobs
 from plivo_nb.widgets import voila
+from plivo_nb.widgets.code_log import code_log_of
 from plivo_nb.widgets.loop_tasks import LoopTasks
 from plivo_nb.widgets.page import Page
 from plivo_nb.widgets.phone_view import close_tree, live_region
@@ -170,6 +171,7 @@ class Knobs:
         """Reset every knob of the network, and stop the scenario that plays."""
         for name, control in self._controls.items():
             control.show(_DEFAULTS[name])
+        self._add_code("clear", {})
         self._loop_tasks.run_soon(self._clear)
 
     def refresh(self) -> None:
@@ -217,8 +219,10 @@ class Knobs:
 
     async def _send(self, knobs: Mapping[str, Any]) -> None:
         names = self._directions()
+        direction: DirectionOrBoth = "both" if len(names) == 2 else names[0]
+        self._add_code("set", {**({} if direction == "both" else {"direction": direction}), **knobs})
         try:
-            await self._network.set(direction="both" if len(names) == 2 else names[0], **knobs)
+            await self._network.set(direction=direction, **knobs)
         finally:
             self._sending.subtract(dict.fromkeys(knobs, 1))
             self.refresh()
@@ -228,6 +232,11 @@ class Knobs:
             await self._network.clear()
         finally:
             self.refresh()
+
+    def _add_code(self, method: str, arguments: Mapping[str, Any]) -> None:
+        if self._client is not None:
+            given = ", ".join(f"{name}={{!r}}" for name in arguments)
+            code_log_of(self._client).add(f"await lab.network.{method}({given})", *arguments.values())
 
     def _show_status(self, sentence: str) -> None:
         self._status.value = _line(sentence, "plivo-status")

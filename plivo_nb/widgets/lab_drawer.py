@@ -10,6 +10,7 @@ import ipywidgets as W
 from plivo_nb.lab.network.scenarios import SCENARIOS
 from plivo_nb.lab.robots.roles import ROBOTS
 from plivo_nb.widgets import voila
+from plivo_nb.widgets.code_log import code_log_of
 from plivo_nb.widgets.knobs import Knobs, network_in_words
 from plivo_nb.widgets.loop_tasks import LoopTasks
 from plivo_nb.widgets.page import Page
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from plivo_nb.call import Call
     from plivo_nb.client import Client
     from plivo_nb.events import EventName
     from plivo_nb.lab import Lab
     from plivo_nb.lab.network.scenarios import Scenario
+    from plivo_nb.operation import Operation
 
 SEVERAL = 3  # callers of the button that lets several calls ring at once
 _EVENTS: tuple[EventName, ...] = ("onCallAnswered", "onCallTerminated", "onCallFailed")
@@ -71,7 +74,8 @@ class LabDrawer:
     ) -> None:
         self._lab = lab
         self._client = client
-        self._call = call or client.call
+        self._code = code_log_of(client)
+        self._call = call or self._call_by_client
         self.knobs: Knobs | None = None
         self.status = ""
         self._scenarios: dict[str, _Row] = {}
@@ -124,7 +128,11 @@ class LabDrawer:
             An operation.
         """
         network = self._lab.network
-        return network.stop() if network.playing == scenario else network.play(scenario)
+        if network.playing == scenario:
+            self._code.add("await lab.network.stop()")
+            return network.stop()
+        self._code.add("await lab.network.play({!r})", scenario)
+        return network.play(scenario)
 
     async def ring_me(self, n: int = SEVERAL) -> None:
         """Let `n` robots call this client at the same time, and say how many ring.
@@ -136,10 +144,11 @@ class LabDrawer:
         if user is None:
             self._show_status("Nobody is logged in, so no robot can call. Log in first.")
             return
-        self._show_status("Waiting for the robots to call.")
+        self._show_status("Waiting for the robots to call.", error=False)
+        self._code.add("await lab.call({!r}, n={!r})", user, n)
         calls = await self._lab.call(user, n)
         failed = [call["cause"] for call in calls if call["state"] == "failed"]
-        self._show_status(_who_rings(user, n, failed))
+        self._show_status(_who_rings(user, n, failed), error=bool(failed))
 
     def close(self) -> None:
         """Close the widgets. The lab, its scenario and its robots go on."""
@@ -180,6 +189,10 @@ class LabDrawer:
             row.show_playing(name == network.playing)
         if self.knobs is not None:
             self.knobs.refresh()
+
+    def _call_by_client(self, number: str) -> Operation[Call]:
+        self._code.add("call = await client.call({!r})", number)
+        return self._client.call(number)
 
     def _open_or_fold(self) -> None:
         if self.is_open:
@@ -226,10 +239,10 @@ class LabDrawer:
         box.add_class("plivo-lab-ring")
         return box
 
-    def _show_status(self, sentence: str) -> None:
+    def _show_status(self, sentence: str, *, error: bool = True) -> None:
         self.status = sentence
-        text = html.escape(sentence)
-        self._status_line.value = f'<div class="plivo-status" title="{text}">{text}</div>'
+        text, kind = html.escape(sentence), "" if error else " plivo-dim"
+        self._status_line.value = f'<div class="plivo-status{kind}" title="{text}">{text}</div>'
 
 
 class _Row:

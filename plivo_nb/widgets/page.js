@@ -3,6 +3,7 @@
 
 const CONTROL = "button, input, select, textarea, summary, a[href], [tabindex], [contenteditable]";
 const TEXT = "input:not([type=checkbox], [type=radio], [type=range], [type=button]), select, textarea, [contenteditable]";
+const DIAL = ".plivo-dial input";
 const SENDS = "button.jupyter-button, .jupyter-widgets select, .jupyter-widgets input";
 const SUPPRESS = "data-lm-suppress-shortcuts"; // an attribute that JupyterLab and Notebook obey (Lumino)
 const PENDING_MS = 150; // an answer within this time needs no mark
@@ -234,6 +235,7 @@ class Root {
     root.addEventListener("keydown", (event) => this.keyBubbled(event), { signal });
     root.addEventListener("click", (event) => this.clicked(event), { signal, capture: true });
     root.addEventListener("change", (event) => this.sent(event.target), { signal });
+    root.addEventListener("input", (event) => this.input(event), { signal, capture: true });
     root.addEventListener("focusin", (event) => this.focused(event.target), { signal });
     root.addEventListener("focusout", () => setTimeout(() => this.left()), { signal });
     kernel.addEventListener("changed", () => this.show(), { signal });
@@ -295,11 +297,13 @@ class Root {
         this.root.removeAttribute(SUPPRESS);
         setTimeout(() => [target, this.root].forEach((one) => one.setAttribute(SUPPRESS, "true")));
       }
-    } else if (event.key === "Enter" && target.matches(".plivo-dial input") && !target.value.trim()) {
+    } else if (event.key === "Enter" && target.matches(DIAL) && !target.value.trim()) {
       this.press(event, ".plivo-ringing .plivo-go:enabled");
-    } else if (event.key === "Escape" && (!target.matches(TEXT) || target.matches(".plivo-dial input"))) {
+    } else if (event.key === "Enter" && target.matches(DIAL)) {
+      this.sendTyped();
+    } else if (event.key === "Escape" && (!target.matches(TEXT) || target.matches(DIAL))) {
       this.clearDial(event);
-    } else if (this.model.get("keypad") && !event.altKey && !target.matches(TEXT)) {
+    } else if (this.model.get("keypad") && !event.altKey && (!target.matches(TEXT) || this.sendsTones(target))) {
       if (/^[0-9*#]$/.test(event.key)) {
         const key = [...this.root.querySelectorAll(".plivo-key")].find((one) => one.textContent === event.key);
         this.press(event, key);
@@ -313,7 +317,7 @@ class Root {
     if (!(event.key === "s" && (event.ctrlKey || event.metaKey))) {
       event.stopPropagation();
     }
-    if (event.key === "Enter" && event.target.matches(".plivo-dial input")) {
+    if (event.key === "Enter" && event.target.matches(DIAL)) {
       this.sent(event.target);
     }
   }
@@ -334,8 +338,30 @@ class Root {
     return true;
   }
 
+  /** In a call nothing can be dialled, so that digits typed in the dial field are sent as tones, too. */
+  sendsTones(target) {
+    return target.matches(DIAL) && Boolean(this.root.querySelector(".plivo-screen:is(.plivo-talking, .plivo-held)"));
+  }
+
+  input(event) {
+    if (event.target.matches(DIAL)) {
+      this.typed = true;
+      if (event.inputType === "insertFromPaste" || event.inputType === "insertFromDrop") {
+        setTimeout(() => this.sendTyped(true)); // after ipywidgets has sent the text
+      }
+    }
+  }
+
+  /** Send the text of the dial field if it was typed after the last click: else the kernel knows more. */
+  sendTyped(pasted = false) {
+    if (this.typed) {
+      this.typed = false;
+      this.kernel.send({ type: "typed", text: this.root.querySelector(DIAL)?.value ?? "", pasted });
+    }
+  }
+
   clearDial(event) {
-    const field = this.root.querySelector(".plivo-dial input");
+    const field = this.root.querySelector(DIAL);
     if (field?.value) {
       field.value = "";
       field.dispatchEvent(new Event("input", { bubbles: true }));
@@ -378,7 +404,7 @@ class Root {
     const next =
       beside.find((control) => control.matches(".plivo-go, .plivo-stop")) ??
       beside[0] ??
-      usable.find((control) => control.matches("button:not(.plivo-key)")) ??
+      usable.find((control) => control.matches("button:not(.plivo-key, .plivo-delete)")) ??
       usable[0] ??
       this.root;
     next.focus({ preventScroll: true });
@@ -388,10 +414,13 @@ class Root {
 
   clicked(event) {
     const button = event.target.closest?.("button.jupyter-button");
-    if (button?.matches("[aria-busy=true]:not(.plivo-key)")) {
+    if (button?.matches("[aria-busy=true]:not(.plivo-key, .plivo-delete)")) {
       event.preventDefault();
       event.stopImmediatePropagation();
     } else if (button) {
+      if (button.matches(".plivo-start, .plivo-key, .plivo-delete")) {
+        this.sendTyped();
+      }
       setTimeout(() => this.sent(button)); // after ipywidgets has sent the click
     }
   }

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
+_LONGEST_TEXT = 1000  # of the dial field
 _LARGEST_FILE = 4 * 2**20  # bytes of a ring tone that are sent to the page
 
 
@@ -50,6 +51,9 @@ class Page:
         ring_blocked: True while the page may not ring because nobody has clicked in it yet. It offers the
             click itself.
         on_beat: called without arguments at each report.
+        on_typed: called with the text of the dial field, and True if it was pasted: when something was
+            pasted, and before a click on Call or a key, or Enter in the field. ipywidgets holds a text back
+            while the kernel has not answered the one before: a call would go to a part of what was typed.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, label: str, *, keypad: bool = False) -> None:
@@ -61,6 +65,7 @@ class Page:
         self.visible = True
         self.ring_blocked = False
         self.on_beat: Callable[[], None] = lambda: None
+        self.on_typed: Callable[[str, bool], None] = lambda text, pasted: None
         self._tone: bool | str = False
         self._title = ""
 
@@ -118,6 +123,8 @@ class Page:
             if content.get("first"):
                 self._restore()
             self.on_beat()
+        elif kind == "typed":
+            self.on_typed(str(content.get("text", ""))[:_LONGEST_TEXT], bool(content.get("pasted")))
         elif kind == "ring":
             self.ring_blocked = bool(content.get("blocked"))
 

@@ -13,9 +13,11 @@ from weakref import WeakKeyDictionary
 from plivo_nb.operation import check_open
 from plivo_nb.widgets import phone_view, voila
 from plivo_nb.widgets.account import AccountForm
+from plivo_nb.widgets.browser_sound import BrowserSoundPanel
 from plivo_nb.widgets.call_controls import CallControls
 from plivo_nb.widgets.code_log import code_log_of
 from plivo_nb.widgets.copy_code import CopyCode
+from plivo_nb.widgets.dial_string import dial_string
 from plivo_nb.widgets.event_words import EVENT_WORDS, event_text
 from plivo_nb.widgets.history import History
 from plivo_nb.widgets.incoming import IncomingCalls
@@ -109,6 +111,7 @@ class Phone:
         self.page = Page(client.loop, "Phone", keypad=True)
         self._account = AccountForm(client, self._loop_tasks, server=server, accounts=accounts)
         self._incoming = IncomingCalls(client, self._loop_tasks, self.page)
+        self._page_sound = BrowserSoundPanel(client, self._loop_tasks)
         self._controls = CallControls(client, self._loop_tasks, source)
         self._history = History(client, self._loop_tasks, self.call)
         self._code = code_log_of(client)
@@ -116,6 +119,7 @@ class Phone:
         self._parts: list[Part] = [
             self._account,
             self._incoming,
+            self._page_sound,
             self._controls,
             self._history,
             self._copy_code,
@@ -187,14 +191,20 @@ class Phone:
 
         async def sent() -> None:
             await operation
-            self._controls.keys_sent(digits)
             self._add_event(f"tones sent: {digits}")
 
         self._loop_tasks.watch(sent())
         return operation
 
     def press(self, key: str) -> Operation[Any] | None:
-        """Press a key of the dial pad: send a tone in an answered call, else add it to the dial field."""
+        """Press a key of the dial pad: send a tone in an answered call, else add it to the dial field.
+
+        Args:
+            key: one of ``0-9 * #``; or ``"delete"``, which deletes the last character of the dial field.
+        """
+        if key == phone_view.DELETE:
+            self._view.dial.value = self._view.dial.value[:-1]
+            return None
         if self._screen.sends_tones:
             return self.send_dtmf(key)
         self._view.dial.value += key
@@ -311,13 +321,10 @@ class Phone:
         return [
             self._account.widget,
             view.screen,
-            self._incoming.widget,
-            view.dial,
-            view.will_dial,
-            view.pad,
+            view.dialling(self._incoming.widget),
             view.buttons,
+            self._page_sound.widget,
             self._controls.widget,
-            view.status_line,
             self._history.widget,
             view.log,
             self._copy_code.widget,
@@ -328,12 +335,17 @@ class Phone:
         view, run_soon = self._view, self._loop_tasks.run_soon
         view.on_press(lambda key: run_soon(lambda: self.press(key)))
         view.on_dial(lambda: run_soon(self.call))
+        self.page.on_typed = self._typed
         for button, action in (
             (view.call, self.call),
             (view.hangup, self.hangup),
             (view.mute, self._toggle_mute),
         ):
             button.on_click(lambda _button, action=action: run_soon(action))
+
+    def _typed(self, text: str, pasted: bool) -> None:
+        """Take the text of the dial field; a pasted number loses its separators at once."""
+        self._view.dial.value = dial_string(text) if pasted else text
 
     def _watched(self, operation: Operation[_T]) -> Operation[_T]:
         self._view.show_status("")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from plivo_nb.widgets.screen import Kind, Screen
 
 KEYS = "123456789*0#"
+DELETE = "delete"  # the key beside the dial field
 
 _KIND_CLASSES: dict[Kind, str] = {
     "off": "plivo-off",
@@ -57,6 +58,7 @@ class PhoneView:
 
     def __init__(self) -> None:
         self._press: Callable[[str], None] = lambda key: None
+        self.status = ""
         self._style = W.HTML(style(), layout=W.Layout(display="none"))
         self.status_line, self.log = live_region(), W.HTML()
         self._state = live_region()
@@ -70,9 +72,12 @@ class PhoneView:
             layout=W.Layout(width="100%", height="34px", margin="0"),
         )
         self.dial.add_class("plivo-dial")
+        self.dial.layout.flex = "1 1 0"
+        self.delete = button("Delete", "plivo-delete", tooltip="Delete the last character")
+        self.delete.layout.flex = "0 0 42px"
+        self.delete.on_click(lambda _button: self._press(DELETE))
         self.call = button("Call", "plivo-go", tooltip="Call the number or name in the dial field")
         self.call.add_class("plivo-start")
-        self.dial.add_class("plivo-dial")
         self.hangup = button("Hang up", "plivo-stop", tooltip="End the call")
         self.mute = button("Mute", "plivo-plain", tooltip="Stop sending the microphone's sound")
         self.keys = [button(key, "plivo-key", height="32px") for key in KEYS]
@@ -82,19 +87,27 @@ class PhoneView:
         self.dial.observe(lambda _change: self._show_will_dial(), "value")
         self._show_will_dial()
         self.pad = W.GridBox(self.keys, layout=columns)
+        # The error takes the place of what will be dialled, so that it is near the buttons.
+        self.message = W.VBox([self.will_dial, self.status_line])
+        self.message.add_class("plivo-message")
         self.buttons = row(self.call, self.hangup, self.mute)
         self.box = W.VBox([self._style])
         self.box.add_class("plivo")
         self.box.add_class("plivo-phone")
-        self.status = ""
         self.show_status("")
+
+    def dialling(self, incoming: Any) -> Any:
+        """Dial field, message and pad, over which the list of incoming calls is laid while calls ring."""
+        box = W.VBox([incoming, row(self.dial, self.delete), self.message, self.pad])
+        box.add_class("plivo-dialling")
+        return box
 
     def arrange(self, widgets: Sequence[Any]) -> None:
         """Display these from top to bottom; `close` closes them."""
         self.box.children = [self._style, *widgets]
 
     def on_press(self, handler: Callable[[str], None]) -> None:
-        """Call `handler` with the key when a key of the dial pad is clicked."""
+        """Call `handler` with the key when a key of the dial pad, or `DELETE`, is clicked."""
         self._press = handler
 
     def on_dial(self, handler: Callable[[], None]) -> None:
@@ -111,6 +124,7 @@ class PhoneView:
         self.status = sentence
         text = html.escape(sentence)
         self.status_line.value = f'<div class="plivo-status" title="{text}">{text}</div>'
+        self._show_will_dial()
 
     @property
     def dialled(self) -> str:
@@ -119,7 +133,8 @@ class PhoneView:
 
     def _show_will_dial(self) -> None:
         typed, dialled = self.dial.value.strip(), self.dialled
-        words = f"Will dial {html.escape(dialled[:80])}" if typed and dialled != typed else ""
+        shown = typed and dialled != typed and not self.status
+        words = f"Will dial {html.escape(dialled[:80])}" if shown else ""
         self.will_dial.value = (
             f'<div class="plivo-line plivo-dim"><span class="plivo-cut">{words}</span></div>'
         )

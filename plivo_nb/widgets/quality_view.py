@@ -143,9 +143,10 @@ def figures_html(figures: KeyFigures) -> str:
     """
     mos = figures.mos
     state = " plivo-outage" if figures.dead else ""
-    colour = _COLOUR_NAMES.get(figures.verdict.colour, "dim")
+    colour = _COLOUR_NAMES.get(figures.verdict.colour)
+    scored = f' plivo-scored" style="background-color:var(--plivo-{colour})' if colour else ""
     first = (
-        f'<div class="plivo-tile plivo-mos" style="background-color:var(--plivo-{colour})">'
+        f'<div class="plivo-tile plivo-mos{scored}">'
         f'<span>{mos.name}</span><b>{mos.value}</b><span class="plivo-word">{html.escape(mos.detail)}</span>'
         f"<span>{html.escape(mos.more)}</span></div>"
     )

@@ -186,7 +186,7 @@ class SoundSource:
         sends = "your code chooses what this call sends" if by_code else _SENDS[self._chosen]
         if self._awaits_path and not by_code:
             sends = "enter the path of an audio file"
-        if self._client.audio.mode == "device":
+        if self._client.audio.mode != "none":
             if by_code or self._chosen == "microphone":
                 return "" if not by_code else f"{sends[0].upper()}{sends[1:]}."
             return f"{sends[0].upper()}{sends[1:]} until you choose another sound."

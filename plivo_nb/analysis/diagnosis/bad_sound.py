@@ -63,7 +63,7 @@ def robotic(series: CallSeries, usable: BoolArray) -> Iterator[Finding]:
         severity: Severity = "major" if mean_ms >= 1.2 * JITTER_LIMIT_MS else "minor"
         evidence = [Evidence(f"jitter_{direction}_ms", mean_ms, "ms", JITTER_LIMIT_MS)]
         if late > 0.0:
-            evidence.append(Evidence("packets_discarded", late, "of packets_in", _AUDIBLE_DISCARDS))
+            evidence.append(Evidence("packets_discarded", late, "0..1", _AUDIBLE_DISCARDS))
         yield Finding.of("robotic", direction, severity, series.span(bad), *evidence)
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from plivo_nb.analysis.diagnosis.series import Span
 
 Severity = Literal["critical", "major", "minor"]
+_SHARE = "0..1"
 _SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 _CAUSES: tuple[Cause, ...] = get_args(Cause)
 _COLOURS = dict(zip(_SEVERITIES, (BAD_COLOUR, POOR_COLOUR, FAIR_COLOUR), strict=True))
@@ -39,9 +40,14 @@ class Evidence:
     limit: float | None = None
 
     def __str__(self) -> str:
-        value = self.value if isinstance(self.value, str) else f"{self.value:.4g}"
-        limit = "" if self.limit is None else f" (limit {self.limit:g})"
-        return f"{self.column} {value}{f' {self.unit}' if self.unit else ''}{limit}"
+        limit = "" if self.limit is None else f" (limit {self._shown(self.limit)})"
+        return f"{self.column} {self._shown(self.value)}{limit}"
+
+    def _shown(self, value: float | str) -> str:
+        """A value with its unit; a share in percent."""
+        if isinstance(value, str):
+            return value
+        return f"{100 * value:.3g} %" if self.unit == _SHARE else f"{value:.4g} {self.unit}".strip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -116,7 +116,7 @@ def silence(series: CallSeries, dead: Dead, media_metrics: pd.DataFrame) -> Iter
     muted = _long_enough(series, series.flag("muted") & series.sends)
     if muted is not None:
         share = muted.seconds / max(series.seconds, 1e-9)
-        yield Finding.of("muted", "out", "major", muted, Evidence("muted", share, "of the call"))
+        yield Finding.of("muted", "out", "major", muted, Evidence("muted", share, "0..1"))
     lost = _lost_device(series, media_metrics)
     if lost is not None:
         yield Finding.of("device_lost", "out", "critical", lost, *_no_source(series, lost))

@@ -84,12 +84,9 @@ def frames_of(calls: Iterable[ImportedCall], warnings: list[str]) -> CallFrames:
 def frames_of_sampled(calls: Sequence[SampledCall], warnings: list[str]) -> CallFrames:
     """The frames of calls whose samples are known."""
     rows = [(call.uuid, row) for call in calls for row in call.rows]
-    values: dict[str, list[Any]] = {c.name: [] for c in SAMPLES}
-    for uuid, row in rows:
-        for name, value in row.values().items():
-            values[name].append(value)
-        values["call_uuid"].append(uuid)
-        values["loop_lag_ms"].append(NAN)
+    told = [{**row.values(), "call_uuid": uuid} for uuid, row in rows]
+    # what only this package's engine knows is missing
+    values = {c.name: [values.get(c.name) for values in told] for c in SAMPLES}
     samples = build_frame("samples", [row.time_utc_ns for _, row in rows], values)
     calls = sorted(calls, key=lambda call: call.began_ns)
     columns = {c.name: [call.about.get(c.name) for call in calls] for c in CALLS}

@@ -31,10 +31,25 @@ class CallAudio:
         self._speaker = Speaker(audio.speaker_route)
         self._microphone.live = self._speaker.audible = False
         self._progressed = False
-        session.media.microphone = session.media.source = self._microphone
+        session.media.microphone = self._microphone
+        if session.media.source is None:
+            session.media.set_source(self._microphone)
         session.media.add_sink(self._speaker)
+        session.media.page = lambda: (audio.page_rtt_ms, audio.page_underruns)
         session.watchers.append(self._watch)
         session.over.add_done_callback(lambda _: self._end())
+
+    def join(self) -> None:
+        """Begin in the middle of the call: a microphone and speaker have appeared."""
+        session = self._session
+        match session.phase:
+            case "ringing" if session.direction == "INCOMING":
+                self._audio.tones.ring(session, True)
+            case "answered":
+                self._open_devices()
+                self._speaker.audible = self._microphone.live = True
+            case "preparing" | "calling" | "ringing" | "answering":
+                self._open_devices()
 
     def _watch(self, trigger: str) -> None:
         match trigger:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from plivo_nb.engine.audio.call_audio import CallAudio
 from plivo_nb.engine.audio.tones import Player, Tones
+from plivo_nb.engine.audio.webrtc_transport import WebRtcTransport
 from plivo_nb.errors import MediaError
 from plivo_nb.media.audio.tones import DtmfTones
 from plivo_nb.operation import Operation
+from plivo_nb.sound.browser_sound import BrowserSound
+from plivo_nb.sound.comm_transport import CommTransport
 from plivo_nb.sound.device_manager import managers
 from plivo_nb.sound.devices import NOT_FOUND, Device
 from plivo_nb.sound.microphone import InputRoute, Microphone
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from plivo_nb.engine.engine import Engine
     from plivo_nb.options import Options
     from plivo_nb.sound.device_manager import DeviceChange, DeviceManager
+    from plivo_nb.sound.page_transport import MakeTransport, PageLink, PageTransport, TransportName
     from plivo_nb.sound.route import DeviceRoute, RouteState
 
 _logger = logging.getLogger("plivo_nb.sound")
@@ -150,21 +155,25 @@ class AudioDevices:
         self._permission_reported = False
         self._no_microphone: MediaError | None = None
         self._closed = False
-        self._manager: DeviceManager | None = managers.acquire(options.sound)
-        wake = self._manager.wake if self._manager is not None else _nothing
-        self.input_route = InputRoute(wake, self._input_state)
-        self.speaker_route = OutputRoute(wake)
-        self.ringtone_route = OutputRoute(wake)
+        self._link: PageLink | None = None
+        self._browser: BrowserSound | None = None
+        self._silent_calls: list[CallSession] = []  # those without microphone and speaker
+        if options.sound == "browser":
+            self._browser = self._browser_sound()
+        self._manager: DeviceManager | None = managers.acquire(self._browser or options.sound)
+        self.input_route = InputRoute(self._wake, self._input_state)
+        self.speaker_route = OutputRoute(self._wake)
+        self.ringtone_route = OutputRoute(self._wake)
+        self.speaker_route.page = self.ringtone_route.page = self._browser
         self.tones = Tones(engine, self.speaker_route, self.ringtone_route, on=self._manager is not None)
         players = self.tones.players
         self._microphone_devices = DeviceChoice("microphone", self, self.input_route, players)
         self._speaker_devices = DeviceChoice("speaker", self, self.speaker_route, players)
         self._ringtone_devices = DeviceChoice("ring-tone device", self, self.ringtone_route, players)
-        self._constrain()
+        if self._browser is None:
+            self._constrain()
         if self._manager is not None:
-            self._manager.add(self.input_route, self._changed)
-            self._manager.add(self.speaker_route)
-            self._manager.add(self.ringtone_route)
+            self._add_routes(self._manager)
             engine.spawn(self._prepare(), "sound")
         elif options.sound == "none" and not options.perm_on_click:
             engine.loop.call_soon(self._report_permission, None)  # the user chose silence as the source
@@ -173,10 +182,28 @@ class AudioDevices:
 
     @property
     def mode(self) -> str:
-        """Where this client's sound goes: 'device', 'browser' or 'none' ('none' also without devices)."""
-        if self._manager is None:
-            return "browser" if self._options.sound == "browser" else "none"
-        return "none" if self._manager.error is not None else "device"
+        """Where this client's sound goes: 'device', 'browser' or 'none' ('none' also without devices).
+
+        With 'browser', `transport` tells how it goes to the page, and `page_rtt_ms` how long that takes.
+        """
+        if self._browser is not None:
+            return "browser"
+        return "none" if self._manager is None or self._manager.error is not None else "device"
+
+    @property
+    def transport(self) -> TransportName | None:
+        """How the sound of a page goes to the kernel and back: 'webrtc', 'comm' (messages) or None."""
+        return None if self._browser is None else self._browser.transport
+
+    @property
+    def page_rtt_ms(self) -> float:
+        """Round-trip time between the page and the kernel, ms; NaN without a page or before it is known."""
+        return math.nan if self._browser is None else self._browser.rtt_ms
+
+    @property
+    def page_underruns(self) -> float:
+        """How many gaps the sound between page and kernel has had; NaN where it goes to no page."""
+        return math.nan if self._browser is None else float(self._browser.underruns)
 
     @property
     def ring_tone(self) -> bool | str:
@@ -315,6 +342,9 @@ class AudioDevices:
             session.watchers.append(self._permission_at_call)
         if self._manager is not None and self._manager.error is None:
             CallAudio(self, session)
+        elif self._options.sound is None:
+            self._silent_calls.append(session)
+            session.over.add_done_callback(lambda _: self._forget_silent(session))
 
     def choose(self, route: DeviceRoute, device_id: str | None) -> Operation[None]:
         """Switch a route to a device, at once also in a call; None: the system's default."""
@@ -343,21 +373,102 @@ class AudioDevices:
         return repr(self._manager.label(device_id) or device_id)
 
     def __repr__(self) -> str:
-        if self.mode != "device":
-            return f"<AudioDevices: sound {self.mode!r}>"
+        if self.mode == "none":
+            return "<AudioDevices: sound 'none'>"
         microphone, speaker, ringer = (
             self.label_of(choice.get())
             for choice in (self._microphone_devices, self._speaker_devices, self._ringtone_devices)
         )
-        return f"<AudioDevices: microphone {microphone}, speaker {speaker}, ring tone on {ringer}>"
+        way = f", in the page by {self.transport}" if self.transport is not None else ""
+        way += f", round trip {self.page_rtt_ms:.0f} ms" if math.isfinite(self.page_rtt_ms) else ""
+        return f"<AudioDevices: microphone {microphone}, speaker {speaker}, ring tone on {ringer}{way}>"
+
+    # ------------------------------------------------------------ pages
+
+    def connect_page(self, link: PageLink) -> None:
+        """Use the sound of the pages of this link: with sound='browser', or where there is no device."""
+        self._link = link
+        if self._browser is not None:
+            self._browser.attach(link)
+        elif self._no_microphone is not None and self._options.sound is None:
+            self._engine.spawn(self._use_browser(), "sound of the page")
+
+    def disconnect_page(self, link: PageLink) -> None:
+        """Cease to use the pages of this link, which is being closed."""
+        if self._link is link:
+            self._link = None
+            if self._browser is not None:
+                self._browser.detach()
+
+    def _page_transports(self) -> tuple[MakeTransport, ...]:
+        """The ways to carry sound between a page and the kernel, the best first."""
+        return self._webrtc, CommTransport
+
+    def _webrtc(self, link: PageLink, page: str) -> PageTransport:
+        return WebRtcTransport(self._engine, self._options, link, page)
+
+    def _browser_sound(self) -> BrowserSound:
+        return BrowserSound(
+            self._options.audio_constraints,
+            self._page_transports(),
+            lambda error: self._on_loop(self._page_microphone_is, error),
+        )
+
+    async def _use_browser(self) -> None:
+        """Replace this machine's sound system, which has no device, by that of the page."""
+        if self._browser is not None or self._closed:
+            return
+        self._browser = browser = self._browser_sound()
+        before, self._manager = self._manager, managers.acquire(browser)
+        if before is not None:
+            with contextlib.suppress(TimeoutError):
+                closing = before.remove(self._routes, self._changed)
+                await asyncio.wait_for(asyncio.wrap_future(closing), _CLOSE_S)
+            managers.release(before)
+        if self._closed or self._manager is None:
+            return
+        self._no_microphone, self._permission_reported = None, False
+        self.tones.on = True
+        self.speaker_route.page = self.ringtone_route.page = browser
+        self._add_routes(self._manager)
+        if self._link is not None:
+            browser.attach(self._link)
+        for session in self._silent_calls:
+            CallAudio(self, session).join()
+        self._silent_calls = []
+        self.tell_change()
+
+    @property
+    def _routes(self) -> list[DeviceRoute]:
+        return [self.input_route, self.speaker_route, self.ringtone_route]
+
+    def _add_routes(self, manager: DeviceManager) -> None:
+        manager.add(self.input_route, self._changed)
+        manager.add(self.speaker_route)
+        manager.add(self.ringtone_route)
+
+    def _wake(self) -> None:
+        if self._manager is not None:
+            self._manager.wake()
+
+    def _forget_silent(self, session: CallSession) -> None:
+        if session in self._silent_calls:
+            self._silent_calls.remove(session)
+
+    def _page_microphone_is(self, error: MediaError | None) -> None:
+        """A page has opened its microphone, or says that it may or cannot."""
+        if not self._options.perm_on_click or self.input_route.wanted:
+            self._report_permission(error)
+        if error is None:
+            self._on_microphone("present")
 
     # ------------------------------------------------------------ permission and changes
 
     async def _prepare(self) -> None:
         manager = self._manager
         try:
-            if manager is None:
-                return
+            if manager is None or self._browser is not None:
+                return  # the page tells when the user has decided
             if not await self._ask(manager.devices):
                 raise MediaError("This machine has no sound device.", NOT_FOUND)
         except MediaError as error:
@@ -368,6 +479,9 @@ class AudioDevices:
             else:
                 _logger.warning("%s Calls have neither microphone nor speaker.", error)
             self._no_microphone = error
+            if self._link is not None and self._options.sound is None:
+                await self._use_browser()
+                return
             if not self._options.perm_on_click:
                 self._report_permission(error)
             return
@@ -384,11 +498,14 @@ class AudioDevices:
             self._report_permission(self._no_microphone)
 
     async def _try_microphone(self) -> None:
-        manager = self._manager
+        manager, browser = self._manager, self._browser
         try:
             if manager is None:
                 raise MediaError(_NO_SOUND, NOT_FOUND)
-            await self._ask(lambda: manager.try_device(self.input_route))
+            if browser is not None:
+                await asyncio.wrap_future(browser.ask())
+            else:
+                await self._ask(lambda: manager.try_device(self.input_route))
         except MediaError as error:
             self._report_permission(error)
             raise
@@ -409,11 +526,11 @@ class AudioDevices:
 
     def _microphone_is(self, state: RouteState, error: MediaError | None) -> None:
         match state:
-            case "open":
+            case "open" if self._browser is None:  # a page tells by itself when its user has decided
                 self._report_permission(None)
                 self._on_microphone("present")
             case "lost" | "failed":
-                if error is not None:
+                if error is not None and self._browser is None:
                     self._report_permission(error)
                 self._on_microphone("lost")
 
@@ -474,8 +591,7 @@ class AudioDevices:
         manager, self._manager = self._manager, None
         if manager is None:
             return
-        routes: list[DeviceRoute] = [self.input_route, self.speaker_route, self.ringtone_route]
-        closing = manager.remove(routes, self._changed)
+        closing = manager.remove(self._routes, self._changed)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.wrap_future(closing), _CLOSE_S)
         with contextlib.suppress(TimeoutError):
@@ -502,7 +618,3 @@ def _ideal(value: Any) -> Any:
     if isinstance(value, dict):
         return value.get("exact", value.get("ideal"))
     return value
-
-
-def _nothing() -> None:
-    """Do nothing: there is no device manager."""

@@ -8,14 +8,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import re
 import tempfile
+import time
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from plivo_nb.audio_types import to_int16
+from plivo_nb.engine.audio.kept_audio import Clip
 from plivo_nb.errors import SourceError
 from plivo_nb.late_import import import_in_thread
 from plivo_nb.media.audio import tones
@@ -35,6 +38,8 @@ _logger = logging.getLogger("plivo_nb.sound")
 Tone = Literal["ring", "ringback", "connect"]
 _URL = re.compile(r"https?://\S+")
 
+_PAGE_TONE_HZ = 16_000  # sample rate of the tones that pages play
+_MAX_PAGE_FILE_BYTES = 4_000_000
 _MAX_FILE_BYTES = 10_000_000
 _DOWNLOAD_S = 10.0
 
@@ -58,6 +63,7 @@ class Player:
         self._make = make
         self._file: str | None = None
         self._voice: Source | None = None
+        self._in_page_until_s = 0.0
 
     @property
     def src(self) -> str | None:
@@ -71,6 +77,8 @@ class Player:
     @property
     def playing(self) -> bool:
         """Whether it is playing now."""
+        if self._in_page_until_s > time.monotonic():
+            return True
         return self._voice is not None and self._voice in self._route.playing
 
     def play(self, voice: Any = None) -> None:
@@ -80,15 +88,43 @@ class Player:
             voice: what to play this once, instead of the file or the built-in sound: a source, or anything
                 else that `Call.play` takes.
         """
-        if not self.playing:
+        if not self.playing and not self._play_in_page(voice):
             self._voice = _Scaled(self._sound() if voice is None else as_source(voice), self)
             self._route.start(self._voice)
 
     def pause(self) -> None:
         """Stop playing."""
+        if self._in_page_until_s:
+            self._in_page_until_s = 0.0
+            if self._route.page is not None:
+                self._route.page.pause(self._page_name)
         if self._voice is not None:
             self._route.stop(self._voice)
             self._voice = None
+
+    @property
+    def _page_name(self) -> str:
+        """The tone's name for the page, which plays the ring tone on another device than all others."""
+        return "ring" if self.name == "the ring tone" else self.name
+
+    def _play_in_page(self, voice: Any) -> bool:
+        """Have the page play it, which it does also while the kernel is busy; False where it cannot."""
+        page = self._route.page
+        if page is None:
+            return False
+        sound = _file_content(self._file) if voice is None and self._file is not None else b""
+        repeats, seconds = True, math.inf
+        if not sound:
+            source = self._make() if voice is None else voice
+            if not isinstance(source, (tones.CadenceTone, tones.DtmfTones)):
+                return False
+            repeats = isinstance(source, tones.CadenceTone)
+            clip = Clip(_PAGE_TONE_HZ, tones.rendered(source, _PAGE_TONE_HZ))
+            sound, seconds = clip.wav(), math.inf if repeats else clip.seconds
+        volume = min(1.0, self.volume * self._route.volume)
+        page.play(self._page_name, sound, loop=repeats, volume=volume, device_id=self._route.chosen)
+        self._in_page_until_s = time.monotonic() + seconds
+        return True
 
     def _sound(self) -> Source:
         if self._file is not None:
@@ -122,6 +158,16 @@ class _Scaled:
 
     def close(self) -> None:
         self._voice.close()
+
+
+def _file_content(path: str) -> bytes:
+    """The content of a sound file for the page; nothing if it cannot be read or is large."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read(_MAX_PAGE_FILE_BYTES + 1)
+    except OSError:
+        return b""
+    return content if len(content) <= _MAX_PAGE_FILE_BYTES else b""
 
 
 def _save_sound(path: str, data: bytes) -> None:
@@ -179,15 +225,16 @@ class Tones:
         engine: owns the downloads.
         speaker: plays all tones but the ring tone.
         ringer: plays the ring tone.
-        on: False: no tone is ever played.
+        on: False: no tone is played.
 
     Attributes:
+        on: as given; may be changed.
         players: the players that users can get: dtmf and ringback.
     """
 
     def __init__(self, engine: Engine, speaker: OutputRoute, ringer: OutputRoute, *, on: bool) -> None:
         self._engine = engine
-        self._on = on
+        self.on = on
         self._ringing: list[CallSession] = []
         self._wanted: dict[Tone, bool] = {"ring": True, "ringback": True, "connect": True}
         self._files = ToneFiles()
@@ -232,7 +279,7 @@ class Tones:
 
     def play(self, tone: Tone) -> None:
         """Play that tone, if it is wanted."""
-        if self._wanted[tone] and self._on:
+        if self._wanted[tone] and self.on:
             self._players[tone].play()
 
     def pause(self, tone: Tone) -> None:
@@ -251,11 +298,11 @@ class Tones:
 
     def digits(self, digits: str) -> None:
         """Play the DTMF tones of digits that are sent."""
-        if self._on:
+        if self.on:
             self._dtmf.pause()
             self._dtmf.play(tones.DtmfTones(digits))
 
     def close(self) -> None:
         """Play no more, and delete downloaded files."""
-        self._on = False
+        self.on = False
         self._files.close()

@@ -25,7 +25,7 @@ from plivo_nb.lab.config import HOST
 from plivo_nb.lab.local_only import refuse_others
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from plivo_nb.lab.faults import Faults
     from plivo_nb.lab.sip.records import SwitchEvent
@@ -41,6 +41,7 @@ _TURN_S = 0.01
 _TICK_S = 5.0
 _ABNORMAL = 1006
 _MAX_AWAY_S = 600.0
+_METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @dataclass(slots=True)
@@ -77,6 +78,7 @@ class SipServer:
         make_switch: makes the switch for a port.
         on_event: called with each event of the switch.
         faults: the state of the faults.
+        metrics: gives the text of the page ``/metrics``.
     """
 
     def __init__(
@@ -84,7 +86,9 @@ class SipServer:
         make_switch: Callable[[int], Switch],
         on_event: Callable[[SwitchEvent], None],
         faults: Faults,
+        metrics: Callable[[], Awaitable[str]],
     ) -> None:
+        self._metrics = metrics
         self._make_switch = make_switch
         self._faults = faults
         self._on_event = on_event
@@ -261,12 +265,18 @@ class SipServer:
         refusal = refuse_others(connection, request)
         if refusal is not None or "Upgrade" in request.headers:
             return refusal
-        if request.path.partition("?")[0] != "/":
-            return connection.respond(http.HTTPStatus.NOT_FOUND, "Not found; the only page is /.\n")
-        body = _PAGE.format(url=f"ws://{HOST}:{self.ports[0]}").encode("utf-8")
+        match request.path.partition("?")[0]:
+            case "/":
+                text, kind = _PAGE.format(url=f"ws://{HOST}:{self.ports[0]}"), "text/html; charset=utf-8"
+            case "/metrics":
+                text, kind = await self._metrics(), _METRICS_TYPE
+            case _:
+                sentence = "Not found; the pages are / and /metrics.\n"
+                return connection.respond(http.HTTPStatus.NOT_FOUND, sentence)
+        body = text.encode("utf-8")
         headers = Headers(
             [
-                ("Content-Type", "text/html; charset=utf-8"),
+                ("Content-Type", kind),
                 ("Content-Length", str(len(body))),
                 ("Connection", "close"),
             ]

@@ -53,27 +53,30 @@ class CadenceTone:
         on_s: length of the tone in seconds.
         off_s: length of the pause in seconds; 0: no pause.
         level_dbfs: RMS level of the tone in dBFS.
+
+    Attributes:
+        samples: one cycle, from `open` on.
     """
 
     def __init__(
         self, frequencies_hz: tuple[float, ...], on_s: float, off_s: float = 0.0, level_dbfs: float = -20.0
     ) -> None:
         self.frequencies_hz, self.on_s, self.off_s, self.level_dbfs = frequencies_hz, on_s, off_s, level_dbfs
-        self._cycle: Pcm = np.zeros(1, np.int16)
+        self.samples: Pcm = np.zeros(1, np.int16)
         self._at = 0
 
     def open(self, rate: int) -> None:
         """Compute one cycle at this rate."""
         fade_s = _FADE_S if self.off_s else 0.0  # without a pause the cycles join
         on = tone(self.frequencies_hz, self.on_s, rate, self.level_dbfs, fade_s)
-        self._cycle = np.concatenate([on, np.zeros(round(self.off_s * rate), np.int16)])
+        self.samples = np.concatenate([on, np.zeros(round(self.off_s * rate), np.int16)])
         self._at = 0
 
     def read(self, samples: int) -> Pcm | None:
         """Return the next samples of the cycle."""
-        at = (self._at + np.arange(samples)) % len(self._cycle)
-        self._at = (self._at + samples) % len(self._cycle)
-        return self._cycle[at]
+        at = (self._at + np.arange(samples)) % len(self.samples)
+        self._at = (self._at + samples) % len(self.samples)
+        return self.samples[at]
 
     def close(self) -> None:
         """Do nothing."""
@@ -88,6 +91,10 @@ class DtmfTones:
         on_s: length of each tone in seconds.
         off_s: length of the pause after each tone in seconds.
         level_dbfs: RMS level of each tone in dBFS.
+
+    Attributes:
+        ended: whether all has been read.
+        samples: all tones, from `open` on.
     """
 
     def __init__(
@@ -95,25 +102,36 @@ class DtmfTones:
     ) -> None:
         self.digits, self.on_s, self.off_s, self.level_dbfs = digits, on_s, off_s, level_dbfs
         self.ended = False
-        self._pcm: Pcm = np.zeros(0, np.int16)
+        self.samples: Pcm = np.zeros(0, np.int16)
         self._at = 0
 
     def open(self, rate: int) -> None:
         """Compute the tones at this rate."""
         pause = np.zeros(round(self.off_s * rate), np.int16)
         parts = [part for d in self.digits for part in (dtmf(d, rate, self.on_s, self.level_dbfs), pause)]
-        self._pcm = np.concatenate([np.zeros(0, np.int16), *parts])
+        self.samples = np.concatenate([np.zeros(0, np.int16), *parts])
         self._at = 0
 
     def read(self, samples: int) -> Pcm | None:
         """Return the next samples; silence after the end."""
-        part = self._pcm[self._at : self._at + samples]
+        part = self.samples[self._at : self._at + samples]
         self._at += len(part)
-        self.ended = self._at >= len(self._pcm)
+        self.ended = self._at >= len(self.samples)
         return padded(part, samples)
 
     def close(self) -> None:
         """Do nothing."""
+
+
+def rendered(source: CadenceTone | DtmfTones, rate: int) -> Pcm:
+    """Return one cycle of a cadence, or all of the digits' tones, as int16 samples at this rate (Hz).
+
+    Example:
+        >>> len(rendered(ring_tone(), 8000)), len(rendered(DtmfTones("12"), 8000))
+        (24000, 2720)
+    """
+    source.open(rate)
+    return source.samples
 
 
 def dial_tone() -> CadenceTone:

@@ -1,10 +1,12 @@
 import js from "@eslint/js";
 
 const browser = [
-  "AbortController", "AudioContext", "Audio", "AudioWorkletNode", "Blob", "CustomEvent", "Event", "EventTarget", "Float32Array",
-  "GainNode", "IntersectionObserver", "MediaStream", "MutationObserver", "Node", "OscillatorNode", "RTCPeerConnection", "ResizeObserver", "URL", "cancelAnimationFrame",
-  "clearInterval", "clearTimeout", "console", "devicePixelRatio", "document", "getComputedStyle", "localStorage", "matchMedia",
-  "navigator", "performance", "queueMicrotask", "requestAnimationFrame", "setInterval", "setTimeout", "structuredClone", "window",
+  "AbortController", "Audio", "AudioBufferSourceNode", "AudioContext", "AudioWorkletNode", "Blob", "CustomEvent",
+  "DOMException", "DelayNode", "Event", "EventTarget", "Float32Array", "GainNode", "IntersectionObserver",
+  "MediaStream", "MutationObserver", "Node", "OscillatorNode", "RTCPeerConnection", "ResizeObserver", "URL",
+  "cancelAnimationFrame", "clearInterval", "clearTimeout", "console", "devicePixelRatio", "document",
+  "getComputedStyle", "localStorage", "matchMedia", "navigator", "performance", "queueMicrotask",
+  "requestAnimationFrame", "setInterval", "setTimeout", "structuredClone", "window",
 ];
 
 export default [

@@ -48,7 +48,7 @@ def test_a_call_its_rating_and_the_history(jupyter, open_notebook, phone, page, 
     notebook.run(1)
     box = phone.box
     height = box.bounding_box()["height"]
-    expect(box.locator(".plivo-source-note")).to_contain_text("calls play the speech sample")
+    expect(box.locator(".plivo-source-note")).to_contain_text("alls play the speech sample")
     phone.click("Call")
     phone.expect_state("In call")
     call_level_meters(notebook, box, page)

@@ -94,14 +94,23 @@ def test_log_in_three_ringing_calls_log_out(
     expect(phone.box.locator(".plivo-dial input")).to_be_focused()
     notebook.type("+1 (415) 555-0100")
     expect(phone.box.get_by_text("Will dial +14155550100")).to_be_visible()
+    for key in ("Control+a", "Control+x", "Control+v"):
+        page.keyboard.press(key)
+    expect(phone.box.locator(".plivo-dial input")).to_have_value("+14155550100")
     phone.dial("")
     shoot("ready", phone.box)
+    page.keyboard.type("nobody")  # without pauses: ipywidgets holds back what follows the first letter
+    page.keyboard.press("Enter")
+    notebook.wait_for("phone.code.splitlines()[-1]", "call = await client.call('nobody')")
+    phone.expect_state("Ended")
 
     height = phone.box.bounding_box()["height"]
     notebook.run(1)
     phone.expect_state("Incoming (3)")
     expect(phone.box.locator(".plivo-call")).to_have_count(3)
     assert phone.box.bounding_box()["height"] == height
+    ringing = phone.box.locator(".plivo-ringing")
+    assert ringing.evaluate("list => list.scrollHeight <= list.clientHeight"), "all three are seen at once"
     page.wait_for_function("document.title.startsWith('Call from dave and 2 more')")
     row(phone, "dave").locator("summary").click()
     expect(row(phone, "dave").locator("dd")).to_have_text("dave")

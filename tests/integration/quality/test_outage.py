@@ -12,6 +12,7 @@ from statistics_service import Collector
 from waiting import until
 
 from plivo_nb import Client, Lab, Tone
+from plivo_nb.analysis.rule_replay import replay
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -45,6 +46,12 @@ def kinds(frame: pd.DataFrame, active: bool) -> set[tuple[str, str]]:
     return {(row.type, row.stream) for row in frame.itertuples() if row.active == active}
 
 
+def said(frame: pd.DataFrame) -> list[tuple[object, ...]]:
+    """The events of the rules that look at samples."""
+    kept = frame[frame["type"] != "ice_connection"]
+    return [(row.type, row.value, row.active, row.desc, row.stream) for row in kept.itertuples()]
+
+
 @pytest.mark.spec("6 low_mos", "6 high_packetloss")
 async def test_thirteen_seconds_of_a_dead_line_are_thirteen_seconds_of_mos_1(
     lab: Lab, clients: Callable[..., Client], network, collector: Collector
@@ -64,6 +71,8 @@ async def test_thirteen_seconds_of_a_dead_line_are_thirteen_seconds_of_mos_1(
     await until(lambda: ("low_mos", "None") in kinds(call.media_metrics, False))
     await until(lambda: ("high_packetloss", "remote") in kinds(call.media_metrics, False))
     await call.hangup()
+    replayed = replay(call.samples)
+    assert said(replayed) == said(call.media_metrics), "a replay says the same as the call did"
     stats = collector.of("CALL_STATS")
     dead_stats = [message for message in stats if message["local"].get("mos") == 1]
     assert len(dead_stats) >= 1, stats

@@ -44,14 +44,20 @@ def text(widget: Any) -> str:
     return html.unescape(re.sub(r"<[^>]*>", "", widget.value)).strip()
 
 
-async def test_the_score_is_that_of_the_last_second(controls, call, alice) -> None:
+async def test_the_score_is_that_of_the_tiles(controls, call, alice) -> None:
     assert text(controls._chip) == "– no figure yet"
-    for mos, words in ((4.35, "4.3 excellent"), (2.9, "2.9 bad"), (3.2, "3.2 poor")):
+    shown = []
+    for mos in (4.35, 3.2, 4.35, 4.35, 4.35, 4.35, 4.35):
         row = SampleRow(time_utc_ns=10**18, time_monotonic_s=1.0, mos=mos, interval_s=1.0)
         alice._endpoint.records.add_sample(call._session, row)
         controls.refresh()
-        assert text(controls._chip) == words
-    assert 'data-verdict="poor"' in controls._chip.value
+        shown.append(text(controls._chip))
+    assert shown == ["4.3 excellent", *["3.2 poor"] * 5, "4.3 excellent"]
+    row = SampleRow(time_utc_ns=10**18, time_monotonic_s=1.0, mos=4.0, loss_in=1.0, interval_s=1.0)
+    alice._endpoint.records.add_sample(call._session, row)
+    controls.refresh()
+    assert text(controls._chip) == "1.0 bad"
+    assert 'data-verdict="bad"' in controls._chip.value
     await call.hangup()
     assert text(controls._chip) == "No call"
 
@@ -136,10 +142,13 @@ def test_names_of_recordings_are_new_and_safe(tmp_path) -> None:
 
 async def test_keys_that_were_sent_are_shown_until_the_next_call(controls, call, talk, in_memory) -> None:
     assert "keys are sent as tones" in text(controls._sent_keys)
-    controls.keys_sent("12")
-    controls.keys_sent("#")
+    log = call.client._endpoint.log
+    for digits, uuid in (("12", call.call_uuid), ("9", "another call"), ("#", call.call_uuid)):
+        log.add("digits sent", digits, uuid)
+    controls.refresh()
     assert text(controls._sent_keys) == "Keys sent: 12#"
-    controls.keys_sent("0" * 40)
+    log.add("digits sent", "0" * 40, call.call_uuid)
+    controls.refresh()
     assert text(controls._sent_keys) == f"Keys sent: {'0' * 24}"
     await call.hangup()
 

@@ -23,6 +23,16 @@ def test_only_the_last_lines_are_kept() -> None:
     assert (len(log.lines), log.lines[-1]) == (200, "x = 299")
 
 
+def test_a_line_that_is_added_is_told_until_the_callback_is_removed() -> None:
+    log = CodeLog()
+    told: list[str] = []
+    remove = log.on_change(lambda: told.append(log.text))
+    log.add("client.mute()")
+    remove()
+    log.add("client.unmute()")
+    assert told == ["client.mute()"]
+
+
 async def test_the_widgets_of_a_client_share_a_log(client) -> None:
     code_log_of(client).add("client.mute()")
     assert code_log_of(client).text == "client.mute()"

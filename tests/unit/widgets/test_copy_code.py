@@ -12,8 +12,6 @@ def test_it_shows_what_is_in_the_log(widget_count) -> None:
     button = CopyCode(log)
     assert button.widget.code == ""
     log.add("await client.call({!r})", "echo")
-    button.refresh()
-    button.refresh()
     assert button.widget.code == "await client.call('echo')"
     button.close()
     assert widget_count() == before

@@ -10,6 +10,7 @@ import pytest
 
 from plivo_nb.errors import LabError
 from plivo_nb.lab.network.knobs import DIRECTIONS, default_knobs
+from plivo_nb.widgets.code_log import code_log_of
 from plivo_nb.widgets.knobs import Knobs, network_in_words
 
 if TYPE_CHECKING:
@@ -68,6 +69,23 @@ async def knobs(network: Network):
 async def turns() -> None:
     for _ in range(8):
         await asyncio.sleep(0)
+
+
+async def test_what_was_moved_is_python_for_the_lab(network: Network, client: Any) -> None:
+    knobs = Knobs(network, client=client)
+    knobs.loss.value = 5.0
+    await turns()
+    knobs.direction.value = "from me"
+    knobs.delay.value = 120.0
+    await turns()
+    knobs.clean()
+    await turns()
+    knobs.close()
+    assert code_log_of(client).lines == [
+        "await lab.network.set(loss=0.05)",
+        "await lab.network.set(direction='to_callee', delay_ms=120.0)",
+        "await lab.network.clear()",
+    ]
 
 
 async def test_a_slider_changes_its_own_knob_only(knobs: Knobs, network: Network) -> None:

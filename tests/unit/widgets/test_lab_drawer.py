@@ -12,6 +12,7 @@ from plivo_nb.errors import LabError
 from plivo_nb.lab.network.knobs import DIRECTIONS, default_knobs
 from plivo_nb.lab.network.scenarios import SCENARIOS
 from plivo_nb.lab.robots.roles import ROBOTS
+from plivo_nb.widgets.code_log import code_log_of
 from plivo_nb.widgets.lab_drawer import LabDrawer
 
 
@@ -146,6 +147,24 @@ async def test_a_robot_is_called_by_its_button(lab: Lab, client: Any) -> None:
     buttons(drawer.widget)["echo-delay"].click()
     await until(lambda: dialled == ["echo-delay"])
     drawer.close()
+
+
+async def test_what_was_clicked_is_python_for_the_lab(drawer: LabDrawer, lab: Lab, client: Any) -> None:
+    drawer.open()
+    for name, done in (
+        ("vpn", lambda: lab.network.playing == "vpn"),
+        ("■ vpn", lambda: lab.network.playing is None),
+        ("Ring me × 3", lambda: lab.calls),
+        ("echo", lambda: client.asked),
+    ):
+        buttons(drawer.widget)[name].click()
+        await until(done)
+    assert code_log_of(client).lines == [
+        "await lab.network.play('vpn')",
+        "await lab.network.stop()",
+        "await lab.call('alice', n=3)",
+        "call = await client.call('echo')",
+    ]
 
 
 async def test_its_knobs_follow_the_calls_of_the_client(

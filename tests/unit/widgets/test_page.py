@@ -52,6 +52,14 @@ async def test_beats_are_counted_and_say_whether_the_page_is_visible(page) -> No
     assert time.monotonic() - page.last_beat < 5
 
 
+async def test_the_text_of_the_dial_field_comes_before_the_click(page) -> None:
+    typed: list[tuple[str, bool]] = []
+    page.on_typed = lambda text, pasted: typed.append((text, pasted))
+    await receive(page, {"type": "typed", "text": "echo", "pasted": False})
+    await receive(page, {"type": "typed", "text": "1" * 2000, "pasted": True})
+    assert typed == [("echo", False), ("1" * 1000, True)]
+
+
 @pytest.mark.parametrize("message", [None, "beat", {}, {"type": "other"}, {"type": 1}, []])
 async def test_messages_that_it_does_not_know_change_nothing(page, message) -> None:
     await receive(page, message)

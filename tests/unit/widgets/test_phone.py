@@ -160,7 +160,7 @@ async def test_the_steps_of_dialling_and_a_failure_are_shown(phone, client, stan
     assert "The other side is busy" in shown
     assert "0:0" not in shown, "no timer of an earlier call"
     assert "MOS" not in shown, "no figures of an earlier call"
-    assert "no call: the other side is busy" in text(phone._view.log)
+    assert ", no call: the other side is busy" in text(phone._view.log)
 
 
 async def test_what_the_account_and_the_far_end_do_is_shown(phone, client) -> None:
@@ -325,6 +325,39 @@ async def test_its_repr_is_stable_and_shows_the_widget(phone) -> None:
     assert "application/vnd.jupyter.widget-view+json" in bundle
     phone.close()
     assert phone._repr_mimebundle_() == {"text/plain": "<Phone, closed>"}
+
+
+async def test_what_is_dialled_is_the_text_that_the_page_has(phone, client) -> None:
+    phone._view.dial.value = "e"  # the first letter of a fast typist; the rest is held back by the page
+    phone.page._received({"type": "typed", "text": "echo", "pasted": False})
+    phone._view.dial._handle_custom_msg({"event": "submit"}, [])
+    await until(lambda: client.asked == [("call", "echo")])
+    phone.page._received({"type": "typed", "text": " +1 (415) 555-0100 ", "pasted": True})
+    assert phone._view.dial.value == "+14155550100"
+
+
+async def test_the_delete_key_takes_the_last_character_away(phone, client) -> None:
+    phone._view.dial.value = "123"
+    phone._view.delete.click()
+    await until(lambda: phone._view.dial.value == "12")
+    client.answered()
+    phone.press("delete")
+    assert phone._view.dial.value == "1"
+    phone.press("delete")
+    phone.press("delete")
+    assert phone._view.dial.value == ""
+    assert client.asked == []
+    client.ended()
+
+
+async def test_an_error_takes_the_place_of_what_will_be_dialled(phone) -> None:
+    view = phone._view
+    view.dial.value = "+1 415"
+    assert "Will dial +1415" in text(view.will_dial)
+    view.show_status("There is a call already.")
+    assert "Will dial" not in text(view.will_dial)
+    view.show_status("")
+    assert "Will dial +1415" in text(view.will_dial)
 
 
 async def test_what_was_done_can_be_copied_as_code(phone, client) -> None:

@@ -101,6 +101,10 @@ REGISTER = (
 )
 
 
+async def no_metrics() -> str:
+    return ""
+
+
 async def test_a_client_that_does_not_read_is_disconnected_before_much_memory_is_taken(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -111,6 +115,7 @@ async def test_a_client_that_does_not_read_is_disconnected_before_much_memory_is
         lambda port: Switch({}, port, media=FakeMedia(), random=Random(1), is_robot=lambda number: False),
         lambda event: None,
         faults,
+        no_metrics,
     )
     port = await running.start(0)
     url = f"ws://127.0.0.1:{port}"

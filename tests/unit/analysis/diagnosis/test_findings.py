@@ -44,10 +44,15 @@ def test_findings_are_a_sequence() -> None:
 
 def test_the_text_names_cause_span_evidence_and_remedy() -> None:
     assert repr(Findings([LAG])) == (
-        "minor: Answers come late (10:00:00 to 10:00:08 UTC, 7 s; rtt_ms 512.2 ms (limit 400); codec PCMU). "
+        "minor: Answers come late "
+        "(10:00:00 to 10:00:08 UTC, 7 s; rtt_ms 512.2 ms (limit 400 ms); codec PCMU). "
         "Turn a VPN off."
     )
     assert repr(Findings([])) == "No cause of bad quality found."
+
+
+def test_a_share_is_shown_in_percent() -> None:
+    assert str(Evidence("loss_in", 0.0743, "0..1", 0.03)) == "loss_in 7.43 % (limit 3 %)"
 
 
 def test_html_is_escaped() -> None:
@@ -60,7 +65,7 @@ def test_html_is_escaped() -> None:
 def test_the_frame_has_a_row_each_finding() -> None:
     frame = Findings([LAG, LOSS]).frame()
     assert frame["cause"].tolist() == ["choppy", "lag"]
-    assert frame.loc[1, "evidence"] == "rtt_ms 512.2 ms (limit 400); codec PCMU"
+    assert frame.loc[1, "evidence"] == "rtt_ms 512.2 ms (limit 400 ms); codec PCMU"
     assert str(frame["since"].dtype).endswith("UTC]")
     empty = Findings([]).frame()
     assert list(empty.columns) == list(frame.columns)

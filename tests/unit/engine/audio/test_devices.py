@@ -5,16 +5,19 @@ Sessions, engine and device manager are the real ones; what the I/O plane would 
 
 import asyncio
 import logging
+import math
 import time
 
 import numpy as np
 import pytest
 from audio_harness import AudioHarness, heard, opened
 from call_world import answered, dialled
+from page_world import BOX, DESK, UNNAMED, FakeLink
 from waiting import until
 
 from plivo_nb import MediaError
 from plivo_nb.engine.call_session import CallSession
+from plivo_nb.sound import device_manager
 from plivo_nb.testing import FakeSound
 
 # ---------------------------------------------------------------- devices
@@ -406,3 +409,140 @@ async def test_where_only_a_restart_shows_what_is_left_all_devices_come_back(mak
     assert harness.fired("onAudioDeviceChange") == [{"change": "removed", "device": head}]
     await until(lambda: harness.microphone[-1] == "present")
     assert any(await frames(session, 0.5))
+
+
+# ---------------------------------------------------------------- the sound of a page
+
+
+async def test_the_devices_of_a_page_are_those_of_the_client(make) -> None:
+    harness, link = make("browser", audioConstraints={"echoCancellation": True}), FakeLink()
+    audio = harness.audio
+    assert (audio.mode, await audio.available_devices()) == ("browser", [])
+    audio.connect_page(link)
+    link.hello()
+    await until(lambda: harness.fired("onMediaPermission") == [{"status": "success", "stream": True}])
+    assert [dict(device) for device in await audio.available_devices()] == [DESK, BOX]
+    link.say(
+        "one", {"type": "devices", "devices": [DESK, {**DESK, "deviceId": "head", "label": "Head"}, BOX]}
+    )
+    await until(lambda: len(harness.fired("onAudioDeviceChange")) == 3)
+    assert harness.fired("onAudioDeviceChange")[-1]["device"].label == "Head"
+    dialled(harness.call())
+    await until(lambda: link.of("microphone"))
+    assert link.of("microphone")[-1]["constraints"] == {"echoCancellation": True}
+    await audio.microphone_devices.set("head")
+    await until(lambda: link.of("microphone")[-1]["device"] == "head")
+    assert "in the page by comm" in repr(audio)
+    assert (audio.transport, math.isnan(audio.page_rtt_ms), audio.page_underruns) == ("comm", True, 0.0)
+
+
+async def test_permission_is_told_when_the_user_of_the_page_has_decided(make) -> None:
+    harness, link = make("browser"), FakeLink()
+    harness.audio.connect_page(link)
+    link.hello(permission="prompt", devices=UNNAMED)
+    revealing = harness.audio.reveal_audio_devices()
+    await until(lambda: link.of("reveal"))
+    await asyncio.sleep(0.05)
+    assert harness.fired("onMediaPermission") == [], "the browser still asks"
+    link.say("one", {"type": "microphone", "error": "NotAllowedError"})
+    with pytest.raises(MediaError, match="may not use the microphone"):
+        await revealing
+    assert harness.fired("onMediaPermission") == [{"status": "failure", "error": "NotAllowedError"}]
+
+
+async def test_without_a_page_there_is_no_microphone_to_reveal(make) -> None:
+    with pytest.raises(MediaError, match="No page displays the phone"):
+        await make("browser").audio.reveal_audio_devices()
+
+
+async def test_a_call_goes_on_in_silence_without_its_page_and_has_sound_again_with_it(make) -> None:
+    harness, link = make("browser"), FakeLink()
+    harness.audio.connect_page(link)
+    link.hello()
+    session = dialled(harness.call())
+    session.media.source.open(48_000)
+    answered(session)
+    await until(lambda: link.of("microphone") and link.of("speaker"))
+    link.say("one", {"type": "microphone", "error": ""})
+    await until(lambda: harness.microphone[-1:] == ["present"])
+    link.say("one", {"type": "bye"})
+    await until(lambda: harness.microphone[-1] == "lost")
+    assert session.phase == "answered"
+    link.hello("two")
+    await until(lambda: link.of("microphone", "two") and link.of("speaker", "two"))
+    link.say("two", {"type": "microphone", "error": ""})
+    await until(lambda: harness.microphone[-1] == "present")
+
+
+async def test_tones_are_played_by_the_page_by_itself(make, tmp_path) -> None:
+    harness, link = make("browser"), FakeLink()
+    audio = harness.audio
+    audio.connect_page(link)
+    link.hello()
+    await audio.ringtone_devices.set("box")
+    audio.tones.play("ring")
+    audio.tones.play("ring")
+    audio.tones.digits("5")
+    ring, digits = link.of("tone")[0], link.of("tone")[-1]
+    assert (ring["name"], ring["loop"], ring["device"]) == ("ring", True, "box")
+    assert (digits["loop"], digits["device"]) == (False, None)
+    assert len([message for message in link.of("tone") if message["name"] == "ring"]) == 1, "it is playing"
+    sounds = [buffers[0] for _, message, buffers in link.sent if message["type"] == "tone" and buffers]
+    assert all(sound.startswith(b"RIFF") for sound in sounds)
+    audio.tones.pause("ring")
+    assert link.of("tone")[-1] == {"type": "tone", "name": "ring", "on": False}
+    assert not audio.speaker_route.playing
+    own = tmp_path / "own.ogg"
+    own.write_bytes(b"OggS")
+    audio.tones.choose("ring", str(own))
+    audio.tones.play("ring")
+    assert link.sent[-1][2] == [b"OggS"]
+
+
+async def test_a_page_is_used_where_this_machine_has_no_device_also_in_a_call(make, monkeypatch) -> None:
+    def without_devices() -> FakeSound:
+        nothing = FakeSound()
+        nothing.missing = True
+        return nothing
+
+    monkeypatch.setattr(device_manager, "PortAudio", without_devices)
+    harness, link = make(None), FakeLink()
+    audio = harness.audio
+    await until(
+        lambda: harness.fired("onMediaPermission") == [{"status": "failure", "error": "NotFoundError"}]
+    )
+    assert audio.mode == "none"
+    session = dialled(harness.call())
+    answered(session)
+    assert session.media.source is None
+    audio.connect_page(link)
+    await until(lambda: link.of("who", ""))
+    assert audio.mode == "browser"
+    link.hello()
+    await until(lambda: link.of("microphone") and link.of("speaker"))
+    assert session.media.source is not None
+    await until(lambda: harness.fired("onMediaPermission")[1:] == [{"status": "success", "stream": True}])
+
+
+async def test_a_page_is_left_alone_where_this_machine_has_a_device(make, monkeypatch) -> None:
+    monkeypatch.setattr(device_manager, "PortAudio", FakeSound)
+    harness, link = make(None), FakeLink()
+    await harness.audio.available_devices()
+    harness.audio.connect_page(link)
+    link.hello()
+    await until(lambda: harness.fired("onMediaPermission"))
+    assert harness.audio.mode == "device"
+    assert link.sent == []
+    harness.audio.disconnect_page(link)
+
+
+async def test_a_phone_that_is_closed_takes_its_pages_with_it(make) -> None:
+    harness, link = make("browser"), FakeLink()
+    harness.audio.connect_page(link)
+    link.hello()
+    await until(lambda: harness.fired("onMediaPermission"))
+    assert len(await harness.audio.available_devices()) == 2
+    harness.audio.disconnect_page(FakeLink())
+    assert len(await harness.audio.available_devices()) == 2
+    harness.audio.disconnect_page(link)
+    assert await harness.audio.available_devices() == []
