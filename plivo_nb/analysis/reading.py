@@ -43,8 +43,10 @@ def read(
     """Read calls from a file or a folder; what is not asked for is not read from the disk.
 
     Args:
-        path: a folder that `Client.record_to` writes, also meanwhile; one of its files; or a Parquet file of
-            samples that the dashboard's export, `plivo_nb.analysis.store.save` or pandas wrote.
+        path: a folder that `Client.record_to` writes, also meanwhile; one of its files; a Parquet file of
+            samples that the dashboard's export, `plivo_nb.analysis.store.save` or pandas wrote; a dump of
+            another program that `plivo_nb.analysis.importers` knows, such as of chrome://webrtc-internals; or
+            a folder of all these.
         since: only calls that began at this time or later: a datetime, or text such as ``"2026-11-25"``; UTC
             where it has no zone.
         until: only calls that began before this time.
@@ -60,7 +62,7 @@ def read(
 
     Raises:
         FileNotFoundError: there is no such file or folder.
-        ValueError: the file has no calls; or an expression, a column or an operator is unknown.
+        ValueError: the file is none of the kinds known; or an expression, a column or an operator is unknown.
 
     Example:
         >>> import tempfile
@@ -198,7 +200,9 @@ class _Reader:
         elif path.suffix == call_file.STREAM and not head:
             self._warnings.append(f"{path.name} is empty: its process was killed before the first batch.")
         else:
-            raise ValueError(f"{str(path)!r} is no such file: give a file or folder that plivo_nb wrote.")
+            from plivo_nb.analysis.importers import read_foreign  # late: most folders have no such files
+
+            self._add(read_foreign(path))
 
     def _read_parquet(self, path: Path) -> None:
         try:

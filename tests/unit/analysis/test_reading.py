@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import foreign_dumps
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -189,3 +190,14 @@ def test_a_call_whose_samples_are_damaged_is_named(tmp_path):
     assert path.name in read_back.warnings[0]
     with pytest.raises(ValueError, match="is damaged"):
         read(path)
+
+
+def test_a_folder_may_have_dumps_of_other_programs_beside_stored_calls(tmp_path):
+    store_call(tmp_path, "ours")
+    (tmp_path / "dump.txt").write_bytes(foreign_dumps.internals(8))
+    (tmp_path / "twilio.json").write_bytes(foreign_dumps.twilio(8))
+    calls = read(tmp_path)
+    assert len(calls) == 3
+    assert (calls.calls["samples"] > 0).all()
+    assert calls.calls["mos_mean"].notna().all()
+    assert len(read(tmp_path / "dump.txt", filters=[("rtt_ms", ">", 1e6)]).samples) == 0
