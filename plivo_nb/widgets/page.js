@@ -239,6 +239,8 @@ class Root {
     root.addEventListener("focusin", (event) => this.focused(event.target), { signal });
     root.addEventListener("focusout", () => setTimeout(() => this.left()), { signal });
     kernel.addEventListener("changed", () => this.show(), { signal });
+    this.received = (message) => message.type === "replace" && this.replaceTyped(message);
+    model.on("msg:custom", this.received);
     ring.addEventListener("changed", () => this.show(), { signal });
     this.observer = new MutationObserver(() => this.changed());
     this.observer.observe(root, { childList: true, subtree: true, attributeFilter: ["disabled", "style", "class"] });
@@ -248,6 +250,7 @@ class Root {
 
   close() {
     this.abort.abort();
+    this.model.off("msg:custom", this.received);
     this.observer.disconnect();
   }
 
@@ -360,11 +363,23 @@ class Root {
     }
   }
 
+  /** Change the dial field as if it were typed: ipywidgets may have an older text of it still to send. */
+  type(field, text) {
+    field.value = text;
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  replaceTyped({ text, by }) {
+    const field = this.root.querySelector(DIAL);
+    if (field?.value === text) {
+      this.type(field, by);
+    }
+  }
+
   clearDial(event) {
     const field = this.root.querySelector(DIAL);
     if (field?.value) {
-      field.value = "";
-      field.dispatchEvent(new Event("input", { bubbles: true }));
+      this.type(field, "");
       event.preventDefault();
     }
   }

@@ -97,6 +97,10 @@ class Page:
                 buffers = _file(tone)
         self.widget.send(message, buffers=buffers or None)
 
+    def replace_typed(self, text: str, by: str) -> None:
+        """Replace the text of the dial field, if it still is `text`."""
+        self.widget.send({"type": "replace", "text": text, "by": by})
+
     def title(self, text: str) -> None:
         """Show `text` in the title of the browser's tab, by turns with the page's own title; "" ends it."""
         if text != self._title:

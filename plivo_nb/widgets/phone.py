@@ -345,7 +345,9 @@ class Phone:
 
     def _typed(self, text: str, pasted: bool) -> None:
         """Take the text of the dial field; a pasted number loses its separators at once."""
-        self._view.dial.value = dial_string(text) if pasted else text
+        self._view.dial.value = text
+        if pasted and (dialled := dial_string(text)) != text:
+            self.page.replace_typed(text, dialled)
 
     def _watched(self, operation: Operation[_T]) -> Operation[_T]:
         self._view.show_status("")

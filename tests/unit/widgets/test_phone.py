@@ -332,8 +332,15 @@ async def test_what_is_dialled_is_the_text_that_the_page_has(phone, client) -> N
     phone.page._received({"type": "typed", "text": "echo", "pasted": False})
     phone._view.dial._handle_custom_msg({"event": "submit"}, [])
     await until(lambda: client.asked == [("call", "echo")])
-    phone.page._received({"type": "typed", "text": " +1 (415) 555-0100 ", "pasted": True})
-    assert phone._view.dial.value == "+14155550100"
+
+
+async def test_a_pasted_number_is_cleaned_in_the_page(phone, monkeypatch) -> None:
+    sent: list[Any] = []
+    monkeypatch.setattr(phone.page.widget, "send", sent.append)
+    for text in ("echo", " +1 (415) 555-0100 "):
+        phone.page._received({"type": "typed", "text": text, "pasted": True})
+        assert phone._view.dial.value == text
+    assert sent == [{"type": "replace", "text": " +1 (415) 555-0100 ", "by": "+14155550100"}]
 
 
 async def test_the_delete_key_takes_the_last_character_away(phone, client) -> None:
