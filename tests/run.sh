@@ -54,7 +54,7 @@ build_and_install() {
         unset PYTHONPATH
         clean/bin/python -W error tests_of_the_wheel.py
         clean/bin/plivo-nb --help >/dev/null
-        clean/bin/plivo-nb check
+        clean/bin/plivo-nb check --seconds 2
     )
 }
 

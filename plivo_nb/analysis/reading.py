@@ -15,6 +15,7 @@ from plivo_nb.analysis.call_folder import files_of_calls
 from plivo_nb.analysis.call_frames import CallFrames
 from plivo_nb.analysis.call_set import CallSet, calls_of, queried
 from plivo_nb.analysis.call_summary import summarized
+from plivo_nb.analysis.importers import read_foreign
 from plivo_nb.quality.frames import INDEX, SAMPLES
 
 if TYPE_CHECKING:
@@ -44,9 +45,9 @@ def read(
 
     Args:
         path: a folder that `Client.record_to` writes, also meanwhile; one of its files; a Parquet file of
-            samples that the dashboard's export, `plivo_nb.analysis.store.save` or pandas wrote; a dump of
-            another program that `plivo_nb.analysis.importers` knows, such as of chrome://webrtc-internals; or
-            a folder of all these.
+            samples that the dashboard's export, `plivo_nb.analysis.store.save` or pandas wrote; or what
+            another program recorded: Plivo statistics messages, a chrome://webrtc-internals or rtcstats dump,
+            getStats() reports, Twilio Voice samples, a pcap or pcapng capture; or a folder of all these.
         since: only calls that began at this time or later: a datetime, or text such as ``"2026-11-25"``; UTC
             where it has no zone.
         until: only calls that began before this time.
@@ -200,8 +201,6 @@ class _Reader:
         elif path.suffix == call_file.STREAM and not head:
             self._warnings.append(f"{path.name} is empty: its process was killed before the first batch.")
         else:
-            from plivo_nb.analysis.importers import read_foreign  # late: most folders have no such files
-
             self._add(read_foreign(path))
 
     def _read_parquet(self, path: Path) -> None:

@@ -131,16 +131,31 @@ def _lab(
 
 
 @app.command("check")
-def _check() -> None:
-    """Check the installation and make a short call to the lab."""
+def _check(
+    server: Annotated[
+        str | None, typer.Option(metavar="URL", help="Signalling server, wss://... (default: a lab).")
+    ] = None,
+    username: Annotated[
+        str | None, typer.Option(help="Endpoint to log in as; its password is read from PLIVO_PASSWORD.")
+    ] = None,
+    number: Annotated[str | None, typer.Option(help="Whom to call on the server (default: nobody).")] = None,
+    stun: Annotated[
+        list[str] | None, typer.Option(metavar="URL", help="STUN server; give two to tell the kind of a NAT.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=1, max=600, help="Duration of the call, in seconds.")] = 10.0,
+) -> None:
+    """Check the installation, the network and a call to the lab or a server."""
     from plivo_nb.cli.screen import checks
+    from plivo_nb.preflight import STUN_SERVERS
     from plivo_nb.preflight import check as preflight
 
     console = Console()
-    with console.status("Checking; this takes a few seconds."):
-        found = _run(preflight())
+    with console.status("Checking; this takes as long as the call and a few seconds."):
+        found = _run(
+            preflight(server, username, number=number, stun=tuple(stun or STUN_SERVERS), call_s=seconds)
+        )
     checks(console, found)
-    if (found["result"] == "failed").any():
+    if (found["result"] == "fail").any():
         raise typer.Exit(1)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from plivo_nb.cli.demo import Phase
     from plivo_nb.cli.outcome import Outcome, PhaseStats
 
-_MARKS = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "failed": "[red]failed[/]"}
+_MARKS = {"pass": "[green]pass[/]", "warn": "[yellow]warn[/]", "fail": "[red]fail[/]"}
 
 
 class Screen:
@@ -154,5 +155,7 @@ def checks(console: Console, found: pd.DataFrame) -> None:
     """Print the findings of `preflight.check` as a table."""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for _, row in found.iterrows():
-        table.add_row(_MARKS[row["result"]], row["what"], row["detail"])
+        table.add_row(_MARKS[row["result"]], row["what"], escape(row["detail"]))
+        if row["remedy"]:
+            table.add_row("", "", f"[bold]{escape(row['remedy'])}[/]")
     console.print(table)

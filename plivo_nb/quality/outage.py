@@ -110,6 +110,7 @@ class OutgoingOutage:
         self._expected = self._lost = self._settled_lost = 0.0
         self._sent = NAN  # packets sent when the last report came
         self._loss = NAN
+        self._sends_since_s = NAN  # the first reading after a packet was sent
 
     def report(self, counters: Counters, now: float) -> SentReport:
         """The far end's last report.
@@ -118,6 +119,8 @@ class OutgoingOutage:
             counters: of the stream, at this moment.
             now: monotonic seconds of this moment.
         """
+        if counters.packets_sent > 0 and math.isnan(self._sends_since_s):
+            self._sends_since_s = now
         interval_s = counters.remote_report_interval_s
         lost = expected = NAN if math.isnan(counters.remote_packets_expected) else 0.0
         if counters.remote_report_at_s != self._at_s and not math.isnan(counters.remote_report_at_s):
@@ -160,10 +163,11 @@ class OutgoingOutage:
         """Whether the far end's reports no longer have a block about what is sent.
 
         A block is about packets received since the last report only (RFC 3550 section 6.4), so that some far
-        ends leave it out when nothing arrives.
+        ends leave it out when nothing arrives. One that has never had any is unheard from the first report on
+        that came a whole interval after the first packet was sent.
         """
-        return (
-            counters.rtcp_at_s > self._at_s
-            and counters.packets_sent > self._sent
-            and is_current(counters.rtcp_at_s, counters.remote_report_interval_s, now)
-        )
+        if not is_current(counters.rtcp_at_s, counters.remote_report_interval_s, now):
+            return False
+        if math.isnan(self._at_s):
+            return counters.rtcp_at_s - self._sends_since_s >= counters.remote_report_interval_s
+        return counters.rtcp_at_s > self._at_s and counters.packets_sent > self._sent

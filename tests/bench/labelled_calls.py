@@ -162,7 +162,7 @@ class LabelledCall:
             await near.login(self.near, lab.password(self.near))
             await lab.faults.slow(amount if what == "ringing" else 0.0)
             if what == "ice":
-                await lab.network.set(delay_ms=1000 * amount / 2)
+                await lab.network.set(delay_ms=1000 * amount)  # a round trip of twice that
             call = await self._answered(near, far)
             if what:
                 await lab.faults.clear()

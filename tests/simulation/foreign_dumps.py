@@ -278,7 +278,9 @@ def plivo(seconds: int) -> bytes:
         messages.append({**stats, "mediaSetupTime": 150, "timeStamp": START_MS + 1000 * n})
     for n, action in ((6, "mute"), (11, "unmute")):
         messages.append({"msg": "TOGGLE_MUTE", "action": action, "timeStamp": START_MS + 1000 * n})
-    messages.append({"msg": "CALL_SUMMARY", "signalling": times, "timeStamp": START_MS + 1000 * seconds})
+    ice = {"ice_connection_state_checking": START_MS - 90, "ice_connection_state_connected": START_MS - 30}
+    summary = {"msg": "CALL_SUMMARY", "signalling": times, "mediaConnection": ice}
+    messages.append({**summary, "timeStamp": START_MS + 1000 * seconds})
     messages.append({"msg": "FEEDBACK", "info": {"overall": 2, "comment": "choppy"}, "timeStamp": START_MS})
     return "".join(json.dumps({"t": 1.0, "message": {**common, **item}}) + "\n" for item in messages).encode()
 

@@ -86,7 +86,8 @@ def _bad_sound(series: CallSeries, samples: pd.DataFrame, dead: BoolArray) -> It
     """Loss, jitter and delay that neither an outage nor a busy kernel explains."""
     up = ~series.near(dead, _BEFORE_S, _AFTER_S)
     yield from bad_sound.choppy(series, samples, up)
-    timely = up & ~series.near(surroundings.busy_rows(series), _BEFORE_S, _AFTER_S)
+    busy = surroundings.busy_rows(series) | surroundings.starved_rows(series)
+    timely = up & ~series.near(busy, _BEFORE_S, _AFTER_S)
     yield from bad_sound.robotic(series, timely)
     jitter_ms = series.number("jitter_in_ms")
     yield from bad_sound.lag(series, timely, np.asarray(jitter_ms > JITTER_LIMIT_MS))

@@ -9,6 +9,7 @@ import pandas as pd
 
 from plivo_nb.analysis.diagnosis.causes import SET_UP_WORDS, words_of
 from plivo_nb.analysis.diagnosis.findings import Evidence, Finding, Severity
+from plivo_nb.audio_types import FRAMES_PER_S
 from plivo_nb.codec_table import CODECS
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 NOTICED_LAG_MS = 250.0
 _LAGS_S = 1.0  # such lags together
 _LONG_LAG_MS = 2000.0
+_IN_TIME = 0.9  # share of the packets of an interval
 _AWAY_S = 3.0
 #: Longest usual steps of a set-up, ms. Post-dial delay: ITU-T E.721, mean of local connections.
 SET_UP_LIMITS_MS: dict[str, float] = {
@@ -36,6 +38,16 @@ SET_UP_LIMITS_MS: dict[str, float] = {
 def busy_rows(series: CallSeries) -> BoolArray:
     """Rows in which the kernel's loop stood still for so long that a user notices it."""
     return series.number("loop_lag_ms") >= NOTICED_LAG_MS
+
+
+def starved_rows(series: CallSeries) -> BoolArray:
+    """Rows in which this machine was too busy to send each packet in time: it is late in receiving as well.
+
+    Only of samples of this package (`loop_lag_ms` is known), whose sender skips no packet by itself.
+    """
+    rate = series.number("packets_out") / np.where(series.interval_s > 0.0, series.interval_s, np.nan)
+    known = np.isfinite(rate) & np.isfinite(series.number("loop_lag_ms")) & series.sends
+    return known & (rate < _IN_TIME * FRAMES_PER_S)
 
 
 def busy_kernel(series: CallSeries) -> Iterator[Finding]:

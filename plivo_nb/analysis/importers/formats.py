@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from plivo_nb.analysis.importers import (
     getstats_reports,
+    packet_capture,
     plivo_statistics,
     rtcstats,
     twilio_samples,
@@ -38,6 +39,7 @@ class Format:
 
 #: In the order in which they are tried.
 FORMATS: tuple[Format, ...] = (
+    Format("pcap and pcapng captures", packet_capture.recognises, packet_capture.read),
     Format("chrome://webrtc-internals dumps", webrtc_internals.recognises, webrtc_internals.read),
     Format("Plivo statistics messages", plivo_statistics.recognises, plivo_statistics.read),
     Format("rtcstats dumps", rtcstats.recognises, rtcstats.read),

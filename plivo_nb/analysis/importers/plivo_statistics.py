@@ -95,6 +95,10 @@ def _take(call: ImportedCall, message: Message) -> None:
         call.about["feedback_comment"] = word(info.get("comment")) or None
     elif kind in ("CALL_RINGING", "CALL_SUMMARY"):
         _take_signalling(call, mapping(message.get("signalling")), ended=kind == "CALL_SUMMARY")
+        times = {key: milliseconds(value) for key, value in mapping(message.get("mediaConnection")).items()}
+        states = (times.get(f"ice_connection_state_{state}", math.nan) for state in ("checking", "connected"))
+        began, done = states
+        call.about["ice_ms"] = _delay(done - began)
     elif kind.endswith("_FAILURE"):
         call.about |= {"state": "failed", "reason": word(message.get("info")) or kind}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from plivo_nb.quality.counters import NAN, Counters
+from plivo_nb.quality.counters import LOSS_RUN_LENGTHS, NAN, Counters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,7 +31,14 @@ _RECEIVED = {
     "jitterBufferEmittedCount": "jitter_buffer_emitted_samples",
 }
 #: Counters that other programs do not have.
-_UNKNOWN = ("source_bytes", "packets_reordered", "packets_duplicated", "packets_late", "packets_recovered")
+_UNKNOWN = (
+    *LOSS_RUN_LENGTHS,
+    "source_bytes",
+    "packets_reordered",
+    "packets_duplicated",
+    "packets_late",
+    "packets_recovered",
+)
 _SAMPLE_RATES_HZ = (8_000, 12_000, 16_000, 24_000, 32_000, 44_100, 48_000)
 _LONGEST_DELAY_S = 10.0
 _REPORT_S = 5.0  # how often the far end reports, where that cannot be seen

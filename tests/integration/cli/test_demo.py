@@ -204,9 +204,10 @@ def test_lab_says_how_to_reach_it_and_ends_with_ctrl_c(run):
 
 
 def test_check_finds_that_calls_work(run):
-    command = run("check")
+    command = run("check", "--seconds", "2", "--stun", "stun:127.0.0.1:9")
     assert command.wait() == 0, command.out + command.err
-    assert "The echo robot answered and was heard" in command.out
+    assert "echo answered and was heard" in command.out
+    assert "No STUN server answered" in command.out
     assert command.processes() == set()
 
 

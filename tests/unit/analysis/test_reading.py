@@ -201,3 +201,12 @@ def test_a_folder_may_have_dumps_of_other_programs_beside_stored_calls(tmp_path)
     assert (calls.calls["samples"] > 0).all()
     assert calls.calls["mos_mean"].notna().all()
     assert len(read(tmp_path / "dump.txt", filters=[("rtt_ms", ">", 1e6)]).samples) == 0
+
+
+def test_what_another_program_recorded_is_read_too(tmp_path):
+    (tmp_path / "dump.txt").write_bytes(foreign_dumps.internals(10))
+    (tmp_path / "other.json").write_bytes(foreign_dumps.plivo(10))
+    calls = read(tmp_path / "dump.txt")
+    assert calls.calls["codec"].tolist() == ["OPUS"]
+    assert calls.samples.attrs["warnings"] == list(calls.warnings)
+    assert len(read(tmp_path, query="rtt_mean_ms > 70").calls) == 2

@@ -96,16 +96,22 @@ def test_screen_shows_steps_and_numbers_while_it_runs():
     assert "alice is logged in." in text.getvalue()
 
 
-def test_findings_are_listed_with_their_result():
+def test_findings_are_listed_with_their_result_and_remedy():
     text = io.StringIO()
     found = pd.DataFrame(
-        [("Python", "ok", "3.13"), ("Sound", "note", "none"), ("Call", "failed", "unanswered")],
-        columns=["what", "result", "detail"],
+        [
+            ("Python", "pass", "3.13", ""),
+            ("Sound", "warn", "none", "[Install]"),
+            ("Call", "fail", "unanswered", "Try"),
+        ],
+        columns=["what", "result", "detail", "remedy"],
     )
     checks(Console(file=text, width=80), found)
     lines = [line.split() for line in text.getvalue().splitlines()]
     assert lines == [
-        ["ok", "Python", "3.13"],
-        ["note", "Sound", "none"],
-        ["failed", "Call", "unanswered"],
+        ["pass", "Python", "3.13"],
+        ["warn", "Sound", "none"],
+        ["[Install]"],
+        ["fail", "Call", "unanswered"],
+        ["Try"],
     ]

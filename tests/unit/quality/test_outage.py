@@ -149,11 +149,8 @@ def test_a_sent_direction_is_dead_when_the_far_ends_highest_number_stands_still(
     assert {("high_packetloss", "local"), ("low_mos", "None")} == call.kinds(active=False)
 
 
-def test_a_sent_direction_is_dead_when_the_far_ends_reports_no_longer_mention_it() -> None:
-    """RFC 3550 section 6.4: a report has blocks for sources heard since the last one only."""
-    call = Call()
-    call.run(6)
-    call.cut("ba")
+def leave_blocks_out(call: Call) -> None:
+    """The far end's reports have no block about what is sent."""
     forward = type(call.pair.ab).send
 
     def without_blocks(data: bytes, now: float) -> None:
@@ -166,6 +163,23 @@ def test_a_sent_direction_is_dead_when_the_far_ends_reports_no_longer_mention_it
         forward(call.pair.ab, data, now)
 
     call.pair.ab.send = without_blocks  # type: ignore[method-assign]
+
+
+def test_a_sent_direction_is_dead_when_the_far_ends_reports_never_mention_it() -> None:
+    call = Call()
+    leave_blocks_out(call)
+    call.cut("ba")
+    rows = call.run(20)
+    assert math.isnan(rows[2].loss_out)
+    assert [row.loss_out for row in rows[12:]] == mos_of(rows[12:]) == [1.0] * 8
+
+
+def test_a_sent_direction_is_dead_when_the_far_ends_reports_no_longer_mention_it() -> None:
+    """RFC 3550 section 6.4: a report has blocks for sources heard since the last one only."""
+    call = Call()
+    call.run(6)
+    call.cut("ba")
+    leave_blocks_out(call)
     rows = call.run(8)
     assert [row.loss_out for row in rows[4:]] == mos_of(rows[4:]) == [1.0] * 4
     assert all(math.isnan(row.jitter_out_ms) for row in rows[4:])

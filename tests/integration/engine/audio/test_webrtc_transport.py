@@ -186,16 +186,14 @@ def audible(frames: Sequence[Pcm], since: int) -> int:
 
 async def test_both_hear_each_other_also_while_the_kernel_is_busy_until_udp_is_blocked(rig: Rig) -> None:
     assert rig.both_hear()
-    await until(lambda: 0 <= rig.transport.rtt_ms < 300, 15)
+    await until(lambda: 0 <= rig.transport.rtt_ms < 1000, 15)
 
     taken, heard = len(rig.taken), len(rig.page.heard)
     time.sleep(BUSY_S)  # a cell blocks the kernel's loop
     frames = BUSY_S / 0.020
-    assert audible(rig.taken, taken) > 0.8 * frames
-    assert audible(rig.page.heard, heard) > 0.8 * frames
-    await asyncio.sleep(0.1)  # the reports of that time are handled now
-    assert rig.transport.state == "open"
-    assert rig.both_hear()
+    assert audible(rig.taken, taken) > 0.6 * frames
+    assert audible(rig.page.heard, heard) > 0.6 * frames
+    await until(lambda: rig.transport.state == "open" and rig.both_hear())
 
     rig.page.block_udp()
     await until(lambda: rig.transport.state == "connecting", 10)

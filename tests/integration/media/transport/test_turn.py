@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import shutil
 import socket
 import struct
-import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
-from waiting import until, wait_until
+from turn_server import turn_server
+from waiting import until
 
 from plivo_nb.media import sdp
 from plivo_nb.media.transport.transport import Transport, TransportConfig
@@ -30,52 +26,11 @@ class Server:
     credential: str | None = "alice-secret"
 
 
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def coturn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """A real TURN server; its port."""
-    room, port = tmp_path_factory.mktemp("coturn"), free_port()
-    program = shutil.which("turnserver")
-    assert program, "coturn is missing: see tests/apt.txt"
-    arguments = [
-        program,
-        "-n",
-        "--no-cli",
-        "--no-tls",
-        "--no-dtls",
-        "--allow-loopback-peers",
-        "--lt-cred-mech",
-    ]
-    arguments += [
-        "--listening-ip=127.0.0.1",
-        "--relay-ip=127.0.0.1",
-        f"--listening-port={port}",
-        "--realm=test",
-    ]
-    arguments += [
-        "--user=alice:alice-secret",
-        "--log-file=stdout",
-        f"--pidfile={room}/pid",
-        f"--userdb={room}/db",
-    ]
-    with Path(room, "log").open("wb") as log:
-        process = subprocess.Popen(arguments, stdout=log, stderr=log, start_new_session=True, cwd=room)
-
-    def answers() -> bool:
-        assert process.poll() is None, Path(room, "log").read_text(errors="replace")
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
-            return True
-        return False
-
-    wait_until(answers, timeout_s=30, interval_s=0.05)
-    yield port
-    os.kill(process.pid, 15)
-    process.wait(15)
+    with turn_server(tmp_path_factory.mktemp("coturn")) as port:
+        yield port
 
 
 class Peer:

@@ -50,6 +50,12 @@ def test_a_busy_kernel_explains_jitter() -> None:
     assert causes(samples(loop_lag_ms=lags, jitter_in_ms=jitter)) == ["busy_kernel"]
 
 
+def test_a_machine_that_does_not_send_in_time_does_not_receive_in_time() -> None:
+    late = {"packets_discarded": 9.0, "jitter_in_ms": 40.0}
+    assert causes(samples(**late)) == ["robotic"]
+    assert causes(samples(**late, packets_out=30.0)) == []
+
+
 @pytest.mark.parametrize("column", [column.name for column in SCHEMA["samples"]])
 def test_imported_samples_may_lack_any_column(column: str) -> None:
     assert causes(samples().drop(columns=column)) == []

@@ -36,7 +36,7 @@ def test_a_call_has_a_row_a_second_and_its_totals() -> None:
     assert rows["packets_discarded"].tolist() == [1.0] * 10
     assert rows["level_in_dbfs"].iloc[0] == pytest.approx(-20.0)
     assert rows["mos_g107"].notna().all()
-    assert rows[["packets_reordered", "packets_recovered", "source_bytes", "loop_lag_ms"]].isna().all().all()
+    assert rows[["packets_reordered", "packets_recovered", "source_bytes", "loss_runs_1"]].isna().all().all()
     assert rows["direction"].isna().all()
     whole = frames.calls.iloc[0]
     assert (whole["packets_in"], whole["codec"]) == (500.0, "OPUS")

@@ -18,6 +18,7 @@ def test_a_call_has_its_times_its_feedback_and_when_it_was_muted() -> None:
     assert (call["call_uuid"], call["direction"], call["state"]) == ("uuid-1", "OUTGOING", "ended")
     assert (call["post_dial_delay_ms"], call["answer_delay_ms"], call["media_setup_ms"]) == (1000, 1900, 150)
     assert (call["duration_s"], call["originator"], call["feedback_score"]) == (20, "local", 2)
+    assert call["ice_ms"] == 60
     assert frames.samples["interval_s"].tolist() == [5.0] * 4
     assert frames.samples["muted"].tolist() == [False, True, False, False]
     assert frames.samples["level_in_dbfs"].iloc[0] == pytest.approx(-20.0)

@@ -1,0 +1,154 @@
+"""UDP and TCP packets of a pcap or pcapng capture, read with scapy."""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from plivo_nb.analysis.importers.source import Source
+
+Endpoint = tuple[str, int]
+
+_MAGICS = {
+    b"\xa1\xb2\xc3\xd4", b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x4d\x3c\xb2\xa1", b"\x0a\x0d\x0d\x0a",
+}  # fmt: skip
+_RECEIVED, _SENT = 1, 2  # direction in the flags of a packet (draft-ietf-opsawg-pcapng section 4.3.1)
+
+
+class CapturedPacket(NamedTuple):
+    """A packet.
+
+    Attributes:
+        at_s: when it was captured, s since 1970.
+        source: (IP address, port); to: likewise.
+        data: what UDP or TCP carried, as far as it was captured.
+        size: its length on the wire.
+        sent: whether the capturing end sent it; None where the file does not say it.
+        sequence: TCP sequence number; None for UDP.
+    """
+
+    at_s: float
+    source: Endpoint
+    to: Endpoint
+    data: bytes
+    size: int
+    sent: bool | None
+    sequence: int | None
+
+
+def is_capture(data: bytes) -> bool:
+    """Whether this begins like a pcap or pcapng file."""
+    return data[:4] in _MAGICS
+
+
+def packets_of(source: Source) -> list[CapturedPacket]:
+    """The UDP and TCP packets of a capture, in the order of time.
+
+    What cannot be read is named in the warnings of the source; without scapy, that it is missing.
+    """
+    try:
+        from scapy.layers import inet, inet6, l2
+        from scapy.utils import RawPcapReader
+    except ImportError:
+        source.warn("To read captures, install scapy: pip install 'plivo-nb[captures]'.")
+        return []
+    del inet, inet6, l2  # their import tells scapy how these protocols are dissected
+    packets: list[CapturedPacket] = []
+    others = fragments = 0
+    try:
+        file: Any = io.BytesIO(source.data)  # scapy takes files too, against its annotation
+        reader = RawPcapReader(file)
+        for data, about in reader:
+            found = _dissected(data, about, getattr(reader, "linktype", None))
+            if isinstance(found, CapturedPacket):
+                packets.append(found)
+            elif found == "fragment":
+                fragments += 1
+            else:
+                others += 1
+    except Exception as error:  # whatever scapy makes of damaged data
+        source.warn(
+            f"The capture is damaged or cut off ({type(error).__name__}); what comes after is missing."
+        )
+    if fragments:
+        source.warn(f"{fragments} fragments of IP packets were left out.")
+    if others and not packets:
+        source.warn(f"None of the {others} packets is UDP or TCP that can be read.")
+    packets.sort(key=lambda packet: packet.at_s)
+    return packets
+
+
+def _dissected(data: bytes, about: Any, linktype: int | None) -> CapturedPacket | str:
+    from scapy.config import conf
+    from scapy.layers.inet import IP, TCP, UDP
+    from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment
+
+    layer = conf.l2types.num2layer.get(int(getattr(about, "linktype", None) or linktype or 0))
+    if layer is None:
+        return "other"
+    try:
+        packet = layer(data)
+        network = packet.getlayer(IP) or packet.getlayer(IPv6)
+        transport = packet.getlayer(UDP) or packet.getlayer(TCP)
+        if network is None:
+            return "other"
+        if getattr(network, "frag", 0) or packet.haslayer(IPv6ExtHdrFragment):
+            return "fragment"
+        if transport is None:
+            return "other"
+        content = bytes(transport.payload)
+        is_tcp = packet.haslayer(TCP)
+        if not is_tcp and transport.len is not None:
+            content = content[: max(transport.len - 8, 0)]
+        elif is_tcp and getattr(network, "version", 0) == 4 and network.len:
+            content = content[: max(network.len - 4 * network.ihl - 4 * transport.dataofs, 0)]
+        return CapturedPacket(
+            _time_s(about),
+            (str(network.src), int(transport.sport)),
+            (str(network.dst), int(transport.dport)),
+            content,
+            len(content) if is_tcp else max(int(transport.len or 0) - 8, len(content)),
+            {_RECEIVED: False, _SENT: True}.get(_direction(about)),
+            int(transport.seq) if is_tcp else None,
+        )
+    except Exception:  # a packet of the network may be anything
+        return "other"
+
+
+def _direction(about: Any) -> int:
+    direction = getattr(about, "direction", None)
+    return int(direction) if isinstance(direction, int) else 0
+
+
+def _time_s(about: Any) -> float:
+    if hasattr(about, "tshigh"):  # pcapng
+        if about.tshigh is None:
+            return math.nan
+        return float(((about.tshigh << 32) + about.tslow) / about.tsresol)
+    return float(about.sec + about.usec * (1e-9 if about.usec >= 1_000_000 else 1e-6))
+
+
+def streams_of(
+    packets: list[CapturedPacket],
+) -> Iterator[tuple[Endpoint, Endpoint, list[tuple[float, bytes]]]]:
+    """What each TCP connection carried in each direction, in order and once: (time, bytes)."""
+    segments: dict[tuple[Endpoint, Endpoint], list[CapturedPacket]] = {}
+    for packet in packets:
+        if packet.sequence is not None and packet.data:
+            segments.setdefault((packet.source, packet.to), []).append(packet)
+    for (source, to), parts in segments.items():
+        base = parts[0].sequence or 0
+        offset = {id(part): ((part.sequence or 0) - base + 2**31) % 2**32 - 2**31 for part in parts}
+        pieces: list[tuple[float, bytes]] = []
+        reached: int | None = None
+        for part in sorted(parts, key=lambda item: offset[id(item)]):
+            begin = offset[id(part)]
+            skip = 0 if reached is None else max(reached - begin, 0)
+            if skip < len(part.data):
+                pieces.append((part.at_s, part.data[skip:]))
+                reached = begin + len(part.data)
+        yield source, to, pieces
