@@ -27,6 +27,7 @@ import numpy as np
 import pandas as pd
 from simulation import labelled_recipes
 from simulation.labelled_recipes import SETS, Recipe, SetName, batches, load, save
+from simulation.waiting import until
 
 from plivo_nb import AudioFile, Call, Client, Lab, speech_path
 from plivo_nb.analysis.call_frames import CallFrames
@@ -165,6 +166,7 @@ class LabelledCall:
                 await lab.network.set(delay_ms=1000 * amount)  # a round trip of twice that
             call = await self._answered(near, far)
             if what:
+                await until(lambda: "dtls_connected" in call.timings, 30.0)
                 await lab.faults.clear()
                 await lab.network.clear()
             await self._happens(call)

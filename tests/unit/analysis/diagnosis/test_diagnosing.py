@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from simulation import labelled_recipes
 from simulation.made_samples import during, samples
@@ -106,7 +106,6 @@ def frames(draw: Any, name: str) -> pd.DataFrame:
     return pd.DataFrame(columns, index=pd.DatetimeIndex(pd.to_datetime(times)))
 
 
-@settings(max_examples=80, deadline=None)
 @given(frames("samples"), frames("calls"), frames("media_metrics"))
 def test_no_frame_makes_it_raise(one: pd.DataFrame, two: pd.DataFrame, three: pd.DataFrame) -> None:
     found = diagnose(one, calls=two, media_metrics=three)
