@@ -433,9 +433,9 @@ class Call:
             ...         while call.last_sample is None:
             ...             await asyncio.sleep(0.1)
             ...         await call.hangup()
-            ...         return round(call.clip(0.2, 0.7).seconds, 2)
+            ...         return round(call.clip(0.0, 0.1).seconds, 2)
             >>> asyncio.run(main())
-            0.5
+            0.1
         """
         from plivo_nb.analysis.clip import CallClip, span_of  # late: it imports matplotlib
 
@@ -474,7 +474,7 @@ class Call:
     ) -> Operation[Path]:
         """Write a report of the call to one HTML file, for those who have no kernel.
 
-        It has the figures of the call, its warnings, plots, set-up, SIP ladder, configuration and
+        It has the figures of the call, findings, warnings, plots, set-up, SIP ladder, configuration and
         environment, and needs no other file.
 
         Args:

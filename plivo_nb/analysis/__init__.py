@@ -1,4 +1,4 @@
-"""Analysis after the call: plots, files, SIP ladders, diagnosis, rules replayed, sounds compared (`compare`).
+"""Analysis after the call: plots, files, SIP ladders, clips, reports, diagnosis, rules replayed.
 
 The engine does not import this package; its users import it when they need it.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import pandas as pd
@@ -245,20 +246,25 @@ class CallSet:
             title = ""
         return call_figure(self.samples, media_metrics=self.media_metrics, title=title, ax=ax)
 
-    def report(self, path: str | os.PathLike[str], *, mask: bool = True) -> None:
+    def report(self, path: str | os.PathLike[str], *, mask: bool = True, sound: bool = False) -> None:
         """Write a report of the calls to one HTML file: a table of all, and details, the worst calls first.
 
         Args:
             path: the file; an existing one is replaced.
             mask: replace numbers, addresses and names by pseudonyms.
+            sound: add the recording, of a set of one call.
 
         Raises:
-            ValueError: there are no calls.
+            ValueError: there are no calls; or sound is wanted, and there are several, or no recording.
             OSError: the file cannot be written.
         """
         from plivo_nb.analysis.report import content, document  # late: they import matplotlib
 
-        document.write(path, content.reported_calls(self), mask=mask)
+        calls = content.reported_calls(self)
+        if sound:
+            clip = self.clip()  # refuses several calls
+            calls = [replace(call, clip=clip) for call in calls]
+        document.write(path, calls, mask=mask)
 
     def clip(self, t0: Moment = None, t1: Moment = None, *, sent: bool = False) -> CallClip:
         """A piece of the recording of the only call of this set, by time; a notebook shows a player.

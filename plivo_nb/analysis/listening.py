@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from plivo_nb.analysis import compare
+from plivo_nb.audio_types import Pcm
 from plivo_nb.media.audio.encoding import resampled
 
 if TYPE_CHECKING:
@@ -20,10 +22,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from plivo_nb.audio_types import Pcm
-
 #: The sound that was sent: the path of a sound file, or (rate in Hz, int16 samples), such as a clip.
-Reference: TypeAlias = "str | os.PathLike[str] | tuple[int, Pcm] | Any"
+Reference: TypeAlias = str | os.PathLike[str] | tuple[int, Pcm] | Iterable[Any]
 
 _PESQ_RATE, _VISQOL_RATE = 8_000, 16_000
 _MIN_S = 1.0
@@ -100,5 +100,6 @@ def _sound_of(reference: Reference, rate: int) -> Pcm:
     if isinstance(reference, (str, os.PathLike)):
         sound = np.clip(np.rint(compare.load(os.fspath(reference), rate) * 32768.0), -32768, 32767)
         return sound.astype(np.int16)
-    own_rate, samples = reference
+    pair: Any = reference
+    own_rate, samples = pair
     return resampled(np.asarray(samples, dtype=np.int16), int(own_rate), rate)

@@ -166,13 +166,14 @@ def _report(
     mask: Annotated[
         bool, typer.Option("--mask/--no-mask", help="Replace numbers, addresses and names by pseudonyms.")
     ] = True,
+    sound: Annotated[bool, typer.Option("--sound", help="Add the recording of the only call.")] = False,
 ) -> None:
     """Write a report of stored calls to one HTML file."""
     from plivo_nb.cli.report import run
 
     console = Console(soft_wrap=True)
     with _sentences(PlivoError, OSError, ValueError):
-        for sentence in run(path, out, mask=mask):
+        for sentence in run(path, out, mask=mask, sound=sound):
             console.print(sentence, style="yellow", highlight=False, markup=False)
     console.print(f"Report written to {out}", highlight=False, markup=False)
 

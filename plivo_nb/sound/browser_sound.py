@@ -294,7 +294,12 @@ class BrowserSound:
                 del self._pages[page.id]
         best = max(
             self._pages.values(),
-            key=lambda page: (now - page.seen_s < _FRESH_S, page.clicked_s, page.appeared_s),
+            key=lambda page: (
+                now - page.seen_s < _FRESH_S,
+                page.clicked_s,
+                page is self._page,  # it is not clicked in to take what it has
+                page.appeared_s,
+            ),
             default=None,
         )
         if best is not self._page:

@@ -10,6 +10,8 @@
     call_controls.py   CallControls: score, recording, meters and keys in a call; then its rating
     meters.py, .js     LevelMeters: how loud the call is in each direction
     sound_source.py    SoundSource: selects what calls send
+    browser_sound.py   BrowserSoundPanel: the sound of the page that displays the phone; the JavaScript is in
+                       browser_sound.js, sound_worklets.js and page_peer.js
     audio_settings.py  AudioSettings: selects devices, sets the volume
     feedback.py        Feedback: rates the call that was answered last
     history.py, .js    History: the calls that have ended

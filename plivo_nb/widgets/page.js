@@ -306,7 +306,7 @@ class Root {
       this.sendTyped();
     } else if (event.key === "Escape" && (!target.matches(TEXT) || target.matches(DIAL))) {
       this.clearDial(event);
-    } else if (this.model.get("keypad") && !event.altKey && (!target.matches(TEXT) || this.sendsTones(target))) {
+    } else if (this.model.get("keypad") && !event.altKey && (!target.matches(TEXT) || (target.matches(DIAL) && this.sendsTones))) {
       if (/^[0-9*#]$/.test(event.key)) {
         const key = [...this.root.querySelectorAll(".plivo-key")].find((one) => one.textContent === event.key);
         this.press(event, key);
@@ -341,9 +341,15 @@ class Root {
     return true;
   }
 
-  /** In a call nothing can be dialled, so that digits typed in the dial field are sent as tones, too. */
-  sendsTones(target) {
-    return target.matches(DIAL) && Boolean(this.root.querySelector(".plivo-screen:is(.plivo-talking, .plivo-held)"));
+  /** In a call the keys send tones, and so do digits typed in the dial field, where nothing can be dialled. */
+  get sendsTones() {
+    return Boolean(this.root.querySelector(".plivo-tones"));
+  }
+
+  /** Else a key changes the dial field here: what the kernel knows of the field may be older. */
+  pressKey(key) {
+    const field = this.root.querySelector(DIAL);
+    this.type(field, key.matches(".plivo-delete") ? field.value.slice(0, -1) : field.value + key.textContent);
   }
 
   input(event) {
@@ -355,7 +361,7 @@ class Root {
     }
   }
 
-  /** Send the text of the dial field if it was typed after the last click: else the kernel knows more. */
+  /** Send the text of the dial field if it was typed after the last call: else the kernel may know more. */
   sendTyped(pasted = false) {
     if (this.typed) {
       this.typed = false;
@@ -432,8 +438,11 @@ class Root {
     if (button?.matches("[aria-busy=true]:not(.plivo-key, .plivo-delete)")) {
       event.preventDefault();
       event.stopImmediatePropagation();
+    } else if (button?.matches(".plivo-key, .plivo-delete") && !this.sendsTones) {
+      event.stopImmediatePropagation();
+      this.pressKey(button);
     } else if (button) {
-      if (button.matches(".plivo-start, .plivo-key, .plivo-delete")) {
+      if (button.matches(".plivo-start")) {
         this.sendTyped();
       }
       setTimeout(() => this.sent(button)); // after ipywidgets has sent the click

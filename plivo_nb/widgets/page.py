@@ -42,6 +42,8 @@ class Page:
         label: name of the box for screen readers.
         keypad: the box has a dial pad (class ``plivo-key``): digits, ``*`` and ``#`` typed in the box press
             its keys, Enter clicks Answer or Call, and Escape clears the dial field (class ``plivo-dial``).
+            The kernel gets the clicks on keys while the pad has the class ``plivo-tones``; else they change
+            the dial field in the page.
 
     Attributes:
         last_beat: when the page reported last that it is open, on the clock of `time.monotonic`; None before
@@ -52,8 +54,8 @@ class Page:
             click itself.
         on_beat: called without arguments at each report.
         on_typed: called with the text of the dial field, and True if it was pasted: when something was
-            pasted, and before a click on Call or a key, or Enter in the field. ipywidgets holds a text back
-            while the kernel has not answered the one before: a call would go to a part of what was typed.
+            pasted, and before a click on Call or Enter in the field. ipywidgets holds a text back while the
+            kernel has not answered the one before: a call would go to a part of what was typed.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, label: str, *, keypad: bool = False) -> None:

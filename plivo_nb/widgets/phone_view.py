@@ -141,6 +141,7 @@ class PhoneView:
 
     def show_screen(self, screen: Screen) -> None:
         """Display the screen, and enable the buttons that it allows."""
+        self._show_keys_send_tones(screen.sends_tones)  # first: who reads "In call" may press a key at once
         self._state.value = f'<div class="plivo-state">{screen.state}</div>'
         timer = screen.extra if screen.kind == "waiting" else ""
         if screen.talked_s is not None:
@@ -155,7 +156,6 @@ class PhoneView:
             self._screen_kind = kind
         self.call.disabled = not screen.can_call
         self.hangup.disabled = not screen.can_hang_up
-        self._show_keys_send_tones(screen.sends_tones)
 
     def show_mute(self, muted: bool) -> None:
         """Display on the mute button whether the microphone is muted."""
@@ -163,7 +163,8 @@ class PhoneView:
         (self.mute.add_class if muted else self.mute.remove_class)("plivo-on")
 
     def _show_keys_send_tones(self, tones: bool) -> None:
-        """Set the tooltips of the dial pad: keys send tones, or dial."""
+        """Tell the page and, in tooltips, the user what the keys of the dial pad do: send tones, or dial."""
+        (self.pad.add_class if tones else self.pad.remove_class)("plivo-tones")
         for key in self.keys:
             key.tooltip = f"Send the tone {key.description}" if tones else f"Dial {key.description}"
 

@@ -1,7 +1,7 @@
 """What happens in each labelled call: the recipes of `bench.labelled_calls`, and the frames recorded by them.
 
-The label is the cause that a diagnosis must name first; ``""`` where it must name none. The first set was
-there when the diagnosis was written; the second one, of other seeds and mixtures, was only scored.
+The label is the cause that a diagnosis must name first; ``""`` where it must name none. The diagnosis was
+written with the calls of `develop`. Those of `held-out`, with other seeds and mixtures, are for a score only.
 """
 
 from __future__ import annotations

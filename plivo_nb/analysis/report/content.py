@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from plivo_nb.analysis.diagnosis import diagnose
 from plivo_nb.analysis.figures import numbers
 from plivo_nb.quality.limits import verdict
 
@@ -142,6 +143,24 @@ def overview_of(call: ReportedCall) -> dict[str, str]:
         "Round trip": _milliseconds(_mean(call.samples, "rtt_ms")),
     }
     return {name: words or UNKNOWN for name, words in cells.items()}
+
+
+def findings_of(call: ReportedCall) -> list[dict[str, str]]:
+    """The causes of bad quality in the call as cells of a table, by column, the worst first."""
+    calls = None
+    if call.facts and call.began is not None:
+        row = {name: value for name, value in call.facts.items() if name != "time"}
+        calls = pd.DataFrame([row], index=pd.DatetimeIndex([call.began]))
+    return [
+        {
+            "Severity": finding.severity,
+            "What": finding.what,
+            "When (UTC)": f"{finding.since:%H:%M:%S} to {finding.until:%H:%M:%S}, {finding.seconds:.0f} s",
+            "Evidence": "; ".join(map(str, finding.evidence)),
+            "What helps": finding.remedy,
+        }
+        for finding in diagnose(call.samples, calls=calls, media_metrics=call.media_metrics)
+    ]
 
 
 def warnings_of(call: ReportedCall) -> list[dict[str, str]]:

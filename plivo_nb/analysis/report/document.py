@@ -35,10 +35,11 @@ _LONG = 400  # samples; the plot of a longer call has a row for each so many sec
 
 @dataclass(frozen=True, slots=True)
 class _Details:
-    """One call as the template shows it; `findings` are rows of a table by column."""
+    """One call as the template shows it; findings and warnings are rows of a table by column."""
 
     name: str
     summary: list[content.Row]
+    findings: list[dict[str, str]]
     warnings: list[dict[str, str]]
     plot: Markup | None
     set_up: Markup | None
@@ -130,6 +131,7 @@ def _details(call: ReportedCall, key: str, masking: Masking) -> _Details:
     return _Details(
         name=call.name,
         summary=content.summary_of(call),
+        findings=content.findings_of(call),
         warnings=content.warnings_of(call),
         plot=_plot(call, key, masking),
         set_up=_set_up(call, key, masking),

@@ -187,3 +187,10 @@ def test_without_a_recording_a_sentence_says_so(recorded: CallSet) -> None:
         silent.clip()
     with pytest.raises(ValueError, match="the set has 0 calls"):
         silent[:0].clip()
+
+
+def test_a_report_has_the_recording_if_asked_for(recorded: CallSet, tmp_path: Path) -> None:
+    recorded.report(tmp_path / "call.html", sound=True)
+    text = (tmp_path / "call.html").read_text("utf-8")
+    assert "data:audio/" in text
+    assert "3.00 s of sound received" in text

@@ -98,3 +98,10 @@ def test_the_picture_is_drawn_into_axes_that_are_given() -> None:
     assert right.get_title(loc="left") == "SIP"
     assert right.texts
     assert not left.texts
+
+
+def test_the_svg_has_the_messages_as_text():
+    text = Ladder(MESSAGES, TIMINGS, title="SIP of the call with bob").svg()
+    assert text.startswith("<?xml")
+    for words in ("SIP of the call with bob", "180 Ringing (INVITE)", "503 Service Unavailable (INFO)"):
+        assert f">{words}</text>" in text

@@ -45,3 +45,23 @@ def test_what_could_not_be_read_is_said(tmp_path: Path, monkeypatch: pytest.Monk
     )
     monkeypatch.setattr(plivo_nb, "read", lambda path: CallSet(frames))
     assert report.run(tmp_path, tmp_path / "x.html") == ("a hole",)
+
+
+def test_a_folder_of_calls_becomes_one_report(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        samples = samples_of(uuid=name, seconds=5)
+        store.save(CallFrames.of(samples=samples).samples, tmp_path / f"{name}.parquet")
+    out = tmp_path / "calls.html"
+    result = CliRunner().invoke(cli.app, ["report", str(tmp_path), "--out", str(out)])
+    assert (result.exit_code, result.stderr) == (0, "")
+    text = out.read_text("utf-8")
+    assert "<h1>2 calls</h1>" in text
+    assert text.count("Quality over time") == 2
+
+
+def test_sound_that_is_not_there_is_refused_in_a_sentence(stored: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(
+        cli.app, ["report", str(stored), "--out", str(tmp_path / "x.html"), "--sound"]
+    )
+    assert result.exit_code == 1
+    assert "no sound is stored of this call" in result.stderr

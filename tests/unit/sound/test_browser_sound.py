@@ -111,6 +111,15 @@ def test_the_page_that_was_clicked_in_last_is_used_and_the_other_is_told(rig: Ri
     assert labels(rig.sound) == ["Desk", "Box"]
 
 
+def test_a_page_keeps_the_sound_that_it_got_without_a_click(rig: Rig) -> None:
+    rig.link.hello("one", clicked=False)
+    rig.now += 1
+    rig.link.hello("two", clicked=False, devices=[BOX])
+    assert labels(rig.sound) == ["Desk", "Box"]
+    rig.link.say("two", {"type": "click"})
+    assert labels(rig.sound) == ["Box"]
+
+
 def test_a_page_that_crashed_or_sleeps_is_forgotten(rig: Rig) -> None:
     rig.link.hello("one")
     rig.now += 10

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from simulation import labelled_recipes
 from simulation.made_samples import during, samples
 
 import plivo_nb.analysis
@@ -18,6 +19,20 @@ from plivo_nb.quality.frames import SCHEMA
 
 def causes(frame: pd.DataFrame, **more: Any) -> list[str]:
     return [finding.cause for finding in diagnose(frame, **more)]
+
+
+def test_the_right_cause_comes_first_in_recorded_calls() -> None:
+    frames = labelled_recipes.load("develop")
+    wrong, false_alarms = [], []
+    for row, of_call in labelled_recipes.each(frames):
+        found = causes(of_call.samples, calls=of_call.calls, media_metrics=of_call.media_metrics)
+        if found[:1] != [row["label"]][: bool(row["label"])]:
+            wrong.append(f"{row['number']} {row['label']} ({row['what']}): {found}")
+        if found and not row["label"]:
+            false_alarms.append(f"{row['number']} {row['what']}: {found}")
+    assert len(frames.calls) >= 40
+    assert false_alarms == []
+    assert len(wrong) <= 0.05 * len(frames.calls), wrong
 
 
 def test_analysis_has_the_function_too() -> None:
@@ -91,7 +106,6 @@ def frames(draw: Any, name: str) -> pd.DataFrame:
     return pd.DataFrame(columns, index=pd.DatetimeIndex(pd.to_datetime(times)))
 
 
-@settings(max_examples=80, deadline=None)
 @given(frames("samples"), frames("calls"), frames("media_metrics"))
 def test_no_frame_makes_it_raise(one: pd.DataFrame, two: pd.DataFrame, three: pd.DataFrame) -> None:
     found = diagnose(one, calls=two, media_metrics=three)

@@ -7,9 +7,11 @@ from simulation.reported_call import BEGAN, call_set, samples_of
 
 from plivo_nb.analysis.call_frames import CallFrames
 from plivo_nb.analysis.call_set import CallSet
+from plivo_nb.analysis.diagnosis import diagnose
 from plivo_nb.analysis.report.content import (
     ReportedCall,
     environment,
+    findings_of,
     known_names,
     overview_of,
     reported_calls,
@@ -69,6 +71,16 @@ def test_what_is_not_known_is_left_out_of_the_summary_and_named_in_the_table() -
             "not known",
         ),
     }
+
+
+def test_the_findings_are_those_of_the_diagnosis() -> None:
+    call = reported_calls(call_set())[0]
+    rows = findings_of(call)
+    found = diagnose(call.samples, media_metrics=call.media_metrics)
+    assert "choppy" in {finding.cause for finding in found}
+    assert {finding.what for finding in found} <= {row["What"] for row in rows}
+    assert all(row["What helps"] and row["Evidence"] for row in rows)
+    assert findings_of(ReportedCall("x", NOTHING.samples, NOTHING.media_metrics)) == []
 
 
 def test_warnings_have_their_time_in_the_call() -> None:

@@ -41,6 +41,7 @@ def test_it_has_all_parts_under_headings_in_order() -> None:
     assert Outline(REPORT).headings == [
         ("h1", "Call with number 1"),
         ("h2", "Summary"),
+        ("h3", "Findings"),
         ("h3", "Warnings"),
         ("h3", "Quality over time"),
         ("h3", "Sound"),

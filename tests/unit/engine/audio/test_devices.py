@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 from audio_harness import AudioHarness, heard, opened
-from call_world import answered, dialled
+from call_world import answered, dialled, offered
 from page_world import BOX, DESK, UNNAMED, FakeLink
 from waiting import until
 
@@ -499,13 +499,14 @@ async def test_tones_are_played_by_the_page_by_itself(make, tmp_path) -> None:
     assert link.sent[-1][2] == [b"OggS"]
 
 
-async def test_a_page_is_used_where_this_machine_has_no_device_also_in_a_call(make, monkeypatch) -> None:
-    def without_devices() -> FakeSound:
-        nothing = FakeSound()
-        nothing.missing = True
-        return nothing
+def _without_devices() -> FakeSound:
+    nothing = FakeSound()
+    nothing.missing = True
+    return nothing
 
-    monkeypatch.setattr(device_manager, "PortAudio", without_devices)
+
+async def test_a_page_is_used_where_this_machine_has_no_device_also_in_a_call(make, monkeypatch) -> None:
+    monkeypatch.setattr(device_manager, "PortAudio", _without_devices)
     harness, link = make(None), FakeLink()
     audio = harness.audio
     await until(
@@ -522,6 +523,32 @@ async def test_a_page_is_used_where_this_machine_has_no_device_also_in_a_call(ma
     await until(lambda: link.of("microphone") and link.of("speaker"))
     assert session.media.source is not None
     await until(lambda: harness.fired("onMediaPermission")[1:] == [{"status": "success", "stream": True}])
+
+
+@pytest.mark.parametrize("state", ["calling", "offered", "answered", "over"])
+async def test_a_call_joins_the_sound_of_a_page_in_each_of_its_states(make, monkeypatch, state: str) -> None:
+    monkeypatch.setattr(device_manager, "PortAudio", _without_devices)
+    harness, link = make(None), FakeLink()
+    await until(lambda: harness.fired("onMediaPermission"))
+    session = harness.call("INCOMING" if state == "offered" else "OUTGOING")
+    (offered if state == "offered" else dialled)(session)
+    if state == "answered":
+        answered(session)
+    if state == "over":
+        session.abandon()
+        await until(lambda: session.phase == "over")
+    harness.audio.connect_page(link)
+    await until(lambda: link.of("who", ""))
+    link.hello()
+    await harness.audio.available_devices()
+    match state:
+        case "calling" | "answered":
+            await until(lambda: link.of("microphone") and link.of("speaker"))
+        case "offered":
+            await until(lambda: link.of("tone"))
+            assert link.of("tone")[0]["name"] == "ring"
+        case "over":
+            assert (link.of("microphone"), link.of("tone")) == ([], [])
 
 
 async def test_a_page_is_left_alone_where_this_machine_has_a_device(make, monkeypatch) -> None:
