@@ -58,7 +58,7 @@ for old, new in {
     assert old in script
     script = script.replace(old, new)
 page._PageWidget._esm = script
-other = plivo_nb.Phone(bob)
+other = plivo_nb.Phone(softphone.lab.client())
 other
 """,
 ]
