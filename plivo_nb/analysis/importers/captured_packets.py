@@ -16,6 +16,7 @@ Endpoint = tuple[str, int]
 _MAGICS = {
     b"\xa1\xb2\xc3\xd4", b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x4d\x3c\xb2\xa1", b"\x0a\x0d\x0d\x0a",
 }  # fmt: skip
+_LONGEST_S = 7 * 86_400.0
 _RECEIVED, _SENT = 1, 2  # direction in the flags of a packet (draft-ietf-opsawg-pcapng section 4.3.1)
 
 
@@ -78,8 +79,19 @@ def packets_of(source: Source) -> list[CapturedPacket]:
         source.warn(f"{fragments} fragments of IP packets were left out.")
     if others and not packets:
         source.warn(f"None of the {others} packets is UDP or TCP that can be read.")
-    packets.sort(key=lambda packet: packet.at_s)
-    return packets
+    return _plausible(packets, source)
+
+
+def _plausible(packets: list[CapturedPacket], source: Source) -> list[CapturedPacket]:
+    """The packets in the order of time, without those whose time is days away from the others."""
+    times = sorted(packet.at_s for packet in packets if packet.at_s == packet.at_s)
+    if not times:
+        return []
+    middle = times[len(times) // 2]
+    kept = [packet for packet in packets if abs(packet.at_s - middle) < _LONGEST_S]
+    if len(kept) < len(packets):
+        source.warn(f"{len(packets) - len(kept)} packets with impossible times were left out.")
+    return sorted(kept, key=lambda packet: packet.at_s)
 
 
 def _dissected(data: bytes, about: Any, linktype: int | None) -> CapturedPacket | str:

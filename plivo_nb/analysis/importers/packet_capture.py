@@ -41,6 +41,7 @@ _STATIC = {0: ("PCMU", 8000), 3: ("GSM", 8000), 8: ("PCMA", 8000), 9: ("G722", 8
 _CLOCKS_HZ = (8_000, 16_000, 48_000, 90_000)
 _VIDEO_HZ = 90_000
 _COMFORT_NOISE = 13
+_LONGEST_GAP_S = 60.0
 _RTCP_TYPES = range(192, 224)  # RFC 5761 section 4
 
 
@@ -242,6 +243,8 @@ class _Replay:
         for at_s, _, stream, rtp, report, size in events:
             now = at_s - self._origin_s
             while now >= tick:
+                if now - tick > _LONGEST_GAP_S:  # one row for the time without packets
+                    tick = math.floor(now)
                 made.append(self._row(sampler, tick, last=False))
                 tick += 1.0
             if stream is not None and rtp is not None:

@@ -22,7 +22,7 @@ def test_version():
     assert result.output.strip() == f"plivo-nb {cli.__version__}"
 
 
-@pytest.mark.parametrize("command", ["demo", "lab", "check"])
+@pytest.mark.parametrize("command", ["demo", "lab", "check", "report"])
 def test_help_names_the_command(command):
     assert command in invoke("--help").output
     result = invoke(command, "--help")

@@ -27,6 +27,13 @@ def test_packets_have_their_times_and_addresses() -> None:
     assert (two.to, two.data, two.size) == (("10.0.0.1", 4000), b"two", 3)
 
 
+def test_packets_with_impossible_times_are_named() -> None:
+    packets = foreign_captures.udp([(float(n), True, b"data") for n in range(5)] + [(-1e9, True, b"x")])
+    source = Source("f", foreign_captures.saved(packets))
+    assert len(packets_of(source)) == 5
+    assert source.warnings == ["1 packets with impossible times were left out."]
+
+
 def test_tcp_is_put_together_in_order_and_once_across_the_end_of_the_numbers() -> None:
     packets = foreign_captures.tcp([(0.0, False, bytes(range(256)) * 4)])
     source = Source("f", foreign_captures.saved(packets[::-1]))

@@ -87,6 +87,14 @@ def test_a_capture_that_is_cut_off_gives_what_is_left(name: str) -> None:
     assert len(frames.samples) == 10
 
 
+def test_a_long_time_without_packets_is_one_row() -> None:
+    late = [(at + 50_000.0 if at > 5.0 else at, sent, data) for at, sent, data in foreign_captures.media()]
+    rows = packet_capture.read(Source("call", foreign_captures.saved(foreign_captures.udp(late)))).samples
+    assert len(rows) <= 12
+    assert rows["interval_s"].max() == pytest.approx(50_000.0, rel=0.001)
+    assert rows["packets_out"].sum() == 500
+
+
 def test_a_capture_without_calls_says_so() -> None:
     frames = packet_capture.read(
         Source("call", foreign_captures.saved(foreign_captures.udp([(0.0, True, b"hello")])))
