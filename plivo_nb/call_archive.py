@@ -232,8 +232,7 @@ class _StoredCall:
             self._writer.put(functools.partial(self._file.open_sound, loop, self._recorded))
 
     def _recorded(self, recorder: _Recording) -> None:
-        if self._ended or self._recorder is not None:
-            self._writer.put(recorder.close)
+        if self._ended:  # nothing was written: a recorder creates its file with the first frame
             return
         self._recorder = recorder
         self._session.media.add_sink(recorder)

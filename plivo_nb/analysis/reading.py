@@ -47,7 +47,7 @@ def read(
         path: a folder that `Client.record_to` writes, also meanwhile; one of its files; a Parquet file of
             samples that the dashboard's export, `plivo_nb.analysis.store.save` or pandas wrote; or what
             another program recorded: Plivo statistics messages, a chrome://webrtc-internals or rtcstats dump,
-            getStats() reports, Twilio Voice samples, a pcap or pcapng capture.
+            getStats() reports, Twilio Voice samples, a pcap or pcapng capture; or a folder of all these.
         since: only calls that began at this time or later: a datetime, or text such as ``"2026-11-25"``; UTC
             where it has no zone.
         until: only calls that began before this time.
@@ -63,7 +63,7 @@ def read(
 
     Raises:
         FileNotFoundError: there is no such file or folder.
-        ValueError: the file has no calls; or an expression, a column or an operator is unknown.
+        ValueError: the file is none of the kinds known; or an expression, a column or an operator is unknown.
 
     Example:
         >>> import tempfile

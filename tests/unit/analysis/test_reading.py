@@ -192,6 +192,17 @@ def test_a_call_whose_samples_are_damaged_is_named(tmp_path):
         read(path)
 
 
+def test_a_folder_may_have_dumps_of_other_programs_beside_stored_calls(tmp_path):
+    store_call(tmp_path, "ours")
+    (tmp_path / "dump.txt").write_bytes(foreign_dumps.internals(8))
+    (tmp_path / "twilio.json").write_bytes(foreign_dumps.twilio(8))
+    calls = read(tmp_path)
+    assert len(calls) == 3
+    assert (calls.calls["samples"] > 0).all()
+    assert calls.calls["mos_mean"].notna().all()
+    assert len(read(tmp_path / "dump.txt", filters=[("rtt_ms", ">", 1e6)]).samples) == 0
+
+
 def test_what_another_program_recorded_is_read_too(tmp_path):
     (tmp_path / "dump.txt").write_bytes(foreign_dumps.internals(10))
     (tmp_path / "other.json").write_bytes(foreign_dumps.plivo(10))
