@@ -104,6 +104,7 @@ def call_level_meters(notebook: Any, box: Any, page: Any) -> None:
     """They move in a call; a hidden page gets nothing."""
     meters = box.get_by_role("meter")
     expect(meters).to_have_count(2)
+    meters.last.scroll_into_view_if_needed()  # nothing is sent while they are out of sight
     for index, name in enumerate(("Level, received", "Level, sent")):
         expect(meters.nth(index)).to_have_accessible_name(name)
         expect(meters.nth(index)).to_have_attribute(
