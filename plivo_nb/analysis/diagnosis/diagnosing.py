@@ -42,6 +42,7 @@ def diagnose(
         The findings, the worst of each call first; empty where nothing is wrong.
 
     Example:
+        >>> import pandas as pd
         >>> frame = pd.DataFrame({"interval_s": 1.0, "loss_in": [0.0] * 5 + [0.2] * 10, "packets_in": 50.0},
         ...     index=pd.date_range("2026-11-25", periods=15, freq="s", tz="UTC"))
         >>> [(finding.cause, finding.direction) for finding in diagnose(frame)]

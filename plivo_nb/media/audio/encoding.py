@@ -7,7 +7,6 @@ import wave
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-import av
 import numpy as np
 
 from plivo_nb.audio_types import FRAMES_PER_S, FULLBAND_RATE, padded
@@ -54,6 +53,8 @@ def opus_bytes(rate: int, samples: Pcm, bitrate_bps: int = 32_000) -> bytes:
         raise ValueError(
             f"Opus has no sample rate of {rate} Hz; take one of {', '.join(map(str, _OPUS_RATES))}."
         )
+    import av  # late: a client is made where it does not load, and says so
+
     target = io.BytesIO()
     frame_length = rate // FRAMES_PER_S
     with av.open(target, "w", format="ogg") as container:
@@ -72,6 +73,8 @@ def resampled(samples: Pcm, rate: int, to_rate: int) -> Pcm:
     """Return mono samples at another sample rate (Hz), by FFmpeg's resampler."""
     if rate == to_rate or not len(samples):
         return samples
+    import av  # late, as above
+
     resampler = av.AudioResampler(format="s16", layout="mono", rate=to_rate)
     frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
     frame.sample_rate = rate

@@ -12,12 +12,11 @@ import pytest
 from plivo_nb.analysis import store
 from plivo_nb.engine.audio.kept_audio import Clip, KeptAudio
 from plivo_nb.events import CallInfo
-from plivo_nb.quality.frames import build_frame
-from plivo_nb.quality.sampler import SampleRow
+from plivo_nb.quality.frames import SCHEMA, build_frame
 from plivo_nb.widgets.recorded_call import RecordedCall, recorded_calls
 
 START_NS = pd.Timestamp("2026-11-25 12:00:00", tz="UTC").value
-NAMES = list(SampleRow.__dataclass_fields__)[2:]
+NAMES = [column.name for column in SCHEMA["samples"]]
 
 
 def samples(rows: int = 10, uuid: str = "uuid-1", start_s: int = 0, **columns: Any) -> pd.DataFrame:
