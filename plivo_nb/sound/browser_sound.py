@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("plivo_nb.sound")
 
+_REPORT_S = 1.0
 _FRESH_S = 3.0  # a page reports each second; one that did so lately is preferred
 _GONE_S = 30.0  # hidden pages report late, and a busy kernel reads late
 _CHECK_S = 5.0
@@ -127,6 +128,7 @@ class BrowserSound:
         self._asking: list[concurrent.futures.Future[None]] = []
         self._tones: dict[str, tuple[Message, bytes]] = {}
         self._checked_s = 0.0
+        self._heard_s = clock()  # when the last message of any page was read
 
     # ------------------------------------------------------------ from any thread
 
@@ -218,6 +220,7 @@ class BrowserSound:
     def receive(self, page_id: str, message: Message, buffers: Sequence[memoryview]) -> None:
         """Take a message of a page. Anything that a page should not send is ignored."""
         with self._lock:
+            self._allow_for_busy_kernel()
             page = self._page_of(page_id, message)
             if page is None:
                 return
@@ -230,6 +233,14 @@ class BrowserSound:
             self._choose_page()
 
     # ------------------------------------------------------------ pages
+
+    def _allow_for_busy_kernel(self) -> None:
+        """Count no time against a page in which no message was read: the kernel was busy then."""
+        now = self._clock()
+        missed_s, self._heard_s = now - self._heard_s, now
+        if missed_s > _REPORT_S:
+            for page in self._pages.values():
+                page.seen_s += missed_s
 
     def _page_of(self, page_id: str, message: Message) -> _Page | None:
         """The page that sent a message; None for one that has not said yet what it is."""

@@ -95,7 +95,7 @@ class PageSound extends EventTarget {
     super();
     this.model = model;
     this.page = `${Date.now()}-${Math.random()}`;
-    this.used = this.speaking = this.hearing = false;
+    this.used = this.speaking = this.hearing = this.clickKnown = false;
     this.wanted = null; // the microphone that the kernel asked for
     this.stream = null;
     this.error = "";
@@ -213,7 +213,8 @@ class PageSound extends EventTarget {
   /** The kernel uses the page in which the user clicked last. */
   clicked() {
     this.unlock();
-    if (!this.used && this.model.get("active")) {
+    if (!(this.used && this.clickKnown) && this.model.get("active")) {
+      this.clickKnown = true;
       this.send({ type: "click" });
     }
   }

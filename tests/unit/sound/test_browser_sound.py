@@ -122,13 +122,24 @@ def test_a_page_keeps_the_sound_that_it_got_without_a_click(rig: Rig) -> None:
 
 def test_a_page_that_crashed_or_sleeps_is_forgotten(rig: Rig) -> None:
     rig.link.hello("one")
-    rig.now += 10
     rig.link.hello("two", clicked=False, devices=[BOX])
-    assert labels(rig.sound) == ["Box"], "the other has not reported for 10 s"
+    for _ in range(5):
+        rig.now += 1
+        rig.link.say("two", {"type": "beat"})
+    assert labels(rig.sound) == ["Box"], "the other has not reported for 5 s"
     rig.now += 60
     assert rig.sound.devices() == []
     rig.link.say("two", {"type": "beat"})
     assert rig.link.of("who", "two"), "it says again what it is when it wakes up"
+
+
+def test_a_busy_kernel_takes_the_sound_from_no_page(rig: Rig) -> None:
+    rig.link.hello("one")
+    rig.link.hello("two", clicked=False, devices=[BOX])
+    rig.now += 10  # both reported, and nothing was read
+    rig.link.say("two", {"type": "beat"})
+    assert labels(rig.sound) == ["Desk", "Box"]
+    assert rig.link.of("use", "two") == [], "it was not used for a moment"
 
 
 def test_a_link_that_is_closed_leaves_no_page(rig: Rig) -> None:
