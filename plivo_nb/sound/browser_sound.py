@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("plivo_nb.sound")
 
-_REPORT_S = 1.0
 _FRESH_S = 3.0  # a page reports each second; one that did so lately is preferred
 _GONE_S = 30.0  # hidden pages report late, and a busy kernel reads late
 _CHECK_S = 5.0
@@ -65,6 +64,7 @@ class _Page:
     permission: str = "prompt"  # prompt, granted or denied
     devices: list[Device] = field(default_factory=list)
     error: str = ""  # why its microphone cannot be opened, by the browser's names
+    excused: bool = False  # a time without any message has been left out of its silence
 
     def learn(self, message: Message) -> None:
         """Take what the page says about itself."""
@@ -235,12 +235,14 @@ class BrowserSound:
     # ------------------------------------------------------------ pages
 
     def _allow_for_busy_kernel(self) -> None:
-        """Count no time against a page in which no message was read: the kernel was busy then."""
+        """Count no time against a page in which no message was read, at most once: the kernel was busy."""
         now = self._clock()
         missed_s, self._heard_s = now - self._heard_s, now
-        if missed_s > _REPORT_S:
+        if missed_s > _FRESH_S:
             for page in self._pages.values():
-                page.seen_s += missed_s
+                if not page.excused:
+                    page.seen_s += missed_s
+                    page.excused = True
 
     def _page_of(self, page_id: str, message: Message) -> _Page | None:
         """The page that sent a message; None for one that has not said yet what it is."""
@@ -251,7 +253,7 @@ class BrowserSound:
                 self._send_to(page_id, {"type": "who"})
                 return None
             page = self._pages[page_id] = _Page(page_id, now, now)
-        page.seen_s = now
+        page.seen_s, page.excused = now, False
         return page
 
     def _learn(self, page: _Page, message: Message) -> None:
@@ -259,7 +261,8 @@ class BrowserSound:
             case "hello" | "devices":
                 before = (page.permission, page.devices)
                 page.learn(message)
-                if message["type"] == "hello" and message.get("clicked") is True:
+                first = page.clicked_s == -math.inf  # a page says hello again when others are asked, too
+                if message["type"] == "hello" and message.get("clicked") is True and first:
                     page.clicked_s = page.seen_s
                 if page is self._page and before != (page.permission, page.devices):
                     self._changed()

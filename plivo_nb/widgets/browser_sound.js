@@ -146,7 +146,7 @@ class PageSound extends EventTarget {
   async tellDevices(type) {
     const found = this.secure ? await navigator.mediaDevices.enumerateDevices() : [];
     const devices = found.map(({ deviceId, kind, label, groupId }) => ({ deviceId, kind, label, groupId }));
-    const clicked = navigator.userActivation?.hasBeenActive ?? false;
+    const clicked = this.clickKnown || (navigator.userActivation?.hasBeenActive ?? false);
     this.send({ type, secure: this.secure, permission: this.permission, devices, clicked });
     this.changed();
   }

@@ -140,6 +140,19 @@ def test_a_busy_kernel_takes_the_sound_from_no_page(rig: Rig) -> None:
     rig.link.say("two", {"type": "beat"})
     assert labels(rig.sound) == ["Desk", "Box"]
     assert rig.link.of("use", "two") == [], "it was not used for a moment"
+    rig.now += 10
+    rig.link.say("two", {"type": "beat"})
+    assert labels(rig.sound) == ["Box"], "the other has been silent twice"
+
+
+def test_a_page_that_says_hello_again_was_not_clicked_in_again(rig: Rig) -> None:
+    rig.link.hello("one")
+    rig.now += 1
+    rig.link.hello("two", clicked=False, devices=[BOX])
+    rig.link.say("two", {"type": "click"})
+    rig.now += 1
+    rig.link.hello("one")
+    assert labels(rig.sound) == ["Box"]
 
 
 def test_a_link_that_is_closed_leaves_no_page(rig: Rig) -> None:
