@@ -11,6 +11,9 @@ case "$mode" in full | fast) ;; *) echo "usage: bash tests/run.sh [fast]" >&2; e
 export CI="${CI:-false}"
 venv="${PLIVO_NB_VENV:-.venv}"
 [ "${venv#/}" != "$venv" ] || venv="$PWD/$venv"
+# Tests of real calls and pages depend on a machine that may be busy with something else: one that fails is run
+# once more, and the summary names it (RERUN). Unit tests are not.
+again=(--reruns 1 -rfER)
 started=$SECONDS
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -86,16 +89,16 @@ coverage erase
 measured pytest tests/unit plivo_nb --doctest-modules -n 2 -q
 
 say "integration tests"
-measured pytest tests/integration -n 2 --dist loadgroup -q -m "not alone"
+measured pytest tests/integration -n 2 --dist loadgroup "${again[@]}" -q -m "not alone"
 
 say "integration tests with sound cards"
-measured pytest tests/integration/sound -q
+measured pytest tests/integration/sound "${again[@]}" -q
 
 say "integration tests that measure time"
-pytest tests/integration --ignore=tests/integration/sound -q -m alone
+pytest tests/integration --ignore=tests/integration/sound "${again[@]}" -q -m alone
 
 say "browser tests"
-pytest tests/browser -q
+pytest tests/browser "${again[@]}" -q
 
 say "notebooks"
 pytest --nbval --nbval-current-env --nbval-cell-timeout 60 -n 2 --dist loadfile -q notebooks
