@@ -13,7 +13,7 @@ venv="${PLIVO_NB_VENV:-.venv}"
 [ "${venv#/}" != "$venv" ] || venv="$PWD/$venv"
 # Tests of real calls and pages depend on a machine that may be busy with something else: one that fails is run
 # once more, and the summary names it (RERUN). Unit tests are not.
-again=(--reruns 1 -rfER)
+again=(--reruns 1 -rfEsR)
 started=$SECONDS
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
