@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 OPUS_RATE = CODECS["OPUS"].clock_rate_hz
 DEFAULT_OPUS_BITRATE_BPS = 32_000
+DEFAULT_OPUS_COMPLEXITY = 5
 
 _OPUS_MAX_PACKET = 1500
 _OPUS_MAX_SAMPLES = 5760  # 120 ms at 48 kHz: the longest packet RFC 6716 allows
@@ -51,6 +52,7 @@ class Codec:
         bitrate_bps: Opus only, what the encoder aims at; lower it to the peer's ``maxaveragebitrate``.
         fec: Opus only, send in-band FEC (the peer's ``useinbandfec``).
         dtx: Opus only, stop sending in silence (the peer's ``usedtx``).
+        complexity: Opus only, how much CPU time the encoder may take, 0 to 10.
     """
 
     name: CodecName
@@ -60,6 +62,7 @@ class Codec:
     bitrate_bps: int = DEFAULT_OPUS_BITRATE_BPS
     fec: bool = True
     dtx: bool = False
+    complexity: int = DEFAULT_OPUS_COMPLEXITY
 
 
 def packet_lengths_ms(name: CodecName) -> tuple[int, ...]:
@@ -276,7 +279,7 @@ def _check(library_result: int, what: str) -> int:
 
 
 class OpusEncoder:
-    """libopus: mono, VOIP, complexity 5, variable bit rate, in-band FEC."""
+    """libopus: mono, VOIP, variable bit rate, in-band FEC."""
 
     def __init__(self, codec: Codec, library: ctypes.PyDLL) -> None:
         error = ctypes.c_int()
@@ -288,7 +291,7 @@ class OpusEncoder:
         self._loss_percent = -1
         for request, value in (
             (_SET_BITRATE, codec.bitrate_bps),
-            (_SET_COMPLEXITY, 5),
+            (_SET_COMPLEXITY, codec.complexity),
             (_SET_INBAND_FEC, int(codec.fec)),
             (_SET_DTX, int(codec.dtx)),
         ):
@@ -367,7 +370,7 @@ class AvOpusEncoder:
         self._context.time_base = fractions.Fraction(1, OPUS_RATE)
         self._context.options = {
             "application": "voip",
-            "compression_level": "5",
+            "compression_level": str(codec.complexity),
             "frame_duration": str(codec.ptime_ms),
             "fec": str(int(codec.fec)),
             "packet_loss": "10",

@@ -200,7 +200,7 @@ class MediaSession:
             self._answered_at = time.monotonic()  # the time-out starts now, after an intended pause
         self._held = held
         self.stream.configure(
-            _sent_codec(send[0], remote),
+            replace(_sent_codec(send[0], remote), complexity=self._config.opus_complexity),
             [_codec(f) for f in receive],
             {f.payload_type: f.clock_rate for f in events},
             direction,

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from plivo_nb.codec_table import DEFAULT_CODECS
+from plivo_nb.media.codecs import DEFAULT_OPUS_COMPLEXITY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +57,7 @@ class SessionConfig:
     jitter_max_ms: float = 200.0
     sample_interval_s: float = 1.0
     max_average_bitrate_bps: int = 48_000
+    opus_complexity: int = DEFAULT_OPUS_COMPLEXITY
 
 
 # ---------------------------------------------------------------- commands

@@ -16,6 +16,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from plivo_nb.audio_types import to_int16
 from plivo_nb.errors import MediaError
 from plivo_nb.sound.comm_transport import CommTransport
 from plivo_nb.sound.devices import NOT_ALLOWED, NOT_FOUND, Device, Kind
@@ -121,7 +124,7 @@ class BrowserSound:
         self._pages: dict[str, _Page] = {}
         self._page: _Page | None = None
         self._input: PageInput | None = None
-        self._outputs: list[PageStream] = []
+        self._outputs: list[PageOutput] = []
         self._transports: list[PageTransport] = []
         self._used: PageTransport | None = None
         self._underruns_before = 0  # of transports that are stopped
@@ -362,7 +365,9 @@ class BrowserSound:
             return
         self._transports = [make(link, page.id) for make in self._makers]
         for transport in list(self._transports):
-            transport.start(partial(self._take, transport), self._choose_transport)
+            transport.start(
+                partial(self._take, transport), partial(self._fill, transport), self._choose_transport
+            )
 
     def _stop_transports(self) -> None:
         transports, self._transports, self._used = self._transports, [], None
@@ -379,14 +384,33 @@ class BrowserSound:
                 return
             if before is not None:
                 before.use(False)
+            for stream in (self._input, *self._outputs):
+                self._set_direct(stream)
             if best is not None:
                 best.use(True)
                 self._send({"type": "way", "name": best.name})
+
+    def _set_direct(self, stream: PageStream | None) -> None:
+        if stream is not None:
+            stream.direct = self._used is not None and self._used.pulls
 
     def _take(self, transport: PageTransport, pcm: Pcm) -> None:
         stream = self._input
         if transport is self._used and stream is not None:
             stream.take(pcm)
+
+    def _fill(self, transport: PageTransport, out: Pcm) -> None:
+        """Fill an array with the sum of what the open speakers play."""
+        out[:] = 0
+        outputs = [*self._outputs] if transport is self._used else []
+        if len(outputs) == 1:
+            outputs[0].fill(out)
+            return
+        total = np.zeros(len(out), np.float32)
+        for stream in outputs:
+            stream.fill(out)
+            total += out
+        out[:] = to_int16(total)
 
     def _write(self, pcm: Pcm) -> None:
         used = self._used
@@ -421,6 +445,7 @@ class BrowserSound:
             if not any(device.kind == "audioinput" for device in page.devices):
                 raise MediaError(_NO_MICROPHONE.format("there is none"), NOT_FOUND)
             self._input = PageInput(device_id, take, self._open_microphone, self._closed)
+            self._set_direct(self._input)
             self._open_microphone()
             self._start_transports()
             return self._input
@@ -431,6 +456,7 @@ class BrowserSound:
             if not self._usable_page().secure:
                 raise MediaError(_INSECURE, NOT_ALLOWED)
             stream = PageOutput(device_id, fill, self._write, self._open_speaker, self._closed)
+            self._set_direct(stream)
             self._outputs.append(stream)
             self._open_speaker()
             self._start_transports()
@@ -480,7 +506,7 @@ class BrowserSound:
             if stream is self._input:
                 self._input = None
                 self._send({"type": "microphone", "on": False})
-            elif stream in self._outputs:
+            elif isinstance(stream, PageOutput) and stream in self._outputs:
                 self._outputs.remove(stream)
                 if not self._outputs:
                     self._send({"type": "speaker", "on": False})

@@ -20,6 +20,7 @@ _GAIN_PER_S = 0.1  # the error decays with a time constant of 10 s
 _SMOOTHING_S = 2.0
 _MAX_CORRECTION = 0.005
 _STEP_S = 0.010
+_TOLERANCE_S = 0.002  # a smaller error is no drift; at speed 1 resampling costs a fifth
 _MAX_TARGET_S = 0.160
 _CALM_S = 30.0
 
@@ -74,12 +75,20 @@ class DriftControl:
         weight = min(1.0, elapsed_s / _SMOOTHING_S)
         self._smooth_s += weight * (fill_s - self._smooth_s)
         error_s = self._smooth_s - self.target_s
+        if abs(error_s) < _TOLERANCE_S:
+            error_s = 0.0
         self.speed = 1.0 + max(-_MAX_CORRECTION, min(_MAX_CORRECTION, _GAIN_PER_S * error_s))
         self._calm_s += elapsed_s
         if self._calm_s >= _CALM_S and self.target_s > self._min_target_s:
             self._calm_s = 0.0
             self.target_s -= _STEP_S
         return self.speed
+
+    def keep(self, min_target_s: float) -> None:
+        """Change the fill to keep, for threads that are more or less punctual than before."""
+        if min_target_s != self._min_target_s:
+            self.target_s = max(min_target_s, self.target_s + min_target_s - self._min_target_s)
+            self._min_target_s = min_target_s
 
     def ran_dry(self) -> None:
         """Note that the buffer was empty when samples were needed."""

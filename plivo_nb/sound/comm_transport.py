@@ -40,6 +40,7 @@ class CommTransport:
     """
 
     name: TransportName = "comm"
+    pulls = False
 
     def __init__(self, link: PageLink, page: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._link = link
@@ -54,7 +55,9 @@ class CommTransport:
         self.underruns = 0
         self.stale = 0
 
-    def start(self, take: Callable[[Pcm], None], changed: Callable[[], None]) -> None:
+    def start(
+        self, take: Callable[[Pcm], None], fill: Callable[[Pcm], None], changed: Callable[[], None]
+    ) -> None:
         """Begin: the page is there, so that this transport is open at once."""
         self._take = take
         self.state = "open"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from plivo_nb.sound.devices import DeviceStream, Kind, SoundSystem
 
 _TARGET_S = 0.03  # what remains after the call has taken its frame, for threads that run late
+_DIRECT_TARGET_S = 0.01  # where no other thread takes part
 
 
 class InputRoute(DeviceRoute):
@@ -50,9 +51,16 @@ class InputRoute(DeviceRoute):
         return system.open_input(device_id, self.rate, self._take)
 
     def _take(self, pcm: Pcm) -> None:
-        """Take samples; called by the sound system, so it only copies them."""
+        """Take samples; called by the sound system, so it only copies them, unless the stream is direct."""
         self._ring.write(pcm)
-        self._due.put(None)
+        stream = self.stream
+        if stream is not None and stream.direct and self._converting.acquire(blocking=False):
+            try:
+                self._convert(stream.rate)
+            finally:
+                self._converting.release()
+        else:
+            self._due.put(None)
 
     def _convert(self, rate: int) -> None:
         pcm = self._ring.read(len(self._ring))
@@ -121,6 +129,7 @@ class Microphone:
         if buffer is None or not self.live:
             return
         ring, drift = buffer.ring, self._drift
+        drift.keep(_DIRECT_TARGET_S if self._route.direct else _TARGET_S)
         if buffer.resampler is None or buffer.resampler.rate_in != device_rate:
             buffer.resampler = Resampler(device_rate, buffer.rate)
         fill_s = buffer.fill_s

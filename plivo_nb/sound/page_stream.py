@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _MISSING_S = 2.0  # without sound of the page for this long, its microphone counts as gone
 _SAMPLES = round(FRAME_S * PAGE_RATE)
+_DIRECT_CHECK_S = 0.1
 _LATE_S = 0.1  # after a longer delay of the thread, what is overdue is left out
 
 
@@ -45,6 +46,7 @@ class PageStream:
         self.latency_s = 2 * FRAME_S
         self.device_id = device_id
         self.gone = False
+        self.direct = False  # see `DeviceStream`
         self._moved = moved
         self._closed = closed
         self._count = 0
@@ -112,7 +114,10 @@ class PageInput(PageStream):
 
 
 class PageOutput(PageStream):
-    """The speaker of a page: a thread asks `fill` for a frame each 20 ms and sends it."""
+    """The speaker of a page: a thread asks `fill` for a frame each 20 ms and sends it.
+
+    While `direct` is True the thread rests: the transport calls `fill` when it needs a frame.
+    """
 
     def __init__(
         self,
@@ -123,7 +128,7 @@ class PageOutput(PageStream):
         closed: Callable[[PageStream], None],
     ) -> None:
         super().__init__("audiooutput", device_id, moved, closed)
-        self._fill = fill
+        self.fill = fill
         self._write = write
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="plivo_nb page speaker", daemon=True)
@@ -133,8 +138,11 @@ class PageOutput(PageStream):
         raise_priority()
         due = time.monotonic()
         while not self._stopped.wait(max(0.0, due - time.monotonic())):
+            if self.direct:
+                due = time.monotonic() + _DIRECT_CHECK_S
+                continue
             frame = np.zeros(_SAMPLES, np.int16)
-            self._fill(frame)
+            self.fill(frame)
             self._write(frame)
             due = max(due + FRAME_S, time.monotonic() - _LATE_S)
 

@@ -50,28 +50,37 @@ class PageTransport(Protocol):
         name: the transport's name.
         state: see `TransportState`; `changed` is called after each change.
         rtt_ms: round-trip time to the page, ms; NaN while it is not known.
+        pulls: whether it asks `fill` for what the page plays, and gives `take` the sound of the page, both on
+            the I/O plane's thread at the pace of calls. Otherwise it sends what is given to `write`.
         underruns: how many times either end had nothing to play; it only grows.
     """
 
     name: TransportName
     state: TransportState
     rtt_ms: float
+    pulls: bool
 
     @property
     def underruns(self) -> int:
         """As above; a transport may compute it."""
 
-    def start(self, take: Callable[[Pcm], None], changed: Callable[[], None]) -> None:
+    def start(
+        self, take: Callable[[Pcm], None], fill: Callable[[Pcm], None], changed: Callable[[], None]
+    ) -> None:
         """Connect to the page.
 
         Args:
             take: called with the samples of the page's microphone, on any thread; it copies them and does
                 not wait. It is called also while the transport is not the one in use.
+            fill: fills an array with what the page plays; for a transport that pulls.
             changed: called on any thread after `state` has changed.
         """
 
     def write(self, frame: Pcm) -> None:
-        """Send a frame of 20 ms to the page, which plays it. Called every 20 ms; must not wait."""
+        """Send a frame of 20 ms to the page, which plays it. Called every 20 ms; must not wait.
+
+        Does nothing in a transport that pulls.
+        """
 
     def receive(self, message: Message, buffers: Sequence[memoryview]) -> None:
         """Take a message of the page that is for this transport. Called on any thread; must not wait."""

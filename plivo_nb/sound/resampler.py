@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _PHASES = 512  # sub-sample positions; rounding to them makes noise 80 dB below a 1 kHz tone at 48 kHz
 _HALF_WIDTH = 10  # zero crossings of the sinc on each side
 _KAISER_BETA = 7.0
+_FEW = 6  # filters, so that one product for each of them is faster than a filter for each sample
 
 
 @functools.lru_cache(maxsize=16)
@@ -44,6 +45,8 @@ class Resampler:
 
     def __init__(self, rate_in: int, rate_out: int) -> None:
         self.rate_in, self.rate_out = rate_in, rate_out
+        divisor = math.gcd(rate_in, rate_out)
+        self._stride, self._filters = rate_in // divisor, rate_out // divisor
         self._bank = _bank(rate_out / rate_in)
         self._taps: int = self._bank.shape[1]
         self._waiting: FloatPcm = np.zeros(self._taps // 2 - 1, np.float32)
@@ -76,17 +79,33 @@ class Resampler:
         if not samples:
             return np.zeros(0, np.float32)
         step = self._step(speed)
-        at = self._at + step * np.arange(samples)
-        first = np.floor(at).astype(np.intp)
-        phase = np.rint((at - first) * _PHASES).astype(np.intp)
         waiting = self._waiting
         shape = (len(waiting) - self._taps + 1, self._taps)
         windows: FloatPcm = np.ndarray(shape, np.float32, waiting, 0, waiting.strides * 2)
-        out: FloatPcm = np.einsum("ij,ij->i", windows[first], self._bank[phase])
+        if speed == 1.0 and self._filters <= _FEW:
+            out = self._by_few_filters(windows, samples)
+        else:
+            at = self._at + step * np.arange(samples)
+            first = np.floor(at).astype(np.intp)
+            phase = np.rint((at - first) * _PHASES).astype(np.intp)
+            out = np.einsum("ij,ij->i", windows[first], self._bank[phase])
         following = self._at + step * samples
         used = min(math.floor(following), len(self._waiting))
         self._waiting = self._waiting[used:]
         self._at = following - used
+        return out
+
+    def _by_few_filters(self, windows: FloatPcm, samples: int) -> FloatPcm:
+        """Compute output samples whose positions between the input samples repeat."""
+        out = np.empty(samples, np.float32)
+        for number in range(min(self._filters, samples)):
+            of_filter = out[number :: self._filters]
+            # the last one may lie at a sample, and be rounded to before or behind it
+            last = len(windows) - 1 - (len(of_filter) - 1) * self._stride
+            at = self._at + number * self._stride / self._filters
+            first = min(math.floor(at), last)
+            row = self._bank[round((at - first) * _PHASES)]
+            np.einsum("ij,j->i", windows[first :: self._stride][: len(of_filter)], row, out=of_filter)
         return out
 
     def convert(self, pcm: Pcm, speed: float = 1.0) -> FloatPcm:

@@ -66,6 +66,7 @@ class DeviceRoute:
         self.error: MediaError | None = None
         self._ring = RingBuffer(round(_RING_S * FULLBAND_RATE))
         self._due: queue.SimpleQueue[None] = queue.SimpleQueue()  # in C: a threading.Event costs 30 us
+        self._converting = threading.Lock()  # nobody waits for it but the worker
         self._worker: threading.Thread | None = None
         self._working = False
         self._last_use_s = 0.0
@@ -87,6 +88,12 @@ class DeviceRoute:
     def _convert(self, rate: int) -> None:
         """Convert the samples that are due; called by the worker thread."""
         raise NotImplementedError
+
+    @property
+    def direct(self) -> bool:
+        """Whether samples are converted in the device's callbacks, see `DeviceStream`."""
+        stream = self.stream
+        return stream is not None and stream.direct
 
     # ------------------------------------------------------------ on the device manager's thread
 
@@ -212,7 +219,8 @@ class DeviceRoute:
             with contextlib.suppress(queue.Empty):
                 self._due.get(timeout=0.2)
             try:
-                self._convert(rate)
+                with self._converting:
+                    self._convert(rate)
             except Exception:
                 _logger.exception(
                     "Converting the sound of the %s failed; it continues with the next block.", self._what

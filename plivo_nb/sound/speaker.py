@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from plivo_nb.sound.devices import DeviceStream, Kind, SoundSystem
 
 _TARGET_S = 0.06  # what waits just after a frame was written, for threads that run late
+_DIRECT_TARGET_S = 0.03  # where no other thread takes part
 _AHEAD_S = 0.04  # what waits for the card: two of its blocks
 
 
@@ -84,7 +85,14 @@ class OutputRoute(DeviceRoute):
         self._opened_at = 0
 
     def _fill(self, out: Pcm) -> None:
-        """Fill the device's buffer; called by the sound system, so it only copies samples."""
+        """Fill the device's buffer; called by the sound system, so it only copies samples, unless direct."""
+        if self.direct and self._converting.acquire(blocking=False):
+            try:
+                self._ring.clear()
+                out[:] = self._mix(len(out))
+            finally:
+                self._converting.release()
+            return
         pcm = self._ring.read(len(out))
         out[: len(pcm)] = pcm
         out[len(pcm) :] = 0
@@ -92,7 +100,7 @@ class OutputRoute(DeviceRoute):
 
     def _convert(self, rate: int) -> None:
         block = round(FRAME_S * rate)
-        while self._working and len(self._ring) < _AHEAD_S * rate:
+        while self._working and not self.direct and len(self._ring) < _AHEAD_S * rate:
             self._ring.write(self._mix(block))
 
     def _mix(self, samples: int) -> Pcm:
@@ -187,6 +195,7 @@ class Speaker:
         buffer, drift = self._buffer, self._drift
         if buffer is None or not self.audible or not device_rate:
             return None
+        drift.keep(_DIRECT_TARGET_S if self._route.direct else _TARGET_S)
         if buffer.resampler is None or buffer.resampler.rate_out != device_rate:
             buffer.resampler = Resampler(buffer.rate, device_rate)
         # a call writes 20 ms at once: the part of the next frame that has passed counts; else the fill would

@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from plivo_nb.audio_types import FRAME_S, Pcm, nonblocking, to_int16
+from plivo_nb.audio_types import Pcm, nonblocking, to_int16
 from plivo_nb.engine.media_link import MediaLink, session_config
 from plivo_nb.errors import MediaError, PlaneDied
 from plivo_nb.plane import wire
-from plivo_nb.ring_buffer import RingBuffer
 from plivo_nb.sound.page_transport import PAGE_RATE
 from plivo_nb.sound.path_quality import PathQuality
 from plivo_nb.sound.resampler import Resampler
@@ -37,11 +36,8 @@ _logger = logging.getLogger("plivo_nb.sound")
 _SAMPLE_S = 0.5
 _CHECK_S = 1.0
 _BITRATE_BPS = 32_000  # fullband mono speech (RFC 7587 section 3.1.1)
+_COMPLEXITY = 1  # a third of the CPU time of 5
 _LONGEST_SDP = 100_000
-_FRAME = round(FRAME_S * PAGE_RATE)
-#: The writer's and the plane's 20 ms have any phase, and both run late at times.
-_TARGET_FRAMES, _MOST_FRAMES = 2, 5
-_GAP_FRAMES = 50  # a longer gap is a pause of the writer, not an underrun
 
 
 class WebRtcTransport:
@@ -62,6 +58,7 @@ class WebRtcTransport:
 
     def __init__(self, engine: Engine, options: Options, link: PageLink, page: str) -> None:
         self.name: TransportName = "webrtc"
+        self.pulls = True
         self.state: TransportState = "connecting"
         self.rtt_ms = math.nan
         self._engine = engine
@@ -83,21 +80,21 @@ class WebRtcTransport:
     @property
     def underruns(self) -> int:
         """How many times either end had nothing to play, since `start`."""
-        return (
-            self._underruns_before + self._underruns_here + self._underruns_of_page + self._source.underruns
-        )
+        return self._underruns_before + self._underruns_here + self._underruns_of_page
 
     # ------------------------------------------------------------ from any thread
 
-    def start(self, take: Callable[[Pcm], None], changed: Callable[[], None]) -> None:
-        """Ask the page for an offer, and connect; `take` and `changed` as in `PageTransport.start`."""
+    def start(
+        self, take: Callable[[Pcm], None], fill: Callable[[Pcm], None], changed: Callable[[], None]
+    ) -> None:
+        """Ask the page for an offer, and connect; the arguments are those of `PageTransport.start`."""
         self._changed = changed
+        self._source.fill = fill
         self._sink.take = take
         self._on_loop(self._begin)
 
     def write(self, frame: Pcm) -> None:
-        """Send a frame of 20 ms at `PAGE_RATE` to the page."""
-        self._source.write(frame)
+        """Do nothing: the frames are pulled."""
 
     def receive(self, message: Message, buffers: Sequence[memoryview]) -> None:
         """Take a message of the page: an offer, statistics, or the end of its connection."""
@@ -115,7 +112,7 @@ class WebRtcTransport:
             return
         self._changed = _nothing
         self._source.used = self._sink.used = False
-        self._sink.take = _drop
+        self._sink.take = self._source.fill = _drop
         self.state = "closed"
         self._tell_page({"type": "stop"})
         self._on_loop(self._end)
@@ -277,25 +274,17 @@ class WebRtcTransport:
 
 @nonblocking
 class PageSource:
-    """What the page plays: frames at `PAGE_RATE` from one thread, read by the plane's thread at its own rate.
+    """What the page plays: pulled at `PAGE_RATE` and returned at the plane's rate, on the plane's thread.
 
     Attributes:
-        used: while False, frames are dropped and `read` returns None.
-        underruns: how many times no frame was there in time.
+        used: while False, nothing is pulled and `read` returns None.
+        fill: fills an array with samples.
     """
 
     def __init__(self) -> None:
         self.used = False
-        self.underruns = 0
-        self._ring = RingBuffer(2 * _MOST_FRAMES * _FRAME)
+        self.fill: Callable[[Pcm], None] = _drop
         self._resampler = _primed(2 * PAGE_RATE)
-        self._filling = True
-        self._gap_frames = _GAP_FRAMES + 1
-
-    def write(self, frame: Pcm) -> None:
-        """Take a frame of 20 ms at `PAGE_RATE`."""
-        if self.used:
-            self._ring.write(frame)
 
     def open(self, rate: int) -> None:
         """Return samples of this rate in Hz from now on."""
@@ -303,28 +292,13 @@ class PageSource:
             self._resampler = _primed(rate)
 
     def read(self, samples: int) -> Pcm | None:
-        """Return the next frame; None while there is none."""
-        ring, resampler = self._ring, self._resampler
+        """Return the next frame; None while the transport is not used."""
         if not self.used:
-            ring.clear()
-            self._filling = True
             return None
-        waiting = len(ring)
-        if waiting > _MOST_FRAMES * _FRAME:  # either thread was late
-            ring.read(waiting - _TARGET_FRAMES * _FRAME)
-        if self._filling:
-            if waiting < _TARGET_FRAMES * _FRAME:
-                self._gap_frames += 1
-                return None
-            self._filling = False
-            self.underruns += self._gap_frames <= _GAP_FRAMES
-            self._gap_frames = 0
-        needed = resampler.needed(samples)
-        if needed > len(ring):
-            self._filling = True
-            return None
-        resampler.feed(ring.read(needed))
-        return to_int16(resampler.take(samples))
+        frame = np.zeros(self._resampler.needed(samples), np.int16)
+        self.fill(frame)
+        self._resampler.feed(frame)
+        return to_int16(self._resampler.take(samples))
 
     def close(self) -> None:
         """Keep everything: the next connection to the page reads on."""
@@ -376,6 +350,7 @@ def _session_config(options: Options) -> wire.SessionConfig:
         jitter_max_ms=defaults.jitter_max_ms,
         sample_interval_s=_SAMPLE_S,
         max_average_bitrate_bps=_BITRATE_BPS,
+        opus_complexity=_COMPLEXITY,
     )
 
 
@@ -395,4 +370,4 @@ def _nothing() -> None:
 
 
 def _drop(_pcm: Pcm) -> None:
-    """Drop samples of a page that nobody listens to."""
+    """Leave samples alone: nobody listens to the page, or plays anything there."""

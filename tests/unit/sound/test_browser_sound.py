@@ -313,9 +313,15 @@ class OtherWay(CommTransport):
     """A better way, which opens and fails when the test says so."""
 
     name = "webrtc"
+    pulls = True
 
-    def start(self, take: Callable[[np.ndarray], None], changed: Callable[[], None]) -> None:
-        self.take, self.changed = take, changed
+    def start(
+        self,
+        take: Callable[[np.ndarray], None],
+        fill: Callable[[np.ndarray], None],
+        changed: Callable[[], None],
+    ) -> None:
+        self.take, self.fill, self.changed = take, fill, changed
         _made.append(self)
 
     def become(self, state: TransportState) -> None:
@@ -343,4 +349,25 @@ def test_the_best_way_that_is_open_is_used_also_in_the_middle_of_a_call() -> Non
     assert len(taken) == 1
     better.become("failed")
     assert rig.sound.transport == "comm"
+    rig.close()
+
+
+def test_a_way_that_pulls_gets_the_sum_of_the_open_speakers() -> None:
+    rig = Rig((OtherWay, CommTransport))
+    rig.link.hello()
+    speaker = rig.speaker(lambda frame: frame.fill(20_000))
+    assert not speaker.direct
+    pulling, frame = _made[-1], np.zeros(480, np.int16)
+    pulling.fill(frame)
+    assert not frame.any(), "only one way is heard at a time"
+    pulling.become("open")
+    assert speaker.direct
+    pulling.fill(frame)
+    assert set(frame.tolist()) == {20_000}
+    other = rig.speaker(lambda frame: frame.fill(15_000))
+    assert other.direct
+    pulling.fill(frame)
+    assert set(frame.tolist()) == {32_767}
+    pulling.become("failed")
+    assert not speaker.direct
     rig.close()

@@ -23,7 +23,24 @@ def test_the_correction_is_never_more_than_half_a_percent() -> None:
     for _ in range(2_000):
         slow = drift.observe(0.0, 0.02)
     assert fast == 1.005
-    assert slow == pytest.approx(0.996)
+    assert slow == pytest.approx(0.996, abs=0.0005)
+
+
+def test_a_small_error_is_no_drift() -> None:
+    drift = DriftControl(0.04)
+    assert {drift.observe(0.0415, 0.02) for _ in range(500)} == {1.0}
+    assert drift.observe(0.5, 0.02) > 1.0
+
+
+def test_the_fill_to_keep_can_be_changed_and_what_was_learnt_stays() -> None:
+    drift = DriftControl(0.06)
+    drift.ran_dry()
+    drift.keep(0.03)
+    assert drift.target_s == pytest.approx(0.04)
+    drift.keep(0.03)
+    assert drift.target_s == pytest.approx(0.04)
+    drift.keep(0.06)
+    assert drift.target_s == pytest.approx(0.07)
 
 
 def test_a_buffer_knows_its_fill_in_seconds() -> None:

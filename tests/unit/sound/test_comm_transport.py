@@ -22,7 +22,7 @@ class Rig:
         self.taken: list[np.ndarray] = []
         self.changes = 0
         self.link.listen(lambda page, message, buffers: self.transport.receive(message, buffers))
-        self.transport.start(self.taken.append, self.changed)
+        self.transport.start(self.taken.append, lambda out: None, self.changed)
 
     def changed(self) -> None:
         self.changes += 1

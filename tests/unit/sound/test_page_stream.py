@@ -73,3 +73,16 @@ def test_a_speaker_asks_for_frames_of_20_ms_at_the_pace_of_time() -> None:
     assert [len(frame) for frame in written[:10]] == [PAGE_RATE // 50] * 10
     assert [int(frame[0]) for frame in written[:10]] == list(range(10))
     assert len(written) == count, "the thread has ended"
+
+
+def test_the_thread_of_a_direct_speaker_asks_for_nothing() -> None:
+    asked = threading.Event()
+    stream = PageOutput("box", lambda frame: asked.set(), lambda frame: None, ignore, ignore)
+    assert asked.wait(10)
+    stream.direct = True
+    time.sleep(0.05)  # a frame that was under way
+    asked.clear()
+    assert not asked.wait(0.3)
+    stream.direct = False
+    assert asked.wait(10)
+    stream.close()

@@ -36,6 +36,21 @@ def test_a_sine_keeps_its_pitch_and_level(rate_in: int, rate_out: int) -> None:
     assert len(out) == pytest.approx(rate_out, abs=rate_out * 0.003)
 
 
+@pytest.mark.parametrize("rate_in", [8_000, 16_000, 24_000, 48_000])
+@pytest.mark.parametrize("rate_out", [8_000, 16_000, 24_000, 48_000])
+def test_the_nominal_ratio_sounds_as_one_that_is_hardly_different(rate_in: int, rate_out: int) -> None:
+    pcm = np.random.default_rng(5).integers(-9_000, 9_000, rate_in).astype(np.int16)
+    nominal, other = Resampler(rate_in, rate_out), Resampler(rate_in, rate_out)
+    other.convert(pcm[:100], 1.0013)  # its position is between two samples now
+    nominal._at, nominal._waiting = other._at, other._waiting.copy()
+    parts = np.array_split(pcm, 50)
+    ours = np.concatenate([nominal.convert(part, 1.0) for part in parts])
+    slow = np.concatenate([other.convert(part, 1.0 + 1e-12) for part in parts])
+    assert abs(len(ours) - len(slow)) <= 1
+    size = min(len(ours), len(slow))
+    assert ours[:size] == pytest.approx(slow[:size], abs=60)  # neighbouring filters, of full-scale noise
+
+
 def test_what_the_lower_rate_cannot_carry_is_gone() -> None:
     out = Resampler(48_000, 8_000).convert(sine(6_000, 48_000, 48_000))
     assert np.abs(out[1000:]).max() < 30

@@ -112,21 +112,16 @@ class Page:
         self._loop.close()
 
 
-class Writer(threading.Thread):
-    """Writes a tone to the transport each 20 ms, as `BrowserSound` does for an open speaker."""
+class Speaker:
+    """Plays a tone to the transport, as `BrowserSound` does for an open speaker."""
 
-    def __init__(self, transport: WebRtcTransport) -> None:
-        super().__init__(daemon=True)
-        self.going = True
-        self._transport = transport
+    def __init__(self) -> None:
+        self._count = 0
 
-    def run(self) -> None:
-        samples, count, due = PAGE_RATE // 50, 0, time.monotonic()
-        while self.going:
-            at = (count + np.arange(samples)) / PAGE_RATE
-            self._transport.write((10_000 * np.sin(2 * np.pi * SPEAKER_HZ * at)).astype(np.int16))
-            count, due = count + samples, due + 0.02
-            time.sleep(max(0.0, due - time.monotonic()))
+    def fill(self, out: Pcm) -> None:
+        at = (self._count + np.arange(len(out))) / PAGE_RATE
+        out[:] = (10_000 * np.sin(2 * np.pi * SPEAKER_HZ * at)).astype(np.int16)
+        self._count += len(out)
 
 
 class Rig:
@@ -138,13 +133,11 @@ class Rig:
         self.taken: list[Pcm] = []
         options = read_options(None, {"strict": True})
         self.transport = self.page.transport = WebRtcTransport(self.engine, options, self.page, "page")
-        self.writer = Writer(self.transport)
 
     async def open(self) -> None:
-        self.transport.start(self.taken.append, lambda: None)
+        self.transport.start(self.taken.append, Speaker().fill, lambda: None)
         await until(lambda: self.transport.state == "open", 15)
         self.transport.use(True)
-        self.writer.start()
         await until(lambda: len(self.taken) > 100 and self._has_tone(self.page.heard, 48_000, SPEAKER_HZ), 15)
 
     def _has_tone(self, frames: list[Pcm], rate: int, hz: float) -> bool:
@@ -158,9 +151,6 @@ class Rig:
         )
 
     async def close(self) -> None:
-        self.writer.going = False
-        if self.writer.is_alive():
-            await asyncio.to_thread(self.writer.join, 5)
         self.transport.stop()
         await asyncio.sleep(0)
         await self.engine.close()

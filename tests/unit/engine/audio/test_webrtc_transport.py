@@ -94,7 +94,9 @@ class Rig:
         self.taken: list[Pcm] = []
 
     async def start(self) -> None:
-        self.transport.start(self.taken.append, lambda: self.states.append(self.transport.state))
+        self.transport.start(
+            self.taken.append, lambda out: None, lambda: self.states.append(self.transport.state)
+        )
         await until(lambda: "start" in self.link.kinds())
 
     async def answer(self) -> None:
@@ -319,60 +321,30 @@ def test_source_and_sink_may_be_used_by_the_plane() -> None:
     assert is_nonblocking(PageSink())
 
 
-def played(source: PageSource, reads: int, writes_at: Sequence[int]) -> list[Pcm | None]:
-    """What is read when a frame is written before these reads; the sound is a tone."""
-    sound, out = tone(FRAME * (len(writes_at) + 1)), []
-    written = 0
-    for read in range(reads):
-        for _ in range(list(writes_at).count(read)):
-            source.write(sound[written * FRAME : (written + 1) * FRAME])
-            written += 1
-        out.append(source.read(2 * FRAME))
-    return out
+def test_the_page_hears_what_is_pulled_at_twice_the_rate() -> None:
+    source, sound, asked = PageSource(), tone(51 * FRAME), []
 
+    def fill(out: Pcm) -> None:
+        out[:] = sound[sum(asked) :][: len(out)]
+        asked.append(len(out))
 
-def test_the_page_hears_what_is_written_at_twice_the_rate() -> None:
-    source = PageSource()
+    source.fill = fill
     source.used = True
     source.open(2 * PAGE_RATE)
-    frames = [frame for frame in played(source, 50, range(50)) if frame is not None]
+    frames = [frame for frame in (source.read(2 * FRAME) for _ in range(50)) if frame is not None]
     heard = np.concatenate(frames)[960:]
+    assert set(asked) <= {FRAME - 1, FRAME}
     assert {len(frame) for frame in frames} == {2 * FRAME}
     spectrum = np.abs(np.fft.rfft(heard * np.hanning(len(heard))))
     assert spectrum.argmax() * 2 * PAGE_RATE / len(heard) == pytest.approx(500, abs=2)
     assert np.abs(heard).max() == pytest.approx(10_000, rel=0.02)
-    assert source.underruns == 0
 
 
-def test_frames_that_come_in_pairs_do_not_interrupt_it() -> None:
-    source = PageSource()
-    source.used = True
-    frames = played(source, 60, [2 * (at // 2) for at in range(60)])
-    assert all(frame is not None for frame in frames[2:])
-    assert source.underruns == 0
-
-
-def test_a_gap_of_the_writer_is_an_underrun_and_a_long_pause_is_none() -> None:
-    source = PageSource()
-    source.used = True
-    played(source, 100, [*range(20), *range(30, 50)])
-    assert source.underruns == 1
-    played(source, 100, range(60, 100))
-    assert source.underruns == 1
-
-
-def test_frames_that_pile_up_are_dropped_so_that_the_delay_stays_short() -> None:
-    source = PageSource()
-    source.used = True
-    played(source, 30, [*range(10), *([10] * 8), *range(11, 30)])
-    assert len(source._ring) <= 2 * FRAME
-
-
-def test_a_source_that_is_not_used_is_silent_and_keeps_nothing() -> None:
-    source = PageSource()
-    assert played(source, 5, range(5)) == [None] * 5
-    source.used = True
+def test_a_source_that_is_not_used_is_silent_and_pulls_nothing() -> None:
+    source, asked = PageSource(), []
+    source.fill = asked.append
     assert source.read(2 * FRAME) is None
+    assert not asked
 
 
 @pytest.mark.parametrize("rate", [48_000, 16_000])
