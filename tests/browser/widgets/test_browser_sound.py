@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import json
 import re
-import wave
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from page_sound import LOUDEST, QUIET, RECORD, Piece, longest_pause_s, record, write_spoken
 from playwright.async_api import async_playwright
 from playwright.async_api import expect as expect_async
 from playwright.sync_api import expect, sync_playwright
@@ -21,8 +19,7 @@ from waiting import until
 from websockets.asyncio.server import broadcast, serve
 from websockets.exceptions import ConnectionClosed
 
-from plivo_nb.analysis.compare import RATE_HZ, load, match
-from plivo_nb.data import speech_path
+from plivo_nb.analysis.compare import RATE_HZ
 from plivo_nb.lab import Lab
 from plivo_nb.widgets.browser_sound import _script
 
@@ -31,15 +28,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CHROMIUM = "/usr/bin/chromium"
-TONE_HZ, TONE_S = 1000.0, 1.5
-CORRELATION = 0.8
-WINDOW_S = 0.25
 SHARE = 0.05  # of the windows, on a machine with much other work; alone it reaches nearly all
 ENOUGH = 0.3  # from this share on it is not only the tone, whose position is not known
 LOST_S = 3.0  # three times the aim: no second is lost
 RECORDS = 2
 ROUND_TRIP_S = 3 * 0.4  # three times the aim, for a machine with other work
-QUIET = 0.003
 START = """
 import plivo_nb
 lab = plivo_nb.Lab()
@@ -66,51 +59,6 @@ window.RTCPeerConnection = class extends Original {
     constructor(...settings) { super(...settings); window.peers.push(this); }
 };
 """
-#: Records what goes to the speaker and what comes from the microphone, both by the clock of the page.
-RECORD = """
-(() => {
-    const taps = (window.taps = {});
-    const original = AudioNode.prototype.connect;
-    const tap = (name, node) => {
-        const { context } = node;
-        const recorder = context.createScriptProcessor(1024, 1, 1);
-        const tapped = (taps[name] ??= { rate: context.sampleRate, parts: [] });
-        recorder.onaudioprocess = ({ inputBuffer }) =>
-            tapped.parts.push(new Float32Array(inputBuffer.getChannelData(0)));
-        original.call(node, recorder);
-        original.call(recorder, context.destination);
-    };
-    AudioNode.prototype.connect = function (target, ...more) {
-        if (target instanceof AudioDestinationNode) {
-            tap("speaker", this);
-        }
-        return original.call(this, target, ...more);
-    };
-    const getUserMedia = MediaDevices.prototype.getUserMedia;
-    MediaDevices.prototype.getUserMedia = async function (constraints) {
-        const stream = await getUserMedia.call(this, constraints);
-        const context = new AudioContext({ sampleRate: 24000 });
-        tap("microphone", context.createMediaStreamSource(stream.clone()));
-        return stream;
-    };
-})();
-"""
-READ = """name => {
-    const { rate, parts } = window.taps[name];
-    const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-    let at = 0;
-    for (const part of parts) { all.set(part, at); at += part.length; }
-    const bytes = new Uint8Array(all.buffer);
-    let text = "";
-    for (let i = 0; i < bytes.length; i += 32768) {
-        text += String.fromCharCode(...bytes.subarray(i, i + 32768));
-    }
-    return [rate, btoa(text)]; }"""
-
-LOUDEST = """name => {
-    const parts = window.taps?.[name]?.parts.slice(-24) ?? [];
-    return Math.max(0, ...parts.map((part) => Math.max(...part)));
-}"""
 BUSY = """() => {
     const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
     kernel.requestExecute({ code: "import time; time.sleep(3)", store_history: false }); }"""
@@ -118,17 +66,8 @@ BUSY = """() => {
 
 @pytest.fixture(scope="module")
 def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A WAV file: a tone, then speech. The fake microphone repeats it."""
-    path = tmp_path_factory.mktemp("spoken") / "spoken.wav"
-    rate = 48_000
-    tone = 0.3 * np.sin(2 * np.pi * TONE_HZ * np.arange(round(TONE_S * rate)) / rate)
-    sound = np.concatenate([tone, load(speech_path(), rate)])
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes((sound * 32767).astype("<i2").tobytes())
-    return path
+    """The file that the fake microphone repeats."""
+    return write_spoken(tmp_path_factory.mktemp("spoken") / "spoken.wav")
 
 
 def arguments(spoken: Path) -> list[str]:
@@ -155,44 +94,6 @@ def page(context: Any) -> Any:
     return context.new_page()
 
 
-def heard(page: Any, name: str) -> np.ndarray:
-    """What the speaker or the microphone of the page has had so far, at 8 kHz."""
-    rate, text = page.evaluate(READ, name)
-    sound = np.frombuffer(base64.b64decode(text), np.float32).astype(float)
-    ratio = round(rate / RATE_HZ)
-    assert ratio * RATE_HZ == rate
-    sound = sound[: len(sound) // (2 * ratio) * 2 * ratio]
-    spectrum = np.fft.rfft(sound)[: len(sound) // (2 * ratio) + 1]
-    return np.fft.irfft(spectrum) / ratio
-
-
-@dataclass(frozen=True)
-class Piece:
-    """What microphone and speaker had in the same seconds."""
-
-    microphone: np.ndarray
-    speaker: np.ndarray
-
-    def recognised(self) -> tuple[float, float]:
-        """The share of the speaker's windows that are sound of the microphone, and its delay in seconds.
-
-        The delay is the median of those windows.
-        """
-        found = match(self.speaker, self.microphone, window_s=WINDOW_S)
-        good = found.correlations > CORRELATION
-        delays = (found.at_s - found.offsets_s) % (len(self.microphone) / RATE_HZ)
-        return float(good.mean()), float(np.median(delays[good])) if good.any() else float("inf")
-
-
-def record(page: Any, seconds: float) -> Piece:
-    """Record both for so long; they end together."""
-    page.evaluate("for (const tap of Object.values(window.taps)) { tap.parts.length = 0; } null")
-    page.wait_for_timeout(1000 * seconds)
-    microphone, speaker = heard(page, "microphone"), heard(page, "speaker")
-    length = min(len(microphone), len(speaker))
-    return Piece(microphone[-length:], speaker[-length:])
-
-
 def good_record(page: Any, seconds: float) -> Piece:
     """A record in which the sound is recognised: on a machine with much other work not each one is."""
     for _ in range(RECORDS):
@@ -200,14 +101,6 @@ def good_record(page: Any, seconds: float) -> Piece:
         if piece.recognised()[0] > SHARE:
             break
     return piece
-
-
-def longest_pause_s(sound: np.ndarray) -> float:
-    """How long the longest pause in it is, in steps of 50 ms."""
-    step = RATE_HZ // 20
-    quiet = np.abs(sound[: len(sound) // step * step]).reshape(-1, step).max(axis=1) < QUIET
-    runs = "".join("q" if one else " " for one in quiet).split()
-    return max(map(len, runs), default=0) / 20
 
 
 def panel_of(page: Any) -> Any:
