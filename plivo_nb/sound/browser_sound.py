@@ -385,14 +385,14 @@ class BrowserSound:
             if before is not None:
                 before.use(False)
             for stream in (self._input, *self._outputs):
-                self._set_direct(stream)
+                self._set_punctual(stream)
             if best is not None:
                 best.use(True)
                 self._send({"type": "way", "name": best.name})
 
-    def _set_direct(self, stream: PageStream | None) -> None:
+    def _set_punctual(self, stream: PageStream | None) -> None:
         if stream is not None:
-            stream.direct = self._used is not None and self._used.pulls
+            stream.punctual = self._used is not None and self._used.pulls
 
     def _take(self, transport: PageTransport, pcm: Pcm) -> None:
         stream = self._input
@@ -445,7 +445,7 @@ class BrowserSound:
             if not any(device.kind == "audioinput" for device in page.devices):
                 raise MediaError(_NO_MICROPHONE.format("there is none"), NOT_FOUND)
             self._input = PageInput(device_id, take, self._open_microphone, self._closed)
-            self._set_direct(self._input)
+            self._set_punctual(self._input)
             self._open_microphone()
             self._start_transports()
             return self._input
@@ -456,7 +456,7 @@ class BrowserSound:
             if not self._usable_page().secure:
                 raise MediaError(_INSECURE, NOT_ALLOWED)
             stream = PageOutput(device_id, fill, self._write, self._open_speaker, self._closed)
-            self._set_direct(stream)
+            self._set_punctual(stream)
             self._outputs.append(stream)
             self._open_speaker()
             self._start_transports()

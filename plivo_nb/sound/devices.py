@@ -60,7 +60,8 @@ class DeviceStream(Protocol):
     latency_s: float  # of the system and the device
     callbacks: int  # number of callbacks so far; constant when the device is gone
     device_id: str | None  # the device it is open on; None where that is not known
-    direct: bool  # its callbacks are made by the I/O plane between two frames, with time to convert samples
+    direct: bool  # its callbacks have the time to convert samples
+    punctual: bool  # its callbacks are made by the I/O plane, at the pace of its calls
 
     def lost(self) -> bool:
         """Return whether the device is known to be gone; missing callbacks are noticed by the route."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from plivo_nb.sound.devices import DeviceStream, Kind, SoundSystem
 
 _TARGET_S = 0.03  # what remains after the call has taken its frame, for threads that run late
-_DIRECT_TARGET_S = 0.01  # where no other thread takes part
+_PUNCTUAL_TARGET_S = 0.006  # where no other thread takes part
 
 
 class InputRoute(DeviceRoute):
@@ -129,7 +129,7 @@ class Microphone:
         if buffer is None or not self.live:
             return
         ring, drift = buffer.ring, self._drift
-        drift.keep(_DIRECT_TARGET_S if self._route.direct else _TARGET_S)
+        drift.keep(_PUNCTUAL_TARGET_S if self._route.punctual else _TARGET_S)
         if buffer.resampler is None or buffer.resampler.rate_in != device_rate:
             buffer.resampler = Resampler(device_rate, buffer.rate)
         fill_s = buffer.fill_s

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _MISSING_S = 2.0  # without sound of the page for this long, its microphone counts as gone
 _SAMPLES = round(FRAME_S * PAGE_RATE)
-_DIRECT_CHECK_S = 0.1
+_PUNCTUAL_CHECK_S = 0.1
 _LATE_S = 0.1  # after a longer delay of the thread, what is overdue is left out
 
 
@@ -46,7 +46,8 @@ class PageStream:
         self.latency_s = 2 * FRAME_S
         self.device_id = device_id
         self.gone = False
-        self.direct = False  # see `DeviceStream`
+        self.direct = True
+        self.punctual = False  # see `DeviceStream`
         self._moved = moved
         self._closed = closed
         self._count = 0
@@ -116,7 +117,7 @@ class PageInput(PageStream):
 class PageOutput(PageStream):
     """The speaker of a page: a thread asks `fill` for a frame each 20 ms and sends it.
 
-    While `direct` is True the thread rests: the transport calls `fill` when it needs a frame.
+    While `punctual` is True the thread rests: the transport calls `fill` when it needs a frame.
     """
 
     def __init__(
@@ -138,8 +139,8 @@ class PageOutput(PageStream):
         raise_priority()
         due = time.monotonic()
         while not self._stopped.wait(max(0.0, due - time.monotonic())):
-            if self.direct:
-                due = time.monotonic() + _DIRECT_CHECK_S
+            if self.punctual:
+                due = time.monotonic() + _PUNCTUAL_CHECK_S
                 continue
             frame = np.zeros(_SAMPLES, np.int16)
             self.fill(frame)

@@ -215,7 +215,7 @@ class PortAudioStream:
         self.rate = rate
         self.callbacks = 0
         self.device_id: str | None = None
-        self.direct = False
+        self.direct = self.punctual = False
         self.placed = False  # until it is on the right device, it carries no sound
         self.server: PulseServer | None = None
         self.number: int | None = None  # PulseAudio's

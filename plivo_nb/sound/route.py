@@ -95,6 +95,12 @@ class DeviceRoute:
         stream = self.stream
         return stream is not None and stream.direct
 
+    @property
+    def punctual(self) -> bool:
+        """Whether the device's callbacks come at the pace of calls, see `DeviceStream`."""
+        stream = self.stream
+        return stream is not None and stream.punctual
+
     # ------------------------------------------------------------ on the device manager's thread
 
     def update(self, system: SoundSystem, present: set[str], default: str | None, now: float) -> bool:

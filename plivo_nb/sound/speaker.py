@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from plivo_nb.sound.devices import DeviceStream, Kind, SoundSystem
 
 _TARGET_S = 0.06  # what waits just after a frame was written, for threads that run late
-_DIRECT_TARGET_S = 0.03  # where no other thread takes part
+_PUNCTUAL_TARGET_S = 0.025  # where no other thread takes part: a frame, and what the resampler keeps
 _AHEAD_S = 0.04  # what waits for the card: two of its blocks
 
 
@@ -195,7 +195,7 @@ class Speaker:
         buffer, drift = self._buffer, self._drift
         if buffer is None or not self.audible or not device_rate:
             return None
-        drift.keep(_DIRECT_TARGET_S if self._route.direct else _TARGET_S)
+        drift.keep(_PUNCTUAL_TARGET_S if self._route.punctual else _TARGET_S)
         if buffer.resampler is None or buffer.resampler.rate_out != device_rate:
             buffer.resampler = Resampler(buffer.rate, device_rate)
         # a call writes 20 ms at once: the part of the next frame that has passed counts; else the fill would

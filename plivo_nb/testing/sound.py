@@ -214,7 +214,7 @@ class FakeStream:
         self.latency_s = FRAME_S
         self.callbacks = 0
         self.device_id: str | None = device_id
-        self.direct = False
+        self.direct = self.punctual = False
         self.dead = False
 
     def lost(self) -> bool:

@@ -31,9 +31,11 @@ RECORD = """
     const tap = (name, node) => {
         const { context } = node;
         const recorder = context.createScriptProcessor(1024, 1, 1);
-        const tapped = (taps[name] ??= { rate: context.sampleRate, parts: [] });
-        recorder.onaudioprocess = ({ inputBuffer }) =>
+        const tapped = (taps[name] ??= { rate: context.sampleRate, parts: [], ends: [] });
+        recorder.onaudioprocess = ({ inputBuffer }) => {
             tapped.parts.push(new Float32Array(inputBuffer.getChannelData(0)));
+            tapped.ends.push(performance.now() / 1000);
+        };
         original.call(node, recorder);
         original.call(recorder, context.destination);
     };
@@ -53,7 +55,7 @@ RECORD = """
 })();
 """
 READ = """name => {
-    const { rate, parts } = window.taps[name];
+    const { rate, parts, ends } = window.kept[name];
     const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
     let at = 0;
     for (const part of parts) { all.set(part, at); at += part.length; }
@@ -62,7 +64,13 @@ READ = """name => {
     for (let i = 0; i < bytes.length; i += 32768) {
         text += String.fromCharCode(...bytes.subarray(i, i + 32768));
     }
-    return [rate, btoa(text)]; }"""
+    return [rate, btoa(text), ends, parts.map((part) => part.length)]; }"""
+
+CLEAR = "for (const tap of Object.values(window.taps)) { tap.parts = []; tap.ends = []; } null"
+#: What is recorded while the one is read does not belong to the other.
+KEEP = """window.kept = Object.fromEntries(
+    Object.entries(window.taps).map(([name, { rate, parts, ends }]) =>
+        [name, { rate, parts: [...parts], ends: [...ends] }])), null"""
 
 LOUDEST = """name => {
     const parts = window.taps?.[name]?.parts.slice(-24) ?? [];
@@ -83,15 +91,16 @@ def write_spoken(path: Path) -> Path:
     return path
 
 
-def heard(page: Any, name: str) -> np.ndarray:
-    """What the speaker or the microphone of the page has had so far, at 8 kHz."""
-    rate, text = page.evaluate(READ, name)
+def heard(page: Any, name: str) -> tuple[np.ndarray, float]:
+    """What the speaker or the microphone of the page had, at 8 kHz, and when it began, in s of the page."""
+    rate, text, ends, lengths = page.evaluate(READ, name)
     sound = np.frombuffer(base64.b64decode(text), np.float32).astype(float)
     ratio = round(rate / RATE_HZ)
     assert ratio * RATE_HZ == rate
+    began_s = float(np.median(np.array(ends) - np.cumsum(lengths) / rate))
     sound = sound[: len(sound) // (2 * ratio) * 2 * ratio]
     spectrum = np.fft.rfft(sound)[: len(sound) // (2 * ratio) + 1]
-    return np.fft.irfft(spectrum) / ratio
+    return np.fft.irfft(spectrum) / ratio, began_s
 
 
 @dataclass(frozen=True)
@@ -117,12 +126,17 @@ class Piece:
 
 
 def record(page: Any, seconds: float) -> Piece:
-    """Record both for so long; they end together."""
-    page.evaluate("for (const tap of Object.values(window.taps)) { tap.parts.length = 0; } null")
+    """Record both for so long."""
+    page.evaluate(CLEAR)
     page.wait_for_timeout(1000 * seconds)
-    microphone, speaker = heard(page, "microphone"), heard(page, "speaker")
+    page.evaluate(KEEP)
+    microphone, microphone_s = heard(page, "microphone")
+    speaker, speaker_s = heard(page, "speaker")
+    began_s = max(microphone_s, speaker_s)
+    microphone = microphone[round((began_s - microphone_s) * RATE_HZ) :]
+    speaker = speaker[round((began_s - speaker_s) * RATE_HZ) :]
     length = min(len(microphone), len(speaker))
-    return Piece(microphone[-length:], speaker[-length:])
+    return Piece(microphone[:length], speaker[:length])
 
 
 def longest_pause_s(sound: np.ndarray) -> float:

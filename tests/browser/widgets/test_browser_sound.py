@@ -28,11 +28,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CHROMIUM = "/usr/bin/chromium"
-SHARE = 0.05  # of the windows, on a machine with much other work; alone it reaches nearly all
-ENOUGH = 0.3  # from this share on it is not only the tone, whose position is not known
+SHARE = 0.3  # of the windows have a correlation above 0.8; alone on the machine two thirds do
 LOST_S = 3.0  # three times the aim: no second is lost
-RECORDS = 2
-ROUND_TRIP_S = 3 * 0.4  # three times the aim, for a machine with other work
+RECORDS = 3
+ROUND_TRIP_S = {"comm": 3 * 0.4, "webrtc": 3 * 0.25}  # three times the aims
 START = """
 import plivo_nb
 lab = plivo_nb.Lab()
@@ -103,6 +102,13 @@ def good_record(page: Any, seconds: float) -> Piece:
     return piece
 
 
+def assert_it_came_back(piece: Piece, way: str) -> None:
+    """The speaker plays what the microphone had, soon enough."""
+    share, round_trip_s = piece.recognised()
+    assert share > SHARE
+    assert round_trip_s < ROUND_TRIP_S[way]
+
+
 def panel_of(page: Any) -> Any:
     return page.locator(".plivo-phone").last.locator(".plivo-page-sound")
 
@@ -132,6 +138,7 @@ def test_a_call_in_a_notebook_has_the_sound_of_its_page(call, phone, page, shoot
     call.wait_for("client.audio.transport", "comm", 30)
     assert call.evaluate("permissions") == [{"status": "success", "stream": True}]
     call.wait_for("bool((client.samples.page_rtt_ms > 0).any())", True, 30)
+    assert_it_came_back(good_record(page, 6.0), "comm")
     call.page.evaluate(BUSY)
     page.wait_for_timeout(4_000)
     wait_for_sound(page)
@@ -144,9 +151,7 @@ def test_webrtc_passes_a_busy_kernel_and_messages_take_over_when_it_ends(call, p
     expect(panel_of(page)).to_contain_text("Sound of this page by WebRTC")
     call.page.evaluate(BUSY)
     piece = good_record(page, 8.0)
-    share, round_trip_s = piece.recognised()
-    assert share > SHARE
-    assert round_trip_s < ROUND_TRIP_S or share < ENOUGH
+    assert_it_came_back(piece, "webrtc")
     lost = longest_pause_s(piece.speaker) - longest_pause_s(piece.microphone)
     assert lost < LOST_S, "what is said while the kernel is busy is heard"
 

@@ -356,18 +356,18 @@ def test_a_way_that_pulls_gets_the_sum_of_the_open_speakers() -> None:
     rig = Rig((OtherWay, CommTransport))
     rig.link.hello()
     speaker = rig.speaker(lambda frame: frame.fill(20_000))
-    assert not speaker.direct
+    assert not speaker.punctual
     pulling, frame = _made[-1], np.zeros(480, np.int16)
     pulling.fill(frame)
     assert not frame.any(), "only one way is heard at a time"
     pulling.become("open")
-    assert speaker.direct
+    assert speaker.punctual
     pulling.fill(frame)
     assert set(frame.tolist()) == {20_000}
     other = rig.speaker(lambda frame: frame.fill(15_000))
-    assert other.direct
+    assert other.punctual
     pulling.fill(frame)
     assert set(frame.tolist()) == {32_767}
     pulling.become("failed")
-    assert not speaker.direct
+    assert not speaker.punctual
     rig.close()

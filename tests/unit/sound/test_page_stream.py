@@ -75,14 +75,14 @@ def test_a_speaker_asks_for_frames_of_20_ms_at_the_pace_of_time() -> None:
     assert len(written) == count, "the thread has ended"
 
 
-def test_the_thread_of_a_direct_speaker_asks_for_nothing() -> None:
+def test_the_thread_of_a_punctual_speaker_asks_for_nothing() -> None:
     asked = threading.Event()
     stream = PageOutput("box", lambda frame: asked.set(), lambda frame: None, ignore, ignore)
     assert asked.wait(10)
-    stream.direct = True
+    stream.punctual = True
     time.sleep(0.05)  # a frame that was under way
     asked.clear()
     assert not asked.wait(0.3)
-    stream.direct = False
+    stream.punctual = False
     assert asked.wait(10)
     stream.close()
