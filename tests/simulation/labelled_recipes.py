@@ -18,7 +18,7 @@ from plivo_nb.analysis import store
 from plivo_nb.analysis.call_frames import CallFrames
 
 SetName = Literal["develop", "held-out"]
-SETS: dict[SetName, int] = {"develop": 160, "held-out": 961}
+SETS: dict[SetName, int] = {"develop": 160, "held-out": 2027}
 FOLDER = Path(__file__).parents[1] / "data" / "labelled_calls"
 AT_ONCE = 9  # calls of one process: more disturb each other on a machine with two cores
 _FRAMES = ("calls", "samples", "media_metrics")

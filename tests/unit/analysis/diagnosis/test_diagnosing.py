@@ -21,8 +21,9 @@ def causes(frame: pd.DataFrame, **more: Any) -> list[str]:
     return [finding.cause for finding in diagnose(frame, **more)]
 
 
-def test_the_right_cause_comes_first_in_recorded_calls() -> None:
-    frames = labelled_recipes.load("develop")
+@pytest.mark.parametrize("name", labelled_recipes.SETS)
+def test_the_right_cause_comes_first_in_recorded_calls(name: labelled_recipes.SetName) -> None:
+    frames = labelled_recipes.load(name)
     wrong, false_alarms = [], []
     for row, of_call in labelled_recipes.each(frames):
         found = causes(of_call.samples, calls=of_call.calls, media_metrics=of_call.media_metrics)
