@@ -313,6 +313,114 @@ async def test_the_call_goes_on_without_its_page_and_in_another_one(spoken: Path
         await until(lambda: lost[-1] is False, 30)
 
 
+#: Keeps what a test looks at: the microphones that were opened, and the device that each context plays on.
+KEEP_STREAMS = """
+    (() => {
+        window.streams = [];
+        const getUserMedia = MediaDevices.prototype.getUserMedia;
+        MediaDevices.prototype.getUserMedia = async function (constraints) {
+            if (window.unplugged) {
+                throw new DOMException("There is no microphone.", "NotFoundError");
+            }
+            const stream = await getUserMedia.call(this, constraints);
+            window.streams.push(stream);
+            return stream;
+        };
+        window.unplug = (unplugged) => {
+            window.unplugged = unplugged;
+            if (unplugged) {
+                window.streams.forEach((stream) =>
+                    stream.getTracks().forEach((track) => track.dispatchEvent(new Event("ended"))));
+            } else {
+                navigator.mediaDevices.dispatchEvent(new Event("devicechange"));
+            }
+        };
+        window.sinks = [];
+        const setSinkId = AudioContext.prototype.setSinkId;
+        AudioContext.prototype.setSinkId = function (id) {
+            window.sinks.push(id);
+            return setSinkId.call(this, id);
+        };
+    })();
+"""
+
+
+async def test_a_page_that_is_frozen_or_loses_its_microphone_has_sound_again(spoken: Path) -> None:
+    async with PageServer() as server, calling(server) as client, chromium(spoken) as context:
+        lost: list[bool] = []
+        client.on(
+            "mediaMetrics",
+            lambda event: event["type"] == "no_microphone_access" and lost.append(event["active"]),
+        )
+        await context.add_init_script(KEEP_STREAMS)
+        page = await context.new_page()
+        await page.goto(server.url)
+        await page.locator("#click").click()
+        await until(lambda: loud(page, "speaker"), 40)
+
+        # unplugged, and plugged in again
+        lost.clear()
+        await page.evaluate("window.unplug(true)")
+        await until(lambda: lost[-1:] == [True], 30)
+        assert client.current_call.phase == "answered"
+        await page.evaluate("window.unplug(false)")
+        await until(lambda: lost[-1] is False, 30)
+        await until(lambda: loud(page, "speaker"), 40)
+
+        # the lid is closed, and opened again
+        devtools = await context.new_cdp_session(page)
+        await devtools.send("Page.setWebLifecycleState", {"state": "frozen"})
+        await asyncio.sleep(4)  # longer than a page may be silent before it counts as gone
+        assert client.current_call.phase == "answered"
+        await devtools.send("Page.setWebLifecycleState", {"state": "active"})
+        await expect_async(panel_in(page)).to_contain_text("Sound of this page", timeout=30_000)
+        await until(lambda: loud(page, "speaker"), 40)
+
+
+async def test_the_page_plays_tones_on_the_chosen_devices_and_lets_the_user_hear_themselves(
+    spoken: Path,
+) -> None:
+    async with (
+        PageServer() as server,
+        Lab(seed=15) as lab,
+        lab.client(sound="browser") as client,
+        chromium(spoken) as context,
+    ):
+        client.audio.connect_page(server)
+        await context.add_init_script(KEEP_STREAMS)
+        page = await context.new_page()
+        await page.goto(server.url)
+        hear = panel_in(page).get_by_role("button", name="Hear yourself")
+        await hear.click(timeout=30_000)
+        await expect_async(panel_in(page)).to_contain_text("you hear yourself")
+        await until(lambda: loud(page, "speaker"), 20)
+        await hear.wait_for(timeout=30_000)
+
+        async def bells() -> list[Any]:
+            return [item for item in await client.audio.available_devices("output") if item.label]
+
+        await until(lambda: page.evaluate("() => window.taps.speaker.parts.splice(0).length > 0"), 20)
+        bell = (await bells())[-1]
+        await client.audio.ringtone_devices.set(bell.deviceId)
+        await client.login("alice", lab.password("alice"))
+        await lab.call("alice")
+        await until(lambda: page.evaluate("id => window.sinks.includes(id)", bell.deviceId), 20)
+        await until(lambda: loud(page, "speaker"), 20)
+
+
+async def test_a_page_without_https_says_what_to_do(spoken: Path) -> None:
+    async with PageServer() as server, calling(server) as client, async_playwright() as playwright:
+        options = [*arguments(spoken), "--host-resolver-rules=MAP notebook.example 127.0.0.1"]
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        page = await browser.new_page()
+        await page.goto(server.url.replace("127.0.0.1", "notebook.example"))
+        await expect_async(panel_in(page)).to_contain_text(
+            "Open this notebook by https to speak in calls", timeout=30_000
+        )
+        assert client.current_call.phase == "answered"
+        await browser.close()
+
+
 async def test_a_refused_microphone_is_said_and_the_call_goes_on(spoken: Path) -> None:
     async with PageServer() as server, calling(server) as client, chromium(spoken, ()) as context:
         permissions: list[Any] = []
