@@ -9,6 +9,7 @@ import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+import nbformat
 import numpy as np
 import pytest
 from page_sound import LOUDEST, QUIET, RECORD, Piece, longest_pause_s, record, write_spoken
@@ -160,6 +161,20 @@ def test_webrtc_passes_a_busy_kernel_and_messages_take_over_when_it_ends(call, p
     expect(panel_of(page)).to_contain_text("Sound of this page by messages")
     phone.expect_state("In call")
     assert np.abs(record(page, 4.0).speaker[-2 * RATE_HZ :]).max() > QUIET
+
+
+def test_a_call_in_voila_has_the_sound_of_its_page(voila_at, page, phone, tmp_path) -> None:
+    cells = [nbformat.v4.new_code_cell(source) for source in (START, "phone")]
+    path = tmp_path / "sound.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    with voila_at(path) as server:
+        page.goto(server.url, timeout=60_000)
+        expect(panel_of(page)).to_contain_text("Calls use this page", timeout=60_000)
+        phone.click("Call")
+        phone.expect_state("In call")
+        wait_for_sound(page)
+        expect(panel_of(page)).to_contain_text("Sound of this page by")
+        page.goto("about:blank")
 
 
 class PageServer:
