@@ -16,12 +16,15 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plivo_nb.analysis import call_file, call_folder
+from plivo_nb.analysis.call_details import CallDetails, StoredMessage
 from plivo_nb.analysis.call_file import CallData
 from plivo_nb.audio_types import nonblocking
+from plivo_nb.engine.fate_record import FateRecord
 from plivo_nb.errors import MediaError
 from plivo_nb.media.audio.sinks import Recorder
 from plivo_nb.plane import wire
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from plivo_nb.audio_types import Pcm
     from plivo_nb.engine.call_session import CallSession
     from plivo_nb.engine.endpoint import Endpoint
+    from plivo_nb.engine.sip_trace import SipMessage
     from plivo_nb.quality.sampler import SampleRow
 
 _logger = logging.getLogger("plivo_nb.call_archive")
@@ -39,6 +43,7 @@ FLUSH_S = 2.0
 #: How many bytes of a call wait for a disk that takes none; then its file goes without the newest samples.
 WAITING_BYTES = 4_000_000
 _END_S = 1.0
+_ANSWER_S = 0.5
 _CLOSE_S = 5.0
 
 _Work = Callable[[], None]
@@ -163,6 +168,8 @@ class _StoredCall:
     ) -> None:
         self._session = session
         self._records = endpoint.records
+        self._trace = endpoint.trace
+        self._fates = FateRecord(endpoint.records.utc_ns_at)
         self._writer = writer
         self._on_end = on_end
         self._sound = sound
@@ -192,6 +199,7 @@ class _StoredCall:
 
     def _report(self, report: wire.Report) -> None:
         if isinstance(report, wire.Sample):
+            self._fates.add(report.fates)
             last = self._records.last_sample(self._session)
             counted = self._session.answered.done() and self._session.answered.exception() is None
             if counted and last is not None:
@@ -225,6 +233,30 @@ class _StoredCall:
             sound_began_s=None if began_ns is None else began_ns / 1e9,
         )
 
+    def _details(self) -> CallDetails:
+        """What is stored once, at the end."""
+        return CallDetails(
+            self._fates.rows(),
+            tuple(StoredMessage(**asdict(message)) for message in self._trace.of(self._session.key)),
+            {**self._session.account.timings, **self._session.timings},
+        )
+
+    async def _last_answer(self) -> None:
+        """Wait for the answer to our BYE, half a second at most, so that it is stored with the others."""
+        messages = self._trace.of(self._session.key)
+        if not messages or messages[-1].direction != "out" or messages[-1].start != "BYE":
+            return
+        arrived = asyncio.Event()
+
+        def listen(message: SipMessage) -> None:
+            if message.call == self._session.key:
+                arrived.set()
+
+        self._trace.listeners.append(listen)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(arrived.wait(), _ANSWER_S)
+        self._trace.listeners.remove(listen)
+
     def _record(self) -> None:
         """Record the sound beside the file, once that has a name."""
         if self._sound and self._recorder is None and not self._ended:
@@ -248,6 +280,7 @@ class _StoredCall:
             self._session.media.remove_sink(self._recorder)
         self._session.watchers.remove(self._watch)
         self._session.media.listeners.remove(self._report)
+        await self._last_answer()
         done = asyncio.Event()
         loop = asyncio.get_running_loop()
 
@@ -255,7 +288,9 @@ class _StoredCall:
             with contextlib.suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(done.set)
 
-        self._writer.put(functools.partial(self._file.finish, self._data(), self._recorder, written))
+        self._writer.put(
+            functools.partial(self._file.finish, self._data(), self._details(), self._recorder, written)
+        )
         self._on_end(self)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(done.wait(), _END_S)
@@ -436,7 +471,9 @@ class _CallWriter:
         with contextlib.suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(then, recorder)
 
-    def finish(self, data: CallData, recorder: _Recording | None, then: Callable[[], None]) -> None:
+    def finish(
+        self, data: CallData, details: CallDetails, recorder: _Recording | None, then: Callable[[], None]
+    ) -> None:
         """Complete the sound, write Parquet in the place of the stream, and call `then`."""
         try:
             if recorder is not None:
@@ -444,18 +481,18 @@ class _CallWriter:
             self.update(data)
             self.flush()
             if self._path is not None and data.ended:
-                self._replace()
+                self._replace(details)
         finally:
             self._writer.remove(self, data.row.get("call_uuid"), self._parquet)
             then()
 
-    def _replace(self) -> None:
+    def _replace(self, details: CallDetails) -> None:
         assert self._path is not None
         parquet = self._path.with_suffix(call_file.PARQUET)
         try:
             stored = self._path.read_bytes()[: self._written] + self._waiting
             samples, call, _ = call_file.decode_stream(stored, str(self._path))
-            call_file.write_parquet(parquet, samples, call)
+            call_file.write_parquet(parquet, samples, call, details)
             self._parquet = parquet
             self._path.unlink()
         except (OSError, ValueError) as error:

@@ -21,7 +21,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from plivo_nb.analysis import store
+from plivo_nb.analysis import call_details, store
 from plivo_nb.analysis.call_frames import CallFrames, conformed
 from plivo_nb.quality.frames import CALLS, INDEX, MEDIA_METRICS, SAMPLES, build_frame
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from plivo_nb.analysis.call_details import CallDetails
     from plivo_nb.quality.columns import Kind
 
 #: How the names of files end.
@@ -94,7 +95,7 @@ class CallData:
 
 
 def calls_frame(calls: Sequence[tuple[CallData, Path | None]]) -> pd.DataFrame:
-    """The rows of these calls, and behind them their tags and the paths and beginnings of their recordings.
+    """The rows of these calls, and behind them their tags, their files, and the beginnings of recordings.
 
     Args:
         calls: what their files say, and the paths of the files.
@@ -107,6 +108,8 @@ def calls_frame(calls: Sequence[tuple[CallData, Path | None]]) -> pd.DataFrame:
     names = {column.name for column in CALLS}
     for name in dict.fromkeys(name for call, _ in calls for name in call.tags):
         frame[f"tag_{name}" if name in names else name] = [call.tags.get(name) for call, _ in calls]
+    if any(path is not None for _, path in calls):
+        frame["file"] = [None if path is None else str(path) for _, path in calls]
     began = [call.sound_began_s if path is not None else None for call, path in calls]
     if any(time_s is not None for time_s in began):
         frame["sound"] = [
@@ -209,9 +212,12 @@ def _counted(samples: pd.DataFrame, call: CallData, confirmed: Mapping[int, floa
 # ---------------------------------------------------------------- both
 
 
-def write_parquet(path: Path, samples: pd.DataFrame, call: CallData) -> None:
+def write_parquet(
+    path: Path, samples: pd.DataFrame, call: CallData, details: CallDetails | None = None
+) -> None:
     """Write the file of a call that has ended; an existing one is replaced as a whole."""
-    store.save(samples, path, "samples", more=call.as_json())
+    beside = {} if details is None else {call_details.KEY: details.to_bytes()}
+    store.save(samples, path, "samples", more=call.as_json(), beside=beside)
 
 
 def add_feedback(path: Path, score: int, comment: str) -> None:
@@ -223,7 +229,7 @@ def add_feedback(path: Path, score: int, comment: str) -> None:
     call = call_data(pq.read_schema(str(path)))
     if call is not None:
         call.row |= {"feedback_score": score, "feedback_comment": comment}
-        write_parquet(path, store.load(path), call)
+        write_parquet(path, store.load(path), call, call_details.read_details(path))
 
 
 def read_stream(path: Path) -> CallFrames:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import html
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import pandas as pd
 
+from plivo_nb.analysis.call_details import CallDetails, read_details
+from plivo_nb.analysis.call_file import PARQUET
 from plivo_nb.analysis.call_frames import CallFrames
 from plivo_nb.analysis.call_summary import summarized
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from plivo_nb.analysis.comparison import Comparison
     from plivo_nb.analysis.diagnosis import Findings
     from plivo_nb.analysis.figures import CallFigure
+    from plivo_nb.analysis.ladder import Ladder
 
 _ID = "call_uuid"
 _COMPARED = ("mos", "loss_in", "jitter_in_ms", "rtt_ms")
@@ -30,6 +34,7 @@ _SHOWN = (
     "rtt_p95_ms", "warnings",
 )  # fmt: skip
 _SHOWN_ROWS = 10
+_OF_FILES = ("file", "sound_began")
 
 
 @runtime_checkable
@@ -53,7 +58,8 @@ class CallSet:
             which those that are missing are worked out from the samples; behind them samples (how many),
             mos_p50, mos_g107_mean, mos_g107_min, loss_in_max, loss_in_p95, jitter_in_max_ms, rtt_max_ms,
             concealed_s and loop_lag_max_ms, of the samples that the set has; behind those the tags. For
-            recorded calls sound is the path of the recording, and sound_began its beginning (UTC).
+            recorded calls file is the path of the call's file, sound that of its recording, and sound_began
+            the recording's beginning (UTC).
         samples: one row a call and interval, see `plivo_nb.schema("samples")`.
         media_metrics: one row a mediaMetrics event, see `plivo_nb.schema("media_metrics")`.
         warnings: what could not be read, a sentence each; they are in the `attrs` of the frames too.
@@ -246,6 +252,51 @@ class CallSet:
             title = ""
         return call_figure(self.samples, media_metrics=self.media_metrics, title=title, ax=ax)
 
+    @property
+    def packet_fates(self) -> pd.DataFrame:
+        """Packets of stored calls that were not simply played, as `Call.packet_fates`.
+
+        They are in the file of a call since its end.
+
+        Raises:
+            ValueError, OSError: the file of a call cannot be read.
+        """
+        parts = [details.packet_fates(uuid) for uuid, details in self._details()]
+        return pd.concat(parts) if parts else CallDetails().packet_fates(None)
+
+    @property
+    def sip_trace(self) -> pd.DataFrame:
+        """The SIP messages of stored calls, credentials masked, as `Call.sip_trace`.
+
+        They are in the file of a call since its end.
+
+        Raises:
+            ValueError, OSError: the file of a call cannot be read.
+        """
+        parts = [details.sip_trace() for _, details in self._details()]
+        return pd.concat(parts) if parts else CallDetails().sip_trace()
+
+    def ladder(self) -> Ladder:
+        """The SIP messages of the stored calls as a ladder diagram, as `Call.ladder`.
+
+        Raises:
+            ValueError, OSError: the file of a call cannot be read.
+        """
+        from plivo_nb.analysis.ladder import Ladder  # late: it imports matplotlib
+
+        details = [item for _, item in self._details()]
+        timings = details[0].timings if len(details) == 1 else None
+        return Ladder([message for item in details for message in item.messages], timings)
+
+    def _details(self) -> list[tuple[str, CallDetails]]:
+        """The call_uuid, packets and messages of each call whose file is known."""
+        files = self.calls.get("file", pd.Series(dtype=object))
+        return [
+            (str(uuid), read_details(Path(file)))
+            for uuid, file in zip(self.calls[_ID], files, strict=False)
+            if isinstance(file, str) and file.endswith(PARQUET)
+        ]
+
     def report(self, path: str | os.PathLike[str], *, mask: bool = True, sound: bool = False) -> None:
         """Write a report of the calls to one HTML file: a table of all, and details, the worst calls first.
 
@@ -276,7 +327,7 @@ class CallSet:
             sent: the sound sent instead of the sound received.
 
         Returns:
-            The clip. What became of single packets is not stored, so that none is marked.
+            The clip, with what became of its packets marked, which is stored since the call's end.
 
         Raises:
             ValueError: the set has more than one call or none, or the call has no recording of that time.
@@ -294,7 +345,8 @@ class CallSet:
             raise ValueError(
                 "clip: no sound is stored of this call; client.record_to(folder, sound=True) records it."
             )
-        return recorded_clip(row["sound"], row["sound_began"], span_of(t0, t1), sent=sent)
+        fates = None if sent else self.packet_fates
+        return recorded_clip(row["sound"], row["sound_began"], span_of(t0, t1), fates, sent=sent)
 
     # ------------------------------------------------------------ display
 
@@ -305,7 +357,7 @@ class CallSet:
 
     def _repr_html_(self) -> str:
         rows = self.worst(_SHOWN_ROWS)
-        tags = [name for name in self.calls if name not in _OWN_COLUMNS and name != "sound_began"]
+        tags = [name for name in self.calls if name not in _OWN_COLUMNS and name not in _OF_FILES]
         shown = rows[[name for name in (*_SHOWN, *tags) if rows[name].notna().any()]]
         caption = html.escape(repr(self)[1:-1])
         if len(self) > 1:

@@ -255,13 +255,21 @@ class CallClip:
         return f"<audio controls aria-label='Sound of the call' src='data:{kind};base64,{data}'></audio>"
 
 
-def recorded_clip(path: str | os.PathLike[str], began: pd.Timestamp, span: Span, *, sent: bool) -> CallClip:
+def recorded_clip(
+    path: str | os.PathLike[str],
+    began: pd.Timestamp,
+    span: Span,
+    fates: pd.DataFrame | None = None,
+    *,
+    sent: bool,
+) -> CallClip:
     """A clip of a recording with the received sound left and the sent sound right.
 
     Args:
         path: the recording.
         began: its beginning, UTC.
         span: the part that is wanted; what is outside of the recording is left out.
+        fates: rows of `Call.packet_fates`; those within the clip are kept. None: none is known.
         sent: the sound sent instead of the sound received.
 
     Raises:
@@ -285,7 +293,12 @@ def recorded_clip(path: str | os.PathLike[str], began: pd.Timestamp, span: Span,
             f"clip: the recording has no sound of that time; it lasts {length_s:.1f} s "
             f"from {began:%H:%M:%S} UTC."
         )
-    return CallClip(FULLBAND_RATE, chosen, began + pd.Timedelta(seconds=first), sent)
+    clip_began = began + pd.Timedelta(seconds=first)
+    if fates is None:
+        return CallClip(FULLBAND_RATE, chosen, clip_began, sent)
+    at_s = (fates.index - clip_began).total_seconds()
+    within = (at_s >= 0) & (at_s < len(chosen) / FULLBAND_RATE)
+    return CallClip(FULLBAND_RATE, chosen, clip_began, sent, fates[within].assign(at_s=at_s[within]))
 
 
 def _seconds_of(moment: Any, span: Span, began: pd.Timestamp) -> float | None:

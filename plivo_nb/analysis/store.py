@@ -25,7 +25,12 @@ _JSON = "json"  # names of columns of mixed types, kept as JSON: Parquet columns
 
 
 def save(
-    frame: pd.DataFrame, path: Path | str, name: str = "samples", *, more: Mapping[str, Any] | None = None
+    frame: pd.DataFrame,
+    path: Path | str,
+    name: str = "samples",
+    *,
+    more: Mapping[str, Any] | None = None,
+    beside: Mapping[bytes, bytes] | None = None,
 ) -> None:
     """Write a frame of the kit to a Parquet file; `load` gives back the same frame.
 
@@ -34,6 +39,7 @@ def save(
         path: the file; an existing one is replaced when the new one is complete, and stays if that fails.
         name: which frame of `plivo_nb.schema()` it is.
         more: what `about` shall give too; plain values.
+        beside: further metadata of the file, by key.
     """
     mixed = [str(key) for key in frame.columns if frame[key].dtype == object]
     plain = frame.assign(
@@ -42,7 +48,7 @@ def save(
     table = pa.Table.from_pandas(plain)
     about = metadata(name, {_JSON: mixed, **(more or {})})
     with replaced(path) as new:
-        both = {**(table.schema.metadata or {}), **about}
+        both = {**(table.schema.metadata or {}), **about, **(beside or {})}
         pq.write_table(table.replace_schema_metadata(both), str(new), compression="zstd")
 
 

@@ -34,11 +34,15 @@ class FateRecord:
         """Add fates: monotonic times in seconds, and what became of the packet."""
         self._rows.extend(fates)
 
+    def rows(self) -> tuple[tuple[int, PacketFate], ...]:
+        """What is kept: UTC, ns since 1970, and the fate."""
+        return tuple((self._utc_ns(at_s), fate) for at_s, fate in self._rows)
+
     def frame(self, call_uuid: str | None) -> pd.DataFrame:
         """What is kept, as `plivo_nb.schema("packet_fates")` describes it."""
-        times = [self._utc_ns(at_s) for at_s, _ in self._rows]
+        rows = self.rows()
         values: dict[str, list[Any]] = {
-            "call_uuid": [call_uuid] * len(times),
-            "fate": [fate for _, fate in self._rows],
+            "call_uuid": [call_uuid] * len(rows),
+            "fate": [fate for _, fate in rows],
         }
-        return build_frame("packet_fates", times, values)
+        return build_frame("packet_fates", [at_ns for at_ns, _ in rows], values)

@@ -174,6 +174,7 @@ async def test_feedback_after_the_call_is_written_into_its_file(tmp_path):
         stored = read(tmp_path)
         pd.testing.assert_frame_equal(stored.calls[client.calls.columns], client.calls)
         pd.testing.assert_frame_equal(stored.samples, client.samples, check_categorical=False)
+        assert len(stored.sip_trace) == len(call.sip_trace) > 0
 
 
 async def test_a_closed_client_stores_nothing(tmp_path):

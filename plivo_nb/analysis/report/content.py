@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import platform
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from plivo_nb.analysis.call_details import CallDetails, read_details
+from plivo_nb.analysis.call_file import PARQUET
 from plivo_nb.analysis.diagnosis import diagnose
 from plivo_nb.analysis.figures import numbers
+from plivo_nb.analysis.ladder import Ladder
 from plivo_nb.quality.limits import verdict
 
 if TYPE_CHECKING:
@@ -20,7 +25,6 @@ if TYPE_CHECKING:
 
     from plivo_nb.analysis.call_set import CallSet
     from plivo_nb.analysis.clip import CallClip
-    from plivo_nb.analysis.ladder import Ladder
 
 #: A row of a table: what it is, and its value in words.
 Row = tuple[str, str]
@@ -79,6 +83,7 @@ def reported_calls(calls: CallSet) -> list[ReportedCall]:
     for number, (time, row) in enumerate(calls.calls.iterrows()):
         uuid = row["call_uuid"]
         facts = {"time": time, **{str(key): value for key, value in row.items()}}
+        details = _details_of(row.get("file"))
         ends = [str(row[key]) for key in ("src", "dest") if isinstance(row.get(key), str) and row[key]]
         peer = row.get("src") if row.get("direction") == "INCOMING" else row.get("dest")
         found.append(
@@ -87,10 +92,21 @@ def reported_calls(calls: CallSet) -> list[ReportedCall]:
                 samples=_rows_of(calls.samples, uuid),
                 media_metrics=_rows_of(calls.media_metrics, uuid),
                 facts=facts,
+                timings=details.timings,
+                sip_trace=details.sip_trace() if details.messages else None,
+                ladder=Ladder(details.messages, details.timings) if details.messages else None,
                 names=tuple(ends),
             )
         )
     return sorted(found, key=lambda call: (np.isnan(call.mos), call.mos))
+
+
+def _details_of(file: Any) -> CallDetails:
+    """What the file of a call says of it beside its samples; nothing where it cannot be read any more."""
+    if isinstance(file, str) and file.endswith(PARQUET):
+        with contextlib.suppress(ValueError, OSError):
+            return read_details(Path(file))
+    return CallDetails()
 
 
 def _rows_of(frame: pd.DataFrame, uuid: Any) -> pd.DataFrame:

@@ -1,17 +1,21 @@
 """Clips of a call in the lab whose network loses packets."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from waiting import until
 
-from plivo_nb import Client, InvalidState, Lab, speech_path
+from plivo_nb import Client, InvalidState, Lab, read, speech_path
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_a_clip_is_found_by_every_kind_of_time_and_has_its_packets(lab: Lab, alice: Client) -> None:
+async def test_a_clip_is_found_by_every_kind_of_time_and_has_its_packets(
+    lab: Lab, alice: Client, tmp_path: Path
+) -> None:
+    alice.record_to(tmp_path, sound=True)
     call = await alice.call("echo")
     call.play(speech_path(), loop=True)
     with pytest.raises(InvalidState, match=r"clip: no audio of (this call|that time) is kept"):
@@ -41,6 +45,23 @@ async def test_a_clip_is_found_by_every_kind_of_time_and_has_its_packets(lab: La
     assert call.clip(-1.0, sent=True).fates.empty
     with pytest.raises(InvalidState, match=r"What is kept is from \d\d:\d\d:\d\d"):
         call.clip("2020-01-01 00:00", "2020-01-01 00:01")
+
+    # the stored call has the same
+    stored = read(tmp_path)
+    pd.testing.assert_frame_equal(stored.packet_fates, fates, check_categorical=False)
+    pd.testing.assert_frame_equal(stored.sip_trace, call.sip_trace, check_categorical=False)
+    assert str(stored.ladder()).count("INVITE") >= str(call.ladder()).count("INVITE") > 0
+    assert lab.password("alice") not in "".join(stored.sip_trace["text"])
+    clip = stored.clip()
+    assert 0.9 * len(fates) <= sum(clip.fate_counts().values()) <= len(fates)
+    near = stored.clip(fates.index[2])
+    assert 0 < len(near.fates) <= len(fates)
+    assert near.fates["at_s"].between(0, near.seconds).all()
+    assert stored.clip(-1.0, sent=True).fates.empty
+    stored.report(tmp_path / "call.html")
+    report = (tmp_path / "call.html").read_text("utf-8")
+    assert "INVITE" in report
+    assert "127.0.0.1" not in report
 
 
 async def test_without_audio_kept_a_sentence_says_so(lab: Lab, clients: Callable[..., Client]) -> None:
