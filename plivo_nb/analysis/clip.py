@@ -296,7 +296,7 @@ def recorded_clip(
     clip_began = began + pd.Timedelta(seconds=first)
     if fates is None:
         return CallClip(FULLBAND_RATE, chosen, clip_began, sent)
-    at_s = (fates.index - clip_began).total_seconds()
+    at_s = (pd.DatetimeIndex(fates.index) - clip_began).total_seconds()
     within = (at_s >= 0) & (at_s < len(chosen) / FULLBAND_RATE)
     return CallClip(FULLBAND_RATE, chosen, clip_began, sent, fates[within].assign(at_s=at_s[within]))
 
