@@ -307,7 +307,7 @@ class BrowserSound:
         """Use the page that was clicked in last, among those that report."""
         now = self._clock()
         for page in list(self._pages.values()):
-            if now - page.seen_s > _GONE_S:
+            if now - page.seen_s > _GONE_S and not self._is_heard(page):
                 del self._pages[page.id]
         best = max(
             self._pages.values(),
@@ -321,6 +321,11 @@ class BrowserSound:
         )
         if best is not self._page:
             self._use(best)
+
+    def _is_heard(self, page: _Page) -> bool:
+        """Whether the page's sound arrives past the kernel's loop, which may be too busy for its messages."""
+        used = self._used
+        return page is self._page and used is not None and used.pulls and used.state == "open"
 
     def _use(self, page: _Page | None) -> None:
         if self._page is not None:

@@ -352,6 +352,21 @@ def test_the_best_way_that_is_open_is_used_also_in_the_middle_of_a_call() -> Non
     rig.close()
 
 
+def test_a_page_whose_sound_passes_a_busy_kernel_is_not_forgotten() -> None:
+    rig = Rig((OtherWay, CommTransport))
+    rig.link.hello()
+    rig.sound.open_input(None, 48_000, lambda pcm: None)
+    better = _made[-1]
+    better.become("open")
+    rig.now += 120  # no message is read meanwhile
+    assert rig.sound.devices()
+    assert rig.sound.transport == "webrtc"
+    better.become("failed")
+    rig.now += 120
+    assert not rig.sound.devices()
+    rig.close()
+
+
 def test_a_way_that_pulls_gets_the_sum_of_the_open_speakers() -> None:
     rig = Rig((OtherWay, CommTransport))
     rig.link.hello()
