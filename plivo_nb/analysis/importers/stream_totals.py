@@ -188,7 +188,9 @@ class StreamTotals:
             sender_report_at_s=self._at["sender"],
             sender_report_packets=self._sender.sums.get("packetsSent", NAN),
             sender_report_interval_s=self._gaps.get("sender", _REPORT_S),
-            rtcp_at_s=self._at["rtcp"],
+            # of a stream without any report by the far end it is not known whether anything arrives: some
+            # browsers and media servers make none
+            rtcp_at_s=NAN if math.isnan(self._at["remote"]) else self._at["rtcp"],
             rtt_s=_positive(rtt_s),
             rtt_at_s=self._at["rtt"],
             remote_fraction_lost=remote.get("fractionLost", NAN),

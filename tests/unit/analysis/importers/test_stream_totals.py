@@ -45,6 +45,23 @@ def test_whether_packets_are_due() -> None:
     assert totals.is_due(silent)
 
 
+def test_of_a_stream_that_the_far_end_never_reported_on_nothing_is_known() -> None:
+    totals = StreamTotals()
+    for second in range(60):
+        report = AudioReport(
+            outbound={"a": {"packetsSent": 50.0 * second}},
+            remote_outbound={"b": {"packetsSent": 50.0 * second, "remoteTimestamp": 1000.0 * second}},
+            pair_rtt_s=0.04,
+        )
+        counters, _ = totals.add(report, float(second), baseline=not second)
+    assert counters.packets_sent == 50 * 59
+    assert math.isnan(counters.rtcp_at_s), "or it would count as a far end that receives nothing"
+    reported = AudioReport(
+        outbound={"a": {"packetsSent": 3000.0}}, remote_inbound={"a": {"packetsLost": 1.0}}
+    )
+    assert totals.add(reported, 60.0, baseline=False)[0].rtcp_at_s == 60.0
+
+
 @pytest.mark.parametrize(
     ("level", "expected"), [(1.0, 0.0), (0.1, -20.0), (0.0, -100.0), (2.0, 0.0), (1e-9, -100.0)]
 )
