@@ -160,7 +160,9 @@ class Comparison:
                 f"There is no column {', '.join(unknown)}; plivo_nb.schema('samples') lists them."
             )
         self.by = by
-        self._groups = {name: [rows for _, rows in calls_of(frame)] for name, frame in groups.items()}
+        self._groups = {
+            name or "(empty)": [rows for _, rows in calls_of(frame)] for name, frame in groups.items()
+        }
         self._columns = tuple(columns)
         self._calls = calls
         self.table = self._table()

@@ -72,6 +72,11 @@ def test_calls_are_compared_by_their_means():
     assert "Compared with lan" in comparison._repr_html_()
 
 
+def test_a_group_without_a_name_has_one():
+    compared = Comparison({"": group(4.0, 4.1), "wifi": group(3.0, 3.1)}, ["mos"])
+    assert list(compared.table.loc["mos"].index) == ["(empty)", "wifi"]
+
+
 def test_single_calls_are_compared_by_blocks_of_ten_seconds():
     comparison = Comparison({"lan": group(4.4, seconds=40), "wifi": group(3.2, seconds=40)}, ["mos"])
     row = comparison.table.loc[("mos", "wifi")]
