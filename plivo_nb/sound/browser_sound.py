@@ -396,13 +396,13 @@ class BrowserSound:
                 self._send({"type": "way", "name": best.name})
 
     def _set_punctual(self, stream: PageStream | None) -> None:
-        if stream is not None:
-            stream.punctual = self._used is not None and self._used.pulls
+        if stream is not None and self._used is not None:
+            stream.punctual, stream.rate = self._used.pulls, self._used.rate
 
     def _take(self, transport: PageTransport, pcm: Pcm) -> None:
         stream = self._input
         if transport is self._used and stream is not None:
-            stream.take(pcm)
+            stream.take(pcm, transport.rate)
 
     def _fill(self, transport: PageTransport, out: Pcm) -> None:
         """Fill an array with the sum of what the open speakers play."""

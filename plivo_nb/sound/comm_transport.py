@@ -40,6 +40,7 @@ class CommTransport:
     """
 
     name: TransportName = "comm"
+    rate = PAGE_RATE
     pulls = False
 
     def __init__(self, link: PageLink, page: str, clock: Callable[[], float] = time.monotonic) -> None:

@@ -107,9 +107,10 @@ class PageInput(PageStream):
         """Whether sound arrives, or the page is still asking for permission."""
         return not self.gone and (self.waiting or time.monotonic() - self._heard_at_s < _MISSING_S)
 
-    def take(self, pcm: Pcm) -> None:
-        """Pass samples on."""
+    def take(self, pcm: Pcm, rate: int) -> None:
+        """Pass samples of this rate (Hz) on."""
         if not self.gone:
+            self.rate = rate
             self._heard_at_s = time.monotonic()
             self._take(pcm)
 

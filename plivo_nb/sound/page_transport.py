@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from plivo_nb.audio_types import Pcm
 
-#: Sample rate of all sound between a page and the kernel, in Hz: mono int16, one that Opus decodes to.
+#: Sample rate in Hz of the sound in messages between a page and the kernel, mono int16.
 PAGE_RATE = 24_000
 
 #: ``webrtc``: RTP between page and kernel (ICE, DTLS-SRTP, Opus); ``comm``: the messages of the widget.
@@ -42,13 +42,14 @@ class PageLink(Protocol):
 
 
 class PageTransport(Protocol):
-    """Carries sound in both directions between one page and the kernel, in frames of 20 ms at `PAGE_RATE`.
+    """Carries sound in both directions between one page and the kernel, in frames of 20 ms.
 
     It is made for one page with what it needs, is started once and stopped once.
 
     Attributes:
         name: the transport's name.
         state: see `TransportState`; `changed` is called after each change.
+        rate: sample rate of its sound, Hz.
         rtt_ms: round-trip time to the page, ms; NaN while it is not known.
         pulls: whether it asks `fill` for what the page plays, and gives `take` the sound of the page, both on
             the I/O plane's thread at the pace of calls. Otherwise it sends what is given to `write`.
@@ -57,6 +58,7 @@ class PageTransport(Protocol):
 
     name: TransportName
     state: TransportState
+    rate: int
     rtt_ms: float
     pulls: bool
 

@@ -225,8 +225,9 @@ class DeviceRoute:
             with contextlib.suppress(queue.Empty):
                 self._due.get(timeout=0.2)
             try:
+                stream = self.stream
                 with self._converting:
-                    self._convert(rate)
+                    self._convert(rate if stream is None else stream.rate)
             except Exception:
                 _logger.exception(
                     "Converting the sound of the %s failed; it continues with the next block.", self._what

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _TARGET_S = 0.06  # what waits just after a frame was written, for threads that run late
 _PUNCTUAL_TARGET_S = 0.025  # where no other thread takes part: a frame, and what the resampler keeps
+_DIRECT_TARGET_S = 0.04  # where a thread of Python, and no sound card, reads
 _AHEAD_S = 0.04  # what waits for the card: two of its blocks
 
 
@@ -86,9 +87,11 @@ class OutputRoute(DeviceRoute):
 
     def _fill(self, out: Pcm) -> None:
         """Fill the device's buffer; called by the sound system, so it only copies samples, unless direct."""
-        if self.direct and self._converting.acquire(blocking=False):
+        stream = self.stream
+        if stream is not None and stream.direct and self._converting.acquire(blocking=False):
             try:
                 self._ring.clear()
+                self._follow_rate(stream.rate)
                 out[:] = self._mix(len(out))
             finally:
                 self._converting.release()
@@ -97,6 +100,16 @@ class OutputRoute(DeviceRoute):
         out[: len(pcm)] = pcm
         out[len(pcm) :] = 0
         self._due.put(None)
+
+    def _follow_rate(self, rate: int) -> None:
+        """Ask the sources for this rate; that of a page's speaker changes with the way to the page."""
+        if rate != self._opened_at and self._opened_at and self._lock.acquire(blocking=False):
+            try:
+                self._opened_at = rate
+                for source in self._sources:
+                    source.open(rate)
+            finally:
+                self._lock.release()
 
     def _convert(self, rate: int) -> None:
         block = round(FRAME_S * rate)
@@ -190,12 +203,18 @@ class Speaker:
 
     # ------------------------------------------------------------ the source, used by the route
 
+    def _reserve_s(self) -> float:
+        route = self._route
+        if route.direct:
+            return _PUNCTUAL_TARGET_S if route.punctual else _DIRECT_TARGET_S
+        return _TARGET_S
+
     def read_at(self, device_rate: int, samples: int) -> Pcm | None:
         """Return the card's next samples; None while there are none."""
         buffer, drift = self._buffer, self._drift
         if buffer is None or not self.audible or not device_rate:
             return None
-        drift.keep(_PUNCTUAL_TARGET_S if self._route.punctual else _TARGET_S)
+        drift.keep(self._reserve_s())
         if buffer.resampler is None or buffer.resampler.rate_out != device_rate:
             buffer.resampler = Resampler(buffer.rate, device_rate)
         # a call writes 20 ms at once: the part of the next frame that has passed counts; else the fill would

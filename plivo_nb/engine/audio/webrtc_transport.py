@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from plivo_nb.audio_types import Pcm, nonblocking, to_int16
+from plivo_nb.audio_types import FULLBAND_RATE, Pcm, nonblocking, to_int16
 from plivo_nb.engine.media_link import MediaLink, session_config
 from plivo_nb.errors import MediaError, PlaneDied
 from plivo_nb.plane import wire
-from plivo_nb.sound.page_transport import PAGE_RATE
 from plivo_nb.sound.path_quality import PathQuality
 from plivo_nb.sound.resampler import Resampler
 
@@ -58,6 +57,7 @@ class WebRtcTransport:
 
     def __init__(self, engine: Engine, options: Options, link: PageLink, page: str) -> None:
         self.name: TransportName = "webrtc"
+        self.rate = FULLBAND_RATE
         self.pulls = True
         self.state: TransportState = "connecting"
         self.rtt_ms = math.nan
@@ -274,7 +274,7 @@ class WebRtcTransport:
 
 @nonblocking
 class PageSource:
-    """What the page plays: pulled at `PAGE_RATE` and returned at the plane's rate, on the plane's thread.
+    """What the page plays: pulled at 48 kHz and returned at the plane's rate, on the plane's thread.
 
     Attributes:
         used: while False, nothing is pulled and `read` returns None.
@@ -284,21 +284,23 @@ class PageSource:
     def __init__(self) -> None:
         self.used = False
         self.fill: Callable[[Pcm], None] = _drop
-        self._resampler = _primed(2 * PAGE_RATE)
+        self._resampler: Resampler | None = None
 
     def open(self, rate: int) -> None:
         """Return samples of this rate in Hz from now on."""
-        if rate != self._resampler.rate_out:
-            self._resampler = _primed(rate)
+        self._resampler = None if rate == FULLBAND_RATE else _primed(rate)
 
     def read(self, samples: int) -> Pcm | None:
         """Return the next frame; None while the transport is not used."""
         if not self.used:
             return None
-        frame = np.zeros(self._resampler.needed(samples), np.int16)
+        resampler = self._resampler
+        frame = np.zeros(samples if resampler is None else resampler.needed(samples), np.int16)
         self.fill(frame)
-        self._resampler.feed(frame)
-        return to_int16(self._resampler.take(samples))
+        if resampler is None:
+            return frame
+        resampler.feed(frame)
+        return to_int16(resampler.take(samples))
 
     def close(self) -> None:
         """Keep everything: the next connection to the page reads on."""
@@ -306,7 +308,7 @@ class PageSource:
 
 @nonblocking
 class PageSink:
-    """What the page's microphone records: written by the plane's thread, given to `take` at `PAGE_RATE`.
+    """What the page's microphone records: written by the plane's thread, given to `take` at 48 kHz.
 
     Attributes:
         used: while False, frames are dropped.
@@ -316,17 +318,17 @@ class PageSink:
     def __init__(self) -> None:
         self.used = False
         self.take: Callable[[Pcm], None] = _drop
-        self._resampler = Resampler(2 * PAGE_RATE, PAGE_RATE)
+        self._resampler: Resampler | None = None
 
     def open(self, rate: int) -> None:
         """Take frames of this rate in Hz from now on."""
-        if rate != self._resampler.rate_in:
-            self._resampler = Resampler(rate, PAGE_RATE)
+        self._resampler = None if rate == FULLBAND_RATE else Resampler(rate, FULLBAND_RATE)
 
     def write(self, frame: Pcm) -> None:
         """Take a frame."""
         if self.used:
-            self.take(to_int16(self._resampler.convert(frame)))
+            resampler = self._resampler
+            self.take(frame if resampler is None else to_int16(resampler.convert(frame)))
 
     def close(self) -> None:
         """Keep everything: the next connection to the page writes on."""
@@ -334,7 +336,7 @@ class PageSink:
 
 def _primed(rate: int) -> Resampler:
     """A resampler to this rate (Hz) that needs exactly one frame for one frame, also for the first."""
-    resampler = Resampler(PAGE_RATE, rate)
+    resampler = Resampler(FULLBAND_RATE, rate)
     resampler.feed(np.zeros(resampler.needed(1), np.int16))
     return resampler
 

@@ -314,6 +314,7 @@ class OtherWay(CommTransport):
 
     name = "webrtc"
     pulls = True
+    rate = 48_000
 
     def start(
         self,
@@ -347,6 +348,8 @@ def test_the_best_way_that_is_open_is_used_also_in_the_middle_of_a_call() -> Non
     assert rig.link.of("way")[-1]["name"] == "webrtc"
     better.take(np.zeros(1, np.int16))
     assert len(taken) == 1
+    assert rig.sound._input is not None
+    assert rig.sound._input.rate == 48_000
     better.become("failed")
     assert rig.sound.transport == "comm"
     rig.close()

@@ -26,7 +26,7 @@ def test_a_microphone_works_while_its_page_asks_for_permission_and_while_sound_c
     stopped = stream.callbacks
     assert stream.callbacks == stopped, "no sound came"
     monkeypatch.setattr(page_stream, "_MISSING_S", 60.0)
-    stream.take(np.ones(3, np.int16))
+    stream.take(np.ones(3, np.int16), PAGE_RATE)
     assert stream.callbacks > stopped
     assert len(taken) == 1
 
@@ -36,7 +36,7 @@ def test_a_microphone_that_is_closed_passes_nothing_on() -> None:
     closed: list[PageStream] = []
     stream = PageInput("desk", taken.append, ignore, closed.append)
     stream.close()
-    stream.take(np.ones(3, np.int16))
+    stream.take(np.ones(3, np.int16), PAGE_RATE)
     assert taken == []
     assert closed == [stream]
     assert stream.lost()

@@ -7,6 +7,7 @@ from sound_card import Card, Clock, pitch_hz
 from plivo_nb.media.audio.sources import Tone
 from plivo_nb.sound.speaker import OutputRoute, Speaker
 from plivo_nb.testing import FakeSound
+from plivo_nb.testing.sound import FakeStream
 
 TEN_MINUTES_S = 600.0
 
@@ -53,6 +54,32 @@ def test_a_speaker_is_silent_until_it_is_audible() -> None:
         speaker.write(loud)
         card.run(1000 + tick * 0.02)
     assert sound.heard()[-960:] == pytest.approx(np.full(960, 9_000), abs=2)
+
+
+def test_a_direct_speaker_is_mixed_in_its_callback_at_the_rate_that_it_has_then() -> None:
+    sound, clock = FakeSound(running=False), Clock()
+    route = OutputRoute(lambda: None)
+    speaker = Speaker(route, clock)
+    speaker.open(48_000)
+    speaker.start()
+    stream = Card(route, sound, 0, clock).stream
+    assert isinstance(stream, FakeStream)
+    route.stream = stream
+    stream.direct = stream.punctual = True
+    tone, heard = Tone(440, -20), []
+    tone.open(48_000)
+    for tick in range(150):
+        clock.now = 1000 + tick * 0.02
+        stream.rate = 48_000 if tick < 75 else 24_000  # the way to the page has changed
+        speaker.write(tone.read(960))
+        out = np.zeros(stream.rate // 50, np.int16)
+        stream.work(out)
+        heard.append(out)
+    assert speaker.waiting_s < 0.02
+    assert speaker.underruns == 0
+    assert pitch_hz(np.concatenate(heard[25:75]), 48_000) == pytest.approx(440, abs=1.0)
+    assert pitch_hz(np.concatenate(heard[100:]), 24_000) == pytest.approx(440, abs=1.0)
+    route.close()
 
 
 def test_sources_are_added_up_at_the_volume_of_the_route() -> None:

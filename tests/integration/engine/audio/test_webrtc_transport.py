@@ -20,9 +20,9 @@ from plivo_nb.audio_types import Pcm
 from plivo_nb.engine.audio.webrtc_transport import WebRtcTransport
 from plivo_nb.engine.engine import Engine
 from plivo_nb.options import read_options
-from plivo_nb.sound.page_transport import PAGE_RATE
 
 MICROPHONE_HZ, SPEAKER_HZ = 440, 1000
+RATE_HZ = 48_000
 BUSY_S = 3.0
 
 
@@ -119,7 +119,7 @@ class Speaker:
         self._count = 0
 
     def fill(self, out: Pcm) -> None:
-        at = (self._count + np.arange(len(out))) / PAGE_RATE
+        at = (self._count + np.arange(len(out))) / RATE_HZ
         out[:] = (10_000 * np.sin(2 * np.pi * SPEAKER_HZ * at)).astype(np.int16)
         self._count += len(out)
 
@@ -138,7 +138,9 @@ class Rig:
         self.transport.start(self.taken.append, Speaker().fill, lambda: None)
         await until(lambda: self.transport.state == "open", 15)
         self.transport.use(True)
-        await until(lambda: len(self.taken) > 100 and self._has_tone(self.page.heard, 48_000, SPEAKER_HZ), 15)
+        await until(
+            lambda: len(self.taken) > 100 and self._has_tone(self.page.heard, RATE_HZ, SPEAKER_HZ), 15
+        )
 
     def _has_tone(self, frames: list[Pcm], rate: int, hz: float) -> bool:
         heard = np.concatenate(frames[-25:] or [np.zeros(1, np.int16)]).astype(np.float64)
@@ -146,8 +148,8 @@ class Rig:
         return abs(spectrum.argmax() * rate / len(heard) - hz) < 10 and np.abs(heard).max() > 5000
 
     def both_hear(self) -> bool:
-        return self._has_tone(self.taken, PAGE_RATE, MICROPHONE_HZ) and self._has_tone(
-            self.page.heard, 48_000, SPEAKER_HZ
+        return self._has_tone(self.taken, RATE_HZ, MICROPHONE_HZ) and self._has_tone(
+            self.page.heard, RATE_HZ, SPEAKER_HZ
         )
 
     async def close(self) -> None:
