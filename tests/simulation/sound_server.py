@@ -40,6 +40,7 @@ class SoundServer:
 
     def __init__(self, socket: Path) -> None:
         self.address = f"unix:{socket}"
+        self.plugged: list[int] = []
         self._pulse = pulsectl.Pulse("tests", server=self.address, connect=False)
         self._pulse.connect(wait=True)
 
@@ -51,15 +52,25 @@ class SoundServer:
     def plug_sink(self, name: str, label: str) -> int:
         """Add a loudspeaker; gives what `unplug` takes."""
         module, arguments = _SINK.format(name=name, label=label).removeprefix("load-module ").split(" ", 1)
-        return self._pulse.module_load(module, arguments)
+        return self._plugged(self._pulse.module_load(module, arguments))
 
     def plug_source(self, name: str, label: str, of: str = "cable") -> int:
         """Add a microphone that hears what is played into the sink `of`."""
         arguments = f"source_name={name} master={of}.monitor source_properties=device.description={label}"
-        return self._pulse.module_load("module-remap-source", arguments)
+        return self._plugged(self._pulse.module_load("module-remap-source", arguments))
+
+    def _plugged(self, module: int) -> int:
+        self.plugged.append(module)
+        return module
 
     def unplug(self, module: int) -> None:
+        self.plugged.remove(module)
         self._pulse.module_unload(module)
+
+    def unplug_all(self) -> None:
+        """Remove what a test that failed has left."""
+        for module in reversed(self.plugged[:]):
+            self.unplug(module)
 
     def streams(self) -> dict[str, set[str]]:
         """Which of our own streams is where: {'in': names of sources, 'out': names of sinks}."""

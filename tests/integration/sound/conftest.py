@@ -24,6 +24,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SoundServer]:
         yield running
 
 
+@pytest.fixture(autouse=True)
+def as_before(server: SoundServer) -> Iterator[None]:
+    """A test that fails leaves no device, so that its second attempt begins as the first one."""
+    yield
+    server.unplug_all()
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def talkers(lab: Lab, server: SoundServer) -> AsyncIterator[Callable[..., Client]]:
     """Makes clients with microphone and speaker, closed after the test."""
