@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import threading
 import time
 import wave
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -104,16 +103,13 @@ class Kernel:
         self.states: list[str] = []
         self.transport = WebRtcTransport(self.engine, read_options(None, {"strict": True}), self, "page")
         self._page = page
-        self._ring = RingBuffer(PAGE_RATE)
+        self._ring = RingBuffer(self.transport.rate)
         self._sending: set[asyncio.Task[Any]] = set()
-        self._going = True
-        self._writer = threading.Thread(target=self._write, daemon=True)
 
     async def start(self) -> None:
         await self._page.expose_function("toKernel", lambda message: self.transport.receive(message, ()))
         await self._page.evaluate(PAGE, {"recorder": RECORDER, "rate": PAGE_RATE})
-        self._writer.start()
-        self.transport.start(self._ring.write, lambda: self.states.append(self.transport.state))
+        self.transport.start(self._ring.write, self._fill, lambda: self.states.append(self.transport.state))
 
     def send(self, page: str, message: Mapping[str, Any], buffers: Sequence[bytes] = ()) -> None:
         self.engine.loop.call_soon_threadsafe(self._send, dict(message))
@@ -125,15 +121,11 @@ class Kernel:
 
     def listen(self, receive: Any) -> None: ...
 
-    def _write(self) -> None:
-        """Each 20 ms write what came in, as `BrowserSound` does for an open speaker."""
-        due = time.monotonic()
-        while self._going:
-            frame = self._ring.read(PAGE_RATE // 50)
-            if len(frame) == PAGE_RATE // 50:
-                self.transport.write(frame)
-            due += 0.02
-            time.sleep(max(0.0, due - time.monotonic()))
+    def _fill(self, out: Pcm) -> None:
+        """Play what came in, as `BrowserSound` does for an open speaker."""
+        frame = self._ring.read(len(out))
+        out[: len(frame)] = frame
+        out[len(frame) :] = 0
 
     async def recorded(self) -> tuple[Pcm, Pcm]:
         """What the page's microphone recorded, and what the page played, in step."""
@@ -143,7 +135,6 @@ class Kernel:
         return sounds[0], sounds[1]
 
     async def close(self) -> None:
-        self._going = False
         self.transport.stop()
         await asyncio.gather(*self._sending, return_exceptions=True)
         await self.engine.close()
