@@ -16,12 +16,11 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plivo_nb.analysis import call_file, call_folder
-from plivo_nb.analysis.call_details import CallDetails, StoredMessage
+from plivo_nb.analysis.call_details import CallDetails
 from plivo_nb.analysis.call_file import CallData
 from plivo_nb.audio_types import nonblocking
 from plivo_nb.engine.fate_record import FateRecord
@@ -237,7 +236,7 @@ class _StoredCall:
         """What is stored once, at the end."""
         return CallDetails(
             self._fates.rows(),
-            tuple(StoredMessage(**asdict(message)) for message in self._trace.of(self._session.key)),
+            tuple(self._trace.of(self._session.key)),
             {**self._session.account.timings, **self._session.timings},
         )
 
@@ -253,9 +252,11 @@ class _StoredCall:
                 arrived.set()
 
         self._trace.listeners.append(listen)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(arrived.wait(), _ANSWER_S)
-        self._trace.listeners.remove(listen)
+        try:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(arrived.wait(), _ANSWER_S)
+        finally:
+            self._trace.listeners.remove(listen)
 
     def _record(self) -> None:
         """Record the sound beside the file, once that has a name."""

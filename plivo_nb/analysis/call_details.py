@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from plivo_nb.quality.frames import build_frame
+from plivo_nb.engine.fate_record import fates_frame
+from plivo_nb.engine.sip_trace import SipMessage, trace_frame
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,19 +27,6 @@ _LARGEST_BYTES = 64_000_000  # after decompression: a file may come from anywher
 
 
 @dataclass(frozen=True, slots=True)
-class StoredMessage:
-    """A SIP message of a call; the attributes are those of `plivo_nb.engine.sip_trace.SipMessage`."""
-
-    time_utc_s: float
-    time_monotonic_s: float
-    direction: str
-    start: str
-    call: str
-    cseq: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class CallDetails:
     """Packets and SIP messages of a call that has ended.
 
@@ -46,7 +34,7 @@ class CallDetails:
         fates: what became of packets that were not simply played: ns since 1970, and the fate, as in
             `plivo_nb.schema("packet_fates")`.
         messages: its SIP messages, credentials masked.
-        timings: when it reached each stage, in seconds of the clock of `StoredMessage.time_monotonic_s`.
+        timings: when it reached each stage, in seconds of the clock of `SipMessage.time_monotonic_s`.
 
     Example:
         >>> details = CallDetails(fates=((1_000_000_000, "lost"),))
@@ -55,7 +43,7 @@ class CallDetails:
     """
 
     fates: tuple[tuple[int, str], ...] = ()
-    messages: tuple[StoredMessage, ...] = ()
+    messages: tuple[SipMessage, ...] = ()
     timings: dict[str, float] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
@@ -90,26 +78,17 @@ class CallDetails:
 
     def packet_fates(self, call_uuid: str | None) -> pd.DataFrame:
         """The fates as a frame, see `plivo_nb.schema("packet_fates")`."""
-        values: dict[str, list[Any]] = {
-            "call_uuid": [call_uuid] * len(self.fates),
-            "fate": [fate for _, fate in self.fates],
-        }
-        return build_frame("packet_fates", [at_ns for at_ns, _ in self.fates], values)
+        return fates_frame(self.fates, call_uuid)
 
     def sip_trace(self) -> pd.DataFrame:
         """The messages as a frame, see `plivo_nb.schema("sip_trace")`."""
-        names = ("direction", "start", "call", "cseq", "text")
-        return build_frame(
-            "sip_trace",
-            [round(message.time_utc_s * 1e9) for message in self.messages],
-            {name: [getattr(message, name) for message in self.messages] for name in names},
-        )
+        return trace_frame(self.messages)
 
 
-def _message(values: dict[str, Any]) -> StoredMessage:
+def _message(values: dict[str, Any]) -> SipMessage:
     times = (float(values["time_utc_s"]), float(values["time_monotonic_s"]))
     words = (str(values[name]) for name in ("direction", "start", "call", "cseq", "text"))
-    return StoredMessage(*times, *words)
+    return SipMessage(*times, *words)
 
 
 def read_details(path: Path) -> CallDetails:

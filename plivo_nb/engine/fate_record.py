@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from plivo_nb.quality.frames import build_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     import pandas as pd
 
@@ -40,9 +40,18 @@ class FateRecord:
 
     def frame(self, call_uuid: str | None) -> pd.DataFrame:
         """What is kept, as `plivo_nb.schema("packet_fates")` describes it."""
-        rows = self.rows()
-        values: dict[str, list[Any]] = {
-            "call_uuid": [call_uuid] * len(rows),
-            "fate": [fate for _, fate in rows],
-        }
-        return build_frame("packet_fates", [at_ns for at_ns, _ in rows], values)
+        return fates_frame(self.rows(), call_uuid)
+
+
+def fates_frame(rows: Sequence[tuple[int, str]], call_uuid: str | None) -> pd.DataFrame:
+    """Fates of packets as a frame; `plivo_nb.schema("packet_fates")` says what the columns mean.
+
+    Args:
+        rows: UTC, ns since 1970, and the fate.
+        call_uuid: of the call; None where it is not known.
+    """
+    values: dict[str, list[Any]] = {
+        "call_uuid": [call_uuid] * len(rows),
+        "fate": [fate for _, fate in rows],
+    }
+    return build_frame("packet_fates", [at_ns for at_ns, _ in rows], values)

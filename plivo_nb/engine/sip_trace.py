@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from plivo_nb.quality.sampler import ClockAnchor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
 
@@ -106,15 +106,19 @@ class SipTrace:
 
     def frame(self) -> pd.DataFrame:
         """All messages, oldest first; `plivo_nb.schema("sip_trace")` says what the columns mean."""
-        from plivo_nb.quality.frames import build_frame
+        return trace_frame(self.of(None))
 
-        messages = self.of(None)
-        columns = ("direction", "start", "call", "cseq", "text")
-        return build_frame(
-            "sip_trace",
-            [round(message.time_utc_s * 1e9) for message in messages],
-            {name: [getattr(message, name) for message in messages] for name in columns},
-        )
+
+def trace_frame(messages: Sequence[SipMessage]) -> pd.DataFrame:
+    """Messages as a frame; `plivo_nb.schema("sip_trace")` says what the columns mean."""
+    from plivo_nb.quality.frames import build_frame
+
+    columns = ("direction", "start", "call", "cseq", "text")
+    return build_frame(
+        "sip_trace",
+        [round(message.time_utc_s * 1e9) for message in messages],
+        {name: [getattr(message, name) for message in messages] for name in columns},
+    )
 
 
 def _bytes_of(message: SipMessage) -> int:

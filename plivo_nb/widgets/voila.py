@@ -163,6 +163,7 @@ class _PageOfKernel:
 
 
 _shown: set[_Shown] = set()
+_ended: set[_Shown] = set()  # of _shown: those whose `end` was called
 _ending: Operation[None] | None = None
 
 
@@ -182,6 +183,8 @@ async def end_with_page(
 
     async def end_once() -> None:
         global _ending
+        if shown in _ended and (_ending is None or _ending.done()):
+            return  # another widget found out first, and has ended the kernel meanwhile
         if _ending is None or _ending.done():  # in a task of its own: closing a widget cancels this one
             _ending = Operation("end the kernel whose page is gone", _end_all())
         await _ending
@@ -192,9 +195,11 @@ async def end_with_page(
         await watch(_PageOfKernel(), lambda: any(each.in_call() for each in _shown), end_once)
     finally:
         _shown.discard(shown)
+        _ended.discard(shown)
 
 
 async def _end_all() -> None:
+    _ended.update(_shown)
     for end in dict.fromkeys(shown.end for shown in _shown):
         try:
             await end()

@@ -18,6 +18,7 @@ from scapy.packet import Raw
 from plivo_nb.media.rtp import rtcp
 
 Frames = list[tuple[float, bytes]]
+Endpoint = tuple[str, int]
 
 START_S = 1_700_000_000.0
 HERE, THERE = ("10.0.0.1", 4000), ("198.51.100.2", 5000)
@@ -80,9 +81,25 @@ def media(encrypted: bool = False) -> list[tuple[float, bool, bytes]]:
     return found
 
 
-def udp(messages: list[tuple[float, bool, bytes]], *, port: int | None = None, six: bool = False) -> Frames:
-    """UDP packets of these; `port`: of both ends in place of those of the media."""
-    here, there = (HERE_6, THERE_6) if six else (HERE, THERE)
+def udp(
+    messages: list[tuple[float, bool, bytes]],
+    *,
+    port: int | None = None,
+    six: bool = False,
+    ends: tuple[Endpoint, Endpoint] | None = None,
+    up: int = 0,
+) -> Frames:
+    """UDP packets of these.
+
+    Args:
+        messages: seconds, whether alice sent it, and what it carries.
+        port: of both ends in place of those of the media.
+        six: whether to use IPv6.
+        ends: hers and the other's address and port.
+        up: added to the ports of `ends`.
+    """
+    here, there = ends or ((HERE_6, THERE_6) if six else (HERE, THERE))
+    here, there = (here[0], here[1] + up), (there[0], there[1] + up)
     packets = []
     for at, sent, data in messages:
         source, to = (here, there) if sent else (there, here)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from plivo_nb.analysis.importers.captured_packets import streams_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from plivo_nb.analysis.importers.captured_packets import CapturedPacket, Endpoint
     from plivo_nb.analysis.importers.source import Source
@@ -41,20 +41,21 @@ class SipCall:
 
     Attributes:
         call_id: its Call-ID; uuid: its X-CallUUID, else the same.
-        caller: address of who sent the INVITE.
-        media: addresses of the media of both ends.
+        caller: address and port of who sent the INVITE.
+        media: addresses and ports of the media of both ends; caller_media: those of the caller's.
         formats: encoding name and clock rate (Hz) by RTP payload type.
         secure: whether the media is SRTP by the SDP.
         src, dest: users in From and To.
         times: s since 1970 of invited, ringing, answered, ended; as far as known.
         code: of the final response; reason: its phrase.
-        ended_by: address of who sent BYE.
+        ended_by: address and port of who sent BYE; None: nobody did.
     """
 
     call_id: str
     uuid: str
-    caller: str
+    caller: Endpoint
     media: set[Endpoint] = field(default_factory=set)
+    caller_media: set[Endpoint] = field(default_factory=set)
     formats: dict[int, tuple[str, int]] = field(default_factory=dict)
     secure: bool = False
     src: str = ""
@@ -62,21 +63,25 @@ class SipCall:
     times: dict[str, float] = field(default_factory=dict)
     code: float = math.nan
     reason: str = ""
-    ended_by: str = ""
+    ended_by: Endpoint | None = None
 
-    def about(self, here: str) -> dict[str, Any]:
-        """The columns of `plivo_nb.schema("calls")` that SIP tells, as seen from the address `here`."""
+    def about(self, is_ours: Callable[[Endpoint], bool]) -> dict[str, Any]:
+        """The columns of `plivo_nb.schema("calls")` that SIP tells.
+
+        Args:
+            is_ours: whether an address and port is of the end from which the call is seen.
+        """
         times, nan = self.times, math.nan
         answered, ended = times.get("answered", nan), times.get("ended", nan)
         state = "failed" if self.code >= 300 else ("ended" if not math.isnan(answered) else None)
         return {
-            "direction": "OUTGOING" if here == self.caller else "INCOMING",
+            "direction": "OUTGOING" if is_ours(self.caller) else "INCOMING",
             "src": self.src or None,
             "dest": self.dest or None,
             "state": state,
             "code": self.code,
             "reason": self.reason or None,
-            "originator": ("local" if self.ended_by == here else "remote") if self.ended_by else None,
+            "originator": ("local" if is_ours(self.ended_by) else "remote") if self.ended_by else None,
             "post_dial_delay_ms": 1e3 * (times.get("ringing", nan) - times["invited"]),
             "answer_delay_ms": 1e3 * (answered - times.get("ringing", nan)),
             "duration_s": ended - answered,
@@ -95,7 +100,7 @@ def calls_of(packets: Sequence[CapturedPacket], source: Source) -> list[SipCall]
         call_id = message.headers.get("call-id", "")
         is_invite = message.start.startswith("INVITE ")
         if is_invite and call_id and call_id not in calls:
-            calls[call_id] = SipCall(call_id, call_id, message.source[0], times={"invited": message.at_s})
+            calls[call_id] = SipCall(call_id, call_id, message.source, times={"invited": message.at_s})
             for name, key in (("src", "from"), ("dest", "to")):
                 user = _USER.search(message.headers.get(key, ""))
                 setattr(calls[call_id], name, user[1] if user else "")
@@ -116,21 +121,30 @@ def _take(call: SipCall, message: _Message) -> None:
             call.code, call.reason = float(code), status[2].strip()
             call.times.setdefault("answered" if code < 300 else "ended", message.at_s)
     elif message.start.startswith("BYE ") and "ended" not in call.times:
-        call.times["ended"], call.ended_by = message.at_s, message.source[0]
-    _take_sdp(call, message.body)
+        call.times["ended"], call.ended_by = message.at_s, message.source
+    media = _take_sdp(call, message.body)
+    call.media |= media
+    if message.source == call.caller:
+        call.caller_media |= media
 
 
-def _take_sdp(call: SipCall, body: str) -> None:
+def _take_sdp(call: SipCall, body: str) -> set[Endpoint]:
+    """Take codecs and SRTP from an SDP.
+
+    Returns:
+        Where it wants its media.
+    """
     media = _MEDIA.search(body)
     if media is None:
-        return
+        return set()
     call.secure = call.secure or "SAVP" in media[2]
-    addresses = _ADDRESS.findall(body)
-    if addresses:
-        call.media.add((addresses[-1] if body.rfind("c=") > media.start() else addresses[0], int(media[1])))
-    call.media |= {(address, int(port)) for address, port in _CANDIDATE.findall(body)}
     for number, name, rate in _FORMAT.findall(body):
         call.formats[int(number)] = (name.upper(), int(rate[:6]))
+    found = {(address, int(port)) for address, port in _CANDIDATE.findall(body)}
+    addresses = _ADDRESS.findall(body)
+    if addresses:
+        found.add((addresses[-1] if body.rfind("c=") > media.start() else addresses[0], int(media[1])))
+    return found
 
 
 def _messages(packets: Sequence[CapturedPacket], source: Source) -> Iterator[_Message]:

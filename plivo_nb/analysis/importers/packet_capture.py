@@ -63,11 +63,23 @@ class _Stream:
         return len(numbers) >= _FEWEST and near >= _IN_ORDER * (len(numbers) - 1)
 
 
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """The end from which a call is seen: an address, or some of its ports if both ends have that address."""
+
+    address: str
+    ports: frozenset[int] | None = None
+
+    def has(self, end: Endpoint) -> bool:
+        """Whether this address and port is its."""
+        return end[0] == self.address and (self.ports is None or end[1] in self.ports)
+
+
 @dataclass(slots=True)
 class _Call:
     streams: list[_Stream]
     sip: SipCall | None
-    here: str
+    here: _Side
     secure: bool
 
 
@@ -127,9 +139,7 @@ def _calls(
     packets: Sequence[CapturedPacket],
     dtls: set[frozenset[Endpoint]],
 ) -> list[_Call]:
-    sent_by = Counter(packet.source[0] for packet in packets if packet.sent is True)
-    received_by = Counter(packet.to[0] for packet in packets if packet.sent is False)
-    own = (sent_by + received_by).most_common(1)
+    own = _own_ends(packets)
     groups: list[tuple[list[_Stream], SipCall | None]] = []
     rest = list(streams)
     for call in sip:
@@ -153,7 +163,7 @@ def _calls(
         audio = [stream for stream in found if stream.clock_hz != _VIDEO_HZ]
         if not audio and known is None:
             continue
-        here = own[0][0] if own else _here(audio, known)
+        here = _here(audio, known, own)
         secure = bool(known and known.secure) or any(frozenset((s.source, s.to)) in dtls for s in audio)
         calls.append(_Call(audio, known, here, secure))
     return calls
@@ -164,13 +174,36 @@ def _during(stream: _Stream, call: SipCall) -> bool:
     return last >= call.times["invited"] and first <= call.times.get("ended", math.inf) + 1.0
 
 
-def _here(streams: Sequence[_Stream], sip: SipCall | None) -> str:
-    """The address from which a call is seen: the caller's, a private one, else that of the first packet."""
-    ends = [end for stream in streams for end in (stream.source[0], stream.to[0])]
-    if sip is not None and (sip.caller in ends or not ends):
-        return sip.caller
-    private = [end for end in ends if ip_address(end).is_private]
-    return private[0] if private and len(set(private)) < len(set(ends)) else ends[0]
+def _own_ends(packets: Sequence[CapturedPacket]) -> Counter[Endpoint]:
+    """The ends of the machine that captured, where the file says which packets it sent."""
+    own = Counter(packet.source for packet in packets if packet.sent is True)
+    own.update(packet.to for packet in packets if packet.sent is False)
+    others = {packet.to for packet in packets if packet.sent is True}
+    others |= {packet.source for packet in packets if packet.sent is False}
+    return Counter({end: count for end, count in own.items() if end not in others})
+
+
+def _here(streams: Sequence[_Stream], sip: SipCall | None, own: Counter[Endpoint]) -> _Side:
+    """The end that captured; if that is unknown the caller, a private address, else who sent first."""
+    ends = [end for stream in streams for end in (stream.source, stream.to)]
+    addresses = [address for address, _ in ends]
+    by_address: Counter[str] = Counter()
+    for (address, _), count in own.items():
+        by_address[address] += count
+    if own:
+        address = by_address.most_common(1)[0][0]
+        ours = set(own)
+    elif sip is not None and (sip.caller[0] in addresses or not ends):
+        address, ours = sip.caller[0], {sip.caller, *sip.caller_media}
+    else:
+        private = [end for end in addresses if ip_address(end).is_private]
+        different = len(set(private)) < len(set(addresses))
+        address, ours = (private[0] if private and different else addresses[0]), set(ends[:1])
+    if not all(stream.source[0] == stream.to[0] == address for stream in streams):
+        return _Side(address)
+    ports = {port for where, port in ours if where == address}
+    rtcp_ports = {port + 1 for port in ports} - {port for _, port in ends}  # RFC 3550 section 11
+    return _Side(address, frozenset(ports | rtcp_ports))
 
 
 def _name_codec(stream: _Stream, sip: SipCall | None) -> None:
@@ -189,13 +222,13 @@ def _name_codec(stream: _Stream, sip: SipCall | None) -> None:
 
 def _sampled(uuid: str, call: _Call, reports: Sequence[CapturedPacket]) -> SampledCall:
     sip = call.sip
-    about = {} if sip is None else sip.about(call.here)
+    about = {} if sip is None else sip.about(call.here.has)
     times = [at_s for stream in call.streams for at_s, _, _ in stream.packets]
     began_s = sip.times["invited"] if sip else min(times)
     rows: list[SampleRow] = []
     if times:
         rows = _Replay(call, min(times)).rows(max(times), reports)
-        arrived = [stream.packets[0][0] for stream in call.streams if stream.to[0] == call.here]
+        arrived = [stream.packets[0][0] for stream in call.streams if call.here.has(stream.to)]
         answered = NAN if sip is None else sip.times.get("answered", NAN)
         about["media_setup_ms"] = 1e3 * (min(arrived) - answered) if arrived else NAN
         if not about["media_setup_ms"] >= 0.0:
@@ -216,8 +249,8 @@ class _Replay:
 
     def __init__(self, call: _Call, origin_s: float) -> None:
         self._call, self._origin_s = call, origin_s
-        self._incoming = [stream for stream in call.streams if stream.to[0] == call.here]
-        self._outgoing = [stream for stream in call.streams if stream.to[0] != call.here]
+        self._incoming = [stream for stream in call.streams if call.here.has(stream.to)]
+        self._outgoing = [stream for stream in call.streams if not call.here.has(stream.to)]
         if not self._incoming and not self._outgoing:
             self._outgoing = call.streams
         self._receivers = {id(s): RtpReceiver(s.ssrc, s.clock_hz) for s in self._incoming}
@@ -274,7 +307,7 @@ class _Replay:
         self._moment["pause"] = float(packet.payload_type == _COMFORT_NOISE or short)
 
     def _take_report(self, packet: CapturedPacket, now: float) -> None:
-        ours = packet.source[0] == self._call.here
+        ours = self._call.here.has(packet.source)
         for part in rtcp.parse(packet.data)[0]:
             if not isinstance(part, rtcp.SenderReport | rtcp.ReceiverReport):
                 continue

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plivo_nb.analysis.call_details import KEY, CallDetails, StoredMessage, read_details
+from plivo_nb.analysis.call_details import KEY, CallDetails, read_details
+from plivo_nb.engine.sip_trace import SipMessage
 
 TIMES = st.floats(0, 2e9)
 WORDS = st.text(max_size=30)
-MESSAGES = st.builds(StoredMessage, TIMES, TIMES, WORDS, WORDS, WORDS, WORDS, WORDS)
+MESSAGES = st.builds(SipMessage, TIMES, TIMES, WORDS, WORDS, WORDS, WORDS, WORDS)
 FATES = st.tuples(st.integers(0, 2**62), st.sampled_from(["lost", "recovered", "concealed", "late"]))
 
 
@@ -53,7 +54,7 @@ def test_a_file_without_details_has_none(tmp_path) -> None:
 
 
 def test_the_frames_have_the_columns_of_the_schema() -> None:
-    message = StoredMessage(1.5, 0.5, "out", "INVITE", "a@b", "1 INVITE", "INVITE sip:echo SIP/2.0")
+    message = SipMessage(1.5, 0.5, "out", "INVITE", "a@b", "1 INVITE", "INVITE sip:echo SIP/2.0")
     details = CallDetails(((2_000_000_000, "lost"),), (message,))
     fates, trace = details.packet_fates("u"), details.sip_trace()
     assert fates.reset_index().astype(str).to_numpy().tolist() == [["1970-01-01 00:00:02+00:00", "u", "lost"]]

@@ -162,6 +162,25 @@ async def test_the_kernel_ends_once_when_no_widget_beats_and_every_widget_is_clo
     assert in_voila.shut_down == 1
 
 
+async def test_a_widget_that_finds_out_after_all_have_ended_ends_nothing_again(
+    in_voila: InVoila, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found_out = [asyncio.Event(), asyncio.Event()]
+    waiting = iter(found_out)
+
+    async def watch(page: Any, in_call: Any, end: Any) -> None:
+        await next(waiting).wait()
+        await end()
+
+    monkeypatch.setattr(voila, "watch", watch)
+    tasks = [asyncio.create_task(voila.end_with_page(Page())) for _ in found_out]
+    for event, task in zip(found_out, tasks, strict=True):
+        await asyncio.sleep(0)
+        event.set()
+        await task
+    assert in_voila.shut_down == 1
+
+
 async def test_a_call_of_one_widget_keeps_the_kernel_and_a_closed_widget_counts_no_more(
     in_voila: InVoila,
 ) -> None:

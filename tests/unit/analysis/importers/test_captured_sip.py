@@ -25,8 +25,10 @@ def test_a_call_has_its_times_addresses_and_formats(transport: str) -> None:
     )
     ((call,), warnings) = calls(packets)
     assert warnings == []
-    assert (call.call_id, call.uuid, call.caller, call.secure) == ("call-1", "uuid-1", "10.0.0.1", False)
+    assert (call.call_id, call.uuid, call.secure) == ("call-1", "uuid-1", False)
+    assert call.caller == ("10.0.0.1", 5060 if transport == "udp" else 40_000)
     assert call.media == {foreign_captures.HERE, foreign_captures.THERE}
+    assert call.caller_media == {foreign_captures.HERE}
     assert call.formats == {96: ("OPUS", 48_000)}
     assert call.times["ended"] - call.times["answered"] == pytest.approx(10.1)
 
@@ -38,7 +40,7 @@ def test_a_call_that_is_refused_has_failed_and_the_callee_sees_it_as_incoming() 
         (-1.0, False, foreign_captures.sip("SIP/2.0 486 Busy Here", "2 INVITE")),
     ]
     ((call,), _) = calls(foreign_captures.udp(messages, port=5060))
-    about = call.about("198.51.100.2")
+    about = call.about(lambda end: end[0] == "198.51.100.2")
     assert (about["state"], about["code"], about["reason"]) == ("failed", 486, "Busy Here")
     assert (about["direction"], about["originator"]) == ("INCOMING", None)
 

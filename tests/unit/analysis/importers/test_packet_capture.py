@@ -69,6 +69,43 @@ def test_our_own_captures_are_read_and_say_which_end_they_are_of(tmp_path: Path)
     assert frames.calls["loss_in"].iloc[0] == pytest.approx(0.04, abs=0.003)
 
 
+@pytest.mark.parametrize(("there", "mux"), [(5000, True), (4001, True), (5000, False)])
+@pytest.mark.parametrize("how", ["directions", "SIP", "media only"])
+def test_both_ends_of_one_address_are_told_apart(tmp_path: Path, how: str, there: int, mux: bool) -> None:
+    ends = (("127.0.0.1", 4000), ("127.0.0.1", there))
+    messages = [(at, sent, data, 0) for at, sent, data in foreign_captures.media()]
+    if not mux:
+        messages = [(at, sent, data, int(data[1] >= 192)) for at, sent, data, _ in messages]
+    if how == "directions":
+        capture = Capture(tmp_path / "x.pcapng")
+        for at, sent, data, up in sorted(messages):
+            source, to = ends if sent else ends[::-1]
+            capture.add(1000.0 + at, (source[0], source[1] + up), (to[0], to[1] + up), data, sent)
+        capture.close()
+        frames = read_foreign(tmp_path / "x.pcapng")
+    else:
+        packets = []
+        for at, sent, data, up in messages:
+            packets += foreign_captures.udp([(at, sent, data)], ends=ends, up=up)
+        if how == "SIP":
+            for at, sent, data in foreign_captures.signalling():
+                data = data.replace(b"10.0.0.1", b"127.0.0.1").replace(b"198.51.100.2", b"127.0.0.1")
+                data = data.replace(b"m=audio 5000", b"m=audio %d" % there)
+                packets += foreign_captures.udp(
+                    [(at, sent, data)], ends=(("127.0.0.1", 40_000), ("127.0.0.1", 5060))
+                )
+        frames = packet_capture.read(Source("call", foreign_captures.saved(packets)))
+    assert len(frames.calls) == 1
+    assert frames.samples["packets_out"].sum() == 500
+    assert frames.samples["packets_in"].sum() == 480
+    assert frames.samples["rtt_ms"].iloc[-1] == pytest.approx(80.0, abs=0.1)
+    if how == "SIP":
+        assert (frames.calls["direction"].iloc[0], frames.calls["originator"].iloc[0]) == (
+            "OUTGOING",
+            "local",
+        )
+
+
 def test_several_calls_are_told_apart() -> None:
     second = [
         (at, sent, data[:8] + b"\x00\x00\x00\x09" + data[12:]) for at, sent, data in foreign_captures.media()
