@@ -1,7 +1,8 @@
-"""One direction of a call in simulated time, for the notebooks: encoder, a network that is told what to do with
-each packet, jitter buffer, FEC and concealment. These are the package's own parts, the same as in a real call;
-only the clock and the network are simulated. So a minute of speech takes a second, and the same seed gives the
-same packets.
+"""One direction of a call in simulated time, for the notebooks.
+
+Encoder, jitter buffer, FEC and concealment are the package's own, the same as in a real call; clock and
+network are simulated, and the network is told what to do with each packet. So a minute of speech takes a
+second, and the same seed gives the same packets.
 """
 
 from __future__ import annotations
@@ -41,19 +42,20 @@ _REPORTS_MS = 20  # one way, of the reports from the receiver to the sender
 
 @dataclass(frozen=True)
 class Received:
-    """What arrived at the other end.
+    """What arrived at the other end; a cell shows its waveform, the marked packets and a player.
 
     Attributes:
-        clip: the sound as it is played: in a cell its waveform, the packets that were not simply played, and a
-            player.
-        packets: a row for each packet sent: its number, sequence number, bytes, when it was sent and when it
-            arrived (ms from the start; NaN: lost).
+        clip: the sound as it is played.
+        packets: a row for each packet sent: its sequence number and timestamp, bytes, when it was sent and when
+            it arrived (ms from the start; NaN: lost).
+        first_packet: the bytes of the first one.
         playout_delay_ms: for each second how long the jitter buffer kept sound before it was played, in ms.
         concealed: share of the sound that was made up, 0..1.
     """
 
     clip: CallClip
     packets: pd.DataFrame
+    first_packet: bytes
     playout_delay_ms: list[float]
     concealed: float
 
@@ -63,7 +65,8 @@ class Received:
             self.clip.describe().partition(" received ")[0] + "; " + self.clip.describe().partition("; ")[2]
         )
         player = self.clip.player_html(PLAYER_BYTES)
-        return f"<div><img alt='Waveform: {words}' src='data:image/png;base64,{picture}'><br>{player} {words}</div>"
+        shown = f"<img alt='Waveform: {words}' src='data:image/png;base64,{picture}'>"
+        return f"<div>{shown}<br>{player} {words}</div>"
 
     def fates(self) -> dict[str, int]:
         """How many packets were lost, recovered, concealed and late."""
@@ -89,7 +92,7 @@ def single_losses(seconds: float, loss: float, seed: int) -> list[bool]:
 
 
 def bursts(seconds: float, loss: float, mean: float, seed: int) -> list[bool]:
-    """Losses in bursts of `mean` packets on average, by Gilbert's model; `loss` is the share of all packets."""
+    """Losses in bursts of `mean` packets on average, by Gilbert's model; `loss`: share of all."""
     decide = random.Random(seed)
     lost: list[bool] = []
     bad = False
@@ -168,7 +171,11 @@ def send(
     )
     clip = CallClip.of_frames(row.clock_rate_hz, np.concatenate(sink.frames), times, frame)
     return Received(
-        clip, network.frame(), playout_ms, float(counters.concealed_samples / counters.total_samples)
+        clip,
+        network.frame(),
+        network.first_packet,
+        playout_ms,
+        float(counters.concealed_samples / counters.total_samples),
     )
 
 
@@ -218,7 +225,8 @@ class _Network:
     def __init__(self, lost: Sequence[bool], delays_ms: Sequence[float]) -> None:
         self._lost, self._delays_ms = lost, delays_ms
         self._flying: list[tuple[float, int, bytes]] = []
-        self._rows: list[tuple[int, int, float, float]] = []
+        self._rows: list[tuple[int, int, int, float, float]] = []
+        self.first_packet = b""
         self._sent = 0
 
     def send(self, packets: Sequence[bytes], now: float) -> None:
@@ -230,8 +238,12 @@ class _Network:
                 delay_ms = self._delays_ms[number] if number < len(self._delays_ms) else 30.0
                 if number < len(self._lost) and self._lost[number]:
                     delay_ms = float("nan")
-                sequence = RtpPacket.parse(packet).sequence_number
-                self._rows.append((sequence, len(packet), 1000 * now, 1000 * now + delay_ms))
+                self.first_packet = self.first_packet or packet
+                rtp = RtpPacket.parse(packet)
+                sent_ms = 1000 * now
+                self._rows.append(
+                    (rtp.sequence_number, rtp.timestamp, len(packet), sent_ms, sent_ms + delay_ms)
+                )
             if delay_ms == delay_ms:
                 heapq.heappush(self._flying, (now + delay_ms / 1000, self._sent, packet))
 
@@ -243,5 +255,5 @@ class _Network:
         return arrived
 
     def frame(self) -> pd.DataFrame:
-        names = ["sequence_number", "bytes", "sent_ms", "arrived_ms"]
+        names = ["sequence_number", "timestamp", "bytes", "sent_ms", "arrived_ms"]
         return pd.DataFrame(self._rows, columns=names).rename_axis("packet")
