@@ -40,14 +40,14 @@ BEGAN = pd.Timestamp("2026-01-01", tz="UTC")
 _REPORTS_MS = 20  # one way, of the reports from the receiver to the sender
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Received:
     """What arrived at the other end; a cell shows its waveform, the marked packets and a player.
 
     Attributes:
         clip: the sound as it is played.
-        packets: a row for each packet sent: its sequence number and timestamp, bytes, when it was sent and when
-            it arrived (ms from the start; NaN: lost).
+        packets: a row for each packet sent: its sequence number and timestamp, bytes, when it was sent and
+            when it arrived (ms from the start; NaN: lost).
         first_packet: the bytes of the first one.
         playout_delay_ms: for each second how long the jitter buffer kept sound before it was played, in ms.
         concealed: share of the sound that was made up, 0..1.
@@ -67,6 +67,9 @@ class Received:
         player = self.clip.player_html(PLAYER_BYTES)
         shown = f"<img alt='Waveform: {words}' src='data:image/png;base64,{picture}'>"
         return f"<div>{shown}<br>{player} {words}</div>"
+
+    def __repr__(self) -> str:
+        return repr(self.clip)
 
     def fates(self) -> dict[str, int]:
         """How many packets were lost, recovered, concealed and late."""
