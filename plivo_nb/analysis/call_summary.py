@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 
+from plivo_nb.audio_types import FRAMES_PER_S
 from plivo_nb.quality.columns import Column
 from plivo_nb.quality.frames import CALLS
 from plivo_nb.quality.limits import LOOP_STALL_MS
@@ -79,16 +80,19 @@ def _figures(samples: pd.DataFrame) -> pd.DataFrame:
 
     begins = samples.index.to_series() - pd.to_timedelta(interval.fillna(0.0), unit="s")
     ends = samples.index.to_series()
-    expected_in = of(named("packets_expected_in"), "sum")
-    expected_out = of(named("packets_expected_out"), "sum")
+    due_in = of(_due(samples, "in", ids, interval * FRAMES_PER_S), "sum")
+    due_out = of(_due(samples, "out", ids, samples["packets_out"]), "sum")
+    lost_in, lost_out = of(missing_in, "sum") + due_in, of(missing_out, "sum") + due_out
+    expected_in = of(named("packets_expected_in"), "sum") + due_in
+    expected_out = of(named("packets_expected_out"), "sum") + due_out
     lag = named("loop_lag_ms")
     return pd.DataFrame({
         "duration_s": (of(ends, "max") - of(begins, "min")).dt.total_seconds(),
         "codec": of(named("codec").astype(object), "last"),
         "packets_in": of(named("packets_in"), "sum", True, 1),
         "packets_out": of(named("packets_out"), "sum", True, 1),
-        "loss_in": (of(missing_in, "sum") / expected_in).where(expected_in > 0).clip(0.0, 1.0),
-        "loss_out": (of(missing_out, "sum") / expected_out).where(expected_out > 0).clip(0.0, 1.0),
+        "loss_in": (lost_in / expected_in).where(expected_in > 0).clip(0.0, 1.0),
+        "loss_out": (lost_out / expected_out).where(expected_out > 0).clip(0.0, 1.0),
         "jitter_in_mean_ms": of(named("jitter_in_ms"), "mean"),
         "jitter_in_p95_ms": of(named("jitter_in_ms"), "quantile", 0.95),
         "jitter_out_mean_ms": of(jitter_out, "mean"),
@@ -110,3 +114,13 @@ def _figures(samples: pd.DataFrame) -> pd.DataFrame:
         "concealed_s": of(named("concealed_ms"), "sum", True, 1) / 1000,
         "loop_lag_max_ms": of(lag, "max"),
     })  # fmt: skip
+
+
+def _due(samples: pd.DataFrame, way: Literal["in", "out"], ids: pd.Series, due: pd.Series) -> pd.Series:
+    """Packets of each second that were due, did not arrive and were counted by nothing later in the call.
+
+    The same as in `plivo_nb.quality.call_totals`.
+    """
+    counted = samples[f"packets_expected_{way}"] > 0.0
+    counted_from_here_on = counted[::-1].groupby(ids[::-1]).cummax()[::-1]
+    return due.fillna(0.0).where((samples[f"loss_{way}"] == 1.0) & ~counted_from_here_on, 0.0)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from array import array
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from plivo_nb.audio_types import FRAMES_PER_S
 from plivo_nb.quality.limits import LOOP_STALL_MS
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ class CallTotals:
     """The figures of one whole call, from its samples.
 
     Values that come from reports of the far end are held in the samples until the next report; here each
-    report counts once.
+    report counts once. While nothing arrives of what is due no sequence number tells how many packets that
+    are; where none tells it later either, those that were due by time count as missing.
 
     Attributes:
         last: the last row of `client.samples`, by column; None before the first.
@@ -37,6 +39,7 @@ class CallTotals:
         self._values = {name: array("d") for name in ("jitter_in_ms", "jitter_out_ms", "rtt_ms", "mos")}
         self._sums = dict.fromkeys(_SUMMED, 0.0)
         self._missing = {"in": 0.0, "out": 0.0}
+        self._due = {"in": 0.0, "out": 0.0}  # since the last packet or report that counted them
         self._has_rows = False
 
     def add(self, row: SampleRow, lags_ms: Sequence[float]) -> None:
@@ -60,6 +63,14 @@ class CallTotals:
         self._missing["in"] += _known(row.loss_in * row.packets_expected_in)
         if new_report:
             self._missing["out"] += _known(row.loss_out * row.packets_expected_out)
+        self._add_due("in", row.loss_in, row.packets_expected_in, row.interval_s * FRAMES_PER_S)
+        self._add_due("out", row.loss_out, row.packets_expected_out, row.packets_out)
+
+    def _add_due(self, way: Literal["in", "out"], loss: float, counted: float, due: float) -> None:
+        if counted > 0.0:
+            self._due[way] = 0.0
+        elif loss == 1.0:
+            self._due[way] += _known(due)
 
     def values(self) -> dict[str, Any]:
         """The columns of `client.calls` that come from samples; missing where there was none."""
@@ -68,8 +79,8 @@ class CallTotals:
             "codec": self._codec or None,
             "packets_in": self._sums["packets_in"] if self._has_rows else math.nan,
             "packets_out": self._sums["packets_out"] if self._has_rows else math.nan,
-            "loss_in": _share(self._missing["in"], self._sums["packets_expected_in"]),
-            "loss_out": _share(self._missing["out"], self._sums["packets_expected_out"]),
+            "loss_in": self._loss("in"),
+            "loss_out": self._loss("out"),
             "jitter_in_mean_ms": _mean(jitter_in),
             "jitter_in_p95_ms": _percentile(jitter_in, 95),
             "jitter_out_mean_ms": _mean(jitter_out),
@@ -82,6 +93,10 @@ class CallTotals:
             "warnings": self.warnings,
             "stalls": self.stalls if self._has_rows else math.nan,
         }
+
+    def _loss(self, way: Literal["in", "out"]) -> float:
+        due = self._due[way]
+        return _share(self._missing[way] + due, self._sums[f"packets_expected_{way}"] + due)
 
 
 _SUMMED = ("packets_in", "packets_out", "packets_expected_in", "packets_expected_out")

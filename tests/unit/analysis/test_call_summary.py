@@ -33,12 +33,12 @@ def random_rows(seed: int, count: int) -> list[tuple[SampleRow, float]]:
             report_age_s=chance.choice([0.2, 1.4]),
             jitter_in_ms=NAN if missing else chance.uniform(0, 80),
             jitter_out_ms=chance.uniform(0, 80),
-            loss_in=NAN if missing else chance.random(),
-            loss_out=chance.random(),
+            loss_in=NAN if missing else chance.choice([1.0, chance.random()]),
+            loss_out=chance.choice([1.0, chance.random()]),
             packets_in=chance.choice([0.0, 50.0, NAN]),
             packets_out=50.0,
-            packets_expected_in=chance.choice([0.0, 50.0]),
-            packets_expected_out=chance.choice([50.0, NAN]),
+            packets_expected_in=chance.choice([0.0, 0.0, 50.0]),
+            packets_expected_out=chance.choice([0.0, 50.0, NAN]),
             mos=NAN if missing else chance.uniform(1, 4.5),
         )
         rows.append((row, chance.choice([0.0, 20.0, 150.0])))

@@ -26,6 +26,24 @@ def test_loss_is_weighted_by_the_packets_and_a_report_counts_once() -> None:
     assert math.isnan(values["loss_out"])
 
 
+def test_a_call_in_which_nothing_arrives_has_lost_everything() -> None:
+    totals = CallTotals()
+    for second in range(1, 6):  # the far end's reports repeat one sequence number, or there are none
+        dead = 1.0 if second > 2 else math.nan
+        totals.add(row(second, loss_in=dead, packets_expected_in=0.0, packets_out=50.0, loss_out=dead), [])
+    assert (totals.values()["loss_in"], totals.values()["loss_out"]) == (1.0, 1.0)
+
+
+def test_packets_that_are_counted_after_an_outage_count_once() -> None:
+    totals = CallTotals()
+    totals.add(row(1.0, loss_in=0.0, packets_expected_in=50.0), [])
+    totals.add(row(2.0, loss_in=1.0, packets_expected_in=0.0), [])
+    totals.add(row(3.0, loss_in=0.5, packets_expected_in=100.0), [])
+    assert totals.values()["loss_in"] == pytest.approx(50 / 150)
+    totals.add(row(4.0, loss_in=1.0, packets_expected_in=0.0), [])
+    assert totals.values()["loss_in"] == pytest.approx(100 / 200)
+
+
 def test_a_call_without_samples_has_no_figures() -> None:
     values = CallTotals().values()
     assert math.isnan(values["packets_in"])
