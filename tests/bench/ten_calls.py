@@ -41,7 +41,9 @@ def main() -> None:
         name = f"call-{place:02d}"
         print(f"{name}: {row['label']} ({row['what']})")
         about = {column.name: _plain(row[column.name]) for column in CALLS}
-        about |= {"dest": "far", "time": frames.calls.index[0].timestamp(), "call_uuid": name}
+        about |= {"time": frames.calls.index[0].timestamp(), "call_uuid": name}
+        about |= {"src": "near end", "dest": "far end"}
+        about |= dict.fromkeys(("loss_in", "loss_out"))  # `read` fills them in from the samples
         events = [
             (
                 at.value,
