@@ -1,9 +1,10 @@
-"""The recorded calls of notebook 10, taken from the labelled calls: `notebooks/data/ten_calls`.
+"""The recorded calls of notebooks 10 and 11, taken from the labelled calls: `notebooks/data`.
 
-    cd tests && python -m bench.ten_calls
+    cd tests && python -m bench.course_calls
 
-Takes one call of each of ten causes, mixes them by a seed, numbers them, and leaves out what would give the
-answer away. The notebook has the answers.
+For notebook 10 one call of each of ten causes, mixed by a seed, numbered, and without what would give the
+answer away: the notebook has the answers. For notebook 11 the samples of calls in which the network is good,
+and of calls in which it is not, with a column that says what was done to it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from plivo_nb.quality.frames import CALLS, MEDIA_METRICS
 FOLDER = Path(__file__).parents[2] / "notebooks" / "data" / "ten_calls"
 NUMBERS = (12, 20, 23, 25, 27, 30, 34, 42, 46, 51)  # of the set develop
 SEED = 5
+NETWORK = ("", "choppy", "robotic", "lag", "outage")
 
 
 def _plain(value: Any) -> Any:
@@ -30,7 +32,20 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
+def thresholds() -> None:
+    """The samples for notebook 11."""
+    parts = []
+    for row, frames in each(load("develop")):
+        if row["label"] in NETWORK and row["number"] not in NUMBERS:
+            place = f"call-{len(parts) + 1:02d}"
+            samples = frames.samples.assign(call_uuid=pd.Categorical([place] * len(frames.samples)))
+            parts.append(samples.assign(network=row["label"] or "good"))
+    joined = pd.concat([part.assign(call_uuid=part["call_uuid"].astype(str)) for part in parts])
+    joined.reset_index().to_parquet(FOLDER.parent / "thresholds.parquet", index=False)
+
+
 def main() -> None:
+    thresholds()
     FOLDER.mkdir(parents=True, exist_ok=True)
     numbers = list(NUMBERS)
     random.Random(SEED).shuffle(numbers)
