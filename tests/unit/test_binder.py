@@ -41,4 +41,4 @@ def test_the_last_step_can_be_run_and_installs_the_package() -> None:
     script = BINDER / "postBuild"
     assert os.access(script, os.X_OK)
     subprocess.run(["bash", "-n", script], check=True)
-    assert "pip install --no-cache-dir ." in script.read_text()
+    assert "pip install --no-cache-dir '.[captures]'" in script.read_text()

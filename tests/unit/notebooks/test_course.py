@@ -69,9 +69,7 @@ def peak_dbfs(sound: bytes) -> float:
     with av.open(io.BytesIO(sound)) as container:
         to_float = av.AudioResampler(format="flt", layout="mono")
         frames = [
-            part.to_ndarray()
-            for frame in container.decode(audio=0)
-            for part in to_float.resample(frame)
+            part.to_ndarray() for frame in container.decode(audio=0) for part in to_float.resample(frame)
         ]
     return float(20 * np.log10(np.abs(np.concatenate(frames, axis=1)).max() + 1e-9))
 
