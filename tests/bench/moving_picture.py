@@ -2,8 +2,8 @@
 
     cd tests && python -m bench.moving_picture [FILE]
 
-Voila serves phone and dashboard, and Chromium clicks through a call in the lab: it becomes lossy and late, and
-good again. A second of the picture is about five of the call. It needs Chromium, and takes a minute.
+Voila serves phone and dashboard, and Chromium clicks through a call in the lab: it becomes lossy and late,
+and good again. A second of the picture is about five of the call. It needs Chromium, and takes a minute.
 """
 
 from __future__ import annotations
