@@ -123,11 +123,18 @@ def _lab(
             metavar="NAME|CSV", help=f"Network scenario to play in a loop: {_SCENARIOS}, or a CSV file."
         ),
     ] = None,
+    share: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="For a class: write the file with which others join, or into a folder one for each student.",
+        ),
+    ] = None,
 ) -> None:
     """Run the lab, an embedded Plivo with accounts and robots to call, on 127.0.0.1 until Ctrl-C."""
     from plivo_nb.cli.lab import run
 
-    _run(run(port, seed, Console(), accounts, scenario))
+    _run(run(port, seed, Console(), accounts, scenario, share))
 
 
 @app.command("check")

@@ -16,6 +16,8 @@ from plivo_nb.lab.network.knobs import DIRECTIONS, KNOBS
 from plivo_nb.lab.robots.roles import ROBOTS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
 _REFRESH_S = 0.5
@@ -24,7 +26,12 @@ _SHOWN_USERS = 5
 
 
 async def run(
-    port: int, seed: int, console: Console, accounts: int | None = None, scenario: str | None = None
+    port: int,
+    seed: int,
+    console: Console,
+    accounts: int | None = None,
+    scenario: str | None = None,
+    share: Path | None = None,
 ) -> None:
     """Start the lab, print how to reach it, and show its state until cancelled.
 
@@ -34,27 +41,44 @@ async def run(
         console: where to print.
         accounts: the number of accounts.
         scenario: the name or CSV file of a network scenario to play in a loop.
+        share: the file with which others join, or a folder for one file a student; passwords are random then.
 
     Raises:
-        LabError: the lab did not start or ended by itself, or a setting is invalid.
+        LabError: the lab did not start or ended by itself, a setting is invalid, or the file cannot be written.
     """
     try:
-        lab = Lab(accounts, port=port, seed=seed, scenario=scenario)
+        lab = Lab(accounts, port=port, seed=seed, scenario=scenario, random_passwords=share is not None)
     except ValueError as error:
         raise LabError(str(error)) from error
     async with lab:
         console.print(f"The lab runs at {lab.url}", highlight=False)
-        users = list(lab.accounts.items())
-        for name, password in users[:_SHOWN_USERS]:
-            console.print(f"  user {name}, password {password}", highlight=False)
-        if len(users) > _SHOWN_USERS:
-            console.print(
-                f"  and {len(users) - _SHOWN_USERS} more, up to {users[-1][0]}, password NAME-secret"
-            )
+        if share is not None:
+            _share(lab, share, console)
+        else:
+            _print_users(lab, console)
         console.print(f"  robots to call: {', '.join(ROBOTS)}", highlight=False)
         console.print(f"Try it: plivo-nb demo --lab {lab.url}", highlight=False, soft_wrap=True)
         console.print("Press Ctrl-C to stop.")
         await _watch(lab, console)
+
+
+def _print_users(lab: Lab, console: Console) -> None:
+    users = list(lab.accounts.items())
+    for name, password in users[:_SHOWN_USERS]:
+        console.print(f"  user {name}, password {password}", highlight=False)
+    if len(users) > _SHOWN_USERS:
+        console.print(f"  and {len(users) - _SHOWN_USERS} more, up to {users[-1][0]}, password NAME-secret")
+
+
+def _share(lab: Lab, path: Path, console: Console) -> None:
+    """Write the files of a class, and say how to use them; no password is printed."""
+    try:
+        lab.share(path)
+    except OSError as error:
+        raise LabError(f"{path} cannot be written ({error.strerror}).") from error
+    users = list(lab.accounts)
+    console.print(f"  {len(users)} students, {users[0]} to {users[-1]}; secrets in {path}", highlight=False)
+    console.print('  a student joins with: lab = await plivo_nb.Lab.join("FILE", "NAME")', markup=False)
 
 
 async def _watch(lab: Lab, console: Console) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -23,6 +24,7 @@ class LabConfig:
         robots: whether there are robots to call.
         servers: the number of addresses of the switch.
         scenario: the name or CSV file of a network scenario to play in a loop.
+        student_tokens: with which students join the control channel, by user name.
     """
 
     port: int = 0
@@ -31,18 +33,23 @@ class LabConfig:
     robots: bool = True
     servers: int = 1
     scenario: str | None = None
+    student_tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values; ``LabConfig(**values)`` restores them."""
-        return {**asdict(self), "accounts": dict(self.accounts)}
+        accounts, tokens = dict(self.accounts), dict(self.student_tokens)
+        return {**asdict(self), "accounts": accounts, "student_tokens": tokens}
 
 
-def accounts_of(accounts: int | Sequence[str] | Mapping[str, str] | None) -> dict[str, str]:
+def accounts_of(
+    accounts: int | Sequence[str] | Mapping[str, str] | None, *, random_passwords: bool = False
+) -> dict[str, str]:
     """Make accounts. The default password of an account is ``NAME-secret``; it is valid in the lab only.
 
     Args:
         accounts: the number of accounts (alice, bob, carol, user4, ...), or their names, or names with
             passwords.
+        random_passwords: make passwords that nobody can guess.
 
     Raises:
         ValueError: there are too many accounts or none, or a user name is invalid.
@@ -61,7 +68,9 @@ def accounts_of(accounts: int | Sequence[str] | Mapping[str, str] | None) -> dic
             for index in range(accounts)
         ]
     if not isinstance(accounts, Mapping):
-        accounts = {name: f"{name}-secret" for name in accounts}
+        accounts = {
+            name: secrets.token_urlsafe(12) if random_passwords else f"{name}-secret" for name in accounts
+        }
     for name in accounts:
         if not name or not name.replace("-", "").replace("_", "").isalnum() or not name.isascii():
             raise ValueError(f"{name!r} is not a valid user name: use letters, digits, '-' and '_'.")

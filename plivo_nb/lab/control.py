@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
+import hashlib
 import itertools
 import json
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -24,6 +24,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from plivo_nb.errors import LabError
 from plivo_nb.lab.config import HOST
 from plivo_nb.lab.local_only import refuse_others
+from plivo_nb.lab.membership import TEACHER, Member, concerns
 
 _logger = logging.getLogger("plivo_nb.lab.control")
 
@@ -34,7 +35,7 @@ _MAX_COMMANDS = 64  # in progress at once, for one client; then its socket is no
 _MAX_UNSENT_EVENTS = 20_000
 _MAX_UNSENT_BYTES = 16 * 1024 * 1024  # of events
 
-Handler = Callable[[str, dict[str, Any]], Awaitable[Any]]
+Handler = Callable[[str, dict[str, Any], Member], Awaitable[Any]]
 EventCallback = Callable[[str, Any], None]
 
 
@@ -42,15 +43,18 @@ class ControlServer:
     """The lab's end of the control channel.
 
     Args:
-        token: what a client must send first.
-        handle: runs a command; the message of a ValueError or LabError that it raises is sent to the client.
+        token: what the teacher's client must send first.
+        handle: runs a command of a member; the message of a ValueError or LabError that it raises is sent to
+            the client.
+        students: the tokens of students, by their user names.
     """
 
-    def __init__(self, token: str, handle: Handler) -> None:
-        self._token = token
+    def __init__(self, token: str, handle: Handler, students: Mapping[str, str] | None = None) -> None:
+        self._members = {_digest(token): TEACHER}
+        self._members |= {_digest(own): Member(user) for user, own in (students or {}).items()}
         self._handle = handle
         self._server: Server | None = None
-        self._clients: set[ServerConnection] = set()
+        self._clients: dict[ServerConnection, Member] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._unsent_bytes = 0
         self._dropped = 0
@@ -85,9 +89,14 @@ class ControlServer:
             await self._server.wait_closed()
 
     def publish(self, event: str, data: Any) -> None:
-        """Send an event to every client. If clients do not read, events are dropped, to bound the memory."""
+        """Send an event to every client that it concerns.
+
+        If clients do not read, events are dropped, to bound the memory.
+        """
         text = json.dumps({"event": event, "data": data})
-        for client in list(self._clients):
+        for client, member in list(self._clients.items()):
+            if not concerns(member, event, data):
+                continue
             if len(self._tasks) > _MAX_UNSENT_EVENTS or self._unsent_bytes + len(text) > _MAX_UNSENT_BYTES:
                 if not self._dropped:
                     _logger.warning("A control client does not read: events are dropped.")
@@ -109,31 +118,30 @@ class ControlServer:
             given = hello.get("token") if isinstance(hello, dict) else None
         except (ValueError, RecursionError, TimeoutError, ConnectionClosed):
             given = None
-        if not isinstance(given, str) or not hmac.compare_digest(given.encode(), self._token.encode()):
+        member = self._members.get(_digest(given)) if isinstance(given, str) else None
+        if member is None:
             _logger.warning("A control connection without the right token was refused.")
             await client.close(REFUSED, "wrong token")
             return
         await _send(client, json.dumps({"welcome": True}))
-        self._clients.add(client)
+        self._clients[client] = member
         room = asyncio.Semaphore(_MAX_COMMANDS)
         try:
             async for frame in client:
                 await room.acquire()
-                self._spawn(self._answer(client, frame)).add_done_callback(lambda _: room.release())
+                self._spawn(self._answer(client, member, frame)).add_done_callback(lambda _: room.release())
         except ConnectionClosed:
             pass
         finally:
-            self._clients.discard(client)
+            self._clients.pop(client, None)
 
-    async def _answer(self, client: ServerConnection, frame: str | bytes) -> None:
+    async def _answer(self, client: ServerConnection, member: Member, frame: str | bytes) -> None:
         identifier: Any = None
         try:
             request = json.loads(frame)
             identifier = request["id"]
-            reply = {
-                "id": identifier,
-                "ok": await self._handle(str(request["do"]), dict(request.get("with") or {})),
-            }
+            command, arguments = str(request["do"]), dict(request.get("with") or {})
+            reply = {"id": identifier, "ok": await self._handle(command, arguments, member)}
         except (ValueError, RecursionError, LabError) as error:
             reply = {"id": identifier, "error": str(error)}
         except (KeyError, TypeError) as error:
@@ -170,6 +178,11 @@ class ControlClient:
     def loop_closed(self) -> bool:
         """True if the event loop of `open` is closed: the connection is lost with it."""
         return self._loop is not None and self._loop.is_closed()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the lab can be reached."""
+        return self._reader is not None and not self._reader.done()
 
     async def open(self, url: str, token: str) -> None:
         """Connect and send the token.
@@ -276,3 +289,8 @@ _LOOP_CLOSED = (
 async def _send(socket: ServerConnection, text: str) -> None:
     with contextlib.suppress(ConnectionClosed):
         await socket.send(text)
+
+
+def _digest(token: str) -> bytes:
+    """What a token is looked up by: the time that takes says nothing about the token."""
+    return hashlib.sha256(token.encode("utf-8", "replace")).digest()

@@ -9,13 +9,16 @@ async with Lab() as lab:
 from __future__ import annotations
 
 import os
+import secrets
 import time
 import weakref
 from collections import deque
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from plivo_nb.errors import LabError
 from plivo_nb.lab.child import Child
+from plivo_nb.lab.class_file import ClassFile, StudentSecrets
 from plivo_nb.lab.config import LabConfig, accounts_of
 from plivo_nb.lab.control import ControlClient
 from plivo_nb.lab.network.scenarios import read_scenario
@@ -54,11 +57,13 @@ class Lab:
         robots: whether there are robots to call (``echo`` and others, see `Lab.robots`).
         servers: the number of addresses of the switch; with two, a client can fail over between them.
         scenario: the name of a network scenario, or the path of a CSV file, to play in a loop.
+        random_passwords: make passwords that nobody can guess, for a class (`share`).
 
     Attributes:
         network: the knobs, counters and log of the media path (`RemoteNetwork`).
         faults: faults to switch on, such as ``await lab.faults.drop_socket("alice")`` (`RemoteFaults`).
-        accounts: user names and their passwords, valid in this lab only.
+        accounts: user names and their passwords, valid in this lab only; as a student only your own.
+        user: as whom you joined the lab of a class; None: it is your own, or you are its teacher.
 
     Raises:
         ValueError: the accounts are invalid, or there is no such scenario.
@@ -77,8 +82,10 @@ class Lab:
         robots: bool = True,
         servers: int = 1,
         scenario: ScenarioName | str | None = None,
+        random_passwords: bool = False,
     ) -> None:
-        self.accounts = accounts_of(accounts)
+        self.accounts = accounts_of(accounts, random_passwords=random_passwords)
+        self.user: str | None = None
         if scenario is not None:
             read_scenario(scenario)
         # A weak reference: the reader of the control channel refers to `network`, and must not keep a lab
@@ -96,8 +103,15 @@ class Lab:
         self._collected: deque[dict[str, Any]] = deque(maxlen=_KEPT)
         self._events: deque[dict[str, Any]] = deque(maxlen=_KEPT)
         self._config = LabConfig(
-            port=port, accounts=self.accounts, seed=seed, robots=robots, servers=servers, scenario=scenario
+            port=port,
+            accounts=self.accounts,
+            seed=seed,
+            robots=robots,
+            servers=servers,
+            scenario=scenario,
+            student_tokens={name: secrets.token_urlsafe(24) for name in self.accounts},
         )
+        self._joined: ClassFile | None = None
         self._owner = os.getpid()
         self._child: Child | None = None
         self._control: ControlClient | None = None
@@ -115,13 +129,9 @@ class Lab:
         """
         if self._control is not None and self._control.loop_closed:
             await self.close()
-        if self._child is not None:
+        if self._control is not None or self._child is not None:
             return self
         began = time.monotonic()
-        child = Child(self._config)
-        self._child = child
-        # A lab that nobody refers to any more (a cell run twice) is stopped with its object, or at exit.
-        self._forget = weakref.finalize(self, _hang_up, child, self._owner).detach
         take: dict[str, Callable[[Any], None]] = {
             "collected": self._collected.append,
             "event": self._events.append,
@@ -130,8 +140,7 @@ class Lab:
         }
         control = ControlClient(lambda name, data: take[name](data) if name in take else None)
         try:
-            self._about = await child.ready(START_TIMEOUT_S)
-            await control.open(self._about["control"], child.token)
+            await control.open(*await self._found())
         except BaseException:
             await self.close()
             raise
@@ -142,10 +151,93 @@ class Lab:
         self.start_seconds = time.monotonic() - began
         return self
 
+    async def _found(self) -> tuple[str, str]:
+        """The URL of the control channel and the token: of the lab that was joined, or of one started now."""
+        if self._joined is not None:
+            self._about = self._joined.addresses
+            token = self._joined.teacher if self.user is None else self._joined.students[self.user].token
+            return self._about["control"], token or ""
+        child = self._child = Child(self._config)
+        # A lab that nobody refers to any more (a cell run twice) is stopped with its object, or at exit.
+        self._forget = weakref.finalize(self, _hang_up, child, self._owner).detach
+        self._about = await child.ready(START_TIMEOUT_S)
+        return self._about["control"], child.token
+
+    @classmethod
+    async def join(cls, path: str | os.PathLike[str], user: str | None = None) -> Self:
+        """Join the lab of a class: that of another process on this machine.
+
+        What a student may do: log in and call robots and other students, see the network, have robots call,
+        and see the own calls. What only the teacher may do raises a `LabError` that says so.
+
+        Args:
+            path: the file that the teacher has handed out, see `share`.
+            user: as which student; by default as the one student in the file, or as the teacher if the file
+                is the teacher's.
+
+        Raises:
+            LabError: the file cannot be used, there is no such student in it, or the lab has ended.
+
+        Example::
+
+            lab = await plivo_nb.Lab.join("class.json", "alice")
+            client = lab.client()
+            await client.login(lab.user, lab.password(lab.user))
+        """
+        joined = ClassFile.read(Path(path))
+        if user is None and joined.teacher is None:
+            if len(joined.students) != 1:
+                raise LabError(f"{os.fspath(path)} is for several students: say which, with user=.")
+            user = next(iter(joined.students))
+        if user is not None:
+            joined = joined.of_student(user)
+        lab = cls({name: student.password for name, student in joined.students.items()})
+        lab._joined, lab.user = joined, user
+        return await lab.start()
+
+    def share(self, path: str | os.PathLike[str], *, student: str | None = None) -> None:
+        """Write a file with which others on this machine `join` this lab. Only its owner can read it.
+
+        Args:
+            path: the file, such as ``class.json``; or a folder that exists: it gets ``teacher.json`` and a
+                file for each student, to hand out.
+            student: write the secrets of this student only; by default those of all, and the teacher's.
+
+        Raises:
+            LabError: the lab is not running, its passwords can be guessed, or you are not its teacher.
+            OSError: the file cannot be written.
+        """
+        if self._control is None:
+            raise LabError(_NOT_RUNNING)
+        whole = self._class_file()
+        target = Path(path)
+        if student is not None:
+            whole.of_student(student).write(target)
+        elif target.is_dir():
+            whole.write(target / "teacher.json")
+            for name in whole.students:
+                whole.of_student(name).write(target / f"{name}.json")
+        else:
+            whole.write(target)
+
+    def _class_file(self) -> ClassFile:
+        if self._joined is not None:
+            if self.user is not None:
+                raise LabError(f"Only the teacher can share a lab; you joined as {self.user}.")
+            return self._joined
+        if any(password == f"{name}-secret" for name, password in self.accounts.items()):
+            raise LabError(
+                "The passwords of this lab can be guessed; start it with Lab(30, random_passwords=True)."
+            )
+        assert self._child is not None
+        tokens = self._config.student_tokens
+        students = {name: StudentSecrets(password, tokens[name]) for name, password in self.accounts.items()}
+        return ClassFile(dict(self._about), self._child.token, students)
+
     async def close(self) -> None:
         """Stop the lab: close its sockets and end its process. It is safe to call this more than once.
 
-        In a fork of the process that started it, this does nothing.
+        The lab of a class that was joined goes on. In a fork of the process that started it, this does nothing.
         """
         if os.getpid() != self._owner:
             return
@@ -180,13 +272,15 @@ class Lab:
 
     @property
     def pid(self) -> int | None:
-        """The process id of the subprocess; None if it is not running."""
+        """The process id of the subprocess; None if it is not running, or belongs to somebody else."""
         return self._child.process.pid if self._child is not None else None
 
     @property
     def running(self) -> bool:
         """True from `start` until `close`, or until the process ends by itself."""
-        return self._control is not None and self._child is not None and not self._child.exited.is_set()
+        if self._control is None:
+            return False
+        return self._control.connected if self._child is None else not self._child.exited.is_set()
 
     def password(self, username: str) -> str:
         """The password of an account.
@@ -195,6 +289,8 @@ class Lab:
             LabError: there is no such account; the message lists the accounts.
         """
         if username not in self.accounts:
+            if self.user is not None:
+                raise LabError(f"You joined this lab as {self.user}, and have no other password.")
             raise LabError(
                 f"The lab has no account {username!r}; it has {', '.join(list(self.accounts)[:10])}."
             )
@@ -297,7 +393,8 @@ class Lab:
 
     def __repr__(self) -> str:
         where = f"at {self.url}" if self.running else "not running"
-        return f"<Lab {where}, {len(self.accounts)} accounts>"
+        who = f"{len(self.accounts)} accounts" if self.user is None else f"joined as {self.user}"
+        return f"<Lab {where}, {who}>"
 
 
 def _hang_up(child: Child, owner: int) -> None:

@@ -73,6 +73,7 @@ class RemoteNetwork:
         *,
         direction: DirectionOrBoth = "both",
         call_uuid: str | None = None,
+        user: str | None = None,
         seed: int | None = None,
         **knobs: Unpack[NetworkKnobs],
     ) -> Operation[dict[str, Any]]:
@@ -81,6 +82,7 @@ class RemoteNetwork:
         Args:
             direction: ``both``, ``to_callee`` or ``to_caller``.
             call_uuid: change this call only.
+            user: change the calls of this user only, now and later; such knobs win over those for all.
             seed: restart the random number streams from this seed; the same seed drops the same packets.
             knobs: the knobs to set:
 
@@ -90,18 +92,23 @@ class RemoteNetwork:
             When awaited: a dict with the time (``time_utc_ns``) and all settings now in force.
 
         Raises (when awaited):
-            LabError: there is no such knob or call, or a value is out of range. Nothing is changed.
+            LabError: there is no such knob or call, a value is out of range, or only the teacher may do it.
+                Nothing is changed.
 
         Example::
 
             await lab.network.set(loss=0.05, delay_ms=120, jitter_ms=20)
         """
-        given = {"direction": direction, "call_uuid": call_uuid, "seed": seed, **knobs}
+        given = {"direction": direction, "call_uuid": call_uuid, "user": user, "seed": seed, **knobs}
         return Operation("set the network", self._do("network.set", **given))
 
-    def clear(self) -> Operation[dict[str, Any]]:
-        """Reset every knob to its default: a clean network."""
-        return Operation("clear the network", self._do("network.clear"))
+    def clear(self, user: str | None = None) -> Operation[dict[str, Any]]:
+        """Reset every knob to its default: a clean network.
+
+        Args:
+            user: only let the calls of this user have the knobs for all again.
+        """
+        return Operation("clear the network", self._do("network.clear", user=user))
 
     def play(
         self,
@@ -178,6 +185,7 @@ class RemoteNetwork:
                 "time": entry["time_utc_ns"],
                 "what": entry["what"],
                 "call_uuid": entry["call_uuid"],
+                "user": entry["user"],
                 "seed": entry["seed"],
                 "direction": direction,
                 **entry[direction],
@@ -186,7 +194,7 @@ class RemoteNetwork:
             for direction in DIRECTIONS
         ]
         if not rows:
-            return pd.DataFrame(columns=["what", "call_uuid", "seed", "direction"])
+            return pd.DataFrame(columns=["what", "call_uuid", "user", "seed", "direction"])
         frame = pd.DataFrame(rows)
         frame["time"] = pd.to_datetime(frame["time"], unit="ns", utc=True)
         return frame.set_index("time")
@@ -208,7 +216,7 @@ class RemoteNetwork:
     def note(self, entry: dict[str, Any]) -> None:
         """Add an entry that the lab has published to the history."""
         self._history.append(entry)
-        if entry["call_uuid"] is None:
+        if entry["call_uuid"] is None and entry["user"] is None:
             self._current = {name: entry[name] for name in DIRECTIONS}
             self._changed()
 
@@ -225,7 +233,9 @@ class RemoteNetwork:
                 _logger.exception("A callback of the lab's network failed.")
 
     def __repr__(self) -> str:
-        now = next((entry for entry in reversed(self._history) if entry["call_uuid"] is None), None)
+        now = next(
+            (entry for entry in reversed(self._history) if entry["call_uuid"] is entry["user"] is None), None
+        )
         if now is None:
             return "<The lab's network: not started yet>"
         said = {way: _shown(now[way]) for way in DIRECTIONS}

@@ -18,6 +18,7 @@ from plivo_nb.lab.config import HOST
 from plivo_nb.lab.control import ControlServer
 from plivo_nb.lab.fault_commands import FaultCommands
 from plivo_nb.lab.faults import Faults
+from plivo_nb.lab.membership import TEACHER, Member, check, visible
 from plivo_nb.lab.network.network import Network
 from plivo_nb.lab.network.scenarios import Player, read_scenario
 from plivo_nb.lab.robots.robots import PREFIX, Robots
@@ -56,7 +57,8 @@ class LabService:
         self.urls: list[str] = []
         self.url = ""
         self.control_url: str | None = None
-        self._control = ControlServer(token, self.handle) if token is not None else None
+        students = config.student_tokens
+        self._control = ControlServer(token, self.handle, students) if token is not None else None
         self._robots: Robots | None = None
         self._player = Player(
             self._network_clear_now, self._network_set, lambda name: self._publish("scenario", name)
@@ -121,18 +123,19 @@ class LabService:
         await self.collector.close()
         await self.network.close()
 
-    async def handle(self, name: str, arguments: dict[str, Any]) -> Any:
+    async def handle(self, name: str, arguments: dict[str, Any], member: Member = TEACHER) -> Any:
         """Run a command of the control channel.
 
         Raises:
-            LabError: there is no such command, or it failed.
+            LabError: there is no such command, the member may not use it, or it failed.
             ValueError: an argument is invalid.
         """
         command = self._commands.get(name)
         if command is None:
             raise LabError(f"The lab has no command {name!r}.")
+        check(member, name, arguments)
         result = command(**arguments)
-        return await result if asyncio.iscoroutine(result) else result
+        return visible(member, name, await result if asyncio.iscoroutine(result) else result)
 
     def status(self) -> dict[str, Any]:
         """The current registrations, calls, robots and network settings."""
@@ -172,7 +175,9 @@ class LabService:
     def _network_set(self, **knobs: Any) -> dict[str, Any]:
         return self._publish_network(self.network.set(**knobs))
 
-    def _network_clear(self) -> dict[str, Any]:
+    def _network_clear(self, user: str | None = None) -> dict[str, Any]:
+        if user is not None:
+            return self._publish_network(self.network.clear(user))
         self._player.stop()
         return self._network_clear_now()
 

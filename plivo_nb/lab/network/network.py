@@ -55,6 +55,7 @@ class Network:
         self.seed = seed
         self.history: deque[dict[str, Any]] = deque(maxlen=_HISTORY_ENTRIES)
         self._impairments: dict[Direction, Impairment] = {name: Impairment() for name in DIRECTIONS}
+        self._of_users: dict[str, dict[Direction, dict[str, Any]]] = {}  # knobs that win over those
         self._loop = asyncio.get_running_loop()
         self._calls: OrderedDict[str, RelayedCall] = OrderedDict()
         self._ordinal = itertools.count(1)
@@ -73,7 +74,7 @@ class Network:
         seed = f"{self.seed}/{next(self._ordinal)}"
         relay = Relay(
             key,
-            dict(self._impairments),
+            {name: self._impairment(name, caller, callee) for name in DIRECTIONS},
             seed,
             later=self._later,
             clock=self._loop.time,
@@ -134,6 +135,7 @@ class Network:
         *,
         direction: DirectionOrBoth = "both",
         call_uuid: str | None = None,
+        user: str | None = None,
         seed: int | None = None,
         **knobs: Unpack[NetworkKnobs],
     ) -> dict[str, Any]:
@@ -142,6 +144,7 @@ class Network:
         Args:
             direction: ``to_callee`` (what the caller sends), ``to_caller``, or ``both``.
             call_uuid: change this call only; by default all calls.
+            user: change the calls of this user only, now and later; these knobs win over those for all.
             seed: restart the random number streams from this seed.
             knobs: see `KNOBS`.
 
@@ -155,26 +158,52 @@ class Network:
         unknown = sorted(set(knobs) - set(KNOBS))
         if unknown:
             raise ValueError(f"The network has no knob {unknown[0]!r}; it has {', '.join(KNOBS)}.")
-        calls = self._chosen(call_uuid)
+        if user is not None and call_uuid is not None:
+            raise ValueError("Knobs are set for a call or for a user, not for both at once.")
+        calls = [call for call in self._chosen(call_uuid) if user in (None, call.caller, call.callee)]
         changed = {name: replace(self._impairments[name], **knobs) for name in directions}
-        if call_uuid is None:
+        if user is not None:
+            own = self._of_users.setdefault(user, {name: {} for name in DIRECTIONS})
+            for name in directions:
+                own[name].update(knobs)
+        elif call_uuid is None:
             self._impairments.update(changed)
         for call in calls:
             for name in directions:
                 path = call.relay.paths[name]
                 path.impairment = replace(path.impairment, **knobs)
+                if user is None and call_uuid is None:
+                    path.impairment = self._with_own(path.impairment, name, call.caller, call.callee)
         if seed is not None:
             self._reseed(seed, calls)
-        return self._record("set", call_uuid)
+        return self._record("set", call_uuid, user)
 
-    def clear(self) -> dict[str, Any]:
-        """Reset every knob of every call to its default."""
-        clean = Impairment()
-        self._impairments = dict.fromkeys(DIRECTIONS, clean)
+    def clear(self, user: str | None = None) -> dict[str, Any]:
+        """Reset every knob of every call to its default.
+
+        Args:
+            user: let the calls of this user have the knobs for all again.
+        """
+        if user is None:
+            self._impairments = dict.fromkeys(DIRECTIONS, Impairment())
+            self._of_users.clear()
+        else:
+            self._of_users.pop(user, None)
         for call in self._calls.values():
-            for path in call.relay.paths.values():
-                path.impairment = clean
-        return self._record("clear", None)
+            if user in (None, call.caller, call.callee):
+                for name, path in call.relay.paths.items():
+                    path.impairment = self._impairment(name, call.caller, call.callee)
+        return self._record("clear", None, user)
+
+    def _impairment(self, direction: Direction, caller: str, callee: str) -> Impairment:
+        """That of a call between these two."""
+        return self._with_own(self._impairments[direction], direction, caller, callee)
+
+    def _with_own(self, impairment: Impairment, direction: Direction, caller: str, callee: str) -> Impairment:
+        for user in (caller, callee):
+            if user in self._of_users:
+                impairment = replace(impairment, **self._of_users[user][direction])
+        return impairment
 
     @property
     def settings(self) -> dict[str, dict[str, Any]]:
@@ -239,16 +268,19 @@ class Network:
             for name, path in call.relay.paths.items():
                 path.reseed(f"{seed}/{ordinal}/{name}")
 
-    def _record(self, what: str, call_uuid: str | None) -> dict[str, Any]:
+    def _record(self, what: str, call_uuid: str | None, user: str | None = None) -> dict[str, Any]:
         entry: dict[str, Any] = {
             "time_utc_ns": time.time_ns(),
             "what": what,
             "call_uuid": call_uuid,
+            "user": user,
             "seed": self.seed,
         }
         chosen = self._chosen(call_uuid) if call_uuid is not None else []
         for name in DIRECTIONS:
             impairment = chosen[0].relay.paths[name].impairment if chosen else self._impairments[name]
+            if user is not None:
+                impairment = self._impairment(name, user, user)
             entry[name] = impairment.to_dict()
         self.history.append(entry)
         return entry
