@@ -21,7 +21,7 @@ The main names:
     Call, CallInfo       a call, and its state as events report it
     Operation            what methods return: await it for the result, or ignore it
     Lab                  the embedded Plivo: accounts, robots to call, an impaired network, faults
-    app, Phone, Dashboard                      widgets
+    app, Phone, Dashboard, ClassBoard          widgets
     AudioFile, Tone, Silence, Recorder         sources and sinks of sound
     read, CallSet        calls from files, or of clients: select, compare, plot
     check, schema, speech_path                 test the installation; explain columns; a spoken sample
@@ -90,6 +90,7 @@ if TYPE_CHECKING:
     from plivo_nb.preflight import check
     from plivo_nb.quality.frames import schema
     from plivo_nb.widgets.app import app
+    from plivo_nb.widgets.class_board import ClassBoard
     from plivo_nb.widgets.dashboard import Dashboard
     from plivo_nb.widgets.phone import Phone
 
@@ -124,6 +125,7 @@ _MODULES = {
     "plivo_nb.preflight": ["check"],
     "plivo_nb.quality.frames": ["schema"],
     "plivo_nb.widgets.app": ["app"],
+    "plivo_nb.widgets.class_board": ["ClassBoard"],
     "plivo_nb.widgets.dashboard": ["Dashboard"],
     "plivo_nb.widgets.phone": ["Phone"],
 }
@@ -135,6 +137,7 @@ __all__ = [
     "CallFailed",
     "CallInfo",
     "CallSet",
+    "ClassBoard",
     "Client",
     "Dashboard",
     "Engine",

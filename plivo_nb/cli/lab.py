@@ -44,7 +44,8 @@ async def run(
         share: the file with which others join, or a folder for one file a student; passwords are random then.
 
     Raises:
-        LabError: the lab did not start or ended by itself, a setting is invalid, or the file cannot be written.
+        LabError: the lab did not start or ended by itself, a setting is invalid, or the file cannot be
+            written.
     """
     try:
         lab = Lab(accounts, port=port, seed=seed, scenario=scenario, random_passwords=share is not None)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from plivo_nb.atomic_file import replaced
 from plivo_nb.errors import LabError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KIND = "plivo_nb class"
 VERSION = 1

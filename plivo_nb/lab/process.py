@@ -8,11 +8,13 @@ async with Lab() as lab:
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import time
 import weakref
 from collections import deque
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from plivo_nb.client import Client
     from plivo_nb.lab.network.scenarios import ScenarioName
     from plivo_nb.lab.robots.roles import RobotNumber
+
+_logger = logging.getLogger("plivo_nb.lab.process")
 
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 5.0
@@ -100,8 +104,7 @@ class Lab:
 
         self.network = RemoteNetwork(do)
         self.faults = RemoteFaults(do)
-        self._collected: deque[dict[str, Any]] = deque(maxlen=_KEPT)
-        self._events: deque[dict[str, Any]] = deque(maxlen=_KEPT)
+        self._entries = _Entries()
         self._config = LabConfig(
             port=port,
             accounts=self.accounts,
@@ -133,8 +136,8 @@ class Lab:
             return self
         began = time.monotonic()
         take: dict[str, Callable[[Any], None]] = {
-            "collected": self._collected.append,
-            "event": self._events.append,
+            "collected": partial(self._entries.take, "collected"),
+            "event": partial(self._entries.take, "event"),
             "network": self.network.note,
             "scenario": self.network.note_scenario,
         }
@@ -237,7 +240,8 @@ class Lab:
     async def close(self) -> None:
         """Stop the lab: close its sockets and end its process. It is safe to call this more than once.
 
-        The lab of a class that was joined goes on. In a fork of the process that started it, this does nothing.
+        The lab of a class that was joined goes on. In a fork of the process that started it, this does
+        nothing.
         """
         if os.getpid() != self._owner:
             return
@@ -372,7 +376,7 @@ class Lab:
     @property
     def events(self) -> pd.DataFrame:
         """Registrations, calls and digits that robots received: a row each, indexed by UTC time. A copy."""
-        return frame_of(self._events, ["what", "who", "detail", "call_uuid"])
+        return frame_of(self._entries.kept["event"], ["what", "who", "detail", "call_uuid"])
 
     @property
     def collected(self) -> pd.DataFrame:
@@ -380,7 +384,19 @@ class Lab:
 
         Nested values become columns with dots, such as ``local.jitter``.
         """
-        return frame_of(self._collected, ["user", "msg", "callUUID"])
+        return frame_of(self._entries.kept["collected"], ["user", "msg", "callUUID"])
+
+    def on_entry(self, callback: Callable[[str, dict[str, Any]], object]) -> Callable[[], None]:
+        """Call `callback` with each new entry: ``"event"`` or ``"collected"``, and what it says as a dict.
+
+        The entries are those of which `events` and `collected` make frames.
+
+        Returns:
+            A function that removes the callback.
+        """
+        callbacks = self._entries.callbacks
+        callbacks.append(callback)
+        return lambda: callbacks.remove(callback) if callback in callbacks else None
 
     async def _do(self, command: str, /, **arguments: Any) -> Any:
         if self._control is None:
@@ -401,3 +417,27 @@ def _hang_up(child: Child, owner: int) -> None:
     """Stop the subprocess, unless this is a fork of the process that started it."""
     if os.getpid() == owner:
         child.hang_up()
+
+
+class _Entries:
+    """What the lab has published; not part of `Lab`, so that the control channel's reader keeps no lab alive.
+
+    Attributes:
+        kept: the last entries, by name.
+        callbacks: called with the name and the entry.
+    """
+
+    def __init__(self) -> None:
+        self.kept: dict[str, deque[dict[str, Any]]] = {
+            name: deque(maxlen=_KEPT) for name in ("event", "collected")
+        }
+        self.callbacks: list[Callable[[str, dict[str, Any]], object]] = []
+
+    def take(self, name: str, entry: dict[str, Any]) -> None:
+        """Keep an entry, and tell it to the callbacks."""
+        self.kept[name].append(entry)
+        for callback in list(self.callbacks):
+            try:
+                callback(name, entry)
+            except Exception:  # the reader of the control channel goes on
+                _logger.exception("A callback of the lab failed.")

@@ -17,6 +17,7 @@ PUBLIC = [
     "CallFailed",
     "CallInfo",
     "CallSet",
+    "ClassBoard",
     "Client",
     "Dashboard",
     "Engine",
