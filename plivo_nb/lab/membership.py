@@ -72,7 +72,7 @@ def check(member: Member, command: str, arguments: Mapping[str, Any]) -> None:
 
 def visible(member: Member, command: str, result: Any) -> Any:
     """What a member gets of the result of a command: of calls and registrations the member's own."""
-    if member.is_teacher or not isinstance(result, dict | list):
+    if member.is_teacher:
         return result
     if command == "network.history":
         return [entry for entry in result if concerns(member, "network", entry)]

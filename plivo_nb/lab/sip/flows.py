@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from plivo_nb.lab.sip.proxy import Proxy
-    from plivo_nb.lab.sip.records import Call
+    from plivo_nb.lab.sip.records import Call, Leg
     from plivo_nb.lab.sip.registrar import Binding
 
 RINGING_GRACE_S = 8.0
@@ -42,17 +42,18 @@ class Flows:
                     branch.gone_at = now
 
     def moved(self, binding: Binding) -> None:
-        """Move what waited for a contact to the socket of its new registration."""
+        """Move what waited for a contact of this user to the socket of its new registration."""
         for call in self._proxy.all_calls():
             for leg in call.legs():
-                if leg.gone_at is not None and _same_place(leg.contact, binding.contact):
+                if leg.gone_at is not None and _is_of(leg, binding):
                     leg.socket, leg.gone_at = binding.socket, None
         for transaction in self._proxy.transactions.values():
             caller = transaction.call.caller if transaction.call is not None else None
-            if transaction.gone_at is not None and caller and _same_place(caller.contact, binding.contact):
+            if transaction.gone_at is not None and caller and _is_of(caller, binding):
                 transaction.socket, transaction.gone_at = binding.socket, None
             for branch in transaction.branches:
-                if branch.gone_at is not None and _same_place(branch.request.uri, binding.contact):
+                own = branch.user in (None, binding.user)
+                if branch.gone_at is not None and own and _same_place(branch.request.uri, binding.contact):
                     branch.socket, branch.gone_at = binding.socket, None
 
     def next_deadline(self) -> float | None:
@@ -89,6 +90,11 @@ class Flows:
             if leg.side != gone[0].side:
                 self._proxy.send_bye(call, gone[0], leg)
         self._proxy.end(call, f"the {gone[0].side} is gone")
+
+
+def _is_of(leg: Leg, binding: Binding) -> bool:
+    """Whether a leg is that of a registration: a contact alone could be somebody else's."""
+    return leg.user in (None, binding.user) and _same_place(leg.contact, binding.contact)
 
 
 def _same_place(first: str | None, second: str | None) -> bool:

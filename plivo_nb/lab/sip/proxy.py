@@ -124,7 +124,7 @@ class Proxy:
             copy.headers.add_first("Record-Route", f"<sip:{self.host}:{self.port};transport=ws;lr>")
             copy.headers.set("X-CallUUID", call.call_uuid)
             self._rewrite(call, "caller", copy)
-            self._forward(transaction, copy, binding.socket)
+            self._forward(transaction, copy, binding.socket, binding.user)
         if not transaction.branches:
             self.reply(transaction, 480, now)
 
@@ -342,10 +342,10 @@ class Proxy:
 
     # ------------------------------------------------------------------ sending
 
-    def _forward(self, transaction: Transaction, copy: Request, socket: int) -> None:
+    def _forward(self, transaction: Transaction, copy: Request, socket: int, user: str | None = None) -> None:
         via, branch_id = self.requests.new_via()
         copy.push_via(via)
-        branch = Branch(branch_id, socket, copy)
+        branch = Branch(branch_id, socket, copy, user)
         transaction.branches.append(branch)
         self._branches[branch_id] = (transaction, branch)
         self.send(socket, copy)
@@ -379,7 +379,7 @@ class Proxy:
         contacts = response.contacts
         leg = call.callees.get(tag)
         if leg is None:
-            leg = Leg("callee", tag, branch.socket, None, response.headers.get("To") or "")
+            leg = Leg("callee", tag, branch.socket, None, response.headers.get("To") or "", branch.user)
             call.callees[tag] = leg
         if contacts:
             leg.contact = contacts[0].uri

@@ -30,7 +30,7 @@ class Media(Protocol):
 
 @dataclass(slots=True)
 class Leg:
-    """One party of a call: its tag, socket, Contact, From or To value (`address`) and last CSeq.
+    """One party of a call: its tag, socket, Contact, From or To value (`address`), account and last CSeq.
 
     `cseq_offset` is the number of requests that the switch has sent on its behalf; it is added to the CSeq of
     its own requests.
@@ -41,6 +41,7 @@ class Leg:
     socket: int | None
     contact: str | None
     address: str
+    user: str | None = None
     cseq: int = 0
     cseq_offset: int = 0
     answered: bool = False
@@ -90,6 +91,7 @@ class Branch:
     branch: str
     socket: int
     request: Request
+    user: str | None = None
     provisional: bool = False
     cancel_wanted: bool = False
     cancel_sent: bool = False

@@ -312,6 +312,7 @@ class Switch:
             transaction.socket,
             contacts[0].uri if contacts else None,
             request.headers.get("From") or "",
+            user,
             request.cseq.sequence,
         )
         uuid = str(UUID(int=self._random.getrandbits(128), version=4))
@@ -327,7 +328,7 @@ class Switch:
 
     def _cancel(self, request: Request, socket: int, now: float) -> None:
         transaction = self.proxy.transactions.get((request.via.branch or "", request.via.sent_by, "INVITE"))
-        if transaction is None:
+        if transaction is None or transaction.socket != socket:
             self._answer(request, socket, 481)
             return
         self._answer(request, socket, 200)
@@ -354,6 +355,9 @@ class Switch:
         if not self._addressing.take_own_route(request):
             # A softphone that omits the route set would fail at a real proxy; so it fails here.
             self._answer(request, socket, 404, "Route Missing")
+            return
+        if socket != sender.socket and not self.registrar.is_registered(socket, sender.user, now):
+            self._answer(request, socket, 403)  # the tags of a dialog are no proof of who sends
             return
         sender.socket, sender.gone_at = socket, None
         sender.cseq = max(sender.cseq, request.cseq.sequence)

@@ -201,17 +201,19 @@ async def test_a_student_cannot_end_anothers_call(shared: tuple[Lab, Path]) -> N
     def header(text: str, name: str) -> str:
         return next(line for line in text.splitlines() if line.startswith(f"{name}:")).strip()
 
+    target = header(answer, "Contact").split("<", 1)[1].split(">", 1)[0]
+    route = header(answer, "Record-Route").replace("Record-Route", "Route")
     # even one who has got hold of all that names the dialog, over a WebSocket of their own
     bye = "\r\n".join([
-        "BYE sip:echo@phone.plivo.com SIP/2.0", "Via: SIP/2.0/WS mallory.invalid;branch=z9hG4bKmallory",
-        "Max-Forwards: 70", header(invite, "From"), header(answer, "To"), header(invite, "Call-ID"),
+        f"BYE {target} SIP/2.0", "Via: SIP/2.0/WS mallory.invalid;branch=z9hG4bKmallory",
+        "Max-Forwards: 70", header(invite, "From"), header(answer, "To"), header(invite, "Call-ID"), route,
         "CSeq: 99999 BYE", "Content-Length: 0", "", "",
     ])  # fmt: skip
     async with connect(lab.url, subprotocols=["sip"]) as socket:  # type: ignore[list-item]
         await socket.send(bye)
         async with asyncio.timeout(5):
             refusal = await socket.recv()
-    assert str(refusal).split(" ", 2)[1] in ("403", "407", "481")
+    assert str(refusal).startswith("SIP/2.0 403 ")
     await asyncio.sleep(1)
     assert call.info.state == "answered"
     assert len((await lab.status())["calls"]) == 1

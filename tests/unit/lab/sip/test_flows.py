@@ -19,6 +19,17 @@ def test_a_call_goes_on_at_the_new_socket_of_who_comes_back() -> None:
     assert alice.response().status == 200
 
 
+def test_a_stranger_who_registers_anothers_contact_does_not_get_the_call() -> None:
+    rig = SwitchRig()
+    alice, bob, answered, _ = rig.established()
+    rig.switch.disconnected(bob.socket, rig.now)
+    (carol,) = rig.registered("carol")
+    carol.contact = bob.contact
+    carol.register()
+    alice.send(alice.in_dialog("INFO", answered, 3))
+    assert [message for message in carol.take() if getattr(message, "method", "") == "INFO"] == []
+
+
 def test_who_stays_away_is_hung_up_for() -> None:
     rig = SwitchRig()
     alice, bob, _, _ = rig.established()

@@ -65,6 +65,27 @@ def test_without_a_route_an_in_dialog_request_is_lost() -> None:
     assert bob.take() == []
 
 
+def test_a_stranger_who_knows_all_of_a_dialog_cannot_end_it() -> None:
+    rig = SwitchRig()
+    alice, bob, answered, _ = rig.established()
+    (carol,) = rig.registered("carol")
+    carol.send(alice.in_dialog("BYE", answered, 99))
+    assert carol.response().status == 403
+    assert bob.take() == []
+    alice.send(alice.in_dialog("BYE", answered, 100))
+    assert bob.request("BYE").cseq.sequence == 100
+
+
+def test_a_stranger_cannot_cancel_a_call() -> None:
+    rig = SwitchRig()
+    alice, bob, carol = rig.registered("alice", "bob", "carol")
+    invite = alice.invite("bob")
+    bob.answer(bob.request("INVITE"), 180)
+    carol.cancel(invite)
+    assert carol.response().status == 481
+    assert bob.take() == []
+
+
 def test_a_request_of_no_known_dialog_gets_481() -> None:
     rig = SwitchRig()
     alice, _, answered, _ = rig.established()
