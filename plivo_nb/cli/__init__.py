@@ -130,11 +130,32 @@ def _lab(
             help="For a class: write the file with which others join, or into a folder one for each student.",
         ),
     ] = None,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="This computer's address or name by which others reach the lab; it needs a certificate "
+            "(default: this computer only).",
+        ),
+    ] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="TLS certificate for that address (PEM).")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Its key (PEM), if it is in another file.")
+    ] = None,
+    ca: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The authority that signed it (PEM), for those who join (default: itself)."
+        ),
+    ] = None,
 ) -> None:
-    """Run the lab, an embedded Plivo with accounts and robots to call, on 127.0.0.1 until Ctrl-C."""
-    from plivo_nb.cli.lab import run
+    """Run the lab, an embedded Plivo with accounts and robots to call, until Ctrl-C."""
+    from plivo_nb.cli.lab import Address, run
 
-    _run(run(port, seed, Console(), accounts, scenario, share))
+    address = Address(host, certificate, key, ca)
+    _run(run(port, seed, Console(), accounts, scenario, share, address))
 
 
 @app.command("check")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
@@ -25,6 +26,21 @@ _ROWS = 12
 _SHOWN_USERS = 5
 
 
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the lab listens, and its certificate; see `Lab`."""
+
+    host: str | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    ca: Path | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """Those of `Lab` that are given."""
+        given = {name: getattr(self, name) for name in ("host", "certificate", "key", "ca")}
+        return {name: value for name, value in given.items() if value is not None}
+
+
 async def run(
     port: int,
     seed: int,
@@ -32,6 +48,7 @@ async def run(
     accounts: int | None = None,
     scenario: str | None = None,
     share: Path | None = None,
+    address: Address | None = None,
 ) -> None:
     """Start the lab, print how to reach it, and show its state until cancelled.
 
@@ -42,13 +59,23 @@ async def run(
         accounts: the number of accounts.
         scenario: the name or CSV file of a network scenario to play in a loop.
         share: the file with which others join, or a folder for one file a student; passwords are random then.
+        address: where it listens and with which certificate; None: on this computer, not encrypted.
 
     Raises:
         LabError: the lab did not start or ended by itself, a setting is invalid, or the file cannot be
             written.
     """
+    if share is None and address is not None and address.host is not None:
+        raise LabError("Passwords of a lab that others reach are random: give --share PATH for them.")
     try:
-        lab = Lab(accounts, port=port, seed=seed, scenario=scenario, random_passwords=share is not None)
+        lab = Lab(
+            accounts,
+            port=port,
+            seed=seed,
+            scenario=scenario,
+            random_passwords=share is not None,
+            **(address or Address()).arguments(),
+        )
     except ValueError as error:
         raise LabError(str(error)) from error
     async with lab:
@@ -58,7 +85,8 @@ async def run(
         else:
             _print_users(lab, console)
         console.print(f"  robots to call: {', '.join(ROBOTS)}", highlight=False)
-        console.print(f"Try it: plivo-nb demo --lab {lab.url}", highlight=False, soft_wrap=True)
+        if share is None and lab.url.startswith("ws:"):  # the demo knows the default passwords only
+            console.print(f"Try it: plivo-nb demo --lab {lab.url}", highlight=False, soft_wrap=True)
         console.print("Press Ctrl-C to stop.")
         await _watch(lab, console)
 

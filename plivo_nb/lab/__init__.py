@@ -1,4 +1,5 @@
-"""The lab: an embedded Plivo in a process of its own, for learning and testing. It serves 127.0.0.1 only.
+"""The lab: an embedded Plivo in a process of its own, for learning and testing. By default it serves
+127.0.0.1 only.
 
     process.py     Lab: starts the process and is what a notebook holds
     remote.py      lab.network and lab.faults: the notebook's side of both
@@ -6,6 +7,7 @@
     child.py       the process as its parent sees it        __main__.py    the process's start and end
     service.py     what runs in the process                 config.py      its settings
     membership.py  what teacher and students of a class may do              class_file.py  how they join
+    listening.py   where its servers listen, and TLS    local_only.py  which requests they take
     faults.py      the state of the faults                  fault_commands.py   the commands that change it
     collector.py   the statistics service
     sip/           the SIP switch: registrar, proxy, WebSocket server

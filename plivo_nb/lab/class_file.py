@@ -45,11 +45,13 @@ class ClassFile:
         addresses: of the lab: ``url``, ``urls``, ``control``, ``stats``, ``insights``.
         teacher: the teacher's token; None in the file of a student.
         students: secrets by user name.
+        authority: certificates of the authority of the lab's servers, in PEM; None: they are not encrypted.
     """
 
     addresses: dict[str, Any]
     teacher: str | None = field(default=None, repr=False)
     students: dict[str, StudentSecrets] = field(default_factory=dict, repr=False)
+    authority: str | None = field(default=None, repr=False)
 
     def of_student(self, user: str) -> ClassFile:
         """The same with the secrets of one student only.
@@ -60,7 +62,7 @@ class ClassFile:
         if user not in self.students:
             known = ", ".join(list(self.students)[:10])
             raise LabError(f"The class has no student {user!r}; it has {known}.")
-        return ClassFile(self.addresses, None, {user: self.students[user]})
+        return ClassFile(self.addresses, None, {user: self.students[user]}, self.authority)
 
     def write(self, path: Path) -> None:
         """Write the file, readable by its owner only; an existing one is replaced as a whole.
@@ -72,6 +74,7 @@ class ClassFile:
             "kind": KIND,
             "version": VERSION,
             "addresses": self.addresses,
+            "caFile": self.authority,
             "teacher": self.teacher,
             "students": {
                 user: {"password": secrets.password, "token": secrets.token}
@@ -104,7 +107,7 @@ class ClassFile:
                 raise ValueError
             addresses = {name: str(content["addresses"][name]) for name in _ADDRESSES}
             urls = [str(url) for url in content["addresses"]["urls"]]
-            teacher = content["teacher"]
+            teacher, authority = content["teacher"], content.get("caFile")
             return cls(
                 {**addresses, "urls": urls},
                 None if teacher is None else str(teacher),
@@ -112,6 +115,7 @@ class ClassFile:
                     str(user): StudentSecrets(str(secrets["password"]), str(secrets["token"]))
                     for user, secrets in content["students"].items()
                 },
+                None if authority is None else str(authority),
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise LabError(

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from plivo_nb.lab.config import HOST
-from plivo_nb.lab.local_only import is_local, refuse_others
+from plivo_nb.lab.listening import LOOPBACK, Listening
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,13 +40,20 @@ class Collector:
     Args:
         accounts: user names and passwords that are accepted.
         collected: called with each message received; the time and the user are added to it.
+        listening: where to listen.
 
     Attributes:
         messages: the last messages, oldest first.
         rejected: the number of messages that were not JSON or had no valid key.
     """
 
-    def __init__(self, accounts: Mapping[str, str], collected: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        accounts: Mapping[str, str],
+        collected: Callable[[dict[str, Any]], None],
+        listening: Listening = LOOPBACK,
+    ) -> None:
+        self._listening = listening
         self._accounts = accounts
         self._collected = collected
         self._keys: dict[str, str] = {}
@@ -63,14 +69,19 @@ class Collector:
     async def start(self) -> None:
         """Listen on free ports; after the first time, on the same ports again."""
         self._http = await asyncio.start_server(
-            self._serve_http, HOST, self._http_port, limit=_MAX_HEAD_BYTES
+            self._serve_http,
+            self._listening.host,
+            self._http_port,
+            limit=_MAX_HEAD_BYTES,
+            ssl=self._listening.tls,
         )
         self._http_port = int(self._http.sockets[0].getsockname()[1])
         self._socket = await serve(
             self._serve_socket,
-            HOST,
+            self._listening.host,
             self._socket_port,
-            process_request=refuse_others,
+            ssl=self._listening.tls,
+            process_request=self._listening.refuse_others,
             compression=None,
             max_size=_MAX_BODY_BYTES,
             close_timeout=1,
@@ -99,12 +110,12 @@ class Collector:
     @property
     def stats_url(self) -> str:
         """The URL for the option ``statsUrl``."""
-        return f"http://{HOST}:{self._http_port}{VALIDATE_PATH}"
+        return f"{self._listening.http_url(self._http_port)}{VALIDATE_PATH}"
 
     @property
     def insights_url(self) -> str:
         """The URL for the option ``insightsUrl``."""
-        return f"ws://{HOST}:{self._socket_port}/ws"
+        return f"{self._listening.websocket_url(self._socket_port)}/ws"
 
     # ------------------------------------------------------------------ POST
 
@@ -132,7 +143,7 @@ class Collector:
         fields = {
             name.strip().lower(): value.strip() for name, _, value in (x.partition(":") for x in head[1:])
         }
-        if not is_local(fields.get("host"), fields.get("origin")):
+        if not self._listening.takes(fields.get("host"), fields.get("origin")):
             return "403 Forbidden", b""
         length = fields.get("content-length", "0")
         if not length.isascii() or not length.isdigit() or int(length[:9]) > _MAX_BODY_BYTES:

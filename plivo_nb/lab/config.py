@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 DOMAIN = "phone.plivo.com"
-HOST = "127.0.0.1"  # a lab listens on loopback only
+HOST = "127.0.0.1"  # where a lab listens if nothing else is asked for
 FIRST_USERS = ("alice", "bob", "carol")
 MAX_ACCOUNTS = 1000
 
@@ -25,6 +25,10 @@ class LabConfig:
         servers: the number of addresses of the switch.
         scenario: the name or CSV file of a network scenario to play in a loop.
         student_tokens: with which students join the control channel, by user name.
+        host: the address, or the name, at which the lab listens; loopback unless there is a certificate.
+        certificate: PEM file with the certificate of the servers.
+        key: PEM file with its key; None = it is in the file of the certificate.
+        ca: PEM file with the authority that signed it; None = the certificate itself.
     """
 
     port: int = 0
@@ -34,6 +38,15 @@ class LabConfig:
     servers: int = 1
     scenario: str | None = None
     student_tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
+    host: str = HOST
+    certificate: str | None = None
+    key: str | None = None
+    ca: str | None = None
+
+    @property
+    def ca_file(self) -> str | None:
+        """The PEM file with what a client has to trust; None: the servers are not encrypted."""
+        return self.ca or self.certificate
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values; ``LabConfig(**values)`` restores them."""

@@ -1,4 +1,4 @@
-"""The control channel between a notebook and its lab: JSON over a WebSocket on 127.0.0.1.
+"""The control channel between a notebook and its lab: JSON over a WebSocket.
 
 notebook                                 lab
 {"token": TOKEN}                         {"welcome": true}        or the socket is closed with code 4401
@@ -21,9 +21,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
+from plivo_nb.connections import tls_context
 from plivo_nb.errors import LabError
-from plivo_nb.lab.config import HOST
-from plivo_nb.lab.local_only import refuse_others
+from plivo_nb.lab.listening import LOOPBACK, Listening
 from plivo_nb.lab.membership import TEACHER, Member, concerns
 
 _logger = logging.getLogger("plivo_nb.lab.control")
@@ -47,9 +47,17 @@ class ControlServer:
         handle: runs a command of a member; the message of a ValueError or LabError that it raises is sent to
             the client.
         students: the tokens of students, by their user names.
+        listening: where to listen.
     """
 
-    def __init__(self, token: str, handle: Handler, students: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        token: str,
+        handle: Handler,
+        students: Mapping[str, str] | None = None,
+        listening: Listening = LOOPBACK,
+    ) -> None:
+        self._listening = listening
         self._members = {_digest(token): TEACHER}
         self._members |= {_digest(own): Member(user) for user, own in (students or {}).items()}
         self._handle = handle
@@ -63,21 +71,22 @@ class ControlServer:
         """Listen on a free port.
 
         Returns:
-            The URL, ``ws://127.0.0.1:PORT``.
+            The URL, such as ``ws://127.0.0.1:PORT``.
         """
         # No keep-alive pings: a cell may block the notebook's loop for minutes.
         self._server = await serve(
             self._serve_client,
-            HOST,
+            self._listening.host,
             0,
+            ssl=self._listening.tls,
             origins=[None],  # refuse web pages: only their requests have an Origin header
-            process_request=refuse_others,
+            process_request=self._listening.refuse_others,
             ping_interval=None,
             compression=None,
             max_size=_MAX_FRAME_BYTES,
         )
         port = next(iter(self._server.sockets)).getsockname()[1]
-        return f"ws://{HOST}:{port}"
+        return self._listening.websocket_url(port)
 
     async def close(self) -> None:
         """Stop listening and close every client's socket."""
@@ -184,16 +193,23 @@ class ControlClient:
         """Whether the lab can be reached."""
         return self._reader is not None and not self._reader.done()
 
-    async def open(self, url: str, token: str) -> None:
+    async def open(self, url: str, token: str, ca_file: str | None = None) -> None:
         """Connect and send the token.
+
+        Args:
+            url: ``ws://`` or ``wss://``.
+            token: of a member.
+            ca_file: PEM file with more certificate authorities.
 
         Raises:
             LabError: the lab cannot be reached, or refuses the token.
         """
         self._loop = asyncio.get_running_loop()
         try:
+            encrypted = url.startswith("wss:")
             self._socket = await connect(
                 url,
+                ssl=await asyncio.to_thread(tls_context, ca_file) if encrypted else None,
                 ping_interval=None,
                 compression=None,
                 proxy=None,

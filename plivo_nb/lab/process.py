@@ -8,9 +8,11 @@ async with Lab() as lab:
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import secrets
+import tempfile
 import time
 import weakref
 from collections import deque
@@ -18,11 +20,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
+from plivo_nb.addresses import is_loopback, is_loopback_url
 from plivo_nb.errors import LabError
 from plivo_nb.lab.child import Child
 from plivo_nb.lab.class_file import ClassFile, StudentSecrets
-from plivo_nb.lab.config import LabConfig, accounts_of
+from plivo_nb.lab.config import HOST, LabConfig, accounts_of
 from plivo_nb.lab.control import ControlClient
+from plivo_nb.lab.listening import listening_of
 from plivo_nb.lab.network.scenarios import read_scenario
 from plivo_nb.lab.remote import RemoteFaults, RemoteNetwork, frame_of
 from plivo_nb.operation import Operation
@@ -50,8 +54,9 @@ _NOT_RUNNING = "The lab is not running; use `async with Lab() as lab:` or `await
 class Lab:
     """An embedded Plivo in a subprocess: accounts, a SIP switch, robots to call, a configurable network.
 
-    The lab listens on 127.0.0.1 only. It ends when this process ends, even if this process is killed. Use it
-    with ``async with``, or call `start` and `close`, on a running loop such as a notebook's.
+    The lab listens on 127.0.0.1 only, unless `host` says otherwise. It ends when this process ends, even if
+    this process is killed. Use it with ``async with``, or call `start` and `close`, on a running loop such as
+    a notebook's.
 
     Args:
         accounts: the number of accounts (1 to 1000), or their names, or names with passwords; by default
@@ -61,7 +66,14 @@ class Lab:
         robots: whether there are robots to call (``echo`` and others, see `Lab.robots`).
         servers: the number of addresses of the switch; with two, a client can fail over between them.
         scenario: the name of a network scenario, or the path of a CSV file, to play in a loop.
-        random_passwords: make passwords that nobody can guess, for a class (`share`).
+        random_passwords: make passwords that nobody can guess, for a class (`share`); so they are always made
+            where other computers reach the lab.
+        host: the IPv4 address, or the name, of this computer by which others reach the lab; it needs a
+            certificate.
+        certificate: PEM file with a TLS certificate for `host`; all connections are encrypted then.
+        key: PEM file with its key, without a password; by default it is in the file of the certificate.
+        ca: PEM file with the authority that signed it, which `share` hands out; by default the certificate
+            itself.
 
     Attributes:
         network: the knobs, counters and log of the media path (`RemoteNetwork`).
@@ -70,7 +82,8 @@ class Lab:
         user: as whom you joined the lab of a class; None: it is your own, or you are its teacher.
 
     Raises:
-        ValueError: the accounts are invalid, or there is no such scenario.
+        ValueError: the accounts are invalid, there is no such scenario, or other computers would reach the
+            lab without a certificate.
 
     Example:
         >>> Lab(["ann", "bert"]).password("ann")
@@ -87,8 +100,12 @@ class Lab:
         servers: int = 1,
         scenario: ScenarioName | str | None = None,
         random_passwords: bool = False,
+        host: str = HOST,
+        certificate: str | os.PathLike[str] | None = None,
+        key: str | os.PathLike[str] | None = None,
+        ca: str | os.PathLike[str] | None = None,
     ) -> None:
-        self.accounts = accounts_of(accounts, random_passwords=random_passwords)
+        self.accounts = accounts_of(accounts, random_passwords=random_passwords or not is_loopback(host))
         self.user: str | None = None
         if scenario is not None:
             read_scenario(scenario)
@@ -113,7 +130,13 @@ class Lab:
             servers=servers,
             scenario=scenario,
             student_tokens={name: secrets.token_urlsafe(24) for name in self.accounts},
+            host=host,
+            certificate=_path(certificate),
+            key=_path(key),
+            ca=_path(ca),
         )
+        listening_of(self._config)
+        self._ca_file = self._config.ca_file
         self._joined: ClassFile | None = None
         self._owner = os.getpid()
         self._child: Child | None = None
@@ -143,7 +166,7 @@ class Lab:
         }
         control = ControlClient(lambda name, data: take[name](data) if name in take else None)
         try:
-            await control.open(*await self._found())
+            await control.open(*await self._found(), self._ca_file)
         except BaseException:
             await self.close()
             raise
@@ -168,7 +191,7 @@ class Lab:
 
     @classmethod
     async def join(cls, path: str | os.PathLike[str], user: str | None = None) -> Self:
-        """Join the lab of a class: that of another process on this machine.
+        """Join the lab of a class: that of another process, on this machine or on another (`Lab(host=...)`).
 
         What a student may do: log in and call robots and other students, see the network, have robots call,
         and see the own calls. What only the teacher may do raises a `LabError` that says so.
@@ -196,10 +219,12 @@ class Lab:
             joined = joined.of_student(user)
         lab = cls({name: student.password for name, student in joined.students.items()})
         lab._joined, lab.user = joined, user
+        if joined.authority is not None:
+            lab._ca_file = _kept_until_exit(joined.authority)
         return await lab.start()
 
     def share(self, path: str | os.PathLike[str], *, student: str | None = None) -> None:
-        """Write a file with which others on this machine `join` this lab. Only its owner can read it.
+        """Write a file with which others `join` this lab. Only its owner can read it.
 
         Args:
             path: the file, such as ``class.json``; or a folder that exists: it gets ``teacher.json`` and a
@@ -235,7 +260,8 @@ class Lab:
         assert self._child is not None
         tokens = self._config.student_tokens
         students = {name: StudentSecrets(password, tokens[name]) for name, password in self.accounts.items()}
-        return ClassFile(dict(self._about), self._child.token, students)
+        authority = Path(self._ca_file).read_text(encoding="ascii") if self._ca_file is not None else None
+        return ClassFile(dict(self._about), self._child.token, students, authority)
 
     async def close(self) -> None:
         """Stop the lab: close its sockets and end its process. It is safe to call this more than once.
@@ -312,12 +338,14 @@ class Lab:
             raise LabError(_NOT_RUNNING)
         own: OptionKeywords = {
             "registrationDomainSocket": list(self._about["urls"]),
-            "loopbackCandidates": True,
+            "loopbackCandidates": is_loopback_url(self._about["url"]),
             "iceServers": [],
             "statsUrl": self._about["stats"],
             "insightsUrl": self._about["insights"],
             "sound": "none",
         }
+        if self._ca_file is not None:
+            own["caFile"] = self._ca_file
         return {**own, **more}
 
     @shows_options
@@ -411,6 +439,20 @@ class Lab:
         where = f"at {self.url}" if self.running else "not running"
         who = f"{len(self.accounts)} accounts" if self.user is None else f"joined as {self.user}"
         return f"<Lab {where}, {who}>"
+
+
+def _path(given: str | os.PathLike[str] | None) -> str | None:
+    """Absolute: the lab's process reads it too."""
+    return None if given is None else str(Path(given).expanduser().resolve())
+
+
+def _kept_until_exit(authority: str) -> str:
+    """The path of a file with this text. Clients read it at each reconnection, also after `close`."""
+    descriptor, path = tempfile.mkstemp(prefix="plivo-nb-", suffix=".pem")
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(authority)
+    atexit.register(Path(path).unlink, missing_ok=True)
+    return path
 
 
 def _hang_up(child: Child, owner: int) -> None:

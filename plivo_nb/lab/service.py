@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from plivo_nb.errors import LabError
 from plivo_nb.lab.collector import Collector
-from plivo_nb.lab.config import HOST
 from plivo_nb.lab.control import ControlServer
 from plivo_nb.lab.fault_commands import FaultCommands
 from plivo_nb.lab.faults import Faults
+from plivo_nb.lab.listening import listening_of
 from plivo_nb.lab.membership import TEACHER, Member, check, visible
 from plivo_nb.lab.network.network import Network
 from plivo_nb.lab.network.scenarios import Player, read_scenario
@@ -47,18 +47,25 @@ class LabService:
 
     def __init__(self, config: LabConfig, token: str | None = None) -> None:
         self.config = config
-        self.network = Network(config.seed)
+        self._listening = listening_of(config)
+        self.network = Network(config.seed, config.host)
         self.events: deque[dict[str, Any]] = deque(maxlen=_EVENTS)
         self.accounts = dict(config.accounts)
         self.faults = Faults()
-        self.server = SipServer(self._make_switch, self._on_event, self.faults, self._metrics)
+        self.server = SipServer(
+            self._make_switch, self._on_event, self.faults, self._metrics, self._listening
+        )
         self._event_counts: Counter[str] = Counter()
-        self.collector = Collector(self.accounts, lambda entry: self._publish("collected", entry))
+        self.collector = Collector(
+            self.accounts, lambda entry: self._publish("collected", entry), self._listening
+        )
         self.urls: list[str] = []
         self.url = ""
         self.control_url: str | None = None
         students = config.student_tokens
-        self._control = ControlServer(token, self.handle, students) if token is not None else None
+        self._control = (
+            ControlServer(token, self.handle, students, self._listening) if token is not None else None
+        )
         self._robots: Robots | None = None
         self._player = Player(
             self._network_clear_now, self._network_set, lambda name: self._publish("scenario", name)
@@ -84,17 +91,18 @@ class LabService:
         """Start all parts.
 
         Raises:
-            LabError: the port cannot be used.
+            LabError: the address or the port cannot be used.
         """
         try:
             await self.server.start(self.config.port)
         except OSError as error:
             raise LabError(
-                f"The lab cannot listen on port {self.config.port} ({error.strerror}); use another, or 0."
+                f"The lab cannot listen on port {self.config.port} of {self.config.host} ({error.strerror}); "
+                "use another, or 0, and an address that this computer has."
             ) from error
         for _ in range(1, self.config.servers):
             await self.server.listen_also()
-        self.urls = [f"ws://{HOST}:{number}" for number in self.server.ports]
+        self.urls = [self._listening.websocket_url(number) for number in self.server.ports]
         self.url = self.urls[0]
         await self.collector.start()
         if self._control is not None:
@@ -105,7 +113,12 @@ class LabService:
         self._spawn(self._close_idle_relays(), "lab idle relays")
         if self.config.robots:
             self._robots = Robots(
-                self.urls, self.accounts, self._record_event, self._network_set, self._cut_sockets
+                self.urls,
+                self.accounts,
+                self._record_event,
+                self._network_set,
+                self._cut_sockets,
+                self.config.ca_file,
             )
             self._spawn(self._robots.warm_up(), "lab first robots")
 
@@ -170,7 +183,14 @@ class LabService:
 
     def _make_switch(self, port: int) -> Switch:
         is_robot = Robots.has if self.config.robots else lambda number: False
-        return Switch(self.accounts, port, media=self.network, is_robot=is_robot, faults=self.faults)
+        return Switch(
+            self.accounts,
+            port,
+            media=self.network,
+            is_robot=is_robot,
+            faults=self.faults,
+            host=self.config.host,
+        )
 
     def _network_set(self, **knobs: Any) -> dict[str, Any]:
         return self._publish_network(self.network.set(**knobs))

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 
-def server_context(folder: Path, *names: str) -> tuple[ssl.SSLContext, Path]:
-    """TLS of a server at 127.0.0.1 and of these names, and the PEM file of its only authority: itself."""
+def server_context(folder: Path, *names: str, addresses: tuple[str, ...] = ()) -> tuple[ssl.SSLContext, Path]:
+    """TLS of a server at 127.0.0.1 and of these names and addresses, and the PEM file of its only authority: itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
     now = datetime.datetime.now(datetime.UTC)
@@ -30,7 +30,10 @@ def server_context(folder: Path, *names: str) -> tuple[ssl.SSLContext, Path]:
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(
             x509.SubjectAlternativeName(
-                [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), *map(x509.DNSName, names)]
+                [
+                    *(x509.IPAddress(ipaddress.ip_address(one)) for one in ("127.0.0.1", *addresses)),
+                    *map(x509.DNSName, names),
+                ]
             ),
             critical=False,
         )

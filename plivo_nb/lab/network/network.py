@@ -14,6 +14,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Unpack
 
+from plivo_nb.lab.config import HOST
 from plivo_nb.lab.network.impairment import Fate, Impairment, Kind, PathCounters
 from plivo_nb.lab.network.knobs import DIRECTIONS, KNOBS, Direction, DirectionOrBoth, NetworkKnobs
 from plivo_nb.lab.network.relay import Address, Relay
@@ -49,9 +50,11 @@ class Network:
 
     Args:
         seed: the seed of everything random; the same seed drops the same packets of the n-th call.
+        host: the host at which the parties reach the relays.
     """
 
-    def __init__(self, seed: int = 1) -> None:
+    def __init__(self, seed: int = 1, host: str = HOST) -> None:
+        self._host = host
         self.seed = seed
         self.history: deque[dict[str, Any]] = deque(maxlen=_HISTORY_ENTRIES)
         self._impairments: dict[Direction, Impairment] = {name: Impairment() for name in DIRECTIONS}
@@ -79,6 +82,7 @@ class Network:
             later=self._later,
             clock=self._loop.time,
             note=self._note,
+            host=self._host,
         )
         self._calls[key] = RelayedCall(key, call_uuid, caller, callee, relay, time.time_ns())
         task = self._loop.create_task(relay.open(), name=f"lab relay {call_uuid}")

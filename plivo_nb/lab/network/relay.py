@@ -1,4 +1,4 @@
-"""One call's media relay: two UDP sockets on 127.0.0.1, one facing the caller, one facing the callee.
+"""One call's media relay: two UDP sockets, one facing the caller, one facing the callee.
 
 Each party gets the address of the socket that faces it as the other's only ICE candidate, so all its STUN,
 DTLS and RTP packets pass the relay. The relay learns the source address of a party from its first packet
@@ -34,12 +34,12 @@ _RECEIVE_BUFFER_BYTES = 1 << 20
 class Port(asyncio.DatagramProtocol):
     """The socket that faces one party. It is bound when it is made; `open` starts receiving."""
 
-    def __init__(self, received: Callable[[bytes, Address], None]) -> None:
+    def __init__(self, received: Callable[[bytes, Address], None], host: str = HOST) -> None:
         self._received = received
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
-        self._socket.bind((HOST, 0))
+        self._socket.bind((host, 0))
         self.address: Address = self._socket.getsockname()
         self._transport: asyncio.DatagramTransport | None = None
         self._closed = False
@@ -93,6 +93,7 @@ class Relay:
         later: called as ``later(due, relay, side, kind, data)``; calls `deliver` at the time `due`.
         clock: returns the time in seconds; `due` is on this clock.
         note: called with the fate of each packet, for the log.
+        host: the host of both sockets.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class Relay:
         later: Callable[[float, Relay, Side, Kind, bytes], None],
         clock: Callable[[], float],
         note: Callable[[Relay, Direction, Kind, int, Fate, float], None],
+        host: str = HOST,
     ) -> None:
         self.key = key
         self.paths: dict[Direction, Path] = {
@@ -111,8 +113,8 @@ class Relay:
             for direction, impairment in impairments.items()
         }
         self.ports: dict[Side, Port] = {
-            "caller": Port(lambda data, source: self._receive("caller", data, source)),
-            "callee": Port(lambda data, source: self._receive("callee", data, source)),
+            "caller": Port(lambda data, source: self._receive("caller", data, source), host),
+            "callee": Port(lambda data, source: self._receive("callee", data, source), host),
         }
         self.last_heard: float = clock()
         self.closed = False

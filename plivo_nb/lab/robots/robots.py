@@ -17,6 +17,7 @@ import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from plivo_nb.addresses import is_loopback_url
 from plivo_nb.errors import CallFailed, LabError, PlivoError
 from plivo_nb.lab.robots.roles import Refusal, Role, Visit, role_of
 
@@ -79,6 +80,7 @@ class Robots:
         happened: adds to the lab's events: (what, who, detail, call_uuid).
         set_network: sets knobs, as `Network.set` does.
         cut: cuts the sockets of a user.
+        ca_file: PEM file with the authority of the switch's certificate, if it has one.
     """
 
     def __init__(
@@ -88,7 +90,9 @@ class Robots:
         happened: Callable[[str, str, str, str | None], None],
         set_network: Callable[..., Any],
         cut: Callable[[str], Any],
+        ca_file: str | None = None,
     ) -> None:
+        self._ca_file = ca_file
         self._cut = cut
         self._urls = urls
         self._accounts = accounts
@@ -238,7 +242,8 @@ class Robots:
         self._accounts[name] = password
         client = make_client(
             registrationDomainSocket=self._urls,
-            loopbackCandidates=True,
+            loopbackCandidates=is_loopback_url(self._urls[0]),
+            caFile=self._ca_file,
             iceServers=[],
             enableTracking=False,
             permOnClick=True,

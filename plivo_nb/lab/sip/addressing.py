@@ -17,11 +17,13 @@ class Addressing:
     Args:
         domain: the SIP domain.
         port: the port where the switch listens; more may be added to `ports`.
+        host: the host where it listens.
     """
 
-    def __init__(self, domain: str, port: int) -> None:
+    def __init__(self, domain: str, port: int, host: str = HOST) -> None:
+        self._host = host
         self.ports = {port}
-        self._hosts = {domain, HOST, "localhost"}
+        self._hosts = {domain, host, HOST, "localhost"}
 
     def is_ours(self, uri: str) -> bool:
         """Whether a URI belongs to this domain."""
@@ -40,7 +42,7 @@ class Addressing:
         if not routes:
             return False
         top = parse_uri(routes[0].uri)
-        if top.host != HOST or top.port not in self.ports:
+        if top.host != self._host or top.port not in self.ports:
             return False
         request.headers.remove("Route")
         for route in routes[1:]:

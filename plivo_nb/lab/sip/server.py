@@ -1,4 +1,4 @@
-"""The switch's server: SIP over WebSocket (RFC 7118) on 127.0.0.1, and an HTML page at /.
+"""The switch's server: SIP over WebSocket (RFC 7118), and an HTML page at /.
 
 It passes frames and the time to `Switch` and sends what the switch returns. One writer task per socket keeps
 the order. A client that does not read is disconnected, so that it does not block the others.
@@ -21,8 +21,7 @@ from websockets.http11 import Request as HttpRequest
 from websockets.http11 import Response as HttpResponse
 from websockets.typing import Subprotocol
 
-from plivo_nb.lab.config import HOST
-from plivo_nb.lab.local_only import refuse_others
+from plivo_nb.lab.listening import LOOPBACK, Listening
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -79,6 +78,7 @@ class SipServer:
         on_event: called with each event of the switch.
         faults: the state of the faults.
         metrics: gives the text of the page ``/metrics``.
+        listening: where to listen.
     """
 
     def __init__(
@@ -87,7 +87,9 @@ class SipServer:
         on_event: Callable[[SwitchEvent], None],
         faults: Faults,
         metrics: Callable[[], Awaitable[str]],
+        listening: Listening = LOOPBACK,
     ) -> None:
+        self._listening = listening
         self._metrics = metrics
         self._make_switch = make_switch
         self._faults = faults
@@ -250,8 +252,9 @@ class SipServer:
     async def _listen(self, port: int) -> Server:
         return await serve(
             self._serve_socket,
-            HOST,
+            self._listening.host,
             port,
+            ssl=self._listening.tls,
             subprotocols=[Subprotocol("sip")],
             process_request=self._process_request,
             compression=None,
@@ -262,12 +265,15 @@ class SipServer:
     async def _process_request(
         self, connection: ServerConnection, request: HttpRequest
     ) -> HttpResponse | None:
-        refusal = refuse_others(connection, request)
+        refusal = self._listening.refuse_others(connection, request)
         if refusal is not None or "Upgrade" in request.headers:
             return refusal
         match request.path.partition("?")[0]:
             case "/":
-                text, kind = _PAGE.format(url=f"ws://{HOST}:{self.ports[0]}"), "text/html; charset=utf-8"
+                text, kind = (
+                    _PAGE.format(url=self._listening.websocket_url(self.ports[0])),
+                    "text/html; charset=utf-8",
+                )
             case "/metrics":
                 text, kind = await self._metrics(), _METRICS_TYPE
             case _:
@@ -340,7 +346,7 @@ _PAGE = """<!doctype html>
 pre {{ background: whitesmoke; padding: 1em; overflow: auto }}</style>
 <h1>An embedded Plivo, for learning</h1>
 <p>This is the lab of <code>plivo-nb</code>: a SIP switch with robots to call.
-It is reachable from this machine only.</p>
+By default it is reachable from this machine only.</p>
 <p>From a notebook:</p>
 <pre>client = Client(registrationDomainSocket=["{url}"], loopbackCandidates=True)
 await client.login("alice", lab.password("alice"))

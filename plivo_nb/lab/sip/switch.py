@@ -63,6 +63,7 @@ class Switch:
         random: the source of nonces, branches, tags and call UUIDs.
         domain: the SIP domain.
         faults: the state of the faults.
+        host: the host of the server, for Via and Record-Route.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Switch:
         random: Random | None = None,
         domain: str = DOMAIN,
         faults: Faults | None = None,
+        host: str = HOST,
     ) -> None:
         self.faults = faults or Faults()
         self.domain = domain
@@ -82,11 +84,11 @@ class Switch:
         self.requests: Counter[str] = Counter()
         self._random = random or SystemRandom()
         self.registrar = Registrar(accounts, domain, self._random, faults=self.faults)
-        self.proxy = Proxy(HOST, port, media, self._random, self._send, self._emit)
+        self.proxy = Proxy(host, port, media, self._random, self._send, self._emit)
         self._flows = Flows(self.proxy)
         self._media = media
         self._is_robot = is_robot
-        self._addressing = Addressing(domain, port)
+        self._addressing = Addressing(domain, port, host)
         self._peers: dict[int, Peer] = {}
         self._outgoing: deque[tuple[int, str]] = deque()
         self._events: deque[SwitchEvent] = deque(maxlen=_EVENTS)

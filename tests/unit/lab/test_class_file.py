@@ -71,3 +71,10 @@ def test_a_file_with_a_part_of_another_type_is_refused(tmp_path: Path) -> None:
         (tmp_path / "y.json").write_text(json.dumps(content))
         with pytest.raises(LabError, match="is no class file"):
             ClassFile.read(tmp_path / "y.json")
+
+
+def test_the_authority_of_the_servers_goes_to_every_student(tmp_path: Path) -> None:
+    encrypted = ClassFile(ADDRESSES, "teacher-token", WHOLE.students, "-----BEGIN CERTIFICATE-----")
+    encrypted.of_student("ann").write(tmp_path / "ann.json")
+    assert json.loads((tmp_path / "ann.json").read_text())["caFile"] == "-----BEGIN CERTIFICATE-----"
+    assert ClassFile.read(tmp_path / "ann.json").authority == encrypted.authority
