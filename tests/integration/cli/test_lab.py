@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -76,6 +77,23 @@ def test_a_terminal_gets_the_live_table() -> None:
         process.kill()
         process.wait()
         os.close(ours)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--share", "class.json"], "A lab that other computers reach at 192.0.2.7 needs a TLS certificate"),
+        ([], "Passwords of a lab that others reach are random: give --share PATH"),
+    ],
+)
+def test_a_lab_for_other_computers_needs_a_certificate_and_a_file(
+    options: list[str], sentence: str, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", _MAIN, "lab", "--host", "192.0.2.7", *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=tmp_path)
+    assert done.returncode == 1
+    assert sentence in " ".join((done.stdout + done.stderr).split())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unknown_scenario_is_one_sentence() -> None:

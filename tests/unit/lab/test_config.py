@@ -10,9 +10,12 @@ from plivo_nb.lab.config import LabConfig, accounts_of
 
 
 def test_settings_cross_as_json() -> None:
-    config = LabConfig(port=1, accounts={"x": "y"}, seed=3, scenario="vpn")
+    config = LabConfig(
+        port=1, accounts={"x": "pass-1"}, seed=3, scenario="vpn", student_tokens={"x": "token-1"}
+    )
     assert LabConfig(**json.loads(json.dumps(config.to_dict()))) == config
-    assert "y" not in repr(config)
+    assert "pass-1" not in repr(config)
+    assert "token-1" not in repr(config)
 
 
 def test_accounts_are_made_of_what_is_given() -> None:
