@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 
 
 def server_context(folder: Path, *names: str, addresses: tuple[str, ...] = ()) -> tuple[ssl.SSLContext, Path]:
-    """TLS of a server at 127.0.0.1 and of these names and addresses, and the file of its authority: itself."""
+    """TLS of a server at 127.0.0.1 and of these names and addresses, and the file of its own authority."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
     now = datetime.datetime.now(datetime.UTC)
