@@ -124,10 +124,11 @@ def _lab(
         ),
     ] = None,
     share: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="PATH",
-            help="For a class: write the file with which others join, or into a folder one for each student.",
+            help="For a class: write the file with which others join, or, into a folder (DIR/), one for each "
+            "student.",
         ),
     ] = None,
     host: Annotated[

@@ -47,7 +47,7 @@ async def run(
     console: Console,
     accounts: int | None = None,
     scenario: str | None = None,
-    share: Path | None = None,
+    share: str | None = None,
     address: Address | None = None,
 ) -> None:
     """Start the lab, print how to reach it, and show its state until cancelled.
@@ -99,7 +99,7 @@ def _print_users(lab: Lab, console: Console) -> None:
         console.print(f"  and {len(users) - _SHOWN_USERS} more, up to {users[-1][0]}, password NAME-secret")
 
 
-def _share(lab: Lab, path: Path, console: Console) -> None:
+def _share(lab: Lab, path: str, console: Console) -> None:
     """Write the files of a class, and say how to use them; no password is printed."""
     try:
         lab.share(path)

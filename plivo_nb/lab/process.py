@@ -227,8 +227,8 @@ class Lab:
         """Write a file with which others `join` this lab. Only its owner can read it.
 
         Args:
-            path: the file, such as ``class.json``; or a folder that exists: it gets ``teacher.json`` and a
-                file for each student, to hand out.
+            path: the file, such as ``class.json``; or a folder, one that exists or a path that
+                ends with ``/``: it gets ``teacher.json`` and a file for each student, to hand out.
             student: write the secrets of this student only; by default those of all, and the teacher's.
 
         Raises:
@@ -241,7 +241,8 @@ class Lab:
         target = Path(path)
         if student is not None:
             whole.of_student(student).write(target)
-        elif target.is_dir():
+        elif target.is_dir() or os.fspath(path).endswith(("/", os.sep)):
+            target.mkdir(mode=0o700, exist_ok=True)
             whole.write(target / "teacher.json")
             for name in whole.students:
                 whole.of_student(name).write(target / f"{name}.json")

@@ -282,6 +282,16 @@ async def test_who_joins_is_told_what_is_wrong_with_the_file(
         await Lab.join(folder / "ann.json")
 
 
+async def test_a_folder_that_is_named_as_one_is_made(shared: tuple[Lab, Path]) -> None:
+    lab, folder = shared
+    lab.share(f"{folder}/class/")
+    assert sorted(path.name for path in (folder / "class").iterdir()) == [
+        "ann.json", "bob.json", "carl.json", "teacher.json"
+    ]  # fmt: skip
+    if os.name == "posix":
+        assert stat.S_IMODE((folder / "class").stat().st_mode) == 0o700
+
+
 async def test_a_second_teacher_has_all_rights(shared: tuple[Lab, Path]) -> None:
     lab, folder = shared
     async with await Lab.join(folder / "teacher.json") as again:
