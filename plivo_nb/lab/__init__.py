@@ -5,6 +5,7 @@
     control.py     commands and events between the two processes, protected by a token
     child.py       the process as its parent sees it        __main__.py    the process's start and end
     service.py     what runs in the process                 config.py      its settings
+    load.py        whether it can carry more calls
     membership.py  what teacher and students of a class may do              class_file.py  how they join
     faults.py      the state of the faults                  fault_commands.py   the commands that change it
     collector.py   the statistics service

@@ -18,6 +18,7 @@ from plivo_nb.lab.config import HOST
 from plivo_nb.lab.control import ControlServer
 from plivo_nb.lab.fault_commands import FaultCommands
 from plivo_nb.lab.faults import Faults
+from plivo_nb.lab.load import CHECK_S, Load
 from plivo_nb.lab.membership import TEACHER, Member, check, visible
 from plivo_nb.lab.network.network import Network
 from plivo_nb.lab.network.scenarios import Player, read_scenario
@@ -64,6 +65,7 @@ class LabService:
             self._network_clear_now, self._network_set, lambda name: self._publish("scenario", name)
         )
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._load = Load()
         self._loop = asyncio.get_running_loop()
         self._commands: dict[str, Callable[..., Any]] = {
             "status": self.status,
@@ -103,6 +105,7 @@ class LabService:
         if self.config.scenario is not None:
             self._player.start(read_scenario(self.config.scenario), loop=True)
         self._spawn(self._close_idle_relays(), "lab idle relays")
+        self._spawn(self._watch_load(), "lab load")
         if self.config.robots:
             self._robots = Robots(
                 self.urls, self.accounts, self._record_event, self._network_set, self._cut_sockets
@@ -170,7 +173,14 @@ class LabService:
 
     def _make_switch(self, port: int) -> Switch:
         is_robot = Robots.has if self.config.robots else lambda number: False
-        return Switch(self.accounts, port, media=self.network, is_robot=is_robot, faults=self.faults)
+        return Switch(
+            self.accounts,
+            port,
+            media=self.network,
+            is_robot=is_robot,
+            faults=self.faults,
+            is_overloaded=lambda: self._load.overloaded,
+        )
 
     def _network_set(self, **knobs: Any) -> dict[str, Any]:
         return self._publish_network(self.network.set(**knobs))
@@ -206,6 +216,18 @@ class LabService:
             await asyncio.sleep(_IDLE_CHECK_S)
             known = {call.call_uuid for call in self.server.switch.proxy.all_calls()}
             self.network.close_idle(known, _IDLE_RELAY_S)
+
+    async def _watch_load(self) -> None:
+        """Say when the process is too busy for more calls, and when it no longer is."""
+        while True:
+            due = self._loop.time() + CHECK_S
+            await asyncio.sleep(CHECK_S)
+            now = self._loop.time()
+            if self._load.note(now, now - due):
+                what = "overloaded" if self._load.overloaded else "recovered"
+                late = f"its loop is {self._load.late_ms:.0f} ms late"
+                _logger.warning("The lab is %s: %s.", what, late)
+                self._record_event(what, "lab", late, None)
 
     def _cut_sockets(self, user: str) -> None:
         self.server.disconnect(user, 1006)
