@@ -6,6 +6,7 @@
     control.py     commands and events between the two processes, protected by a token
     child.py       the process as its parent sees it        __main__.py    the process's start and end
     service.py     what runs in the process                 config.py      its settings
+    load.py        whether it can carry more calls
     membership.py  what teacher and students of a class may do              class_file.py  how they join
     listening.py   where its servers listen, and TLS    local_only.py  which requests they take
     faults.py      the state of the faults                  fault_commands.py   the commands that change it

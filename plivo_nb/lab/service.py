@@ -18,6 +18,7 @@ from plivo_nb.lab.control import ControlServer
 from plivo_nb.lab.fault_commands import FaultCommands
 from plivo_nb.lab.faults import Faults
 from plivo_nb.lab.listening import listening_of
+from plivo_nb.lab.load import CHECK_S, Load
 from plivo_nb.lab.membership import TEACHER, Member, check, visible
 from plivo_nb.lab.network.network import Network
 from plivo_nb.lab.network.scenarios import Player, read_scenario
@@ -71,6 +72,7 @@ class LabService:
             self._network_clear_now, self._network_set, lambda name: self._publish("scenario", name)
         )
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._load = Load()
         self._loop = asyncio.get_running_loop()
         self._commands: dict[str, Callable[..., Any]] = {
             "status": self.status,
@@ -111,6 +113,7 @@ class LabService:
         if self.config.scenario is not None:
             self._player.start(read_scenario(self.config.scenario), loop=True)
         self._spawn(self._close_idle_relays(), "lab idle relays")
+        self._spawn(self._watch_load(), "lab load")
         if self.config.robots:
             self._robots = Robots(
                 self.urls,
@@ -190,6 +193,7 @@ class LabService:
             is_robot=is_robot,
             faults=self.faults,
             host=self.config.host,
+            is_overloaded=lambda: self._load.overloaded,
         )
 
     def _network_set(self, **knobs: Any) -> dict[str, Any]:
@@ -226,6 +230,18 @@ class LabService:
             await asyncio.sleep(_IDLE_CHECK_S)
             known = {call.call_uuid for call in self.server.switch.proxy.all_calls()}
             self.network.close_idle(known, _IDLE_RELAY_S)
+
+    async def _watch_load(self) -> None:
+        """Say when the process is too busy for more calls, and when it no longer is."""
+        while True:
+            due = self._loop.time() + CHECK_S
+            await asyncio.sleep(CHECK_S)
+            now = self._loop.time()
+            if self._load.note(now, now - due):
+                what = "overloaded" if self._load.overloaded else "recovered"
+                late = f"its loop is {self._load.late_ms:.0f} ms late"
+                _logger.warning("The lab is %s: %s.", what, late)
+                self._record_event(what, "lab", late, None)
 
     def _cut_sockets(self, user: str) -> None:
         self.server.disconnect(user, 1006)

@@ -170,10 +170,7 @@ CONTRAST = """(element, of) => {
 
 @pytest.fixture
 def shoot(page: Page, request: pytest.FixtureRequest) -> Callable[..., Path]:
-    """Take a screenshot into artefacts/, named after the test; of these elements' place as another one.
-
-    The picture in the README is `artefacts/test_first_call_by_hand-in-call-only.png`.
-    """
+    """Take a screenshot into artefacts/, named after the test; of these elements' place as another one."""
     ARTEFACTS.mkdir(exist_ok=True)
 
     def take(name: str, *only: Locator) -> Path:
@@ -297,8 +294,8 @@ def repository() -> Path:
 def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """JupyterLab, in a folder with a copy of the notebooks."""
     home, root = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("work")
-    for notebook in (REPOSITORY / "notebooks").glob("*.ipynb"):
-        shutil.copy(notebook, root)
+    for file in [*(REPOSITORY / "notebooks").glob("*.ipynb"), *(REPOSITORY / "notebooks").glob("*.py")]:
+        shutil.copy(file, root)
     settings = home / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
     quiet = {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}
@@ -333,7 +330,8 @@ def voila_at(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
         home, port = tmp_path_factory.mktemp("voila"), free_port()
         root = home / "root"
         root.mkdir()
-        shutil.copy(notebook, root)
+        for file in (notebook, *notebook.parent.glob("*.py")):
+            shutil.copy(file, root)
         command = [
             sys.executable, "-m", "voila", notebook.name, "--no-browser", f"--port={port}",
             "--Voila.ip=127.0.0.1", "--show_tracebacks=True", *options,

@@ -42,9 +42,20 @@ class FakeMedia:
 class SwitchRig:
     """A switch and phones that are connected to it. The time changes only by `wait`."""
 
-    def __init__(self, is_robot: Callable[[str], bool] = lambda number: False) -> None:
+    def __init__(
+        self,
+        is_robot: Callable[[str], bool] = lambda number: False,
+        is_overloaded: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.media = FakeMedia()
-        self.switch = Switch(ACCOUNTS, 5066, media=self.media, random=Random(1), is_robot=is_robot)
+        self.switch = Switch(
+            ACCOUNTS,
+            5066,
+            media=self.media,
+            random=Random(1),
+            is_robot=is_robot,
+            is_overloaded=is_overloaded,
+        )
         self.now = 100.0
         self.sockets = itertools.count(1)
         self.inbox: dict[int, list[Request | Response]] = {}

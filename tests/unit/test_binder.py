@@ -7,6 +7,7 @@ import re
 import subprocess
 import tomllib
 from pathlib import Path
+from urllib.parse import unquote
 
 REPOSITORY = Path(__file__).parents[2]
 BINDER = REPOSITORY / "binder"
@@ -42,3 +43,16 @@ def test_the_last_step_can_be_run_and_installs_the_package() -> None:
     assert os.access(script, os.X_OK)
     subprocess.run(["bash", "-n", script], check=True)
     assert "pip install --no-cache-dir '.[captures]'" in script.read_text()
+
+
+def test_the_badge_leads_to_the_repository_of_the_package() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    owner = project["urls"]["Homepage"].removeprefix("https://github.com/")
+    readme = (REPOSITORY / "README.md").read_text()
+    links = re.findall(
+        r"https://mybinder\.org/v2/gh/([^/]+/[^/]+)/HEAD\?(?:labpath|urlpath)=(\S+?)\)", readme
+    )
+    assert {repository for repository, _ in links} == {owner}
+    paths = [unquote(path).removeprefix("voila/render/") for _, path in links]
+    assert all((REPOSITORY / path).is_file() for path in paths)
+    assert "notebooks/01_first_call.ipynb" in paths

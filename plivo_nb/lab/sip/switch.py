@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 _ADMIN = "admin"
 _METHODS = "INVITE, ACK, CANCEL, BYE, INFO, MESSAGE, OPTIONS, REGISTER, UPDATE, PRACK"
 _EVENTS = 10_000
+_RETRY_AFTER_S = 10  # of a call that is refused because of overload
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Switch:
         domain: the SIP domain.
         faults: the state of the faults.
         host: the host of the server, for Via and Record-Route.
+        is_overloaded: whether new calls are refused.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Switch:
         domain: str = DOMAIN,
         faults: Faults | None = None,
         host: str = HOST,
+        is_overloaded: Callable[[], bool] = lambda: False,
     ) -> None:
         self.faults = faults or Faults()
         self.domain = domain
@@ -88,6 +91,7 @@ class Switch:
         self._flows = Flows(self.proxy)
         self._media = media
         self._is_robot = is_robot
+        self._is_overloaded = is_overloaded
         self._addressing = Addressing(domain, port, host)
         self._peers: dict[int, Peer] = {}
         self._outgoing: deque[tuple[int, str]] = deque()
@@ -293,6 +297,9 @@ class Switch:
         transaction = self.proxy.begin(request, socket, now, RING_TIMEOUT_S)
         if result == "forbidden" or user is None:
             self.proxy.reply(transaction, 403, now)
+            return
+        if self._is_overloaded():
+            self.proxy.reply(transaction, 503, now, headers=[("Retry-After", str(_RETRY_AFTER_S))])
             return
         number = self._addressing.local_user(request.uri)
         call = self._start_call(transaction, user, number or request.uri, now)

@@ -76,6 +76,23 @@ def test_a_stranger_who_knows_all_of_a_dialog_cannot_end_it() -> None:
     assert bob.request("BYE").cseq.sequence == 100
 
 
+def test_an_overloaded_lab_refuses_new_calls_and_says_when_to_try_again() -> None:
+    busy: list[bool] = []
+    rig = SwitchRig(is_overloaded=lambda: bool(busy))
+    alice, bob, answered, _ = rig.established()
+    busy.append(True)
+    (carol,) = rig.registered("carol")
+    carol.invite("bob")
+    refused = carol.response(503)
+    assert refused.headers.get("Retry-After") == "10"
+    assert len(rig.switch.snapshot(rig.now)["calls"]) == 1
+    alice.send(alice.in_dialog("INFO", answered, 3))  # calls that are up go on
+    assert bob.request("INFO")
+    busy.clear()
+    carol.invite("bob")
+    assert carol.response().status == 100
+
+
 def test_a_stranger_cannot_cancel_a_call() -> None:
     rig = SwitchRig()
     alice, bob, carol = rig.registered("alice", "bob", "carol")
