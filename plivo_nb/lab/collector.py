@@ -70,7 +70,7 @@ class Collector:
         """Listen on free ports; after the first time, on the same ports again."""
         self._http = await asyncio.start_server(
             self._serve_http,
-            self._listening.host,
+            self._listening.address,
             self._http_port,
             limit=_MAX_HEAD_BYTES,
             ssl=self._listening.tls,
@@ -78,7 +78,7 @@ class Collector:
         self._http_port = int(self._http.sockets[0].getsockname()[1])
         self._socket = await serve(
             self._serve_socket,
-            self._listening.host,
+            self._listening.address,
             self._socket_port,
             ssl=self._listening.tls,
             process_request=self._listening.refuse_others,

@@ -76,7 +76,7 @@ class ControlServer:
         # No keep-alive pings: a cell may block the notebook's loop for minutes.
         self._server = await serve(
             self._serve_client,
-            self._listening.host,
+            self._listening.address,
             0,
             ssl=self._listening.tls,
             origins=[None],  # refuse web pages: only their requests have an Origin header

@@ -7,11 +7,13 @@ clear text, so that a certificate is required.
 from __future__ import annotations
 
 import http
+import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from plivo_nb.addresses import is_loopback
+from plivo_nb.errors import LabError
 from plivo_nb.lab.config import HOST
 from plivo_nb.lab.local_only import is_local
 
@@ -29,7 +31,8 @@ class Listening:
     """Where a server listens.
 
     Attributes:
-        host: an IPv4 address of this computer, or a name of it.
+        host: an IPv4 address of this computer, or a name of it; it stands in URLs.
+        address: the IPv4 address to bind to.
         tls: the certificate of the server; None = not encrypted, on loopback only.
 
     Example:
@@ -38,6 +41,7 @@ class Listening:
     """
 
     host: str = HOST
+    address: str = HOST
     tls: ssl.SSLContext | None = None
 
     def websocket_url(self, port: int) -> str:
@@ -88,7 +92,7 @@ def listening_of(config: LabConfig) -> Listening:
                 f"A lab that other computers reach at {host} needs a TLS certificate for this address: give "
                 "certificate and key (PEM files), or leave host out to serve this computer only."
             )
-        return Listening(host)
+        return Listening(host, host)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         tls.load_cert_chain(config.certificate, config.key, password=lambda: "")  # never ask on the terminal
@@ -101,7 +105,28 @@ def listening_of(config: LabConfig) -> Listening:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=config.ca_file)
     except OSError as error:
         raise ValueError(f"The authority {config.ca_file} cannot be used ({_reason(error)}).") from error
-    return Listening(host, tls)
+    return Listening(host, host, tls)
+
+
+def resolved(listening: Listening) -> Listening:
+    """The same with the address of its host, if that is a name. It blocks while the name is looked up.
+
+    A server that were bound to a name would get a port for each of its addresses, and the relays one lookup for
+    each call.
+
+    Raises:
+        LabError: the name has no IPv4 address.
+
+    Example:
+        >>> resolved(Listening("localhost", "localhost")).address
+        '127.0.0.1'
+    """
+    try:
+        return replace(listening, address=socket.gethostbyname(listening.host))
+    except OSError as error:
+        raise LabError(
+            f"The name {listening.host} has no IPv4 address ({error.strerror}); give the address itself."
+        ) from error
 
 
 def _reason(error: Exception) -> str:

@@ -17,7 +17,7 @@ from plivo_nb.lab.collector import Collector
 from plivo_nb.lab.control import ControlServer
 from plivo_nb.lab.fault_commands import FaultCommands
 from plivo_nb.lab.faults import Faults
-from plivo_nb.lab.listening import listening_of
+from plivo_nb.lab.listening import listening_of, resolved
 from plivo_nb.lab.load import CHECK_S, Load
 from plivo_nb.lab.membership import TEACHER, Member, check, visible
 from plivo_nb.lab.network.network import Network
@@ -48,8 +48,8 @@ class LabService:
 
     def __init__(self, config: LabConfig, token: str | None = None) -> None:
         self.config = config
-        self._listening = listening_of(config)
-        self.network = Network(config.seed, config.host)
+        self._listening = resolved(listening_of(config))
+        self.network = Network(config.seed, self._listening.address)
         self.events: deque[dict[str, Any]] = deque(maxlen=_EVENTS)
         self.accounts = dict(config.accounts)
         self.faults = Faults()

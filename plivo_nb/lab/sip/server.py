@@ -252,7 +252,7 @@ class SipServer:
     async def _listen(self, port: int) -> Server:
         return await serve(
             self._serve_socket,
-            self._listening.host,
+            self._listening.address,
             port,
             ssl=self._listening.tls,
             subprotocols=[Subprotocol("sip")],

@@ -66,3 +66,13 @@ async def test_who_does_not_trust_the_authority_does_not_join(tmp_path: Path) ->
         path.write_text(json.dumps(content | {"caFile": None}))
         with pytest.raises(LabError, match=r"cannot be reached.*certificate verify failed"):
             await Lab.join(path)
+
+
+async def test_a_name_of_this_computer_is_called_as_it_is(tmp_path: Path) -> None:
+    _, authority = server_context(tmp_path, "localhost")
+    async with Lab(host="localhost", certificate=authority, key=tmp_path / "key.pem") as lab:
+        assert lab.url.startswith("wss://localhost:")
+        async with lab.client() as client:
+            await client.login("alice", lab.password("alice"))
+            call = await client.call("echo")  # the robots trust the certificate too
+            await call.hangup()

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from certificates import server_context
 
+from plivo_nb.errors import LabError
 from plivo_nb.lab.config import LabConfig
-from plivo_nb.lab.listening import LOOPBACK, listening_of
+from plivo_nb.lab.listening import LOOPBACK, Listening, listening_of, resolved
 from plivo_nb.lab.process import Lab
 
 
@@ -63,3 +64,11 @@ def test_requests_to_the_own_host_pass_and_those_to_other_names_do_not(tmp_path:
     assert not listening.takes("rebound.example.com:5066", None)
     assert not listening.takes("lab.example.com:5066", "https://example.com")
     assert not LOOPBACK.takes("lab.example.com:5066", None)
+
+
+def test_a_name_is_looked_up_once_and_stays_in_the_urls() -> None:
+    listening = resolved(listening_of(LabConfig(host="localhost")))
+    assert listening.address == "127.0.0.1"
+    assert listening.websocket_url(5) == "ws://localhost:5"
+    with pytest.raises(LabError, match=r"The name lab\.invalid has no IPv4 address"):
+        resolved(Listening("lab.invalid", "lab.invalid"))
