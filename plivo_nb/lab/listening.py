@@ -111,8 +111,8 @@ def listening_of(config: LabConfig) -> Listening:
 def resolved(listening: Listening) -> Listening:
     """The same with the address of its host, if that is a name. It blocks while the name is looked up.
 
-    A server that were bound to a name would get a port for each of its addresses, and the relays one lookup for
-    each call.
+    A server that is bound to a name gets a port for each of its addresses; a relay would look it up for each
+    call.
 
     Raises:
         LabError: the name has no IPv4 address.
