@@ -52,6 +52,7 @@ class PlayOut:
         self._queued = 0
         self._concealing = False
         self.silent = False  # the last frame contained comfort noise
+        self.payload: bytes | None = None  # of the packet that is the last frame, whole and unchanged
         self.malformed = 0
         self.total = 0
         self.concealed = 0
@@ -122,13 +123,16 @@ class PlayOut:
     def pull(self, now: float) -> Pcm:
         """Return the frame to play in this tick; always 20 ms."""
         self.buffer.tick(now, self._queued)
+        self.payload = None
         if not self._queued:
             pcm = self._step(now)
             if len(pcm) == self.frame:  # usually a packet is a frame
                 return pcm
             self._put(pcm)
+            self.payload = None
         while self._queued < self.frame:
             self._put(self._step(now))
+            self.payload = None
         joined = self._queue[0] if len(self._queue) == 1 else np.concatenate(self._queue)
         self._queued = len(joined) - self.frame
         self._queue = [joined[self.frame :]] if self._queued else []
@@ -163,7 +167,8 @@ class PlayOut:
             self.malformed += 1
             self.total += samples
             return self._conceal(now, samples, None, "concealed")
-        pcm = pcm[-samples:] if len(pcm) > samples else pcm
+        whole = len(pcm) <= samples
+        pcm = pcm if whole else pcm[-samples:]
         self.total += len(pcm)
         self.emitted += len(pcm)
         wait_s = now - entry.arrival_s + self._queued / self.rate
@@ -172,7 +177,10 @@ class PlayOut:
         self.target_sum_s += len(pcm) * self.buffer.target_s
         self._concealing = self.silent = False
         pcm = self._concealer.good(pcm)
-        return self._correct(pcm, correction) if correction else pcm
+        if correction:
+            return self._correct(pcm, correction)
+        self.payload = entry.payload if whole else None
+        return pcm
 
     def _conceal(self, now: float, samples: int, following: Entry | None, fate: PacketFate) -> Pcm:
         """Replace a lost packet: by the redundancy in the packet after it, or by sound that is made up."""

@@ -25,7 +25,7 @@ from plivo_nb.quality.counters import NAN, Counters
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from plivo_nb.audio_types import Sink, Source
+    from plivo_nb.audio_types import Pcm, Sink, Source
     from plivo_nb.media.playout.packet_fates import PacketFate
 
 __all__ = ["AudioStream", "Codec", "Counters", "Direction"]
@@ -162,10 +162,10 @@ class AudioStream:
         if self._last_tick_s is not None and now - self._last_tick_s > _STALL_S:
             self._stalled_until_s = now + _STALL_S
         self._last_tick_s = now
-        self._play(now)
+        heard = self._play(now)
         packets: list[bytes] = []
         if self.direction in ("sendrecv", "sendonly"):
-            self._sending.tick(packets)
+            self._sending.tick(packets, heard, self._receiving.payload)
         else:
             self._sending.skip(1)
         if self._rtcp_due_s is None:
@@ -185,7 +185,7 @@ class AudioStream:
             self._sending.skip(ticks)
             self._receiving.skip(ticks * FRAME_S)
 
-    def _play(self, now: float) -> None:
+    def _play(self, now: float) -> Pcm:
         receiving = self._receiving
         frame = receiving.pull(now, playing=self.direction in ("sendrecv", "recvonly"))
         self._open_sink()
@@ -195,6 +195,7 @@ class AudioStream:
             for digit, duration_ms in digits:
                 if self.on_digit is not None:
                     self.on_digit(digit, duration_ms)
+        return frame
 
     # ------------------------------------------------------------ DTMF
 

@@ -180,6 +180,12 @@ class Receiving:
         self._change_source(ssrc)
         return self._source
 
+    @property
+    def payload(self) -> tuple[str, bytes] | None:
+        """Codec and payload of the packet that is the frame pulled last; None if it is no whole packet."""
+        play = self._play
+        return None if play is None or play.payload is None else (play.codec.name, play.payload)
+
     def pull(self, now: float, playing: bool = True) -> Pcm:
         """Return the frame to play now, 20 ms.
 

@@ -42,6 +42,8 @@ class Sending:
         self._pending: list[Pcm] = []  # frames waiting for a packet longer than a tick
         self._marker = True
         self._quiet = False  # in a DTX pause
+        self._loss = 0.0
+        self._passed = False  # the last packet is one that was received: the encoder has not seen its sound
         self._silence: Pcm = np.zeros(0, np.int16)
 
     def configure(self, codec: Codec, events: Mapping[int, int]) -> None:
@@ -76,11 +78,16 @@ class Sending:
         if sink is not None and self.codec is not None:
             sink.open(self.codec.clock_rate)
 
-    def tick(self, packets: list[bytes]) -> None:
+    def tick(
+        self, packets: list[bytes], heard: Pcm | None = None, payload: tuple[str, bytes] | None = None
+    ) -> None:
         """Send one frame.
 
         Args:
             packets: the packets to send are appended to this list.
+            heard: the frame that was received in this tick. If the source returns that very array, as an echo
+                does, the packet that it came in is sent on and nothing is encoded.
+            payload: codec and payload of that packet; None if the frame is no whole packet.
         """
         codec = self.codec
         if codec is None:
@@ -101,7 +108,9 @@ class Sending:
             self._rtp.advance(samples)
             return
         bytes_before = self._rtp.bytes
-        if codec.ptime_ms == 20:
+        if payload is not None and frame is heard and self._passes(codec, payload, packets):
+            self._rtp.advance(samples)
+        elif codec.ptime_ms == 20:
             self._send_audio(codec, packets, frame)
         else:
             self._send_repacked(codec, packets, frame)
@@ -119,9 +128,24 @@ class Sending:
         """Set the amount of redundancy for this loss (0..1)."""
         if self._encoder is not None:
             self._encoder.set_expected_loss(fraction)
+            self._loss = fraction
+
+    def _passes(self, codec: Codec, payload: tuple[str, bytes], packets: list[bytes]) -> bool:
+        """Send a packet on that was received, where that is possible."""
+        name, data = payload
+        if codec.ptime_ms != 20 or name != codec.name or len(data) <= DTX_BYTES:
+            return False
+        packets.append(self._rtp.send(codec.payload_type, data, self._marker))
+        self._marker = self._quiet = False
+        self._passed = True
+        return True
 
     def _send_audio(self, codec: Codec, packets: list[bytes], pcm: Pcm) -> None:
         assert self._encoder is not None
+        if self._passed:  # what it remembers is not what was sent last
+            self._encoder = make_encoder(codec)
+            self._encoder.set_expected_loss(self._loss)
+            self._passed = False
         payload = self._encoder.encode(pcm)
         quiet = codec.dtx and len(payload) <= DTX_BYTES
         if quiet and self._quiet:

@@ -2,6 +2,7 @@
 
 import math
 import random
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -304,3 +305,53 @@ def test_facts_of_the_far_ends_reports_are_kept() -> None:
     assert counters.rtcp_at_s == max(counters.sender_report_at_s, counters.remote_report_at_s)
     assert counters.packets_sent - 80 <= counters.remote_report_packets_sent <= counters.packets_sent
     assert pair.now - 0.04 <= counters.last_rtp_at_s <= pair.now
+
+
+def echoing(codec: Codec, **network: float) -> tuple[Pair, Loopback]:
+    """Two streams, of which the second sends back what it hears."""
+    pair, loopback = Pair(codec), Loopback()
+    pair.b.sink = pair.b.source = loopback
+    pair.ab.loss = network.get("loss", 0.0)
+    pair.ab.jitter_s = network.get("jitter_s", 0.0)
+    pair.a.source = Given(speech_like(12.0, codec.clock_rate))
+    return pair, loopback
+
+
+@pytest.mark.parametrize("codec", [OPUS, PCMU], ids=lambda codec: codec.name)
+def test_an_echo_sends_the_packets_on_that_it_received(codec: Codec) -> None:
+    pair, _ = echoing(codec)
+    sent: list[bytes] = []
+    returned: list[bytes] = []
+    send_ab, send_ba = pair.ab.send, pair.ba.send
+    pair.ab.send = lambda data, now: (sent.append(data), send_ab(data, now))[1]  # type: ignore[method-assign]
+    pair.ba.send = lambda data, now: (returned.append(data), send_ba(data, now))[1]  # type: ignore[method-assign]
+    pair.run(3.0)
+    there = [packet.payload for packet in rtp_of(sent)]
+    back = rtp_of(returned)
+    passed = sum(packet.payload in there for packet in back if len(packet.payload) > 2)
+    assert passed > 100
+    assert {later.sequence_number - packet.sequence_number for packet, later in pairwise(back)} == {1}
+    assert {later.timestamp - packet.timestamp for packet, later in pairwise(back)} == {
+        codec.clock_rate // 50
+    }
+    assert pair.b.counters().source_bytes > 0
+
+
+def test_an_echo_makes_up_what_it_did_not_get_and_is_understood() -> None:
+    direct, clean, lossy = Pair(OPUS), echoing(OPUS)[0], echoing(OPUS, loss=0.1, jitter_s=0.02)[0]
+    direct.a.source = Given(speech_like(12.0, OPUS.clock_rate))
+    for pair in (direct, clean, lossy):
+        pair.run(10.0)
+    once = direct.heard_b.pcm()[: 9 * OPUS.clock_rate]
+    assert aligned_correlation(once, clean.heard_a.pcm(), 6) > 0.98  # coded once, not twice
+    assert aligned_correlation(once, lossy.heard_a.pcm(), 6) > 0.7
+    assert lossy.a.counters().packets_lost == 0  # what was lost on the way there is no loss on the way back
+
+
+def test_an_echo_of_a_call_that_changes_its_codec_encodes_again() -> None:
+    pair, _ = echoing(OPUS)
+    pair.b.configure(PCMU, [OPUS, PCMU], {})
+    pair.a.configure(OPUS, [OPUS, PCMU], {})
+    pair.run(3.0)
+    assert pair.a.counters().codec_in == "PCMU"
+    assert aligned_correlation(speech_like(12.0, 8_000)[:16_000], pair.heard_a.pcm()) > 0.5
