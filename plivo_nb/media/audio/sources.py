@@ -202,7 +202,7 @@ class Loopback:
         self.delay_s = delay_s
         self._frames: deque[Pcm] = deque()
         self._waiting = round(delay_s * FRAMES_PER_S)  # frames to wait before the first one is sent back
-        self._most = self._waiting + 3 if self._waiting else 1  # without a delay only what is new is sent back
+        self._most = self._waiting + 3 if self._waiting else 1  # without a delay: only the newest
 
     def open(self, rate: int) -> None:
         """Do nothing: frames are sent back as they are."""
