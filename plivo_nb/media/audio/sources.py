@@ -202,6 +202,7 @@ class Loopback:
         self.delay_s = delay_s
         self._frames: deque[Pcm] = deque()
         self._waiting = round(delay_s * FRAMES_PER_S)  # frames to wait before the first one is sent back
+        self._most = self._waiting + 3 if self._waiting else 1  # without a delay: only the newest
 
     def open(self, rate: int) -> None:
         """Do nothing: frames are sent back as they are."""
@@ -209,7 +210,7 @@ class Loopback:
     def write(self, frame: Pcm) -> None:
         """Take a frame."""
         self._frames.append(frame)
-        while len(self._frames) > self._waiting + 3:
+        while len(self._frames) > self._most:
             self._frames.popleft()
 
     def read(self, samples: int) -> Pcm | None:
