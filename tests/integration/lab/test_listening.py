@@ -50,7 +50,7 @@ async def test_students_join_an_encrypted_lab_at_another_address(tmp_path: Path)
             await call.hangup()
             await one.close()
             await two.close()
-        with pytest.raises(InvalidHandshake | InvalidMessage | OSError):
+        with pytest.raises((InvalidHandshake, InvalidMessage, OSError)):
             async with connect(lab.url.replace("wss:", "ws:"), subprotocols=["sip"]):  # type: ignore[list-item]
                 pass
 
