@@ -13,6 +13,7 @@ from websockets.exceptions import InvalidStatus
 
 from plivo_nb import Lab, LabError
 from plivo_nb.lab.control import ControlClient, ControlServer
+from plivo_nb.lab.membership import Member
 
 
 async def test_the_token_is_needed_and_is_nowhere_to_be_seen() -> None:
@@ -52,7 +53,7 @@ async def test_a_client_has_at_most_64_commands_in_progress() -> None:
     in_progress = most = 0
     enough = asyncio.Event()
 
-    async def handle(command: str, arguments: dict[str, object]) -> int:
+    async def handle(command: str, arguments: dict[str, object], member: Member) -> int:
         nonlocal in_progress, most
         in_progress += 1
         most = max(most, in_progress)
@@ -79,7 +80,7 @@ async def test_events_for_a_client_that_does_not_read_are_dropped_and_do_not_fil
 ) -> None:
     monkeypatch.setattr("plivo_nb.lab.control._MAX_UNSENT_BYTES", 1_000_000)
 
-    async def handle(command: str, arguments: dict[str, object]) -> None: ...
+    async def handle(command: str, arguments: dict[str, object], member: Member) -> None: ...
 
     seen: list[object] = []
     server = ControlServer("token", handle)
