@@ -175,7 +175,10 @@ class FakeSound:
 
     def _open(self, kind: Kind, device_id: str | None, work: Callable[[Pcm], None]) -> FakeStream:
         key = device_id or self.default(kind)
-        if key is None or not any(d.deviceId == key and d.kind == kind for d in self.devices()):
+        if key is None:
+            what = "microphone" if kind == "audioinput" else "speaker"
+            raise MediaError(f"This machine has no {what}.", NOT_FOUND)
+        if not any(d.deviceId == key and d.kind == kind for d in self.devices()):
             raise MediaError(f"There is no {kind} {device_id!r}.", NOT_FOUND)
         if key in self._busy:
             raise MediaError(f"Another program uses the {kind}.", NOT_ALLOWED)

@@ -58,6 +58,11 @@ def test_a_busy_or_missing_device_cannot_be_opened(sound: FakeSound) -> None:
     sound.open_input(None, sound.rate, lambda pcm: None).close()
     with pytest.raises(MediaError, match="There is no audioinput 'x'"):
         sound.open_input("x", sound.rate, lambda pcm: None)
+    bare = FakeSound(microphones=(), speakers=(), running=False)
+    with pytest.raises(MediaError, match=r"^This machine has no microphone\.$"):
+        bare.open_input(None, bare.rate, lambda pcm: None)
+    with pytest.raises(MediaError, match=r"^This machine has no speaker\.$"):
+        bare.open_output(None, bare.rate, lambda pcm: None)
     absent = FakeSound(running=False)
     absent.missing = True
     with pytest.raises(MediaError, match="Sound is missing"):
