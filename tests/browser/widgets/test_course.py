@@ -6,14 +6,17 @@ import pytest
 from playwright.sync_api import expect
 
 PLAYERS = {"01_first_call": 1, "02_turn_the_knobs": 0, "03_incoming_calls": 1, "04_hear_it": 8}
+ALL_RUN = """() => window.jupyterapp.shell.currentWidget.content.widgets
+    .filter(({model}) => model.type === "code")
+    .every(({promptNode}) => /\\d/.test(promptNode.textContent))"""
 ERRORS = '[data-mime-type="application/vnd.jupyter.error"]'
 
 
 @pytest.mark.parametrize("name", ["02_turn_the_knobs", "03_incoming_calls", "04_hear_it"])
 def test_run_all_in_jupyterlab(jupyter, open_notebook, page, name: str) -> None:
     notebook = open_notebook(f"{name}.ipynb")
-    notebook.command_at(0, "notebook:run-all-cells", wait=True)
-    notebook.wait_idle()
+    notebook.command_at(0, "notebook:run-all-cells", wait=False)
+    page.wait_for_function(ALL_RUN, timeout=120_000)
     saved = notebook.saved()
     assert notebook.errors() == []
     code = [cell for cell in saved.cells if cell.cell_type == "code"]
