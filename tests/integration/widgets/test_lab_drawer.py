@@ -29,7 +29,7 @@ async def test_the_network_is_changed_by_knobs_scenarios_and_code_and_all_show_i
     assert (settings["to_caller"]["loss"], settings["to_caller"]["rate_kbps"]) == (0.1, 200)
     assert settings["to_callee"]["delay_ms"] == 0
     await drawer.play("satellite")
-    assert knobs.delay.value == 270.0
+    await until(lambda: knobs.delay.value == 270.0)
     assert "scenario satellite" in drawer._summary.value
     await drawer.play("satellite")
     assert lab.network.playing is None
