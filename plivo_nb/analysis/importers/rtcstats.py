@@ -43,10 +43,11 @@ _KEYS = {
     "52": "concealedSamples", "53": "silentConcealedSamples", "54": "concealmentEvents",
     "55": "insertedSamplesForDeceleration", "56": "removedSamplesForAcceleration", "57": "audioLevel",
     "58": "totalAudioEnergy", "59": "totalSamplesDuration", "60": "framesReceived",
-    "75": "roundTripTime", "77": "fractionLost", "79": "packetsSent", "80": "bytesSent",
+    "75": "roundTripTime", "76": "totalRoundTripTime", "77": "fractionLost",
+    "78": "roundTripTimeMeasurements", "79": "packetsSent", "80": "bytesSent",
     "84": "headerBytesSent", "89": "framesSent", "91": "framesEncoded", "100": "active",
     "102": "remoteTimestamp", "103": "reportsSent", "118": "state", "125": "selectedCandidatePairId",
-    "150": "nominated", "152": "currentRoundTripTime",
+    "150": "nominated", "152": "currentRoundTripTime", "157": "responsesReceived",
 }  # fmt: skip
 _STATISTICS = "getstats"
 _ENOUGH = 20  # lines that are looked at to recognise the format

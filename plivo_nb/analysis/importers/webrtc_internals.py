@@ -88,7 +88,7 @@ def _series(stats: dict[str, Any]) -> tuple[dict[tuple[str, str], dict[str, Seri
     found: dict[tuple[str, str], dict[str, Series]] = {}
     for place, entries in objects.items():
         read: dict[str, Series] = {}
-        stamps = _values(mapping(entries.pop("timestamp", None)))
+        stamps = _values(mapping(entries.get("timestamp")))
         for key, entry in entries.items():
             values = _values(entry)
             times = None if values is None else _times(entry, values, stamps)
