@@ -144,7 +144,11 @@ class StreamTotals:
             self._note("remote", now)
             self._at["rtcp"] = now
             self._remote_sent = self._sent.sums.get("packetsSent", NAN)
-        measured = not math.isnan(report.pair_rtt_s) and report.pair_mark != self._pair_mark
+        if math.isnan(report.pair_mark):  # nothing tells it; a line on which nothing arrives measures nothing
+            measured = self._at["rtp"] == now or not report.inbound
+        else:
+            measured = report.pair_mark != self._pair_mark
+        measured = measured and not math.isnan(report.pair_rtt_s)
         self._pair_mark = report.pair_mark
         if measured or any("roundTripTime" in value for value in new.values()):
             self._at["rtt"] = now

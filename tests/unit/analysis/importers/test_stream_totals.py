@@ -109,6 +109,15 @@ def test_a_round_trip_that_is_not_measured_again_gets_old(mark: float, expected:
     assert counters.rtt_at_s == expected
 
 
+def test_a_round_trip_that_nothing_dates_gets_old_where_nothing_arrives() -> None:
+    totals = StreamTotals()
+    for second in range(10):
+        report = received(a=(50.0 * min(second, 4), 0))
+        report.pair_rtt_s = 0.04
+        counters, _ = totals.add(report, float(second), baseline=not second)
+    assert counters.rtt_at_s == 4.0
+
+
 @pytest.mark.parametrize(
     ("level", "expected"), [(1.0, 0.0), (0.1, -20.0), (0.0, -100.0), (2.0, 0.0), (1e-9, -100.0)]
 )
