@@ -99,8 +99,8 @@ def _events(source: Source) -> Iterator[Event]:
         source.warn_of_damage(source.document)
         yield from _events_of_document(mapping(source.document))
         return
-    source.warn_of_damage(source.lines)
     relative = source.text.startswith(_MAGIC)
+    source.warn_of_damage(source.lines, titles=int(relative))
     clock = 0.0
     for line in source.lines:
         if not isinstance(line, list) or len(line) < 3:

@@ -66,6 +66,13 @@ def test_file_format_3_keeps_a_stream_in_which_nothing_changed_beside_a_later_ti
     assert rows["loss_in"].iloc[-1] == 1.0
 
 
+def test_the_first_line_of_file_format_3_is_no_damage() -> None:
+    frames = rtcstats.read(Source("d", foreign_dumps.rtcstats_3(3)))
+    assert not [warning for warning in frames.warnings if "lines" in warning]
+    cut = rtcstats.read(Source("d", foreign_dumps.rtcstats_3(3)[:-9]))
+    assert [warning for warning in cut.warnings if warning.startswith("1 of 7 lines")]
+
+
 def test_the_first_form_was_one_document() -> None:
     events = [
         {"time": foreign_dumps.iso(START_MS + 1000 * n), "type": "getStats", "value": list(report.values())}

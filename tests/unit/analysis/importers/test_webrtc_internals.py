@@ -17,7 +17,7 @@ def test_a_call_begins_when_it_is_connected_and_is_named_after_the_connection() 
     assert frames.calls["call_uuid"].tolist() == ["dump/7-1"]
     assert len(frames.samples) == 5
     assert frames.samples["level_out_dbfs"].notna().all()
-    assert frames.warnings == ()
+    assert frames.warnings == ("dump/7-1: 1 video streams were left out; only audio is read.",)
 
 
 def test_damaged_series_are_counted() -> None:
@@ -27,7 +27,7 @@ def test_damaged_series_are_counted() -> None:
     del stats["IT01A1-timestamp"]
     del stats["IT01A1-bytesReceived"]["startTime"]
     frames = webrtc_internals.read(Source("dump", json.dumps(document).encode()))
-    assert frames.warnings == ("dump/7-1: 2 series of statistics are damaged and were left out.",)
+    assert frames.warnings[1:] == ("dump/7-1: 2 series of statistics are damaged and were left out.",)
     assert frames.samples["jitter_in_ms"].isna().all()
     assert frames.samples["packets_in"].sum() == 250
 
@@ -85,3 +85,25 @@ def test_what_was_measured_before_the_line_died_does_not_stay(stamps: bool) -> N
     assert set(last["loss_in"]) == {1.0}
     assert last[["rtt_ms", "loss_out", "jitter_out_ms"]].isna().all(axis=None)
     assert set(last["mos"]) == {1.0}
+
+
+@pytest.mark.parametrize("back_ms", [2_000, 3_600_000])
+def test_rows_go_on_where_the_clock_was_set_back(back_ms: int) -> None:
+    document = json.loads(foreign_dumps.internals(60))
+    stats = document["PeerConnections"]["7-1"]["stats"]
+    for name, entry in stats.items():
+        values = json.loads(entry["values"])
+        if name.endswith("-timestamp"):
+            values = [at - back_ms * (n >= 30) for n, at in enumerate(values)]
+        if name.startswith("OT01A2-"):  # came after it
+            values = values[40:]
+        entry["values"] = json.dumps(values)
+    frames = webrtc_internals.read(Source("d", json.dumps(document).encode()))
+    assert frames.warnings[1:] == (
+        "d/7-1: the clock was set back 1 times; the rows after it go on from there.",
+    )
+    rows = frames.samples
+    assert rows["packets_in"].tolist() == [50.0] * 60
+    assert rows["interval_s"].between(0.99, 1.03).all()
+    assert rows["packets_out"].iloc[-15:].tolist() == [50.0] * 15
+    assert set(rows["loss_out"].iloc[-10:].round(3)) == {0.02}
