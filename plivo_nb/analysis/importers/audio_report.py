@@ -90,8 +90,8 @@ KEYS = (
         "fecPacketsReceived", "fractionLost", "googActiveConnection", "googCodecName",
         "headerBytesReceived", "headerBytesSent", "isRemote", "jitterBufferTargetDelay", "kind",
         "mediaType", "mimeType", "nominated", "packetsLost", "packetsReceived", "packetsSent",
-        "remoteTimestamp", "reportsSent", "selected", "selectedCandidatePairId", "ssrc", "state",
-        "timestamp", "trackId",
+        "remoteTimestamp", "reportsSent", "responsesReceived", "roundTripTimeMeasurements", "selected",
+        "selectedCandidatePairId", "ssrc", "state", "timestamp", "totalRoundTripTime", "trackId",
     }
 )  # fmt: skip
 #: The types that say something about audio.
@@ -113,6 +113,8 @@ class AudioReport:
         clock_rate_hz: of the codec; NaN where it is not said.
         source_level: level of the microphone, 0 .. 1.
         pair_rtt_s: round-trip time of the path, by the selected candidate pair (STUN) or by a video stream.
+        pair_mark: something that changes with each measurement of pair_rtt_s, such as a count of them; NaN
+            where the report has no such thing.
         video: number of video streams, which are left out.
         muted: whether silence is sent; None where it is not said.
         score: MOS by the program that wrote the report.
@@ -129,6 +131,7 @@ class AudioReport:
     clock_rate_hz: float = math.nan
     source_level: float = math.nan
     pair_rtt_s: float = math.nan
+    pair_mark: float = math.nan
     video: int = 0
     muted: bool | None = None
     score: float = math.nan
@@ -170,6 +173,7 @@ def audio_report(report: Mapping[str, Any]) -> AudioReport:
         elif kind == "candidate-pair" and _is_selected(identifier, stats, objects):
             numbers = _numbers(stats)
             found.pair_rtt_s = numbers.get("currentRoundTripTime", numbers.get("roundTripTime", math.nan))
+            found.pair_mark = _first(numbers, "responsesReceived", "totalRoundTripTime")
     return found
 
 
@@ -180,7 +184,9 @@ def _add_stream(
     if media == "video":
         found.video += not kind.startswith("remote-")
         if kind == "remote-inbound-rtp" and math.isnan(found.pair_rtt_s):
-            found.pair_rtt_s = _numbers(stats).get("roundTripTime", math.nan)  # the path is the same
+            numbers = _numbers(stats)
+            found.pair_rtt_s = numbers.get("roundTripTime", math.nan)  # the path is the same
+            found.pair_mark = _first(numbers, "roundTripTimeMeasurements", "totalRoundTripTime", "timestamp")
     if media != "audio":
         return
     numbers = _numbers(stats)
@@ -250,6 +256,11 @@ def _numbers(stats: Mapping[str, Any]) -> Numbers:
     if "roundTripTime" in stats and rtt >= 1.0 and rtt == int(rtt):
         found["roundTripTime"] = rtt * 1e-3  # Firefox before version 67 has ms, in whole numbers
     return found
+
+
+def _first(numbers: Numbers, *names: str) -> float:
+    """The first of these numbers that there is."""
+    return next((numbers[name] for name in names if name in numbers), math.nan)
 
 
 def _codec(stats: Mapping[str, Any], objects: Mapping[str, Any]) -> tuple[str, float]:

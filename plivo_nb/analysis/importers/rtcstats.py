@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     Event = tuple[str, str, Any, float]
 
 _MAGIC = "RTCStatsDump"
-_METHODS = {"g": "getStats", "24": "oniceconnectionstatechange", "25": "onconnectionstatechange"}
+_METHODS = {
+    "g": "getStats", "1": "getStats",
+    "24": "oniceconnectionstatechange", "25": "onconnectionstatechange",
+}  # fmt: skip
 _TYPES = {
     "1": "inbound-rtp", "2": "outbound-rtp", "3": "remote-inbound-rtp", "4": "remote-outbound-rtp",
     "5": "transport", "6": "candidate-pair", "7": "local-candidate", "8": "remote-candidate",
@@ -40,10 +43,11 @@ _KEYS = {
     "52": "concealedSamples", "53": "silentConcealedSamples", "54": "concealmentEvents",
     "55": "insertedSamplesForDeceleration", "56": "removedSamplesForAcceleration", "57": "audioLevel",
     "58": "totalAudioEnergy", "59": "totalSamplesDuration", "60": "framesReceived",
-    "75": "roundTripTime", "77": "fractionLost", "79": "packetsSent", "80": "bytesSent",
+    "75": "roundTripTime", "76": "totalRoundTripTime", "77": "fractionLost",
+    "78": "roundTripTimeMeasurements", "79": "packetsSent", "80": "bytesSent",
     "84": "headerBytesSent", "89": "framesSent", "91": "framesEncoded", "100": "active",
     "102": "remoteTimestamp", "103": "reportsSent", "118": "state", "125": "selectedCandidatePairId",
-    "150": "nominated", "152": "currentRoundTripTime",
+    "150": "nominated", "152": "currentRoundTripTime", "157": "responsesReceived",
 }  # fmt: skip
 _STATISTICS = "getstats"
 _ENOUGH = 20  # lines that are looked at to recognise the format
@@ -73,12 +77,13 @@ def read(source: Source) -> CallFrames:
     """The calls of a dump, one a peer connection."""
     calls: dict[str, ImportedCall] = {}
     base: dict[str, dict[str, Any]] = {}
+    names_gone = source.text.startswith(_MAGIC)
     for method, connection, value, at_ms in _events(source):
         if not connection:
             continue
         call = calls.setdefault(connection, ImportedCall(f"{source.name}/{connection}"))
         if method.lower() == _STATISTICS:
-            report = base[connection] = _restored(base.get(connection, {}), value)
+            report = base[connection] = _restored(base.get(connection, {}), value, names_gone=names_gone)
             if report:
                 call.reports.append((_time_of(value, at_ms), audio_report(report)))
         elif method.endswith("connectionstatechange") and value == "connected":
@@ -94,8 +99,8 @@ def _events(source: Source) -> Iterator[Event]:
         source.warn_of_damage(source.document)
         yield from _events_of_document(mapping(source.document))
         return
-    source.warn_of_damage(source.lines)
     relative = source.text.startswith(_MAGIC)
+    source.warn_of_damage(source.lines, titles=int(relative))
     clock = 0.0
     for line in source.lines:
         if not isinstance(line, list) or len(line) < 3:
@@ -118,11 +123,16 @@ def _events_of_document(document: dict[str, Any]) -> Iterator[Event]:
             yield word(event.get("type")), connection, event.get("value"), milliseconds(event.get("time"))
 
 
-def _restored(base: dict[str, Any], delta: Any) -> dict[str, Any]:
+def _restored(base: dict[str, Any], delta: Any, *, names_gone: bool) -> dict[str, Any]:
     """The whole report, of the one before and the difference to it.
 
     A library that names objects in which nothing changed leaves out those that are gone; another one leaves
     out those in which nothing changed, and sets those that are gone to null.
+
+    Args:
+        base: the report before.
+        delta: the difference.
+        names_gone: the library is known to be the second one; else the difference itself tells it.
     """
     if isinstance(delta, list):  # a whole report
         return {str(item.get("id")): item for item in delta if isinstance(item, dict)}
@@ -132,7 +142,7 @@ def _restored(base: dict[str, Any], delta: Any) -> dict[str, Any]:
         if isinstance(item, dict)
     }
     gone = {key for key, item in mapping(delta).items() if item is None}
-    names_unchanged = any(item.keys() <= {"timestamp"} for item in changes.values())
+    names_unchanged = not names_gone and any(item.keys() <= {"timestamp"} for item in changes.values())
     kept = base if not names_unchanged else {key: base[key] for key in changes if key in base}
     report = {key: item for key, item in kept.items() if key not in gone}
     for key, item in changes.items():

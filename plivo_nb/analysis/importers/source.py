@@ -85,11 +85,17 @@ class Source:
                 values.append(value)
         return values
 
-    def warn_of_damage(self, used: Any) -> None:
-        """Name what is missing in what the calls were read from: `document` or `lines`."""
-        if used is self.lines and self._damaged_lines:
-            every = self._damaged_lines + len(self.lines)
-            self.warn(f"{self._damaged_lines} of {every} lines are no JSON, or cut off, and were left out.")
+    def warn_of_damage(self, used: Any, *, titles: int = 0) -> None:
+        """Name what is missing in what the calls were read from.
+
+        Args:
+            used: `document` or `lines`.
+            titles: so many lines are no JSON in a whole file either.
+        """
+        if used is self.lines and self._damaged_lines > titles:
+            damaged = self._damaged_lines - titles
+            every = damaged + len(self.lines)
+            self.warn(f"{damaged} of {every} lines are no JSON, or cut off, and were left out.")
         if used is not self.lines and self._read_to is not None:
             self.warn(
                 f"The JSON document is damaged or cut off at character {self._read_to} of {len(self.text)}; "

@@ -39,6 +39,8 @@ _UNKNOWN = (
     "packets_late",
     "packets_recovered",
 )
+#: Of what the far end reports, what changes with each report, also where it says the same again.
+_MARKS = ("timestamp", "roundTripTimeMeasurements", "totalRoundTripTime", "packetsReceived")
 _SAMPLE_RATES_HZ = (8_000, 12_000, 16_000, 24_000, 32_000, 44_100, 48_000)
 _LONGEST_DELAY_S = 10.0
 _REPORT_S = 5.0  # how often the far end reports, where that cannot be seen
@@ -93,6 +95,8 @@ class StreamTotals:
         self._at = {"remote": NAN, "rtt": NAN, "sender": NAN, "rtp": NAN, "rtcp": NAN}
         self._gaps: dict[str, float] = {}
         self._stamps: dict[str, float] = {}
+        self._is_marked = False
+        self._pair_mark = NAN
         self._remote_sent = NAN
         self._streams_in: set[str] = set()
         self._codec = ""
@@ -131,14 +135,22 @@ class StreamTotals:
 
     def _take_remote(self, report: AudioReport, now: float, baseline: bool) -> None:
         """Take the far end's reports of what is sent; one that says the same as the last is not new."""
-        new = {key: value for key, value in report.remote_inbound.items() if self._remote.get(key) != value}
-        self._remote = dict(report.remote_inbound) or self._remote
+        said = _without_poll_times(report)
+        new = {key: value for key, value in said.items() if self._remote.get(key) != value}
+        self._remote = said or self._remote
+        self._is_marked = any(mark in value for value in self._remote.values() for mark in _MARKS)
         if new:
             self._lost_out.add(report.remote_inbound, ["packetsLost", "packetsReceived"], baseline=baseline)
             self._note("remote", now)
             self._at["rtcp"] = now
             self._remote_sent = self._sent.sums.get("packetsSent", NAN)
-        if any("roundTripTime" in value for value in new.values()) or not math.isnan(report.pair_rtt_s):
+        if math.isnan(report.pair_mark):  # nothing tells it; a line on which nothing arrives measures nothing
+            measured = self._at["rtp"] == now or not report.inbound
+        else:
+            measured = report.pair_mark != self._pair_mark
+        measured = measured and not math.isnan(report.pair_rtt_s)
+        self._pair_mark = report.pair_mark
+        if measured or any("roundTripTime" in value for value in new.values()):
             self._at["rtt"] = now
 
     def _take_sender_reports(self, report: AudioReport, now: float, baseline: bool) -> None:
@@ -149,10 +161,11 @@ class StreamTotals:
             if "remoteTimestamp" in numbers
         }
         grown = self._sender.grown.values()
-        if any(value > 0.0 for growth in grown for value in growth.values()) or stamps != self._stamps:
+        stamped = any(self._stamps.get(key) != stamp for key, stamp in stamps.items())
+        if stamped or any(value > 0.0 for growth in grown for value in growth.values()):
             self._note("sender", now)
             self._at["rtcp"] = now
-        self._stamps = stamps
+        self._stamps |= stamps
 
     def _note(self, what: str, now: float) -> None:
         gap = now - self._at[what]
@@ -189,8 +202,8 @@ class StreamTotals:
             sender_report_packets=self._sender.sums.get("packetsSent", NAN),
             sender_report_interval_s=self._gaps.get("sender", _REPORT_S),
             # of a stream without any report by the far end it is not known whether anything arrives: some
-            # browsers and media servers make none
-            rtcp_at_s=NAN if math.isnan(self._at["remote"]) else self._at["rtcp"],
+            # browsers and media servers make none; nor where one that says the same again looks like the last
+            rtcp_at_s=self._at["rtcp"] if self._is_marked else NAN,
             rtt_s=_positive(rtt_s),
             rtt_at_s=self._at["rtt"],
             remote_fraction_lost=remote.get("fractionLost", NAN),
@@ -218,6 +231,20 @@ class StreamTotals:
         delay_s = sum(growth.get("jitterBufferDelay", NAN) for growth in grown)
         mean_s = delay_s / emitted if emitted else NAN
         return mean_s if 0.0 <= mean_s < _LONGEST_DELAY_S else NAN
+
+
+def _without_poll_times(report: AudioReport) -> dict[str, Numbers]:
+    """The far end's reports, without times that only say when the statistics were read.
+
+    Chrome had those until 2022; since then, and in Firefox, the time is that of the far end's report.
+    """
+    polled = {
+        n["timestamp"] for n in (*report.inbound.values(), *report.outbound.values()) if "timestamp" in n
+    }
+    return {
+        key: {name: value for name, value in numbers.items() if name != "timestamp" or value not in polled}
+        for key, numbers in report.remote_inbound.items()
+    }
 
 
 def _most_active(streams: Mapping[str, Numbers], grown: Mapping[str, Numbers], counter: str) -> Numbers:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _TOGETHER_MS = 300.0  # what is collected at once has times that differ by less
 _HELD_MS = 12_000.0  # the far end's reports stay until the next one, which may take so long
+_STREAMS = ("inbound-rtp", "outbound-rtp", "ssrc")
 _MARKS = ('"PeerConnections"', '"getUserMedia"', '"UserAgent"')
 
 
@@ -58,9 +59,14 @@ def _call(uuid: str, connection: dict[str, Any], source: Source) -> ImportedCall
         if kind.endswith("connectionstatechange") and value.rpartition("state")[2] == "connected":
             at = milliseconds(event.get("time"))
             call.started_ms = at if math.isnan(call.started_ms) else min(at, call.started_ms)
-    series, damaged = _series(mapping(connection.get("stats")))
+    series, damaged, video = _series(mapping(connection.get("stats")))
+    if video:
+        source.warn(f"{uuid}: {video} video streams were left out; only audio is read.")
     if damaged:
         source.warn(f"{uuid}: {damaged} series of statistics are damaged and were left out.")
+    set_back = _go_on(series)
+    if set_back:
+        source.warn(f"{uuid}: the clock was set back {set_back} times; the rows after it go on from there.")
     ticks = _ticks(series)
     reports: list[dict[str, dict[str, Any]]] = [defaultdict(dict) for _ in ticks]
     for (identifier, kind), keys in series.items():
@@ -75,20 +81,23 @@ def _call(uuid: str, connection: dict[str, Any], source: Source) -> ImportedCall
     return call
 
 
-def _series(stats: dict[str, Any]) -> tuple[dict[tuple[str, str], dict[str, Series]], int]:
-    """The series by statistics object (id, type) and key, and how many are damaged."""
+def _series(stats: dict[str, Any]) -> tuple[dict[tuple[str, str], dict[str, Series]], int, int]:
+    """The series by statistics object (id, type) and key; how many are damaged; how many are video."""
     objects: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
-    damaged = 0
+    damaged, video = 0, set()
     for name, entry in stats.items():
         identifier, _, key = name.rpartition("-")
         entry = mapping(entry)
         kind = stats_type(identifier, {"type": entry.get("statsType")})
-        if kind in TYPES and key in KEYS and identifier and "video" not in identifier.lower():
-            objects[identifier, kind][key] = entry
+        if kind in TYPES and key in KEYS and identifier:
+            if "video" not in identifier.lower():
+                objects[identifier, kind][key] = entry
+            elif kind in _STREAMS:
+                video.add(identifier)
     found: dict[tuple[str, str], dict[str, Series]] = {}
     for place, entries in objects.items():
         read: dict[str, Series] = {}
-        stamps = _values(mapping(entries.pop("timestamp", None)))
+        stamps = _values(mapping(entries.get("timestamp")))
         for key, entry in entries.items():
             values = _values(entry)
             times = None if values is None else _times(entry, values, stamps)
@@ -96,9 +105,11 @@ def _series(stats: dict[str, Any]) -> tuple[dict[tuple[str, str], dict[str, Seri
                 damaged += 1
             elif values:
                 read[key] = times, values
-        if read and not _is_video(read):
-            found[place] = read
-    return found, damaged
+        if not _is_video(read):
+            found |= {place: read} if read else {}
+        elif place[1] in _STREAMS:
+            video.add(place[0])
+    return found, damaged, len(video)
 
 
 def _is_video(read: dict[str, Series]) -> bool:
@@ -119,11 +130,11 @@ def _values(entry: dict[str, Any]) -> list[Any] | None:
 def _times(
     entry: dict[str, Any], values: list[Any], stamps: list[Any] | None
 ) -> npt.NDArray[np.float64] | None:
-    """When each value was read, ms since 1970, ascending; None where that is not known."""
+    """When each value was read, ms since 1970, by Chrome's clock; None where that is not known."""
     if stamps is not None and len(stamps) >= len(values) > 0:
         times = np.array([milliseconds(stamp) for stamp in stamps[len(stamps) - len(values) :]])
         if not np.isnan(times).any():
-            return np.maximum.accumulate(times)
+            return times
     start, end = milliseconds(entry.get("startTime")), milliseconds(entry.get("endTime"))
     if math.isnan(start):
         return None
@@ -132,15 +143,47 @@ def _times(
     return np.linspace(start, end, len(values))
 
 
-def _ticks(series: dict[tuple[str, str], dict[str, Series]]) -> npt.NDArray[np.float64]:
-    """The times at which the counters of this end were read."""
-    times = [
+def _go_on(series: dict[tuple[str, str], dict[str, Series]]) -> int:
+    """Let the times go on where Chrome's clock was set back; returns how often it was.
+
+    All objects of a report have the same time, so that one that came later is moved like the others.
+    """
+    reference = max(_read_here(series), key=len, default=np.array([]))
+    forward = _going_on(reference)
+    moved_ms = dict(zip(reference.tolist(), (forward - reference).tolist(), strict=True))
+    set_back = int((np.diff(reference) < 0.0).sum())
+    for keys in series.values() if set_back else ():
+        for key, (times, values) in keys.items():
+            going_on = _going_on(times)
+            if not (np.diff(times) < 0.0).any():
+                going_on = times + next((moved_ms[at] for at in times[::-1].tolist() if at in moved_ms), 0.0)
+            keys[key] = going_on, values
+    return set_back
+
+
+def _going_on(times: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The times with a usual step in place of each step back."""
+    steps = np.diff(times)
+    forward = steps[steps > 0.0]
+    steps[steps < 0.0] = np.median(forward) if forward.size else 0.0
+    found: npt.NDArray[np.float64] = np.concatenate([times[:1], times[:1] + np.cumsum(steps)])
+    return found
+
+
+def _read_here(series: dict[tuple[str, str], dict[str, Series]]) -> list[npt.NDArray[np.float64]]:
+    """When the counters of this end were read, by stream."""
+    return [
         keys[key][0]
         for (_, kind), keys in series.items()
-        if kind in ("inbound-rtp", "outbound-rtp", "ssrc")
+        if kind in _STREAMS
         for key in ("packetsReceived", "packetsSent")
         if key in keys
     ]
+
+
+def _ticks(series: dict[tuple[str, str], dict[str, Series]]) -> npt.NDArray[np.float64]:
+    """The times at which the counters of this end were read."""
+    times = _read_here(series)
     if not times:
         return np.array([])
     every = np.unique(np.concatenate(times))

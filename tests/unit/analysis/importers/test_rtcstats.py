@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import foreign_dumps
+import pytest
 
 from plivo_nb.analysis.importers import rtcstats
 from plivo_nb.analysis.importers.source import Source
@@ -37,10 +38,39 @@ def test_an_object_that_is_gone_is_left_out_or_null() -> None:
         {"a": stream(packetsReceived=1, timestamp=0), "b": {"type": "codec", "timestamp": 0}},
         {"b": {"timestamp": 0}},
     )
-    assert list(rtcstats._restored({"a": stream(), "b": {}}, {"b": {"timestamp": 0}})) == ["b"]
-    assert list(rtcstats._restored({"a": stream(), "b": {}}, {"b": {"x": 1}})) == ["a", "b"]
-    assert list(rtcstats._restored({"a": stream(), "b": {}}, {"a": None})) == ["b"]
+    before = {"a": stream(), "b": {}}
+    assert list(rtcstats._restored(before, {"b": {"timestamp": 0}}, names_gone=False)) == ["b"]
+    assert list(rtcstats._restored(before, {"b": {"x": 1}}, names_gone=False)) == ["a", "b"]
+    assert list(rtcstats._restored(before, {"a": None}, names_gone=False)) == ["b"]
     assert rtcstats.recognises(jitsi)
+
+
+@pytest.mark.parametrize("method", ["g", 1])
+def test_file_format_3_keeps_a_stream_in_which_nothing_changed_beside_a_later_time(method: str | int) -> None:
+    """A stream that stands still is left out, also where a report of the far end has a time of its own."""
+    began = {
+        "0": {"type": 1, "11": "audio", "10": 7, "14": 50, "15": 0},
+        "1": {"type": 4, "11": "audio", "10": 7, "79": 50, "103": 1},
+    }
+    values: list[dict[str, object]] = [{**began, "t": START_MS}]
+    values += [
+        {"0": {"14": 50 * n}, "1": {"79": 50 * n, "103": n}, "t": START_MS + 1000 * n} for n in range(2, 6)
+    ]
+    values += [
+        {"1": {"t": START_MS + 1000 * n - 1}, "2": {"57": n}, "t": START_MS + 1000 * n} for n in range(6, 18)
+    ]
+    lines = [[method, "PC_0", value, START_MS if n == 0 else 1000] for n, value in enumerate(values)]
+    text = "RTCStatsDump\n" + "".join(json.dumps(line) + "\n" for line in [{"fileFormat": 3}, *lines])
+    rows = rtcstats.read(Source("d", text.encode())).samples
+    assert rows["packets_in"].iloc[-5:].tolist() == [0.0] * 5
+    assert rows["loss_in"].iloc[-1] == 1.0
+
+
+def test_the_first_line_of_file_format_3_is_no_damage() -> None:
+    frames = rtcstats.read(Source("d", foreign_dumps.rtcstats_3(3)))
+    assert not [warning for warning in frames.warnings if "lines" in warning]
+    cut = rtcstats.read(Source("d", foreign_dumps.rtcstats_3(3)[:-9]))
+    assert [warning for warning in cut.warnings if warning.startswith("1 of 7 lines")]
 
 
 def test_the_first_form_was_one_document() -> None:

@@ -57,9 +57,65 @@ def test_of_a_stream_that_the_far_end_never_reported_on_nothing_is_known() -> No
     assert counters.packets_sent == 50 * 59
     assert math.isnan(counters.rtcp_at_s), "or it would count as a far end that receives nothing"
     reported = AudioReport(
-        outbound={"a": {"packetsSent": 3000.0}}, remote_inbound={"a": {"packetsLost": 1.0}}
+        outbound={"a": {"packetsSent": 3000.0}},
+        remote_inbound={"a": {"packetsLost": 1.0, "roundTripTimeMeasurements": 1.0}},
     )
     assert totals.add(reported, 60.0, baseline=False)[0].rtcp_at_s == 60.0
+
+
+def reported(second: int, *, polled: bool = False, **marks: float) -> AudioReport:
+    """A report of a call in which the far end says the same again and again."""
+    said = {"packetsLost": 0.0, "jitter": 0.004, "fractionLost": 0.0, **marks}
+    sent = {"packetsSent": 50.0 * second}
+    if polled:  # all objects have the time at which the statistics were read
+        sent["timestamp"] = said["timestamp"] = 1e3 * second
+    return AudioReport(outbound={"a": sent}, remote_inbound={"a": said})
+
+
+@pytest.mark.parametrize("mark", ["timestamp", "roundTripTimeMeasurements", "totalRoundTripTime"])
+def test_a_report_that_says_the_same_again_is_told_by_what_changes_with_each(mark: str) -> None:
+    totals = StreamTotals()
+    for second in range(60):
+        counters, _ = totals.add(
+            reported(second, **{mark: float(second // 5)}), float(second), baseline=not second
+        )
+    assert (counters.remote_report_at_s, counters.rtcp_at_s) == (55.0, 55.0)
+
+
+@pytest.mark.parametrize("polled", [False, True])
+def test_where_nothing_tells_it_the_far_end_does_not_count_as_one_that_receives_nothing(polled: bool) -> None:
+    totals = StreamTotals()
+    for second in range(60):
+        report = reported(second, polled=polled)
+        report.remote_outbound["b"] = {"packetsSent": 50.0 * second}
+        counters, _ = totals.add(report, float(second), baseline=not second)
+    assert counters.remote_report_at_s == 0.0
+    assert math.isnan(counters.rtcp_at_s)
+
+
+def test_sender_reports_that_are_left_out_are_no_new_ones() -> None:
+    totals = StreamTotals()
+    totals.add(AudioReport(remote_outbound={"b": {"remoteTimestamp": 1.0}}), 0.0, baseline=True)
+    counters, _ = totals.add(AudioReport(), 12.0, baseline=False)
+    assert counters.sender_report_at_s == 0.0
+
+
+@pytest.mark.parametrize(("mark", "expected"), [(7.0, 0.0), (math.nan, 9.0)])
+def test_a_round_trip_that_is_not_measured_again_gets_old(mark: float, expected: float) -> None:
+    totals = StreamTotals()
+    for second in range(10):
+        report = AudioReport(pair_rtt_s=0.04, pair_mark=mark)
+        counters, _ = totals.add(report, float(second), baseline=not second)
+    assert counters.rtt_at_s == expected
+
+
+def test_a_round_trip_that_nothing_dates_gets_old_where_nothing_arrives() -> None:
+    totals = StreamTotals()
+    for second in range(10):
+        report = received(a=(50.0 * min(second, 4), 0))
+        report.pair_rtt_s = 0.04
+        counters, _ = totals.add(report, float(second), baseline=not second)
+    assert counters.rtt_at_s == 4.0
 
 
 @pytest.mark.parametrize(
