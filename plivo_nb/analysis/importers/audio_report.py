@@ -214,8 +214,10 @@ def _add_old(found: AudioReport, identifier: str, key: str, numbers: Numbers, co
     numbers.setdefault("playoutDelay", numbers.get("jitterBuffer", math.nan))
     if identifier.endswith("_send") or "packetsSent" in numbers:
         found.outbound[key] = {k: v for k, v in numbers.items() if k in ("packetsSent", "bytesSent")}
-        kept = ("packetsLost", "jitter", "roundTripTime")
-        found.remote_inbound[key] = {k: max(v, 0.0) for k, v in numbers.items() if k in kept}
+        kept = ("packetsLost", "jitter", "roundTripTime")  # all -1 before the far end's first report
+        said = {k: v for k, v in numbers.items() if k in kept and v >= 0.0}
+        if said:
+            found.remote_inbound[key] = said
         found.source_level = numbers.get("audioLevel", math.nan)
         found.codec = codec.upper() or found.codec
     elif "packetsReceived" in numbers:

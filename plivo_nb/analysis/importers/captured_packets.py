@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import logging
 import math
+import struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from plivo_nb.analysis.importers.source import Source
 
@@ -16,6 +19,8 @@ Endpoint = tuple[str, int]
 _MAGICS = {
     b"\xa1\xb2\xc3\xd4", b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x4d\x3c\xb2\xa1", b"\x0a\x0d\x0d\x0a",
 }  # fmt: skip
+_NEW = b"\x0a\x0d\x0d\x0a"  # pcapng; also the type of the block that begins a section
+_IN_ORDER = b"\x4d\x3c\x2b\x1a"  # a section's mark of its byte order, if little-endian
 _LONGEST_S = 7 * 86_400.0
 _RECEIVED, _SENT = 1, 2  # direction in the flags of a packet (draft-ietf-opsawg-pcapng section 4.3.1)
 
@@ -63,8 +68,9 @@ def packets_of(source: Source) -> list[CapturedPacket]:
     try:
         file: Any = io.BytesIO(source.data)  # scapy takes files too, against its annotation
         reader = RawPcapReader(file)
-        for data, about in reader:
-            found = _dissected(data, about, getattr(reader, "linktype", None))
+        tick_s = 1e-9 if getattr(reader, "nano", False) else 1e-6
+        for data, about in _quietly(reader):
+            found = _dissected(data, about, getattr(reader, "linktype", None), tick_s)
             if isinstance(found, CapturedPacket):
                 packets.append(found)
             elif found == "fragment":
@@ -75,11 +81,56 @@ def packets_of(source: Source) -> list[CapturedPacket]:
         source.warn(
             f"The capture is damaged or cut off ({type(error).__name__}); what comes after is missing."
         )
+    else:
+        if not _is_whole(source.data):
+            source.warn("The capture is cut off; what comes after is missing.")
     if fragments:
         source.warn(f"{fragments} fragments of IP packets were left out.")
     if others and not packets:
         source.warn(f"None of the {others} packets is UDP or TCP that can be read.")
     return _plausible(packets, source)
+
+
+def _quietly(reader: Iterable[Any]) -> Iterator[Any]:
+    """The packets of scapy's reader, without its log about damage, which goes to the screen."""
+    log = logging.getLogger("scapy.runtime")
+    packets = iter(reader)
+    while True:
+        before, log.disabled = log.disabled, True
+        try:
+            packet = next(packets, None)
+        finally:
+            log.disabled = before
+        if packet is None:
+            return
+        yield packet
+
+
+def _is_whole(data: bytes) -> bool:
+    """Whether the last packet or block ends with the file: scapy ends without a word where it does not."""
+    with contextlib.suppress(struct.error):
+        at = _end_of_blocks(data) if data.startswith(_NEW) else _end_of_packets(data)
+        return at == len(data)
+    return False
+
+
+def _end_of_packets(data: bytes) -> int:
+    """Where the last packet of a pcap file ends, by its header."""
+    order = ">" if data[0] == 0xA1 else "<"
+    at = 24
+    while at < len(data):
+        at += 16 + int(struct.unpack_from(f"{order}I", data, at + 8)[0])
+    return at
+
+
+def _end_of_blocks(data: bytes) -> int:
+    """Where the last block of a pcapng file ends, by its header."""
+    order, at = "<", 0
+    while at < len(data):
+        if data[at : at + 4] == _NEW:
+            order = "<" if data[at + 8 : at + 12] == _IN_ORDER else ">"
+        at += max(int(struct.unpack_from(f"{order}I", data, at + 4)[0]), 12)
+    return at
 
 
 def _plausible(packets: list[CapturedPacket], source: Source) -> list[CapturedPacket]:
@@ -94,7 +145,7 @@ def _plausible(packets: list[CapturedPacket], source: Source) -> list[CapturedPa
     return sorted(kept, key=lambda packet: packet.at_s)
 
 
-def _dissected(data: bytes, about: Any, linktype: int | None) -> CapturedPacket | str:
+def _dissected(data: bytes, about: Any, linktype: int | None, tick_s: float) -> CapturedPacket | str:
     from scapy.config import conf
     from scapy.layers.inet import IP, TCP, UDP
     from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment
@@ -119,7 +170,7 @@ def _dissected(data: bytes, about: Any, linktype: int | None) -> CapturedPacket 
         elif is_tcp and getattr(network, "version", 0) == 4 and network.len:
             content = content[: max(network.len - 4 * network.ihl - 4 * transport.dataofs, 0)]
         return CapturedPacket(
-            _time_s(about),
+            _time_s(about, tick_s),
             (str(network.src), int(transport.sport)),
             (str(network.dst), int(transport.dport)),
             content,
@@ -136,12 +187,12 @@ def _direction(about: Any) -> int:
     return int(direction) if isinstance(direction, int) else 0
 
 
-def _time_s(about: Any) -> float:
+def _time_s(about: Any, tick_s: float) -> float:
     if hasattr(about, "tshigh"):  # pcapng
         if about.tshigh is None:
             return math.nan
         return float(((about.tshigh << 32) + about.tslow) / about.tsresol)
-    return float(about.sec + about.usec * (1e-9 if about.usec >= 1_000_000 else 1e-6))
+    return float(about.sec + about.usec * tick_s)
 
 
 def streams_of(

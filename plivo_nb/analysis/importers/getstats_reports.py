@@ -1,8 +1,8 @@
 """Lists of getStats() reports, as people save them from a browser's console: JSON, or JSON lines.
 
 A report is a list of statistics objects, a map of them by id, or the entries of that map. A file holds one
-of them, a list of them, each alone or under a key such as ``stats`` beside its time, or the objects of all in
-one list.
+of them, a list of them, each alone or under a key such as ``stats`` beside its time, a map of them by time,
+or the objects of all in one list. The objects of a report may also be in several lists, such as one a type.
 """
 
 from __future__ import annotations
@@ -75,9 +75,15 @@ def _found(value: Any, at_ms: float, depth: int) -> Iterator[Report]:
             if isinstance(value.get(key), dict | list):
                 yield from _found(value[key], at_ms, depth + 1)
                 return
-        for item in value.values():
+        together = _together(value)
+        if together:
+            yield _timed(at_ms, together)
+            return
+        for key, item in value.items():
             if isinstance(item, list):
                 yield from _found(item, at_ms, depth + 1)
+            elif isinstance(item, dict) and is_since_1970(key_ms := milliseconds(key)):
+                yield from _found(item, key_ms, depth + 1)
     elif isinstance(value, list):
         entries = [
             item[1] for item in value if isinstance(item, list) and len(item) == 2 and _is_stats(item[1])
@@ -90,6 +96,19 @@ def _found(value: Any, at_ms: float, depth: int) -> Iterator[Report]:
             yield from _found(item, at_ms, depth + 1)
 
 
+def _together(value: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The objects of one report that are in several lists; empty where an id comes again."""
+    lists = [item for item in value.values() if isinstance(item, list) and any(map(_is_stats, item))]
+    objects = [item for part in lists for item in part if _is_stats(item)]
+    report = {_place(stats, number): stats for number, stats in enumerate(objects)}
+    return report if len(lists) > 1 and len(report) == len(objects) else {}
+
+
+def _place(stats: dict[str, Any], number: int) -> str:
+    """What an object is recognised by."""
+    return str(stats.get("id", f"{stats['type']} {stats.get('ssrc', number)}"))
+
+
 def _is_stats(value: Any) -> bool:
     if not isinstance(value, dict) or not word(value.get("type")):
         return False
@@ -100,7 +119,7 @@ def _split(objects: list[dict[str, Any]], at_ms: float) -> Iterator[Report]:
     """The reports of a list of objects: where an id comes again, the next one begins."""
     report: dict[str, dict[str, Any]] = {}
     for place, stats in enumerate(objects):
-        key = str(stats.get("id", f"{stats['type']} {stats.get('ssrc', place)}"))
+        key = _place(stats, place)
         if key in report:
             yield _timed(at_ms, report)
             report = {}

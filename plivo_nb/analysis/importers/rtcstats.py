@@ -1,6 +1,7 @@
 """Dumps of the rtcstats library, as its servers store them: JSON lines, an array each.
 
-A line is ``[method, peer connection, value, ..., time]``. What ``getstats`` carries is the difference to the
+A line is ``[method, peer connection, value, ..., time]``, or has that under ``data``, as Jitsi's clients send
+it; the lines may also be the items of one array. What ``getstats`` carries is the difference to the
 report before: keys that did not change are left out. Known forms: the servers of Jitsi and of the library's
 first versions (times in ms since 1970); file format 3, which begins with the line ``RTCStatsDump``, and has
 differences of times and short names for methods, types and keys; and the first form, one JSON document.
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from plivo_nb.analysis.importers.audio_report import audio_report
 from plivo_nb.analysis.importers.imported_call import ImportedCall, frames_of
-from plivo_nb.analysis.importers.source import is_since_1970, mapping, milliseconds, number, word
+from plivo_nb.analysis.importers.source import is_since_1970, mapping, milliseconds, number, parsed, word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +60,25 @@ def recognises(source: Source) -> bool:
         return True
     if source.text.lstrip()[:1] not in ("[", "{"):
         return False
-    return any(map(_is_event, source.lines[:_ENOUGH])) or "peerConnections" in mapping(source.document)
+    return any(map(_is_event, _lines(source)[1][:_ENOUGH])) or "peerConnections" in mapping(source.document)
+
+
+def _lines(source: Source) -> tuple[Any, list[Any]]:
+    """What the lines were found in, the document or the lines, and the lines."""
+    document = source.document
+    if isinstance(document, list) and len(source.lines) < 2 and not _is_event(document):
+        return document, [_unpacked(line) for line in document]
+    return source.lines, [_unpacked(line) for line in source.lines]
+
+
+def _unpacked(line: Any) -> Any:
+    """The event in a message of Jitsi's clients; anything else as it is."""
+    data = mapping(line).get("data")
+    return (parsed(data)[0] if isinstance(data, str) else data) if _is_event_in(line) else line
+
+
+def _is_event_in(message: Any) -> bool:
+    return word(mapping(message).get("type")).startswith("stats-entry")
 
 
 def _is_event(line: Any) -> bool:
@@ -95,14 +114,15 @@ def read(source: Source) -> CallFrames:
 
 def _events(source: Source) -> Iterator[Event]:
     """Method, peer connection, value and time (ms since 1970; NaN: not known) of each event."""
-    if not any(map(_is_event, source.lines)) and not source.text.startswith(_MAGIC):
+    used, lines = _lines(source)
+    if not any(map(_is_event, lines)) and not source.text.startswith(_MAGIC):
         source.warn_of_damage(source.document)
         yield from _events_of_document(mapping(source.document))
         return
     relative = source.text.startswith(_MAGIC)
-    source.warn_of_damage(source.lines, titles=int(relative))
+    source.warn_of_damage(used, titles=int(relative))
     clock = 0.0
-    for line in source.lines:
+    for line in lines:
         if not isinstance(line, list) or len(line) < 3:
             continue
         at_ms = number(line[-1]) if len(line) > 3 else number(mapping(line[2]).get("time"))
@@ -134,6 +154,8 @@ def _restored(base: dict[str, Any], delta: Any, *, names_gone: bool) -> dict[str
         delta: the difference.
         names_gone: the library is known to be the second one; else the difference itself tells it.
     """
+    if isinstance(delta, str):  # some clients send it as text
+        delta = parsed(delta)[0]
     if isinstance(delta, list):  # a whole report
         return {str(item.get("id")): item for item in delta if isinstance(item, dict)}
     changes = {

@@ -145,7 +145,8 @@ class StreamTotals:
             self._at["rtcp"] = now
             self._remote_sent = self._sent.sums.get("packetsSent", NAN)
         if math.isnan(report.pair_mark):  # nothing tells it; a line on which nothing arrives measures nothing
-            measured = self._at["rtp"] == now or not report.inbound
+            counted = any("packetsReceived" in numbers for numbers in report.inbound.values())
+            measured = self._at["rtp"] == now or not counted
         else:
             measured = report.pair_mark != self._pair_mark
         measured = measured and not math.isnan(report.pair_rtt_s)

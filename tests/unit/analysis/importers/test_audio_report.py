@@ -65,3 +65,11 @@ def test_the_type_is_known_by_the_beginning_of_the_id() -> None:
     assert stats_type("RTCRemoteInboundRtpAudioStream_1", {}) == "remote-inbound-rtp"
     assert stats_type("ssrc_1_send", {}) == "ssrc"
     assert stats_type("?", {"type": 5}) == ""
+
+
+def test_before_the_first_report_the_old_statistics_say_minus_one() -> None:
+    sent = {"type": "ssrc", "mediaType": "audio", "ssrc": "2", "packetsSent": "50", "packetsLost": "-1"}
+    before = audio_report({"ssrc_2_send": {**sent, "googRtt": "-1", "googJitterReceived": "-1"}})
+    assert before.remote_inbound == {}
+    after = audio_report({"ssrc_2_send": {**sent, "packetsLost": "0", "googRtt": "80"}})
+    assert after.remote_inbound == {"2": {"packetsLost": 0.0, "roundTripTime": pytest.approx(0.08)}}

@@ -34,6 +34,30 @@ def test_packets_with_impossible_times_are_named() -> None:
     assert source.warnings == ["1 packets with impossible times were left out."]
 
 
+def test_times_in_nanoseconds_are_such_in_the_first_millisecond_of_a_second_too() -> None:
+    data = bytearray(foreign_captures.saved(foreign_captures.udp([(0.0, True, b"x")])))
+    data[:4] = b"\x4d\x3c\xb2\xa1"
+    data[28:32] = (500_000).to_bytes(4, "little")
+    (packet,) = packets_of(Source("f", bytes(data)))
+    assert packet.at_s % 1.0 == pytest.approx(0.0005, abs=1e-6)
+
+
+@pytest.mark.parametrize("ng", [False, True])
+@pytest.mark.parametrize("missing", [1, 7, 25])
+def test_a_capture_that_is_cut_off_says_so_and_scapy_says_nothing(
+    ng: bool, missing: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = foreign_captures.saved(
+        foreign_captures.udp([(float(n), True, b"some data") for n in range(5)]), ng=ng
+    )
+    source = Source("f", whole)
+    assert (len(packets_of(source)), source.warnings) == (5, [])
+    source = Source("f", whole[:-missing])
+    assert len(packets_of(source)) >= 4
+    assert source.warnings == ["The capture is cut off; what comes after is missing."]
+    assert caplog.records == []
+
+
 def test_tcp_is_put_together_in_order_and_once_across_the_end_of_the_numbers() -> None:
     packets = foreign_captures.tcp([(0.0, False, bytes(range(256)) * 4)])
     source = Source("f", foreign_captures.saved(packets[::-1]))

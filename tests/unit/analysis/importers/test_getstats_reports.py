@@ -24,6 +24,8 @@ REPORTS = foreign_dumps.reports(3)
         {"url": "x", "getStats": REPORTS},
         {"calls": [{"reports": list(report.values())} for report in REPORTS]},
         [stats for report in REPORTS for stats in report.values()],
+        [{key: [stats] for key, stats in report.items()} for report in REPORTS],
+        {foreign_dumps.iso(foreign_dumps.START_MS + 1000 * n): report for n, report in enumerate(REPORTS)},
     ],
 )
 def test_every_shape_is_found(value: Any) -> None:

@@ -66,6 +66,31 @@ def test_file_format_3_keeps_a_stream_in_which_nothing_changed_beside_a_later_ti
     assert rows["loss_in"].iloc[-1] == 1.0
 
 
+EVENTS = [json.loads(line) for line in foreign_dumps.rtcstats(5).splitlines()]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(EVENTS),
+        *(
+            "\n".join(
+                json.dumps({"type": "stats-entry", "statsSessionId": "s", "data": pack(e)}) for e in EVENTS
+            )
+            for pack in (list, json.dumps)
+        ),
+        "\n".join(
+            json.dumps([e[0], e[1], json.dumps(e[2]) if e[0] == "getstats" else e[2], e[3]]) for e in EVENTS
+        ),
+    ],
+    ids=["one array", "messages", "messages as text", "reports as text"],
+)
+def test_the_lines_may_be_wrapped(text: str) -> None:
+    source = Source("d", text.encode())
+    assert rtcstats.recognises(source)
+    assert rtcstats.read(source).samples["packets_in"].tolist() == [50.0] * 5
+
+
 def test_the_first_line_of_file_format_3_is_no_damage() -> None:
     frames = rtcstats.read(Source("d", foreign_dumps.rtcstats_3(3)))
     assert not [warning for warning in frames.warnings if "lines" in warning]
