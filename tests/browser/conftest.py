@@ -322,18 +322,23 @@ def notebook7(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def voila_at(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
     """Serve a notebook with Voila: ``with voila_at(path) as server``; each page has a kernel of its own.
 
-    Other arguments are options of Voila, such as ``--theme=dark``.
+    Of a folder all notebooks are served, each at ``/voila/render/NAME.ipynb``. Other arguments are options of
+    Voila, such as ``--theme=dark``.
     """
 
     @contextlib.contextmanager
-    def served(notebook: Path, *options: str) -> Iterator[Server]:
+    def served(path: Path, *options: str) -> Iterator[Server]:
         home, port = tmp_path_factory.mktemp("voila"), free_port()
         root = home / "root"
-        root.mkdir()
-        for file in (notebook, *notebook.parent.glob("*.py")):
-            shutil.copy(file, root)
+        if path.is_dir():
+            shutil.copytree(path, root)
+        else:
+            root.mkdir()
+            for file in (path, *path.parent.glob("*.py")):
+                shutil.copy(file, root)
+        served_path = "." if path.is_dir() else path.name
         command = [
-            sys.executable, "-m", "voila", notebook.name, "--no-browser", f"--port={port}",
+            sys.executable, "-m", "voila", served_path, "--no-browser", f"--port={port}",
             "--Voila.ip=127.0.0.1", "--show_tracebacks=True", *options,
         ]  # fmt: skip
         with serving(home, root, command, port, "/static/does-not-exist") as server:
@@ -608,6 +613,19 @@ def open_notebook(page: Page, jupyter: Server) -> Iterator[Callable[[str], Noteb
     """Open a notebook; at the end its kernel is shut down, and must take all it started with it."""
 
     def opened(path: str) -> Notebook:
+        return Notebook(page, jupyter, path).open()
+
+    yield opened
+    _shut_down_kernels(jupyter)
+
+
+@pytest.fixture
+def open_in_new_page(browser: Browser, jupyter: Server) -> Iterator[Callable[[str], Notebook]]:
+    """As `open_notebook`, for several notebooks at once: each has a page of its own."""
+
+    def opened(path: str) -> Notebook:
+        page = browser.new_page(viewport={"width": 1360, "height": 900})
+        page.set_default_timeout(30 * SECONDS)
         return Notebook(page, jupyter, path).open()
 
     yield opened

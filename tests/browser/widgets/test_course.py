@@ -1,33 +1,42 @@
-"""The first notebooks of the course as a reader has them: "Run all" in JupyterLab, and as apps of Voila."""
+"""The first notebooks of the course as a reader has them: "Run all" in JupyterLab, and as apps of Voila.
+
+Those of one front end run at the same time, one page each: most of their time is that of calls.
+"""
 
 from __future__ import annotations
 
-import pytest
 from playwright.sync_api import expect
 
 PLAYERS = {"01_first_call": 1, "02_turn_the_knobs": 0, "03_incoming_calls": 1, "04_hear_it": 8}
 ERRORS = '[data-mime-type="application/vnd.jupyter.error"]'
+RUN_ALL = "{ window.ran = window.jupyterapp.commands.execute('notebook:run-all-cells'); null }"
 
 
-@pytest.mark.parametrize("name", ["02_turn_the_knobs", "03_incoming_calls", "04_hear_it"])
-def test_run_all_in_jupyterlab(jupyter, open_notebook, page, name: str) -> None:
-    notebook = open_notebook(f"{name}.ipynb")
-    notebook.command_at(0, "notebook:run-all-cells", wait=True)
-    notebook.wait_idle()
-    saved = notebook.saved()
-    assert notebook.errors() == []
-    code = [cell for cell in saved.cells if cell.cell_type == "code"]
-    assert all(cell.execution_count for cell in code)
-    shown = "".join(str(cell.outputs) for cell in code)
-    assert shown.count("<audio controls") == PLAYERS[name]
+def test_run_all_in_jupyterlab(jupyter, open_in_new_page) -> None:
+    """The first notebook is run in test_binder.py."""
+    opened = {name: open_in_new_page(f"{name}.ipynb") for name in [*PLAYERS][1:]}
+    for notebook in opened.values():
+        notebook.page.evaluate(RUN_ALL)
+    for name, notebook in opened.items():
+        assert notebook.page.evaluate("window.ran") is True, name
+        saved = notebook.saved()
+        assert notebook.errors() == [], name
+        code = [cell for cell in saved.cells if cell.cell_type == "code"]
+        assert all(cell.execution_count for cell in code), name
+        shown = "".join(str(cell.outputs) for cell in code)
+        assert shown.count("<audio controls") == PLAYERS[name], name
 
 
-@pytest.mark.parametrize("name", ["01_first_call", "03_incoming_calls", "04_hear_it"])
-def test_as_an_app_of_voila(voila_at, repository, page, name: str) -> None:
-    with voila_at(repository / "notebooks" / f"{name}.ipynb") as server:
-        page.goto(server.url, timeout=120_000)
-        expect(page.get_by_role("heading", name="Self-test")).to_be_visible(timeout=120_000)
-        assert page.locator(ERRORS).count() == 0
-        assert page.locator("audio").count() == PLAYERS[name]
-        assert "{}" not in page.locator("body").inner_text().split()
-        page.goto("about:blank")
+def test_as_apps_of_voila(voila_at, repository, browser) -> None:
+    """The second notebook's sliders are moved in test_voila.py."""
+    with voila_at(repository / "notebooks") as server:
+        pages = {name: browser.new_page() for name in PLAYERS}
+        for name, page in pages.items():
+            page.goto(f"{server.url}/voila/render/{name}.ipynb", timeout=120_000, wait_until="commit")
+        for name, page in pages.items():
+            expect(page.get_by_role("heading", name="Self-test"), name).to_be_visible(timeout=120_000)
+            assert page.locator(ERRORS).count() == 0, name
+            assert page.locator("audio").count() == PLAYERS[name], name
+            assert "{}" not in page.locator("body").inner_text().split(), name
+            page.goto("about:blank")
+            page.close()
