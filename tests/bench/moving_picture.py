@@ -17,6 +17,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,16 +31,17 @@ if TYPE_CHECKING:
 PICTURE = Path(__file__).parents[2] / "notebooks" / "images" / "call.gif"
 CHROMIUM = "/usr/bin/chromium"
 CELL = "import plivo_nb\nsoftphone = await plivo_nb.app()"
-WIDTH_PX = 720
+SCALE = 0.8  # of the page: Chromium draws text at this size more clearly than a picture made smaller
 LIMIT_BYTES = 1_000_000
 EVERY_S = 1.0
 SHOWN_MS = 200  # how long each picture is shown; the last one longer
 LAST_MS = 2000
-COLOURS = 32
+COLOURS = 40
+APART = 20  # how far apart colours are at least, as the sum over red, green and blue
 #: After how many pictures a knob is moved: its place among the sliders, and the keys pressed there.
 KNOBS: dict[int, list[tuple[str, list[str]]]] = {
-    7: [("Packet loss", ["PageUp"])],
-    13: [("Delay one way", ["PageUp", "PageUp"])],
+    6: [("Packet loss", ["PageUp"] * 4)],
+    14: [("Packet loss", ["PageDown"] * 4), ("Delay one way", ["PageUp"] * 3)],
     22: [("Clean network", [])],
 }
 FRAMES = 32
@@ -112,15 +114,28 @@ def call_in(page: Page) -> list[Image.Image]:
     return pictures
 
 
+def frequent_colours(pictures: list[Image.Image]) -> list[int]:
+    """The most frequent colours that are not too near to each other, as a palette."""
+    counts: Counter[tuple[int, int, int]] = Counter()
+    for picture in pictures:
+        for count, colour in picture.getcolors(picture.width * picture.height) or ():
+            counts[colour] += count
+    chosen: list[tuple[int, int, int]] = []
+    for colour, _ in counts.most_common():
+        if all(
+            sum(abs(one - other) for one, other in zip(colour, near, strict=True)) >= APART for near in chosen
+        ):
+            chosen.append(colour)
+        if len(chosen) == COLOURS:
+            break
+    return [part for colour in chosen for part in colour]
+
+
 def write(pictures: list[Image.Image], target: Path) -> None:
     """Write an animated GIF with one palette, so that what does not change is stored once."""
-    height = round(pictures[0].height * WIDTH_PX / pictures[0].width)
-    small = [picture.resize((WIDTH_PX, height), Image.Resampling.LANCZOS) for picture in pictures]
-    palette = Image.new("RGB", (WIDTH_PX, 3 * height))
-    for at, picture in enumerate((small[0], small[len(small) // 2], small[-1])):
-        palette.paste(picture, (0, at * height))
-    colours = palette.quantize(COLOURS, dither=Image.Dither.NONE)
-    frames = [picture.quantize(palette=colours, dither=Image.Dither.NONE) for picture in small]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(frequent_colours(pictures))
+    frames = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
     durations = [SHOWN_MS] * (len(frames) - 1) + [LAST_MS]
     frames[0].save(
         target,
@@ -141,7 +156,7 @@ def main(target: Path = PICTURE) -> None:
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": 960, "height": 1500})
+        page = browser.new_page(viewport={"width": 960, "height": 1500}, device_scale_factor=SCALE)
         page.goto(address, timeout=60_000)
         page.locator(".plivo-state", has_text="Ready").wait_for(timeout=60_000)
         pictures = call_in(page)
