@@ -170,8 +170,9 @@ class Client:
         """Change options while nobody is logged in, for example the server.
 
         Those can change that are read at each login and call: registrationDomainSocket,
-        allowMultipleIncomingCalls, clientRegion, iceServers, loopbackCandidates, codecs, maxAverageBitrate,
-        jitterMinMs, jitterMaxMs, dscp, realms, followRedirects, allowInsecure and keepAudio.
+        allowMultipleIncomingCalls, clientRegion, iceServers, iceTransportPolicy, loopbackCandidates, codecs,
+        maxAverageBitrate, jitterMinMs, jitterMaxMs, dscp, realms, followRedirects, allowInsecure and
+        keepAudio.
 
         Raises:
             InvalidOption: an option is unknown, cannot change, or has a wrong value; nothing is changed then.

@@ -36,6 +36,7 @@ DebugLevel = Literal["OFF", "ERROR", "WARN", "INFO", "DEBUG", "ALL"]
 ClientRegion = Literal["usa_west", "usa_east", "australia", "europe", "asia", "south_america"]
 SoundName = Literal["device", "browser", "none"]
 RulePreset = Literal["v2.1", "sdk-2.2"]
+IceTransportPolicy = Literal["all", "relay"]
 DEBUG_LEVELS: tuple[DebugLevel, ...] = get_args(DebugLevel)
 REGIONS: tuple[ClientRegion, ...] = get_args(ClientRegion)
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -97,6 +98,7 @@ class PlivoOptions(TypedDict, total=False):
     preDetectOwa: bool
     registrationDomainSocket: Sequence[str]
     iceServers: Sequence[IceServer]
+    iceTransportPolicy: IceTransportPolicy
     iceGatheringTimeout: float
     loopbackCandidates: bool
     jitterMinMs: float
@@ -127,6 +129,7 @@ class OptionKeywords(PlivoOptions, total=False):
     pre_detect_owa: bool
     registration_domain_socket: Sequence[str]
     ice_servers: Sequence[IceServer]
+    ice_transport_policy: IceTransportPolicy
     ice_gathering_timeout: float
     loopback_candidates: bool
     jitter_min_ms: float
@@ -163,6 +166,8 @@ class Options:
         registration_domain_socket: wss:// URLs of the signalling servers, tried in turn; also ws:// for
             servers on this machine. A wrong address makes the login fail.
         ice_servers: STUN and TURN servers: {'urls': ..., 'username': ..., 'credential': ...}.
+        ice_transport_policy: 'all'; or 'relay': media passes a TURN server of `ice_servers` only, and the
+            other side is not told our addresses.
         ice_gathering_timeout: seconds to wait for the ICE candidates of these servers.
         loopback_candidates: offer 127.0.0.1 too, for a lab on this machine.
         jitter_min_ms: minimum delay of the jitter buffer.
@@ -203,6 +208,7 @@ class Options:
     pre_detect_owa: bool = False
     registration_domain_socket: tuple[str, ...] = PLIVO_SERVERS
     ice_servers: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    ice_transport_policy: IceTransportPolicy = "all"
     ice_gathering_timeout: float = 2.0
     loopback_candidates: bool = False
     jitter_min_ms: float = 20.0
@@ -352,6 +358,7 @@ _CHECKS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "pre_detect_owa": (_bool, "True or False"),
     "registration_domain_socket": (_servers, "a list of ws:// or wss:// URLs"),
     "ice_servers": (_ice_servers, "a list of {'urls': 'stun:…' or 'turn:…', 'username', 'credential'}"),
+    "ice_transport_policy": (_one_of("all", "relay"), "'all' or 'relay'"),
     "ice_gathering_timeout": (_number(0.05, 30), "seconds, 0.05 to 30"),
     "loopback_candidates": (_bool, "True or False"),
     "jitter_min_ms": (_number(0, 1000), "milliseconds, 0 to 1000"),
@@ -438,8 +445,8 @@ def read_options(options: Mapping[str, Any] | None, keywords: Mapping[str, Any])
 #: The options that are read at each login and call, so that they can change while nobody is logged in.
 CHANGEABLE = frozenset({
     "registration_domain_socket", "allow_multiple_incoming_calls", "client_region", "ice_servers",
-    "loopback_candidates", "codecs", "max_average_bitrate", "jitter_min_ms", "jitter_max_ms", "dscp",
-    "realms", "follow_redirects", "allow_insecure", "keep_audio",
+    "ice_transport_policy", "loopback_candidates", "codecs", "max_average_bitrate", "jitter_min_ms",
+    "jitter_max_ms", "dscp", "realms", "follow_redirects", "allow_insecure", "keep_audio",
 })  # fmt: skip
 
 

@@ -28,6 +28,7 @@ ROWS: dict[str, str] = {
     "2 preDetectOwa": "a lost device is told, also before a call",
     "2 registrationDomainSocket": "servers tried in turn",
     "2 iceServers": "STUN and TURN; what is too many is named",
+    "2 iceTransportPolicy": "through a relay only, or any way",
     "2 iceGatheringTimeout": "gathering does not hold a call up",
     "2 loopbackCandidates": "127.0.0.1 among the candidates, or not",
     "2 jitterMinMs, jitterMaxMs": "bounds of the play-out delay",

@@ -36,6 +36,7 @@ def session_config(options: Options) -> wire.SessionConfig:
             )
             for server in options.ice_servers
         ),
+        relay_only=options.ice_transport_policy == "relay",
         ice_gathering_timeout_s=options.ice_gathering_timeout,
         loopback_candidates=options.loopback_candidates,
         dscp=options.dscp,

@@ -87,6 +87,7 @@ class MediaSession:
         self.transport = Transport(
             TransportConfig(
                 ice_servers=config.ice_servers,
+                relay_only=config.relay_only,
                 gathering_timeout_s=config.ice_gathering_timeout_s,
                 loopback_candidates=config.loopback_candidates,
                 dscp=config.dscp,

@@ -50,6 +50,7 @@ class SessionConfig:
 
     codecs: tuple[str, ...] = DEFAULT_CODECS
     ice_servers: tuple[IceServer, ...] = ()
+    relay_only: bool = False
     ice_gathering_timeout_s: float = 2.0
     loopback_candidates: bool = False
     dscp: bool = True

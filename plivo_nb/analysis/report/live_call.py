@@ -26,6 +26,7 @@ _SHOWN = {
     "dscp": "",
     "enable_tracking": "",
     "client_region": "",
+    "ice_transport_policy": "",
     "ice_gathering_timeout": "s",
     "loopback_candidates": "",
     "sample_interval": "s",

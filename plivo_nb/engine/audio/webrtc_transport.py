@@ -347,6 +347,7 @@ def _session_config(options: Options) -> wire.SessionConfig:
     return replace(
         session_config(options),
         codecs=("OPUS",),
+        relay_only=False,
         loopback_candidates=True,
         jitter_min_ms=defaults.jitter_min_ms,
         jitter_max_ms=defaults.jitter_max_ms,

@@ -48,6 +48,7 @@ _CONSENT_RETRANSMISSIONS = 2  # waits of 0.5, 1 and 2 s: round trips up to 3.5 s
 _CLOSE_S = 0.4
 _CLOSE_TASK = "_TurnTransport__close_task"
 _TURN_LIFETIME_S, _TURN_CHANNEL_S = 600, 500
+_HIDDEN = ("0.0.0.0", 0)
 
 
 class IceServer(Protocol):
@@ -68,9 +69,13 @@ class IceServer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class IceConfig:
-    """Settings of the gathering of candidates."""
+    """Settings of the gathering of candidates.
+
+    With `relay_only` there are those of TURN servers only (RFC 9429 section 3.5.3).
+    """
 
     ice_servers: Sequence[IceServer] = ()
+    relay_only: bool = False
     gathering_timeout_s: float = 2.0
     loopback_candidates: bool = False
     dscp: bool = True
@@ -260,7 +265,9 @@ class IceConnection(Connection):
         self, component: int, addresses: list[str], timeout: int = 5
     ) -> list[Candidate]:
         config = self._config
-        if config.loopback_candidates:
+        if config.relay_only:
+            addresses = []
+        elif config.loopback_candidates:
             addresses = [*addresses, "127.0.0.1"]
         hosts = [protocol for address in addresses if (protocol := await self._bind(address)) is not None]
         self._protocols += hosts
@@ -334,6 +341,8 @@ class IceConnection(Connection):
                     work += [self._reflexive(p, parsed["host"], parsed["port"]) for p in v4]
                 else:
                     work.append(self._relayed(parsed, server))
+        if self._config.relay_only and not work:
+            _logger.warning("There is no way for media: 'relay' needs a TURN server, and none was given.")
         return work
 
     async def _reflexive(self, protocol: _MediaSocket, host: str, port: int) -> Candidate:
@@ -367,6 +376,8 @@ class IceConnection(Connection):
             raise
         self._relays.append(relay)
         related = relay.get_extra_info("related_address")
+        if self._config.relay_only:
+            related = _HIDDEN  # the other side is not told an address of ours
         protocol.local_candidate = _local_candidate("relay", *relay.get_extra_info("sockname"), *related)
         self._protocols.append(protocol)
         return protocol.local_candidate

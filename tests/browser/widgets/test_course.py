@@ -9,16 +9,19 @@ from playwright.sync_api import expect
 
 PLAYERS = {"01_first_call": 1, "02_turn_the_knobs": 0, "03_incoming_calls": 1, "04_hear_it": 8}
 ERRORS = '[data-mime-type="application/vnd.jupyter.error"]'
-RUN_ALL = "{ window.ran = window.jupyterapp.commands.execute('notebook:run-all-cells'); null }"
+ALL_RUN = """() => window.jupyterapp.shell.currentWidget.content.widgets
+    .filter(({model}) => model.type === "code")
+    .every(({promptNode}) => /\\d/.test(promptNode.textContent))"""
 
 
 def test_run_all_in_jupyterlab(jupyter, open_in_new_page) -> None:
     """The first notebook is run in test_binder.py."""
     opened = {name: open_in_new_page(f"{name}.ipynb") for name in [*PLAYERS][1:]}
     for notebook in opened.values():
-        notebook.page.evaluate(RUN_ALL)
+        notebook.command("notebook:clear-all-cell-outputs")  # no number is left from the file
+        notebook.command("notebook:run-all-cells")
     for name, notebook in opened.items():
-        assert notebook.page.evaluate("window.ran") is True, name
+        notebook.page.wait_for_function(ALL_RUN, timeout=120_000)
         saved = notebook.saved()
         assert notebook.errors() == [], name
         code = [cell for cell in saved.cells if cell.cell_type == "code"]

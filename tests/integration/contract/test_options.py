@@ -4,8 +4,10 @@ import inspect
 import logging
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from turn_server import turn_server
 from waiting import stays, until
 
 from plivo_nb import CallFailed, Client, InvalidFeedback, InvalidOption, Lab, LoginFailed, Plivo, Tone
@@ -162,6 +164,38 @@ async def test_one_stun_server_is_used_and_the_rest_is_named(lab: Lab, clients, 
     assert "stun:127.0.0.1:19 is ignored" in caplog.text
 
 
+@pytest.fixture
+def relay(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A real TURN server, as an entry of iceServers."""
+    with turn_server(tmp_path) as port:
+        yield {"urls": f"turn:127.0.0.1:{port}", "username": "alice", "credential": "alice-secret"}
+
+
+@pytest.mark.spec("2 iceTransportPolicy")
+@pytest.mark.parametrize(("policy", "kind"), [("all", "host"), ("relay", "relay")])
+async def test_a_call_can_be_kept_to_a_relay(lab: Lab, clients, relay, policy: str, kind: str) -> None:
+    client = clients(iceServers=[relay], iceTransportPolicy=policy)
+    await client.login("alice", lab.password("alice"))
+    call = await client.call("echo")
+    await until(lambda: "first_rtp_received" in call.timings, timeout_s=10)
+    stats = await call.stats()
+    assert stats["local-candidate"]["candidateType"] == kind
+    offer = offer_of(client)
+    kinds = set(re.findall(r"^a=candidate:.* typ (\w+)", offer, re.MULTILINE))
+    assert kinds == ({"host", "relay"} if policy == "all" else {"relay"})
+    if policy == "relay":
+        assert "raddr 0.0.0.0 rport 0" in offer
+    await call.hangup()
+
+
+@pytest.mark.spec("2 iceTransportPolicy")
+async def test_relays_only_without_a_relay_is_told(lab: Lab, clients, caplog) -> None:
+    client = clients(iceServers=[{"urls": "stun:127.0.0.1:9"}], iceTransportPolicy="relay")
+    await client.login("alice", lab.password("alice"))
+    assert "a=candidate" not in await dialled(client)
+    assert "'relay' needs a TURN server" in caplog.text
+
+
 @pytest.mark.spec("2 iceGatheringTimeout")
 async def test_a_dead_stun_server_holds_a_call_up_for_that_long_only(lab: Lab, clients) -> None:
     client = clients(iceServers=[{"urls": ["stun:192.0.2.1:3478"]}], iceGatheringTimeout=0.5)
@@ -221,6 +255,7 @@ async def test_bitrate_and_the_default_codecs_stand_in_the_offer(lab: Lab, clien
         ("registrationDomainSocket", ["http://x"]),
         ("registrationDomainSocket", []),
         ("iceServers", ["stun:x"]),
+        ("iceTransportPolicy", "direct"),
         ("iceGatheringTimeout", -1),
         ("jitterMinMs", "20"),
         ("sampleInterval", 0),

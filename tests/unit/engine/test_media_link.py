@@ -56,12 +56,14 @@ def link(engine: Recording, reports: list[wire.Report] | None = None) -> MediaLi
 def test_the_options_become_a_session_config() -> None:
     options = read_options(None, {
         "codecs": ["PCMU"], "ice_servers": [{"urls": "turn:x", "username": "u", "credential": "c"}],
-        "ice_gathering_timeout": 3, "dscp": False, "jitter_min_ms": 30, "sample_interval": 0.5,
+        "ice_transport_policy": "relay", "ice_gathering_timeout": 3, "dscp": False,
+        "jitter_min_ms": 30, "sample_interval": 0.5,
         "strict": True,
     })  # fmt: skip
     config = session_config(options)
     assert config.codecs == options.codecs == ("PCMU",)
     assert config.ice_servers == (wire.IceServer(("turn:x",), "u", "c"),)
+    assert config.relay_only
     assert (config.ice_gathering_timeout_s, config.dscp) == (3, False)
     assert (config.jitter_min_ms, config.sample_interval_s) == (30, 0.5)
 

@@ -88,7 +88,7 @@ class Rig:
 
     def __init__(self) -> None:
         self.plane, self.link = Plane(), Link()
-        options = read_options(None, {"ice_servers": [TURN], "strict": True})
+        options = read_options(None, {"ice_servers": [TURN], "ice_transport_policy": "relay", "strict": True})
         self.transport = WebRtcTransport(self.plane, options, self.link, "page")
         self.states: list[str] = []
         self.taken: list[Pcm] = []
@@ -145,6 +145,7 @@ async def test_an_offer_is_answered_and_sound_goes_that_way_once_packets_arrive(
     opened = next(command for command in rig.plane.commands if isinstance(command, wire.OpenSession))
     assert opened.config.codecs == ("OPUS",)
     assert opened.config.loopback_candidates
+    assert not opened.config.relay_only
     assert rig.states == ["open"]
 
 
