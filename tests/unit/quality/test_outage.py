@@ -89,7 +89,7 @@ class Call:
 
     def stop(self) -> None:
         """The far end sends no RTP; its reports go on."""
-        self.pair.a._sending.tick = lambda packets: None  # type: ignore[method-assign]
+        self.pair.a._sending.tick = lambda packets, *heard: None  # type: ignore[method-assign]
 
     def go_on(self) -> None:
         """The far end sends again."""
