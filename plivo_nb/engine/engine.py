@@ -100,7 +100,11 @@ class Engine:
         self._watchdog_timer: asyncio.TimerHandle | None = None
         #: Whether this is a forked child, and the engine its parent's.
         self.forked = False
-        #: Called with a sentence when the I/O plane hangs, and when it goes on.
+        #: Whether the I/O plane cannot keep up with its calls: sound is sent and played late.
+        self.overloaded = False
+        #: Called with `overloaded` when it has changed.
+        self.overload_listeners: list[Callable[[bool], None]] = []
+        #: Called with a sentence when the I/O plane hangs or is overloaded, and when it goes on.
         self.plane_listeners: list[Callable[[str], None]] = []
 
     @classmethod
@@ -332,6 +336,8 @@ class Engine:
                     future.set_exception(MediaError(sentence, code))
             case wire.PlaneDead():
                 self._plane_died(report)
+            case wire.PlaneOverload():
+                self._plane_overload(report)
             case wire.Received() | wire.SocketState():
                 handler = self._sockets.get(report.socket)
                 if handler is not None:
@@ -341,8 +347,22 @@ class Engine:
                 if handler is not None:
                     handler(report)
 
+    def _plane_overload(self, report: wire.PlaneOverload) -> None:
+        self.overloaded = report.overloaded
+        if report.overloaded:
+            self._tell_of_plane(
+                f"This process cannot keep up with {report.sessions} calls: {report.late_share:.0%} of its ticks "
+                "of 20 ms are late, and sound has gaps. Make fewer calls, spread them over several processes, or "
+                "end other programs."
+            )
+        else:
+            self._tell_of_plane("This process keeps up with its calls again.")
+        for listener in list(self.overload_listeners):
+            listener(report.overloaded)
+
     def _plane_died(self, report: wire.PlaneDead) -> None:
         self._plane = None
+        self.overloaded = False
         pending, self._pending = self._pending, {}
         for future in pending.values():
             if not future.done():

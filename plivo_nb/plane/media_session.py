@@ -237,10 +237,15 @@ class MediaSession:
             self.sample_sink(row)
         self._report(Sample(self.number, row, self.stream.take_fates()))
 
-    def skip(self, ticks: int) -> None:
-        """Advance RTP time by so many ticks after a stall, without sending."""
+    def skip(self, ticks: int, late: int) -> None:
+        """Advance RTP time after a stall, without sending.
+
+        Args:
+            ticks: by so many ticks.
+            late: how many ticks were late, those included.
+        """
         if self.transport.connected:
-            self.stream.skip(ticks)
+            self.stream.skip(ticks, late)
 
     def _rtp(self, data: bytes, now: float) -> None:
         if not self._receiving:

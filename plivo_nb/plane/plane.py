@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from plivo_nb.audio_types import FRAME_S
 from plivo_nb.errors import PlaneDied
 from plivo_nb.plane.command_executor import CommandExecutor
+from plivo_nb.plane.load import PlaneLoad
 from plivo_nb.plane.outbox import Outbox
-from plivo_nb.plane.wire import Command, PlaneDead, Report
+from plivo_nb.plane.wire import Command, PlaneDead, PlaneOverload, Report
 from plivo_nb.quality.sampler import ClockAnchor
 from plivo_nb.thread_priority import raise_priority
 
@@ -75,7 +76,10 @@ class Plane:
         self._stop_requested: asyncio.Event | None = None
         self._switch_interval_is_short = False
         self._when_ended: Callable[[], object] | None = None
+        self._load = PlaneLoad()
         self.skipped_ticks = 0
+        #: Ticks made 20 ms or more after their time, and those skipped.
+        self.late_ticks = 0
         #: `time.monotonic()` of the loop's last turn, noted each `BEAT_S`.
         self.turned_at = 0.0
 
@@ -269,6 +273,9 @@ class Plane:
         elif not busy and self._timer is not None:
             self._timer.cancel()
             self._timer = None
+            overloaded, self._load = self._load.overloaded, PlaneLoad()
+            if overloaded:
+                self._report_load()
 
     def _schedule(self) -> None:
         assert self._loop is not None
@@ -285,18 +292,28 @@ class Plane:
         now = time.monotonic()
         late = int((now - self._due) / FRAME_S)
         skipped = max(0, late - CATCH_UP_TICKS)
+        late_ticks = skipped + 1 if late >= 1 else 0
         self.skipped_ticks += skipped
+        self.late_ticks += late_ticks
         self._due += FRAME_S * (skipped + 1)
         self._schedule()
+        if self._load.note(now, skipped + 1, late_ticks):
+            self._report_load()
         for session in list(self._executor.sessions.values()):
             try:
-                if skipped:
-                    session.skip(skipped)
+                if late_ticks:
+                    session.skip(skipped, late_ticks)
                 session.tick(now)
             except Exception as error:
                 session.fault(error)
             if session.failed:
                 self._executor.drop(session)
+
+    def _report_load(self) -> None:
+        assert self._outbox is not None
+        assert self._executor is not None
+        load = self._load
+        self._outbox.put(PlaneOverload(load.overloaded, load.late_share, len(self._executor.sessions)))
 
     # ------------------------------------------------------------ the interpreter
 

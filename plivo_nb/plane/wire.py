@@ -12,6 +12,7 @@ the exceptions are `SetSource`, `SetSink` and `SetSampleSink`, which carry objec
     SetMuted, SetSource, SetSink, SendDtmf        Digit, Level
     StartCapture, CaptureSip, StopCapture
     GetStats, SetSampleSink                       Ok(value={id: {W3C name: value}}), Sample
+                                                  PlaneOverload: RTP is late, or in time again
                                                   PlaneDead: all sockets and sessions are gone
 
 When too many reports wait, `Level`s are dropped, states never. Times named `at` are `time.monotonic()`
@@ -321,6 +322,18 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
+class PlaneOverload:
+    """The plane cannot keep up with its sessions, or does again.
+
+    `late_share`: share of the ticks of the last seconds that were late, 0..1. `sessions`: how many there are.
+    """
+
+    overloaded: bool
+    late_share: float
+    sessions: int
+
+
+@dataclass(frozen=True, slots=True)
 class PlaneDead:
     """The plane ended unexpectedly: every socket and session is gone."""
 
@@ -338,5 +351,6 @@ Report = (
     | Digit
     | CaptureStopped
     | Fault
+    | PlaneOverload
     | PlaneDead
 )

@@ -50,6 +50,10 @@ class Counters:
         packets_recovered: lost packets that were decoded from the redundancy in the packet after them.
         fec_packets_received: packets that carried such redundancy (in-band FEC).
 
+    Attribute, cumulative, of this process:
+        late_ticks: ticks of 20 ms, each of which plays a frame and sends one, that were made 20 ms or more after
+            their time, or left out for that reason.
+
     Attributes, cumulative, of the play-out; samples are at `sample_rate_hz`:
         total_samples: samples received or concealed since the first packet, before they are played slower or
             faster [totalSamplesReceived]; with the inserted and without the removed ones: samples played
@@ -119,6 +123,8 @@ class Counters:
     packets_discarded: float = _count()
     packets_recovered: float = _count()
     fec_packets_received: float = _count()
+
+    late_ticks: float = _count()
 
     total_samples: float = _count()
     concealed_samples: float = _count()

@@ -167,6 +167,13 @@ class SampleRow:
         "RTP",
         growth_of="source_bytes",
     )
+    late_ticks: float = column(
+        "ticks",
+        "Ticks of 20 ms in which sound was played and sent 20 ms too late or not at all: this process could not "
+        "keep up, or a call of another thread held the interpreter's lock",
+        "I/O plane",
+        growth_of="late_ticks",
+    )
     page_rtt_ms: float = column(
         "ms",
         "Round-trip time between the kernel and the browser page whose microphone and speaker are used; "

@@ -75,6 +75,7 @@ class AudioStream:
         self._remote = RemoteView()
         self._last_tick_s: float | None = None
         self._stalled_until_s = 0.0
+        self._late_ticks = 0
         self._rtcp_due_s: float | None = None
 
     # ------------------------------------------------------------ source, sink, codec
@@ -175,12 +176,14 @@ class AudioStream:
             packets.append(self._report(now if self._clock is None else self._clock()))
         return packets
 
-    def skip(self, ticks: int) -> None:
+    def skip(self, ticks: int, late: int = 0) -> None:
         """Let time pass without sending, after a stall of the plane: the frames of that time are too late.
 
         Args:
             ticks: number of ticks of 20 ms to skip.
+            late: number of ticks that were late, to be counted; those that are skipped included.
         """
+        self._late_ticks += late
         if ticks > 0:
             self._sending.skip(ticks)
             self._receiving.skip(ticks * FRAME_S)
@@ -312,6 +315,7 @@ class AudioStream:
             bytes_sent=self._rtp.bytes,
             header_bytes_sent=self._rtp.header_bytes,
             source_bytes=self._sending.source_bytes,
+            late_ticks=self._late_ticks,
             rtt_s=remote.rtt_s,
             rtt_at_s=remote.rtt_at,
             jitter_out_s=remote.jitter / codec.clock_rate if codec and reported else NAN,
