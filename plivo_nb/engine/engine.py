@@ -351,9 +351,9 @@ class Engine:
         self.overloaded = report.overloaded
         if report.overloaded:
             self._tell_of_plane(
-                f"This process cannot keep up with {report.sessions} calls: {report.late_share:.0%} of its ticks "
-                "of 20 ms are late, and sound has gaps. Make fewer calls, spread them over several processes, or "
-                "end other programs."
+                f"This process cannot keep up with its {report.sessions} calls: {report.late_share:.0%} of "
+                "its ticks of 20 ms are late, and sound has gaps. Make fewer calls, spread them over several "
+                "processes, or end other programs."
             )
         else:
             self._tell_of_plane("This process keeps up with its calls again.")

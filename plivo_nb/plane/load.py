@@ -50,7 +50,7 @@ class PlaneLoad:
 
     @property
     def late_share(self) -> float:
-        """Share of the ticks of the last seconds that were late, 0..1; 0 before the first second has ended."""
+        """Share of the ticks of the last seconds that were late, 0..1; 0 before the first one."""
         due = sum(span.due for span in self._ended)
         return sum(span.late for span in self._ended) / due if due else 0.0
 

@@ -51,8 +51,8 @@ class Counters:
         fec_packets_received: packets that carried such redundancy (in-band FEC).
 
     Attribute, cumulative, of this process:
-        late_ticks: ticks of 20 ms, each of which plays a frame and sends one, that were made 20 ms or more after
-            their time, or left out for that reason.
+        late_ticks: ticks of 20 ms, each of which plays a frame and sends one, that were made 20 ms or more
+            after their time, or left out for that reason.
 
     Attributes, cumulative, of the play-out; samples are at `sample_rate_hz`:
         total_samples: samples received or concealed since the first packet, before they are played slower or

@@ -169,8 +169,8 @@ class SampleRow:
     )
     late_ticks: float = column(
         "ticks",
-        "Ticks of 20 ms in which sound was played and sent 20 ms too late or not at all: this process could not "
-        "keep up, or a call of another thread held the interpreter's lock",
+        "Ticks of 20 ms in which sound was played and sent 20 ms too late or not at all: this process could "
+        "not keep up, or another thread held the interpreter's lock",
         "I/O plane",
         growth_of="late_ticks",
     )

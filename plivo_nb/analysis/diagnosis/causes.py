@@ -13,6 +13,7 @@ Cause = Literal[
     "muted",
     "far_end_silent",
     "busy_kernel",
+    "overloaded",
     "server_away",
     "choppy",
     "robotic",
@@ -73,6 +74,10 @@ CAUSE_WORDS: dict[tuple[Cause, Direction], CauseWords] = {
         "The kernel was busy, and events and controls were late",
         "Run long computations in a thread or another process (asyncio.to_thread), and await asyncio.sleep() "
         "instead of time.sleep().",
+    ),
+    ("overloaded", ""): CauseWords(
+        "This process could not keep up with its calls: sound was played and sent late",
+        "Make fewer calls at the same time, spread them over several processes, or end other programs.",
     ),
     ("server_away", ""): CauseWords(
         "The signalling server was away",

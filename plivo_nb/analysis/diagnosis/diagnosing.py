@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from plivo_nb.analysis.diagnosis.series import BoolArray
 
-_BEFORE_S, _AFTER_S = 2.0, 5.0  # an outage and a busy kernel show in jitter, loss and delay for so long
+_BEFORE_S, _AFTER_S = 2.0, 5.0  # an outage and a busy process show in jitter, loss and delay for so long
 
 
 def diagnose(
@@ -78,16 +78,17 @@ def _diagnose_call(samples: pd.DataFrame, calls: pd.DataFrame, events: pd.DataFr
     yield from missing_sound.dead_directions(series, dead, events)
     yield from missing_sound.silence(series, dead, events)
     yield from surroundings.busy_kernel(series)
+    yield from surroundings.overloaded(series)
     yield from surroundings.server_away(series)
     yield from surroundings.codec_fall_back(series, call)
     yield from _bad_sound(series, samples, dead.either)
 
 
 def _bad_sound(series: CallSeries, samples: pd.DataFrame, dead: BoolArray) -> Iterator[Finding]:
-    """Loss, jitter and delay that neither an outage nor a busy kernel explains."""
+    """Loss, jitter and delay that neither an outage nor a busy process explains."""
     up = ~series.near(dead, _BEFORE_S, _AFTER_S)
     yield from bad_sound.choppy(series, samples, up)
-    busy = surroundings.busy_rows(series) | surroundings.starved_rows(series)
+    busy = surroundings.busy_rows(series) | surroundings.starved_rows(series) | surroundings.late_rows(series)
     timely = up & ~series.near(busy, _BEFORE_S, _AFTER_S)
     yield from bad_sound.robotic(series, timely)
     jitter_ms = series.number("jitter_in_ms")

@@ -9,6 +9,7 @@ import pandas as pd
 
 from plivo_nb.analysis.diagnosis.causes import SET_UP_WORDS, words_of
 from plivo_nb.analysis.diagnosis.findings import Evidence, Finding, Severity
+from plivo_nb.analysis.diagnosis.series import mean
 from plivo_nb.audio_types import FRAMES_PER_S
 from plivo_nb.codec_table import CODECS
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from plivo_nb.analysis.diagnosis.series import BoolArray, CallSeries
+    from plivo_nb.analysis.diagnosis.series import BoolArray, CallSeries, FloatArray
 
 #: A lag of the kernel's loop from which on a user notices it, ms.
 NOTICED_LAG_MS = 250.0
@@ -24,6 +25,8 @@ _LAGS_S = 1.0  # such lags together
 _LONG_LAG_MS = 2000.0
 _IN_TIME = 0.9  # share of the packets of an interval
 _AWAY_S = 3.0
+_LATE_SHARE, _OFTEN_LATE_SHARE = 0.1, 0.5  # of the ticks of an interval
+_LATE_S = 4.0
 #: Longest usual steps of a set-up, ms. Post-dial delay: ITU-T E.721, mean of local connections.
 SET_UP_LIMITS_MS: dict[str, float] = {
     "socket_ms": 1000.0,
@@ -48,6 +51,29 @@ def starved_rows(series: CallSeries) -> BoolArray:
     rate = series.number("packets_out") / np.where(series.interval_s > 0.0, series.interval_s, np.nan)
     known = np.isfinite(rate) & np.isfinite(series.number("loop_lag_ms")) & series.sends
     return known & (rate < _IN_TIME * FRAMES_PER_S)
+
+
+def late_share(series: CallSeries) -> FloatArray:
+    """Share of the ticks of each interval that were late, 0..1; NaN where it is not known."""
+    due = np.where(series.interval_s > 0.0, series.interval_s * FRAMES_PER_S, np.nan)
+    return np.minimum(series.number("late_ticks") / due, 1.0)
+
+
+def late_rows(series: CallSeries) -> BoolArray:
+    """Rows in which this process played and sent sound late."""
+    return late_share(series) >= _LATE_SHARE
+
+
+def overloaded(series: CallSeries) -> Iterator[Finding]:
+    """A process that is late for seconds, and not because a cell stopped it for once."""
+    share = late_share(series)
+    rows = (share >= _LATE_SHARE) & ~busy_rows(series)
+    if not rows.any() or series.span(rows).seconds < _LATE_S:
+        return
+    mean_share = mean(share, rows)
+    severity: Severity = "major" if mean_share >= _OFTEN_LATE_SHARE else "minor"
+    evidence = Evidence("late_ticks", mean_share, "0..1", _LATE_SHARE)
+    yield Finding.of("overloaded", "", severity, series.span(rows), evidence)
 
 
 def busy_kernel(series: CallSeries) -> Iterator[Finding]:

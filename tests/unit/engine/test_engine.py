@@ -138,3 +138,21 @@ async def test_all_times_are_counted_from_one_reading_of_the_clocks(monkeypatch)
     assert abs(engine.utc_ns() - before) < 1e9
     assert engine.utc_ns(time.monotonic() - 1) < engine.utc_ns()
     await engine.close()
+
+
+async def test_an_overload_is_known_and_told_in_a_sentence(caplog: pytest.LogCaptureFixture) -> None:
+    engine = Engine()
+    said: list[str] = []
+    states: list[bool] = []
+    engine.plane_listeners.append(said.append)
+    engine.overload_listeners.append(states.append)
+    assert not engine.overloaded
+    with caplog.at_level(logging.WARNING, "plivo_nb.engine"):
+        engine._reports([wire.PlaneOverload(True, 0.42, 40)])
+        assert engine.overloaded
+        engine._reports([wire.PlaneOverload(False, 0.0, 20)])
+    assert states == [True, False]
+    assert not engine.overloaded
+    assert "cannot keep up with its 40 calls: 42% of its ticks" in said[0]
+    assert "keeps up with its calls again" in said[1]
+    assert [record.getMessage() for record in caplog.records] == said

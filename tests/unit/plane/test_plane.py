@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from waiting import until
 
 from plivo_nb.audio_types import FRAME_S
 from plivo_nb.errors import PlaneDied
@@ -61,13 +62,16 @@ class Ticked:
 
     def __init__(self) -> None:
         self.ticks: list[float] = []
-        self.skipped = 0
+        self.skipped = self.late = 0
+        self.works_s = 0.0
 
     def tick(self, now: float) -> None:
         self.ticks.append(now)
+        time.sleep(self.works_s)
 
-    def skip(self, ticks: int) -> None:
+    def skip(self, ticks: int, late: int) -> None:
         self.skipped += ticks
+        self.late += late
 
 
 async def ticking(stall_s: float) -> tuple[Ticked, float]:
@@ -106,5 +110,48 @@ async def test_after_a_stall_the_late_ticks_are_skipped() -> None:
     session, elapsed = await ticking(0.5)
     assert session.skipped == pytest.approx(24, abs=3)
     assert len(session.ticks) + session.skipped == pytest.approx(elapsed / FRAME_S, abs=2)
+    assert session.skipped < session.late <= session.skipped + 4  # the two that were caught up with, too
     ticks = np.array(session.ticks)
     assert max(np.sum((ticks >= t) & (ticks < t + FRAME_S)) for t in ticks) <= 3
+
+
+async def test_a_plane_that_cannot_keep_up_says_so_and_says_when_it_can_again() -> None:
+    reports: list[wire.Report] = []
+    plane = Plane()
+    plane.run_on(asyncio.get_running_loop(), reports.extend)
+    await asyncio.sleep(0)
+    session: Any = Ticked()
+    session.works_s = 1.5 * FRAME_S  # more than there is time for
+    executor = plane._executor
+    assert executor is not None
+    executor.sessions[1] = session
+    plane._sessions_changed()
+    await until(lambda: len(reports) == 1, 15)
+    session.works_s = 0.0
+    await until(lambda: len(reports) == 2, 15)
+    began, ended = (report for report in reports if isinstance(report, wire.PlaneOverload))
+    assert (began.overloaded, began.sessions, ended.overloaded) == (True, 1, False)
+    assert 0.3 < began.late_share <= 1.0
+    assert plane.late_ticks == session.late >= session.skipped == plane.skipped_ticks > 0
+    executor.sessions.clear()
+    plane._sessions_changed()
+    await plane.aclose()
+
+
+async def test_an_overload_ends_with_the_last_session() -> None:
+    reports: list[wire.Report] = []
+    plane = Plane()
+    plane.run_on(asyncio.get_running_loop(), reports.extend)
+    await asyncio.sleep(0)
+    session: Any = Ticked()
+    session.works_s = 1.5 * FRAME_S
+    executor = plane._executor
+    assert executor is not None
+    executor.sessions[1] = session
+    plane._sessions_changed()
+    await until(lambda: bool(reports), 15)
+    executor.sessions.clear()
+    plane._sessions_changed()
+    await until(lambda: len(reports) == 2, 5)
+    assert reports[1] == wire.PlaneOverload(False, 0.0, 0)
+    await plane.aclose()

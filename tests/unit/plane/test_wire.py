@@ -34,6 +34,7 @@ def test_reports_can_cross_to_another_process() -> None:
         wire.Level(4, -20.0, -100.0),
         wire.Digit(4, "5", 100),
         wire.Fault(4, "WebRTCError", "It failed."),
+        wire.PlaneOverload(True, 0.5, 40),
         wire.PlaneDead("It ended."),
     ):
         assert pickle.loads(pickle.dumps(report)) == report

@@ -72,6 +72,12 @@ def test_a_machine_that_does_not_send_in_time_does_not_receive_in_time() -> None
     assert causes(samples(**late, packets_out=30.0)) == []
 
 
+def test_a_process_that_cannot_keep_up_explains_jitter_and_delay() -> None:
+    bad = {"jitter_in_ms": 60.0, "packets_discarded": 9.0, "rtt_ms": 900.0}
+    assert set(causes(samples(**bad))) == {"robotic", "lag"}
+    assert causes(samples(**bad, late_ticks=25.0)) == ["overloaded"]
+
+
 @pytest.mark.parametrize("column", [column.name for column in SCHEMA["samples"]])
 def test_imported_samples_may_lack_any_column(column: str) -> None:
     assert causes(samples().drop(columns=column)) == []

@@ -21,6 +21,22 @@ def test_short_stalls_count_together() -> None:
     assert found.cause == "busy_kernel"
 
 
+def test_a_process_that_is_late_for_seconds_is_overloaded() -> None:
+    (found,) = diagnose(samples(late_ticks=during(30, 10, 20, 40.0, 0.0)))
+    assert (found.cause, found.severity, found.seconds) == ("overloaded", "major", 10.0)
+    assert found.evidence[0].value == pytest.approx(0.8)
+    (found,) = diagnose(samples(late_ticks=during(30, 10, 20, 10.0, 1.0)))
+    assert found.severity == "minor"
+    assert not diagnose(samples(late_ticks=during(30, 10, 12, 40.0, 0.0))), "a single stall"
+    assert not diagnose(samples(late_ticks=2.0)), "now and then"
+
+
+def test_a_cell_that_stops_everything_is_no_overload() -> None:
+    lags = during(30, 10, 16, 900.0, 2.0)
+    (found,) = diagnose(samples(late_ticks=during(30, 10, 16, 40.0, 0.0), loop_lag_ms=lags))
+    assert found.cause == "busy_kernel"
+
+
 def test_a_server_that_is_away_is_found() -> None:
     (found,) = diagnose(samples(server_away=during(30, 10, 16, 1.0, 0.0) > 0))
     assert (found.cause, found.seconds) == ("server_away", 6.0)

@@ -65,6 +65,14 @@ def test_nothing_happens_before_the_negotiation() -> None:
     assert math.isnan(one.counters().rtt_s)
 
 
+def test_late_ticks_are_counted() -> None:
+    pair = Pair(PCMU)
+    pair.run(0.5)
+    pair.a.skip(0, late=1)
+    pair.a.skip(3, late=4)
+    assert (pair.a.counters().late_ticks, pair.b.counters().late_ticks) == (5, 0)
+
+
 @pytest.mark.parametrize(("direction", "sends", "hears"), [
     ("sendrecv", True, True), ("sendonly", True, False),
     ("recvonly", False, True), ("inactive", False, False),
