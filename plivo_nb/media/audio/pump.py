@@ -7,7 +7,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from plivo_nb.audio_types import FRAMES_PER_S
+from plivo_nb.audio_types import FRAME_S
 from plivo_nb.ring_buffer import RingBuffer
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ class Pump:
         context: in which the iterator runs. In a notebook it says which cell the output of users' code
             belongs to.
         on_error: called in the thread with a sentence after an exception, before `on_end`.
+        refill_s: how much room there is when the thread goes on, in seconds. A thread that is woken for each
+            frame of each call takes the interpreter's lock from the plane so often.
     """
 
     def __init__(
@@ -52,12 +54,13 @@ class Pump:
         on_end: Callable[[], None] | None = None,
         context: contextvars.Context | None = None,
         on_error: Callable[[str], None] | None = None,
+        refill_s: float = FRAME_S,
     ) -> None:
         self.rate = rate
         self.ended = False
         self._name, self._samples, self._on_end, self._on_error = name, samples, on_end, on_error
         self._ring = RingBuffer(round(ahead_s * rate))
-        self._low = rate // FRAMES_PER_S
+        self._low = round(refill_s * rate)
         self._room = threading.Event()
         self._stopped = False
         self._complete = False  # all samples are in the ring buffer

@@ -20,7 +20,7 @@ from plivo_nb.media.audio.pump import Pump
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_AHEAD_S = 1.0  # how far ahead a file's worker decodes
+_AHEAD_S, _REFILL_S = 1.0, 0.5  # how far ahead a file's worker decodes, and how much at a time
 
 
 @nonblocking
@@ -133,7 +133,9 @@ class AudioFile:
             worker.stop()
         samples = _decode(self.path, rate, self.loop, self._played_s)
         name = f"file {self.path.name}"
-        self._worker = Pump(name, samples, rate, _AHEAD_S, self._on_end, on_error=self._on_error)
+        self._worker = Pump(
+            name, samples, rate, _AHEAD_S, self._on_end, on_error=self._on_error, refill_s=_REFILL_S
+        )
 
     def read(self, samples: int) -> Pcm | None:
         """Return the next samples; the last samples are followed by silence."""

@@ -65,6 +65,25 @@ def test_it_reads_no_further_ahead_than_it_may() -> None:
     assert not pump.ended
 
 
+def test_it_goes_on_when_there_is_room_for_much_at_once() -> None:
+    drawn: list[int] = []
+
+    def endless() -> Iterator[NDArray[np.int16]]:
+        for n in iter(int, 1):
+            drawn.append(n)
+            yield np.zeros(160, np.int16)
+
+    pump = Pump("much", endless(), RATE, 0.4, refill_s=0.2)
+    wait_until(lambda: len(drawn) == 21)
+    for _ in range(9):
+        pump.read(160)
+    assert not pump._room.is_set(), "nine frames are not enough"
+    pump.read(160)
+    wait_until(lambda: len(drawn) == 31)
+    pump.stop()
+    pump.join()
+
+
 def test_an_exception_is_logged_and_what_came_before_is_read(caplog: pytest.LogCaptureFixture) -> None:
     def broken() -> Iterator[NDArray[np.int16]]:
         yield np.ones(160, np.int16)
