@@ -20,7 +20,7 @@ from rich.console import Console
 
 from plivo_nb._version import __version__
 from plivo_nb.errors import CallFailed, LoginFailed, PlivoError
-from plivo_nb.lab.config import FIRST_USERS, MAX_ACCOUNTS
+from plivo_nb.lab.config import FIRST_USERS, MAX_ACCOUNTS, MAX_WORKERS
 from plivo_nb.lab.network.scenarios import ScenarioName
 
 if TYPE_CHECKING:
@@ -151,12 +151,20 @@ def _lab(
             metavar="FILE", help="The authority that signed it (PEM), for those who join (default: itself)."
         ),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=MAX_WORKERS,
+            help="Processes for the robots, one for about 20 calls (default: 0; 2 with --share).",
+        ),
+    ] = None,
 ) -> None:
     """Run the lab, an embedded Plivo with accounts and robots to call, until Ctrl-C."""
     from plivo_nb.cli.lab import Address, run
 
     address = Address(host, certificate, key, ca)
-    _run(run(port, seed, Console(), accounts, scenario, share, address))
+    _run(run(port, seed, Console(), accounts, scenario, share, address, workers))
 
 
 @app.command("check")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _REFRESH_S = 0.5
 _ROWS = 12
 _SHOWN_USERS = 5
+_WORKERS_OF_CLASS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ async def run(
     scenario: str | None = None,
     share: str | None = None,
     address: Address | None = None,
+    workers: int | None = None,
 ) -> None:
     """Start the lab, print how to reach it, and show its state until cancelled.
 
@@ -60,6 +62,7 @@ async def run(
         scenario: the name or CSV file of a network scenario to play in a loop.
         share: the file with which others join, or a folder for one file a student; passwords are random then.
         address: where it listens and with which certificate; None: on this computer, not encrypted.
+        workers: how many processes the robots have of their own; None: two for a class, otherwise none.
 
     Raises:
         LabError: the lab did not start or ended by itself, a setting is invalid, or the file cannot be
@@ -74,6 +77,7 @@ async def run(
             seed=seed,
             scenario=scenario,
             random_passwords=share is not None,
+            workers=_WORKERS_OF_CLASS * (share is not None) if workers is None else workers,
             **(address or Address()).arguments(),
         )
     except ValueError as error:

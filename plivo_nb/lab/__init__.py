@@ -13,7 +13,7 @@
     collector.py   the statistics service
     sip/           the SIP switch: registrar, proxy, WebSocket server
     network/       the media path: relay, impairment, knobs, scenarios
-    robots/        clients that can be called: roles and sounds
+    robots/        clients that can be called: roles and sounds; in worker processes for many calls
 
 The switch, all that it uses, and network/impairment.py are sans-I/O: messages or packets and the time go in.
 """

@@ -11,6 +11,7 @@ DOMAIN = "phone.plivo.com"
 HOST = "127.0.0.1"  # where a lab listens if nothing else is asked for
 FIRST_USERS = ("alice", "bob", "carol")
 MAX_ACCOUNTS = 1000
+MAX_WORKERS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class LabConfig:
         accounts: user names and their passwords.
         seed: the seed of everything random in the network.
         robots: whether there are robots to call.
+        workers: how many processes the robots have of their own; 0 = they are in the lab's process.
         servers: the number of addresses of the switch.
         scenario: the name or CSV file of a network scenario to play in a loop.
         student_tokens: with which students join the control channel, by user name.
@@ -29,12 +31,16 @@ class LabConfig:
         certificate: PEM file with the certificate of the servers.
         key: PEM file with its key; None = it is in the file of the certificate.
         ca: PEM file with the authority that signed it; None = the certificate itself.
+
+    Raises:
+        ValueError: there are too many workers.
     """
 
     port: int = 0
     accounts: Mapping[str, str] = field(default_factory=lambda: accounts_of(None), repr=False)
     seed: int = 1
     robots: bool = True
+    workers: int = 0
     servers: int = 1
     scenario: str | None = None
     student_tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -42,6 +48,10 @@ class LabConfig:
     certificate: str | None = None
     key: str | None = None
     ca: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.workers <= MAX_WORKERS:
+            raise ValueError(f"A lab has 0 to {MAX_WORKERS} workers, not {self.workers}.")
 
     @property
     def ca_file(self) -> str | None:

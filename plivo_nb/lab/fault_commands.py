@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from plivo_nb.lab.collector import Collector
     from plivo_nb.lab.faults import Faults
     from plivo_nb.lab.robots.robots import Robots
+    from plivo_nb.lab.robots.worker_pool import WorkerPool
     from plivo_nb.lab.sip.server import SipServer
 
 
@@ -30,7 +31,7 @@ class FaultCommands:
         faults: Faults,
         server: SipServer,
         collector: Collector,
-        robots: Callable[[], Robots | None],
+        robots: Callable[[], Robots | WorkerPool | None],
     ) -> None:
         self._faults = faults
         self._server = server
@@ -79,11 +80,12 @@ class FaultCommands:
     async def _statistics_away(self, away: bool) -> None:
         await self._collector.set_away(away)
 
-    def _kill_robot(self) -> str:
+    async def _kill_robot(self) -> str:
         robots = self._robots()
         if robots is None:
             raise LabError("This lab has no robots.")
-        return robots.kill_one()
+        killed = robots.kill_one()
+        return killed if isinstance(killed, str) else await killed
 
     async def _clear(self) -> None:
         self._faults.clear()

@@ -64,6 +64,8 @@ class Lab:
         port: the port of the switch's WebSocket (0 = any free port).
         seed: the seed of everything random in the network; the same seed drops the same packets.
         robots: whether there are robots to call (``echo`` and others, see `Lab.robots`).
+        workers: how many processes the robots have of their own, for many calls at the same time: about one
+            for 20 calls, as many as there are cores to spare. 0 = they are in the lab's process.
         servers: the number of addresses of the switch; with two, a client can fail over between them.
         scenario: the name of a network scenario, or the path of a CSV file, to play in a loop.
         random_passwords: make passwords that nobody can guess, for a class (`share`); so they are always made
@@ -82,8 +84,8 @@ class Lab:
         user: as whom you joined the lab of a class; None: it is your own, or you are its teacher.
 
     Raises:
-        ValueError: the accounts are invalid, there is no such scenario, or other computers would reach the
-            lab without a certificate.
+        ValueError: the accounts or the number of workers are invalid, there is no such scenario, or other
+            computers would reach the lab without a certificate.
 
     Example:
         >>> Lab(["ann", "bert"]).password("ann")
@@ -97,6 +99,7 @@ class Lab:
         port: int = 0,
         seed: int = 1,
         robots: bool = True,
+        workers: int = 0,
         servers: int = 1,
         scenario: ScenarioName | str | None = None,
         random_passwords: bool = False,
@@ -127,6 +130,7 @@ class Lab:
             accounts=self.accounts,
             seed=seed,
             robots=robots,
+            workers=workers,
             servers=servers,
             scenario=scenario,
             student_tokens={name: secrets.token_urlsafe(24) for name in self.accounts},

@@ -22,7 +22,8 @@ from plivo_nb.lab.load import CHECK_S, Load
 from plivo_nb.lab.membership import TEACHER, Member, check, visible
 from plivo_nb.lab.network.network import Network
 from plivo_nb.lab.network.scenarios import Player, read_scenario
-from plivo_nb.lab.robots.robots import PREFIX, Robots
+from plivo_nb.lab.robots.robots import PREFIX, Robots, Surroundings
+from plivo_nb.lab.robots.worker_pool import WorkerPool
 from plivo_nb.lab.sip.records import RouteWanted, SwitchEvent
 from plivo_nb.lab.sip.server import SipServer
 from plivo_nb.lab.sip.switch import Switch
@@ -67,12 +68,13 @@ class LabService:
         self._control = (
             ControlServer(token, self.handle, students, self._listening) if token is not None else None
         )
-        self._robots: Robots | None = None
+        self._robots: Robots | WorkerPool | None = None
         self._player = Player(
             self._network_clear_now, self._network_set, lambda name: self._publish("scenario", name)
         )
         self._tasks: set[asyncio.Task[Any]] = set()
         self._load = Load()
+        self._robots_late = self._overloaded = False
         self._loop = asyncio.get_running_loop()
         self._commands: dict[str, Callable[..., Any]] = {
             "status": self.status,
@@ -115,14 +117,7 @@ class LabService:
         self._spawn(self._close_idle_relays(), "lab idle relays")
         self._spawn(self._watch_load(), "lab load")
         if self.config.robots:
-            self._robots = Robots(
-                self.urls,
-                self.accounts,
-                self._record_event,
-                self._network_set,
-                self._cut_sockets,
-                self.config.ca_file,
-            )
+            self._robots = self._make_robots()
             self._spawn(self._robots.warm_up(), "lab first robots")
 
     async def close(self) -> None:
@@ -193,8 +188,26 @@ class LabService:
             is_robot=is_robot,
             faults=self.faults,
             host=self.config.host,
-            is_overloaded=lambda: self._load.overloaded,
+            is_overloaded=lambda: self._overloaded,
         )
+
+    def _make_robots(self) -> Robots | WorkerPool:
+        surroundings = Surroundings(
+            self._set_account,
+            self._record_event,
+            self._network_set,
+            self._cut_sockets,
+            self._robots_overload,
+        )
+        if self.config.workers:
+            return WorkerPool(self.config.workers, self.urls, surroundings, self.config.ca_file)
+        return Robots(self.urls, surroundings, self.config.ca_file)
+
+    def _set_account(self, name: str, password: str | None) -> None:
+        if password is None:
+            self.accounts.pop(name, None)
+        else:
+            self.accounts[name] = password
 
     def _network_set(self, **knobs: Any) -> dict[str, Any]:
         return self._publish_network(self.network.set(**knobs))
@@ -238,10 +251,18 @@ class LabService:
             await asyncio.sleep(CHECK_S)
             now = self._loop.time()
             if self._load.note(now, now - due):
-                what = "overloaded" if self._load.overloaded else "recovered"
-                late = f"its loop is {self._load.late_ms:.0f} ms late"
-                _logger.warning("The lab is %s: %s.", what, late)
-                self._record_event(what, "lab", late, None)
+                self._tell_of_load(f"its loop is {self._load.late_ms:.0f} ms late")
+
+    def _robots_overload(self, overloaded: bool) -> None:
+        self._robots_late = overloaded
+        self._tell_of_load(f"the sound of its robots is {'late' if overloaded else 'in time'}")
+
+    def _tell_of_load(self, why: str) -> None:
+        before, self._overloaded = self._overloaded, self._load.overloaded or self._robots_late
+        if self._overloaded != before:
+            what = "overloaded" if self._overloaded else "recovered"
+            _logger.warning("The lab is %s: %s.", what, why)
+            self._record_event(what, "lab", why, None)
 
     def _cut_sockets(self, user: str) -> None:
         self.server.disconnect(user, 1006)

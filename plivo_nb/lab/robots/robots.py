@@ -1,4 +1,4 @@
-"""The lab's robots: clients in the lab's process that register with the switch like any other client.
+"""The lab's robots: clients that register with the switch like any other client.
 
 A robot has no number of its own. For each call to a number such as ``echo``, an idle robot takes the role of
 that number (roles.py); if all robots are busy, another one is made. So several calls to one number can be
@@ -17,12 +17,13 @@ import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import plivo_nb
 from plivo_nb.addresses import is_loopback_url
 from plivo_nb.errors import CallFailed, LabError, PlivoError
 from plivo_nb.lab.robots.roles import Refusal, Role, Visit, role_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 
     from plivo_nb.client import Client
 
@@ -71,38 +72,53 @@ class Claim:
     telephone_event: bool = False
 
 
-class Robots:
-    """The pool of robots.
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What robots tell the lab, and ask of it.
 
     Args:
-        urls: the URLs of the switch.
-        accounts: the switch's accounts; robots add their own, with random passwords.
+        set_account: adds an account of the switch: (name, password); the password None removes it.
         happened: adds to the lab's events: (what, who, detail, call_uuid).
         set_network: sets knobs, as `Network.set` does.
         cut: cuts the sockets of a user.
+        overload: called when the robots cannot keep up with their calls (True), and when they can again.
+        changed: called when a robot is new, begins a task or ends one.
+    """
+
+    set_account: Callable[[str, str | None], object]
+    happened: Callable[[str, str, str, str | None], object]
+    set_network: Callable[..., object]
+    cut: Callable[[str], object]
+    overload: Callable[[bool], object]
+    changed: Callable[[], object] = lambda: None
+
+
+class Robots:
+    """The pool of robots, on the running event loop.
+
+    Args:
+        urls: the URLs of the switch.
+        surroundings: what they tell the lab, and ask of it.
         ca_file: PEM file with the authority of the switch's certificate, if it has one.
+        numbers: the numbers in their names; in another process the robots have other ones.
     """
 
     def __init__(
         self,
         urls: list[str],
-        accounts: dict[str, str],
-        happened: Callable[[str, str, str, str | None], None],
-        set_network: Callable[..., Any],
-        cut: Callable[[str], Any],
+        surroundings: Surroundings,
         ca_file: str | None = None,
+        numbers: Iterable[int] | None = None,
     ) -> None:
         self._ca_file = ca_file
-        self._cut = cut
         self._urls = urls
-        self._accounts = accounts
-        self._happened = happened
-        self._set_network = set_network
+        self._lab = surroundings
         self._robots: list[Robot] = []
-        self._numbers = itertools.count(1)
+        self._numbers = iter(itertools.count(1) if numbers is None else numbers)
         self._making = asyncio.Semaphore(_AT_ONCE)
         self._being_made = 0
         self._client_class: Callable[..., Client] | None = None
+        self._engine: plivo_nb.Engine | None = None
         self._import_lock = asyncio.Lock()
         self._closed = False
 
@@ -127,10 +143,8 @@ class Robots:
             return Claim(refusal=role)
         robots = await self._take(role.forks)
         for index, robot in enumerate(robots):
-            visit = Visit(
-                number, caller, call_uuid, headers, index, self._happened, self._set_network, self._call_back
-            )
-            robot.begin(self._serve(robot, role, visit), f"as {number}")
+            visit = self._visit(number, caller, call_uuid, headers, index, self._call_back)
+            self._begin(robot, self._serve(robot, role, visit), f"as {number}")
         users = [robot.name for robot in robots]
         return Claim(
             users,
@@ -165,6 +179,9 @@ class Robots:
     async def close(self) -> None:
         """Close all robots."""
         self._closed = True
+        if self._engine is not None:
+            self._engine.overload_listeners.remove(self._lab.overload)
+            self._engine = None
         for robot in self._robots:
             if robot.task is not None:
                 robot.task.cancel()
@@ -196,13 +213,31 @@ class Robots:
             call = robot.client.current_call
             if call is not None and not robot.retired:
                 robot.retired = True
-                self._accounts.pop(robot.name, None)
-                self._set_network(call_uuid=call.call_uuid, black_hole=True)
-                self._cut(robot.name)
+                self._lab.set_account(robot.name, None)
+                self._lab.set_network(call_uuid=call.call_uuid, black_hole=True)
+                self._lab.cut(robot.name)
                 return robot.name
         raise LabError("No robot is in a call; call one first, such as echo.")
 
     # ------------------------------------------------------------------ one robot
+
+    def _begin(self, robot: Robot, work: Coroutine[Any, Any, None], name: str) -> None:
+        robot.begin(work, name)
+        assert robot.task is not None
+        robot.task.add_done_callback(lambda _: self._lab.changed())
+        self._lab.changed()
+
+    def _visit(
+        self,
+        number: str,
+        caller: str,
+        call_uuid: str = "",
+        headers: Mapping[str, str] | None = None,
+        place: int = 0,
+        ring_back: Callable[[str, Mapping[str, str]], Awaitable[None]] | None = None,
+    ) -> Visit:
+        happened, set_network = self._lab.happened, self._lab.set_network
+        return Visit(number, caller, call_uuid, headers or {}, place, happened, set_network, ring_back)
 
     async def _take(self, count: int) -> list[Robot]:
         """Reserve idle robots; make more if there are too few.
@@ -239,7 +274,7 @@ class Robots:
     async def _log_in(self, reserved: bool) -> Robot:
         make_client = await self._load_client()
         name, password = f"{PREFIX}{next(self._numbers)}", secrets.token_urlsafe(16)
-        self._accounts[name] = password
+        self._lab.set_account(name, password)
         client = make_client(
             registrationDomainSocket=self._urls,
             loopbackCandidates=is_loopback_url(self._urls[0]),
@@ -261,6 +296,7 @@ class Robots:
             await client.close()
             raise LabError("The lab is closing.")
         self._robots.append(robot)
+        self._lab.changed()
         return robot
 
     async def _load_client(self) -> Callable[..., Client]:
@@ -269,6 +305,8 @@ class Robots:
             if self._client_class is None:
                 module = await _import_in_a_thread("plivo_nb.client")
                 self._client_class = module.Client
+                self._engine = plivo_nb.Engine.current()
+                self._engine.overload_listeners.append(self._lab.overload)
             return self._client_class
 
     async def _serve(self, robot: Robot, role: Role, visit: Visit) -> None:
@@ -306,8 +344,8 @@ class Robots:
 
         robot.client.once("onCallRemoteRinging", ringing)
         operation = robot.client.call(user, headers)
-        visit = Visit(number, user, "", {}, 0, self._happened, self._set_network, None)
-        robot.begin(self._go_on(robot, operation, role, visit, rings), f"calls {user}")
+        work = self._go_on(robot, operation, role, self._visit(number, user), rings)
+        self._begin(robot, work, f"calls {user}")
         described: dict[str, Any] = {"robot": robot.name, "state": "ringing", "cause": None}
         try:
             await asyncio.shield(rings)

@@ -74,8 +74,8 @@ class Visit:
     call_uuid: str
     headers: Mapping[str, str]
     place: int
-    happened: Callable[[str, str, str, str | None], None]
-    set_network: Callable[..., Any]
+    happened: Callable[[str, str, str, str | None], object]
+    set_network: Callable[..., object]
     ring_back: Callable[[str, Mapping[str, str]], Awaitable[None]] | None
 
 
