@@ -28,3 +28,9 @@ def test_accounts_are_made_of_what_is_given() -> None:
 def test_wrong_accounts_are_refused(accounts: object) -> None:
     with pytest.raises(ValueError, match=r"account|user name"):
         accounts_of(accounts)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("workers", [-1, 17])
+def test_a_lab_has_a_few_workers(workers: int) -> None:
+    with pytest.raises(ValueError, match=f"0 to 16 workers, not {workers}"):
+        LabConfig(workers=workers)
