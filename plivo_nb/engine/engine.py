@@ -103,7 +103,7 @@ class Engine:
         #: Whether the I/O plane cannot keep up with its calls: sound is sent and played late.
         self.overloaded = False
         #: Called with `overloaded` when it has changed.
-        self.overload_listeners: list[Callable[[bool], None]] = []
+        self.overload_listeners: list[Callable[[bool], object]] = []
         #: Called with a sentence when the I/O plane hangs or is overloaded, and when it goes on.
         self.plane_listeners: list[Callable[[str], None]] = []
 
