@@ -17,7 +17,6 @@ import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import plivo_nb
 from plivo_nb.addresses import is_loopback_url
 from plivo_nb.errors import CallFailed, LabError, PlivoError
 from plivo_nb.lab.robots.roles import Refusal, Role, Visit, role_of
@@ -118,7 +117,7 @@ class Robots:
         self._making = asyncio.Semaphore(_AT_ONCE)
         self._being_made = 0
         self._client_class: Callable[..., Client] | None = None
-        self._engine: plivo_nb.Engine | None = None
+        self._engine: Any = None
         self._import_lock = asyncio.Lock()
         self._closed = False
 
@@ -305,7 +304,8 @@ class Robots:
             if self._client_class is None:
                 module = await _import_in_a_thread("plivo_nb.client")
                 self._client_class = module.Client
-                self._engine = plivo_nb.Engine.current()
+                package = await _import_in_a_thread("plivo_nb")
+                self._engine = package.Engine.current()
                 self._engine.overload_listeners.append(self._lab.overload)
             return self._client_class
 
