@@ -104,7 +104,7 @@ class Engine:
         self.overloaded = False
         #: Called with `overloaded` when it has changed.
         self.overload_listeners: list[Callable[[bool], object]] = []
-        #: Called with a sentence when the I/O plane hangs or is overloaded, and when it goes on.
+        #: Called with a sentence when the I/O plane hangs, is busy or overloaded, and when it goes on.
         self.plane_listeners: list[Callable[[str], None]] = []
 
     @classmethod
@@ -298,8 +298,8 @@ class Engine:
             self._tell_of_plane("The I/O plane answers again; calls go on.")
         self._watchdog_timer = self.loop.call_later(INTERVAL_S, self._watch_plane, plane, watchdog)
 
-    def _tell_of_plane(self, sentence: str) -> None:
-        _logger.warning(sentence)
+    def _tell_of_plane(self, sentence: str, level: int = logging.WARNING) -> None:
+        _logger.log(level, sentence)
         for listener in list(self.plane_listeners):
             listener(sentence)
 
@@ -338,6 +338,8 @@ class Engine:
                 self._plane_died(report)
             case wire.PlaneOverload():
                 self._plane_overload(report)
+            case wire.PlaneEffort():
+                self._plane_effort(report)
             case wire.Received() | wire.SocketState():
                 handler = self._sockets.get(report.socket)
                 if handler is not None:
@@ -359,6 +361,16 @@ class Engine:
             self._tell_of_plane("This process keeps up with its calls again.")
         for listener in list(self.overload_listeners):
             listener(report.overloaded)
+
+    def _plane_effort(self, report: wire.PlaneEffort) -> None:
+        if report.reduced:
+            sentence = (
+                f"Opus is encoded with less effort, at some cost of quality, so that all {report.sessions} "
+                "calls are in time."
+            )
+        else:
+            sentence = "Opus is encoded with full effort again."
+        self._tell_of_plane(sentence, logging.INFO)
 
     def _plane_died(self, report: wire.PlaneDead) -> None:
         self._plane = None

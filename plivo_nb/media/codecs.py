@@ -79,6 +79,9 @@ class Encoder(Protocol):
     def set_expected_loss(self, fraction: float) -> None:
         """Set the expected packet loss, 0..1; codecs without redundancy ignore it."""
 
+    def set_complexity(self, complexity: int) -> None:
+        """Set how much CPU time encoding may take, 0 to 10; codecs without a choice ignore it."""
+
 
 class Decoder(Protocol):
     """Decodes payloads to PCM, and conceals missing ones if the codec can."""
@@ -151,6 +154,9 @@ class G711Encoder:
 
     def set_expected_loss(self, fraction: float) -> None:
         """G.711 has no redundancy: nothing to do."""
+
+    def set_complexity(self, complexity: int) -> None:
+        """G.711 has no choice: nothing to do."""
 
 
 class G711Decoder:
@@ -318,6 +324,10 @@ class OpusEncoder:
             self._loss_percent = percent
             self._control(_SET_PACKET_LOSS, percent)
 
+    def set_complexity(self, complexity: int) -> None:
+        """Set how much CPU time encoding may take, 0 to 10."""
+        self._control(_SET_COMPLEXITY, complexity)
+
 
 class OpusDecoder:
     """libopus, with FEC decoding and concealment."""
@@ -386,6 +396,9 @@ class AvOpusEncoder:
         return b"".join(bytes(packet) for packet in self._context.encode(frame))
 
     def set_expected_loss(self, fraction: float) -> None:
+        """PyAV fixes it when the encoder is opened: nothing to do."""
+
+    def set_complexity(self, complexity: int) -> None:
         """PyAV fixes it when the encoder is opened: nothing to do."""
 
 

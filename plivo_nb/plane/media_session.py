@@ -237,6 +237,10 @@ class MediaSession:
             self.sample_sink(row)
         self._report(Sample(self.number, row, self.stream.take_fates()))
 
+    def limit_complexity(self, limit: int) -> None:
+        """Let the encoder take less CPU time: of `SessionConfig.opus_complexity`, at most this."""
+        self.stream.limit_complexity(limit)
+
     def skip(self, ticks: int, late: int) -> None:
         """Advance RTP time after a stall, without sending.
 

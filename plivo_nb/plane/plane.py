@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from plivo_nb.audio_types import FRAME_S
 from plivo_nb.errors import PlaneDied
 from plivo_nb.plane.command_executor import CommandExecutor
+from plivo_nb.plane.effort import Effort
 from plivo_nb.plane.load import PlaneLoad
 from plivo_nb.plane.outbox import Outbox
-from plivo_nb.plane.wire import Command, PlaneDead, PlaneOverload, Report
+from plivo_nb.plane.wire import Command, PlaneDead, PlaneEffort, PlaneOverload, Report
 from plivo_nb.quality.sampler import ClockAnchor
 from plivo_nb.thread_priority import raise_priority
 
@@ -77,6 +78,7 @@ class Plane:
         self._switch_interval_is_short = False
         self._when_ended: Callable[[], object] | None = None
         self._load = PlaneLoad()
+        self._effort = Effort()
         self.skipped_ticks = 0
         #: Ticks made 20 ms or more after their time, and those skipped.
         self.late_ticks = 0
@@ -267,12 +269,14 @@ class Plane:
         assert self._executor is not None
         busy = bool(self._executor.sessions)
         self._set_short_switch_interval(busy and self._thread is not None)
+        self._apply_effort()
         if busy and self._timer is None:
             self._due = time.monotonic() + FRAME_S
             self._schedule()
         elif not busy and self._timer is not None:
             self._timer.cancel()
             self._timer = None
+            self._effort = Effort()
             overloaded, self._load = self._load.overloaded, PlaneLoad()
             if overloaded:
                 self._report_load()
@@ -308,6 +312,15 @@ class Plane:
                 session.fault(error)
             if session.failed:
                 self._executor.drop(session)
+        if self._effort.note(time.monotonic() - now):
+            self._apply_effort()
+            assert self._outbox is not None
+            self._outbox.put(PlaneEffort(self._effort.reduced, len(self._executor.sessions)))
+
+    def _apply_effort(self) -> None:
+        assert self._executor is not None
+        for session in self._executor.sessions.values():
+            session.limit_complexity(self._effort.limit)
 
     def _report_load(self) -> None:
         assert self._outbox is not None

@@ -13,6 +13,7 @@ the exceptions are `SetSource`, `SetSink` and `SetSampleSink`, which carry objec
     StartCapture, CaptureSip, StopCapture
     GetStats, SetSampleSink                       Ok(value={id: {W3C name: value}}), Sample
                                                   PlaneOverload: RTP is late, or in time again
+                                                  PlaneEffort: Opus is encoded with less effort, or not
                                                   PlaneDead: all sockets and sessions are gone
 
 When too many reports wait, `Level`s are dropped, states never. Times named `at` are `time.monotonic()`
@@ -334,6 +335,14 @@ class PlaneOverload:
 
 
 @dataclass(frozen=True, slots=True)
+class PlaneEffort:
+    """The plane's encoders take less CPU time, or again what they are set to. `sessions`: their number."""
+
+    reduced: bool
+    sessions: int
+
+
+@dataclass(frozen=True, slots=True)
 class PlaneDead:
     """The plane ended unexpectedly: every socket and session is gone."""
 
@@ -352,5 +361,6 @@ Report = (
     | CaptureStopped
     | Fault
     | PlaneOverload
+    | PlaneEffort
     | PlaneDead
 )

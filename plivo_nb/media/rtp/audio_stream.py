@@ -176,6 +176,10 @@ class AudioStream:
             packets.append(self._report(now if self._clock is None else self._clock()))
         return packets
 
+    def limit_complexity(self, limit: int) -> None:
+        """Let the encoder take less CPU time: of the codec's complexity, at most this (0 to 10)."""
+        self._sending.limit_complexity(limit)
+
     def skip(self, ticks: int, late: int = 0) -> None:
         """Let time pass without sending, after a stall of the plane: the frames of that time are too late.
 

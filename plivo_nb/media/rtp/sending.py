@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,6 +44,7 @@ class Sending:
         self._marker = True
         self._quiet = False  # in a DTX pause
         self._loss = 0.0
+        self._complexity_limit = 10
         self._passed = False  # the last packet is one that was received: the encoder has not seen its sound
         self._silence: Pcm = np.zeros(0, np.int16)
 
@@ -51,7 +53,7 @@ class Sending:
         old, self.codec = self.codec, codec
         if codec != old:
             self._drop_pending()
-            self._encoder = make_encoder(codec)
+            self._encoder = self._new_encoder(codec)
             self._silence = np.zeros(codec.clock_rate // FRAMES_PER_S, np.int16)
         self._events = dict(events)
         self._event_type = next(
@@ -130,6 +132,15 @@ class Sending:
             self._encoder.set_expected_loss(fraction)
             self._loss = fraction
 
+    def limit_complexity(self, limit: int) -> None:
+        """Let the encoder take less CPU time: of the codec's complexity, at most this (0 to 10)."""
+        self._complexity_limit = limit
+        if self._encoder is not None and self.codec is not None:
+            self._encoder.set_complexity(min(self.codec.complexity, limit))
+
+    def _new_encoder(self, codec: Codec) -> Encoder:
+        return make_encoder(replace(codec, complexity=min(codec.complexity, self._complexity_limit)))
+
     def _passes(self, codec: Codec, payload: tuple[str, bytes], packets: list[bytes]) -> bool:
         """Send a packet on that was received, where that is possible."""
         name, data = payload
@@ -143,7 +154,7 @@ class Sending:
     def _send_audio(self, codec: Codec, packets: list[bytes], pcm: Pcm) -> None:
         assert self._encoder is not None
         if self._passed:  # what it remembers is not what was sent last
-            self._encoder = make_encoder(codec)
+            self._encoder = self._new_encoder(codec)
             self._encoder.set_expected_loss(self._loss)
             self._passed = False
         payload = self._encoder.encode(pcm)

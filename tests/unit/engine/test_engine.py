@@ -156,3 +156,12 @@ async def test_an_overload_is_known_and_told_in_a_sentence(caplog: pytest.LogCap
     assert "cannot keep up with its 40 calls: 42% of its ticks" in said[0]
     assert "keeps up with its calls again" in said[1]
     assert [record.getMessage() for record in caplog.records] == said
+
+
+async def test_less_effort_of_the_encoders_is_told() -> None:
+    engine = Engine()
+    said: list[str] = []
+    engine.plane_listeners.append(said.append)
+    engine._reports([wire.PlaneEffort(True, 30), wire.PlaneEffort(False, 5)])
+    assert "so that all 30 calls are in time" in said[0]
+    assert "full effort again" in said[1]

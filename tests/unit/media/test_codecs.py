@@ -2,6 +2,7 @@
 
 import gc
 import random
+import time
 
 import av
 import numpy as np
@@ -264,3 +265,16 @@ def test_random_payloads_of_mulaw_keep_their_length() -> None:
     for _ in range(20):
         data = generator.randbytes(generator.randint(1, 500))
         assert decoder.samples(data) == len(decoder.decode(data)) == len(data)
+
+
+def test_less_effort_takes_less_time_and_is_understood_at_once() -> None:
+    encoder, decoder = make_encoder(OPUS), make_decoder(OPUS)
+    pcm = speech_like(4.0, OPUS.clock_rate)
+    spent = {}
+    for complexity in (10, 0):
+        encoder.set_complexity(complexity)
+        began = time.thread_time()
+        payloads = [encoder.encode(frame) for frame in frames(pcm, 960)]
+        spent[complexity] = time.thread_time() - began
+        assert all(len(decoder.decode(payload)) == 960 for payload in payloads)
+    assert spent[0] < spent[10]

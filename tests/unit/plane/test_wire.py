@@ -35,6 +35,7 @@ def test_reports_can_cross_to_another_process() -> None:
         wire.Digit(4, "5", 100),
         wire.Fault(4, "WebRTCError", "It failed."),
         wire.PlaneOverload(True, 0.5, 40),
+        wire.PlaneEffort(True, 40),
         wire.PlaneDead("It ended."),
     ):
         assert pickle.loads(pickle.dumps(report)) == report

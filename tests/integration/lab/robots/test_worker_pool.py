@@ -95,7 +95,7 @@ async def test_robots_tell_and_ask_the_lab_as_those_in_its_process_do() -> None:
 
 
 async def test_robots_of_all_workers_call() -> None:
-    async with in_lab("ann") as (lab, [ann]):
+    async with in_lab("ann") as (lab, _):
         with pytest.raises(LabError, match="No robot is in a call"):
             await lab.faults.kill_robot()
         made = await lab.call("ann", n=5)

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -52,6 +53,22 @@ def test_sequence_and_time_go_on_and_only_the_first_packet_is_marked() -> None:
     for before, after in itertools.pairwise(packets):
         assert (after.sequence_number - before.sequence_number) & 0xFFFF == 1
         assert (after.timestamp - before.timestamp) & 0xFFFFFFFF == 960
+
+
+def test_a_limited_encoder_is_limited_in_another_codec_too() -> None:
+    def first_frames(limit: int, complexity: int, limited_before: bool) -> list[bytes]:
+        one = stream(PCMU)
+        one.source = Given(speech_like(2.0, OPUS.clock_rate))
+        if limited_before:
+            one.limit_complexity(limit)
+        one.configure(replace(OPUS, complexity=complexity), [OPUS], {})
+        one.limit_complexity(limit)
+        return [packet.payload for packet in ticks(one, 50)]
+
+    whole, limited = first_frames(10, 5, False), first_frames(1, 5, False)
+    assert whole != limited
+    assert limited == first_frames(1, 5, True)
+    assert first_frames(10, 1, False) == first_frames(5, 1, True), "a limit raises nothing"
 
 
 def test_a_skip_moves_time_and_sends_nothing() -> None:
