@@ -7,7 +7,8 @@ files, users' code) is done in a thread of the source, which fills a ring buffer
 from __future__ import annotations
 
 import itertools
-from collections import deque
+import threading
+from collections import OrderedDict, deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _AHEAD_S, _REFILL_S = 1.0, 0.5  # how far ahead a file's worker decodes, and how much at a time
+_KEPT_S, _KEPT_FILES = 30.0, 4  # how long the files are whose sound is kept, and how many
 
 
 @nonblocking
@@ -131,7 +133,7 @@ class AudioFile:
             if worker.rate == rate or worker.ended:
                 return
             worker.stop()
-        samples = _decode(self.path, rate, self.loop, self._played_s)
+        samples = _samples(self.path, rate, self.loop, self._played_s)
         name = f"file {self.path.name}"
         self._worker = Pump(
             name, samples, rate, _AHEAD_S, self._on_end, on_error=self._on_error, refill_s=_REFILL_S
@@ -171,25 +173,70 @@ def _probe(path: Path) -> float | None:
         raise SourceError(f"{str(path)!r} cannot be played ({why}); is it an audio file?") from None
 
 
-def _decode(path: Path, rate: int, loop: bool, start_s: float) -> Iterator[Pcm]:
-    """Decode a file from a position on; with `loop`, repeatedly."""
-    import av
-
+def _samples(path: Path, rate: int, loop: bool, start_s: float) -> Iterator[Pcm]:
+    """The sound of a file from a position on; with `loop`, repeatedly."""
     skip = round(start_s * rate)
     for _ in itertools.count() if loop else range(1):
         length = 0
-        with av.open(str(path)) as container:
-            resampler = av.AudioResampler(format="s16", layout="mono", rate=rate)
-            frames: Any = itertools.chain(container.decode(audio=0), [None])
-            for frame in frames:
-                for part in resampler.resample(frame):
-                    pcm = np.asarray(part.to_ndarray(), np.int16).reshape(-1)
-                    length += len(pcm)
-                    skipped = min(skip, len(pcm))
-                    skip -= skipped
-                    yield pcm[skipped:]
+        for pcm in _DECODED.parts(path, rate):
+            length += len(pcm)
+            skipped = min(skip, len(pcm))
+            skip -= skipped
+            yield pcm[skipped:]
         if not length:
             return
+
+
+class _Decoded:
+    """The sound of short files that were played last, for many calls and loops that play the same one.
+
+    Decoding takes a hundredth of a core a call, and takes the interpreter's lock from the plane.
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[object, ...], tuple[Pcm, ...]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def parts(self, path: Path, rate: int) -> Iterator[Pcm]:
+        """The sound from the beginning, in parts of any length."""
+        about = path.stat()
+        key = (path, about.st_mtime_ns, about.st_size, rate)
+        with self._lock:
+            kept = self._kept.get(key)
+            if kept is not None:
+                self._kept.move_to_end(key)
+        if kept is not None:
+            yield from kept
+            return
+        made: list[Pcm] | None = []
+        left = round(_KEPT_S * rate)
+        for pcm in _decode(path, rate):
+            left -= len(pcm)
+            if left < 0:
+                made = None
+            if made is not None:
+                made.append(pcm)
+            yield pcm
+        if made:
+            with self._lock:
+                self._kept[key] = tuple(made)
+                while len(self._kept) > _KEPT_FILES:
+                    self._kept.popitem(last=False)
+
+
+_DECODED = _Decoded()
+
+
+def _decode(path: Path, rate: int) -> Iterator[Pcm]:
+    """Decode a file."""
+    import av
+
+    with av.open(str(path)) as container:
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=rate)
+        frames: Any = itertools.chain(container.decode(audio=0), [None])
+        for frame in frames:
+            for part in resampler.resample(frame):
+                yield np.asarray(part.to_ndarray(), np.int16).reshape(-1)
 
 
 @nonblocking

@@ -3,6 +3,7 @@
 import threading
 import time
 import wave
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from source_reader import read_all
 from waiting import wait_until
 
 from plivo_nb.errors import SourceError
+from plivo_nb.media.audio import sources
 from plivo_nb.media.audio.sources import AudioFile, Loopback, Silence, Tone
 from plivo_nb.media.playout.concealment import rms
 from plivo_nb.ring_buffer import RingBuffer
@@ -63,6 +65,59 @@ def test_a_loop_has_no_gap_and_ends_when_closed(speech: Path) -> None:
     assert not source.ended
     source.close()
     wait_until(lambda: not workers())
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that are decoded, in order."""
+    made: list[str] = []
+    decode = sources._decode
+
+    def noted(path: Path, rate: int) -> Iterator[NDArray[np.int16]]:
+        made.append(path.name)
+        return decode(path, rate)
+
+    monkeypatch.setattr(sources, "_decode", noted)
+    return made
+
+
+def test_a_file_that_many_calls_play_is_decoded_once(speech: Path, decoded: list[str]) -> None:
+    looped = AudioFile(speech, loop=True)
+    looped.open(16_000)
+    heard = read_all(looped, 320, at_most=470)
+    other = AudioFile(speech)
+    other.open(16_000)
+    assert (read_all(other, 320)[: 2 * 16_000] == heard[: 2 * 16_000]).all()
+    assert decoded == ["speech.wav"]
+    third = AudioFile(speech)
+    third.open(8000)
+    read_all(third, 160)
+    assert decoded == ["speech.wav"] * 2, "another rate is another sound"
+    for source in (looped, other, third):
+        source.close()
+
+
+def test_a_file_that_has_changed_is_decoded_again(speech: Path, decoded: list[str]) -> None:
+    for seconds in (3.0, 2.0):
+        write_wav(speech, speech_like(seconds, 16_000), 16_000)
+        source = AudioFile(speech)
+        source.open(16_000)
+        assert len(read_all(source, 320)) == pytest.approx(seconds * 16_000, abs=320)
+        source.close()
+    assert len(decoded) == 2
+
+
+def test_few_and_short_files_are_kept(
+    tmp_path: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "_KEPT_S", 1.5)
+    monkeypatch.setattr(sources, "_KEPT_FILES", 2)
+    for name, seconds in (("long", 2.0), ("one", 1.0), ("two", 1.0), ("three", 1.0)):
+        write_wav(tmp_path / name, speech_like(seconds, 8000), 8000)
+    for name in ("long", "long", "one", "two", "two", "three", "one"):
+        parts = list(sources._DECODED.parts(tmp_path / name, 8000))
+        assert sum(map(len, parts)) == pytest.approx(16_000 if name == "long" else 8000, abs=50)
+    assert decoded == ["long", "long", "one", "two", "three", "one"]
 
 
 def test_another_rate_goes_on_where_it_was(speech: Path) -> None:
