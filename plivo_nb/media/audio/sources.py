@@ -208,23 +208,33 @@ class _Decoded:
         if kept is not None:
             yield from kept
             return
-        made: list[Pcm] | None = []
-        left = round(_KEPT_S * rate)
-        for pcm in _decode(path, rate):
-            left -= len(pcm)
-            if left < 0:
-                made = None
-            if made is not None:
-                made.append(pcm)
-            yield pcm
-        if made:
-            with self._lock:
-                self._kept[key] = tuple(made)
-                while len(self._kept) > _KEPT_FILES:
-                    self._kept.popitem(last=False)
+        decoding = _decode(path, rate)
+        first = list(_taken(decoding, round(_REFILL_S * rate)))
+        yield from first  # there is room for them: what follows is decoded while they are played
+        rest = list(_taken(decoding, round((_KEPT_S - _REFILL_S) * rate)))
+        after = next(decoding, None)
+        if after is None and first:
+            self._keep(key, (*first, *rest))
+        yield from rest
+        if after is not None:
+            yield after
+            yield from decoding
+
+    def _keep(self, key: tuple[object, ...], parts: tuple[Pcm, ...]) -> None:
+        with self._lock:
+            self._kept[key] = parts
+            while len(self._kept) > _KEPT_FILES:
+                self._kept.popitem(last=False)
 
 
 _DECODED = _Decoded()
+
+
+def _taken(parts: Iterator[Pcm], samples: int) -> Iterator[Pcm]:
+    """Parts until they have so many samples together."""
+    while samples > 0 and (pcm := next(parts, None)) is not None:
+        samples -= len(pcm)
+        yield pcm
 
 
 def _decode(path: Path, rate: int) -> Iterator[Pcm]:

@@ -97,6 +97,16 @@ def test_a_file_that_many_calls_play_is_decoded_once(speech: Path, decoded: list
         source.close()
 
 
+def test_a_short_file_is_kept_before_it_has_been_played(speech: Path, decoded: list[str]) -> None:
+    sources_ = [AudioFile(speech, loop=True) for _ in range(3)]
+    for source in sources_:
+        source.open(16_000)
+        wait_until(lambda: any(key[0] == speech for key in sources._DECODED._kept))
+    assert decoded == ["speech.wav"]
+    for source in sources_:
+        source.close()
+
+
 def test_a_file_that_has_changed_is_decoded_again(speech: Path, decoded: list[str]) -> None:
     for seconds in (3.0, 2.0):
         write_wav(speech, speech_like(seconds, 16_000), 16_000)
