@@ -46,17 +46,16 @@ async def measure(count: int, codec: str, seconds: float, workers: int) -> dict[
             await stack.enter_async_context(lab.client(codecs=[codec], enableTracking=False, keepAudio=0))
             for _ in range(count)
         ]
-        room, refused = asyncio.Semaphore(AT_ONCE), 0
+        room, refused = asyncio.Semaphore(AT_ONCE), list[str]()
         calls = []
 
         async def begin(client: object, user: str) -> None:
-            nonlocal refused
             async with room:
                 await client.login(user, lab.password(user))  # type: ignore[attr-defined]
                 try:
                     call = await client.call("echo")  # type: ignore[attr-defined]
-                except CallFailed:
-                    refused += 1
+                except CallFailed as error:
+                    refused.append(f"{error.call_info.code} {error.cause}")
                     return
                 call.play(speech_path(), loop=True)
                 calls.append(call)
@@ -84,7 +83,7 @@ async def measure(count: int, codec: str, seconds: float, workers: int) -> dict[
         for call in calls:
             await call.ended
         return {
-            "calls": len(calls), "refused": refused,
+            "calls": len(calls), "refused": ", ".join(refused) or "none",
             **{f"{name}, CPU s/s": round(spent / took, 2) for name, spent in used.items()},
             "mos_p5": round(samples["mos"].quantile(0.05), 2),
             "loss_in max, %": round(100 * samples["loss_in"].max(), 1),
