@@ -1,4 +1,4 @@
-"""One direction of a call in simulated time, for the notebooks.
+"""One direction of a call in simulated time, and a player of one or two voices, for the notebooks.
 
 Encoder, jitter buffer, FEC and concealment are the package's own, the same as in a real call; clock and
 network are simulated, and the network is told what to do with each packet. So a minute of speech takes a
@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import base64
 import heapq
+import html
+import io
 import random
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
+import av
 import numpy as np
 import pandas as pd
+from IPython.display import HTML
 
 import plivo_nb
 from plivo_nb.analysis import compare
@@ -81,6 +86,32 @@ def speech(seconds: float, codec: CodecName = "OPUS") -> Pcm:
     rate = CODECS[codec].clock_rate_hz
     whole = np.round(compare.load(plivo_nb.speech_path(), rate) * 32767).astype(np.int16)
     return np.resize(whole, round(seconds * rate))
+
+
+def player(words: str, rate: int, left: npt.ArrayLike, right: npt.ArrayLike | None = None) -> HTML:
+    """A player and its words: one voice for both ears, or two voices, one for each.
+
+    Args:
+        words: what is heard.
+        rate: sample rate in Hz, one that Opus has.
+        left: samples between -1 and 1; what is beyond is clipped.
+        right: samples of the other voice, as many. None: both ears hear `left`.
+    """
+    voices = np.atleast_2d(left) if right is None else np.stack([np.asarray(left), np.asarray(right)])
+    pcm = np.round(np.clip(voices, -1, 1) * 32767).astype(np.int16)
+    layout = "mono" if len(pcm) == 1 else "stereo"
+    file = io.BytesIO()
+    with av.open(file, "w", format="ogg") as container:
+        stream = container.add_stream("libopus", rate=rate, layout=layout)
+        stream.bit_rate = 24_000 * len(pcm)
+        whole = np.ascontiguousarray(pcm.T).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(whole, format="s16", layout=layout)
+        frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    data = base64.b64encode(file.getvalue()).decode()
+    said = html.escape(words, quote=True)
+    return HTML(f"<audio controls aria-label='{said}' src='data:audio/ogg;base64,{data}'></audio> {said}")
 
 
 def no_loss(seconds: float) -> list[bool]:
