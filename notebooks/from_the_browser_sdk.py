@@ -174,6 +174,9 @@ PARTS = (
         "Sound",
         "The ids of devices do not change. `set` during a call switches the call to the device.",
         (
+            Row(("setRingTone",), "client.setRingTone(true);", "client.setRingTone(True)"),
+            Row(("setRingToneBack",), "client.setRingToneBack(false);", "client.setRingToneBack(False)"),
+            Row(("setConnectTone",), "client.setConnectTone(false);", "client.setConnectTone(False)"),
             Row(
                 ("audio", "availableDevices"),
                 "const mics = await client.audio\n  .availableDevices('input');",
@@ -184,11 +187,6 @@ PARTS = (
                 ("revealAudioDevices",),
                 "client.audio.revealAudioDevices();",
                 "await client.audio.revealAudioDevices()",
-            ),
-            Row(
-                ("microphoneDevices",),
-                "client.audio.microphoneDevices.set(mics[0].deviceId);\nclient.audio.microphoneDevices.get();",
-                "await client.audio.microphoneDevices.set(mics[0].deviceId)\nclient.audio.microphoneDevices.get()",
             ),
             Row(
                 ("speakerDevices",),
@@ -202,9 +200,11 @@ PARTS = (
                 "client.audio.ringtoneDevices.reset();",
                 "await client.audio.ringtoneDevices.reset()",
             ),
-            Row(("setRingTone",), "client.setRingTone(true);", "client.setRingTone(True)"),
-            Row(("setRingToneBack",), "client.setRingToneBack(false);", "client.setRingToneBack(False)"),
-            Row(("setConnectTone",), "client.setConnectTone(false);", "client.setConnectTone(False)"),
+            Row(
+                ("microphoneDevices",),
+                "client.audio.microphoneDevices.set(mics[0].deviceId);\nclient.audio.microphoneDevices.get();",
+                "await client.audio.microphoneDevices.set(mics[0].deviceId)\nclient.audio.microphoneDevices.get()",
+            ),
         ),
     ),
     Part(
@@ -231,7 +231,11 @@ PARTS = (
                 "client.getCallUUID();",
                 "uuid = client.getCallUUID()  # the same as call.info.callUUID",
             ),
-            Row(("hangup",), "client.hangup();", "(await client.hangup()).state"),
+            Row(
+                ("hangup",),
+                "client.hangup();",
+                "ended = await client.hangup()\nended.direction, ended.state, ended.originator",
+            ),
         ),
     ),
     Part(
@@ -318,6 +322,7 @@ def cells() -> list[tuple[str, str]]:
         ("markdown", "## The events\n\nEvery callback called `note`. Then close the client and the lab.")
     )
     made += [("code", source) for source in OUTRO]
+    made.append(("markdown", "Next: [Your first call](01_first_call.ipynb)."))
     return made
 
 
