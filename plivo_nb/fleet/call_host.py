@@ -125,6 +125,7 @@ class CallHost:
 
     async def close(self) -> None:
         """End the calls, and log all accounts out."""
+        self._changed.set()
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
@@ -186,7 +187,9 @@ class CallHost:
         if found is None:
             options, password = await asyncio.to_thread(self._login_of, call.account)
             codecs = {} if call.codec is None else {"codecs": [call.codec]}
-            client = plivo_nb.Client(**{"sound": "none", "keepAudio": 0, **options, **codecs})
+            client = plivo_nb.Client(
+                **{"sound": "none", "keepAudio": 0, "debug": "ERROR", **options, **codecs}
+            )
             found = self._clients[call.account] = _Account(client, password)
             try:
                 found.archive = client.record_to(self._own_folder(call.account), sound=self._settings.sound)

@@ -211,8 +211,8 @@ def _check_columns(frame: pd.DataFrame) -> None:
     unknown = [name for name in names if name not in (*_NAMES, *KNOBS) and not name.startswith(TAG)]
     if unknown:
         raise PlanError(
-            f"The plan has the column {unknown[0]!r}, which is unknown; it may have {', '.join(_NAMES)}, knobs "
-            f"of the lab's network ({', '.join(KNOBS)}), and tags such as {TAG}region."
+            f"The plan has the column {unknown[0]!r}, which is unknown; it may have {', '.join(_NAMES)}, "
+            f"knobs of the lab's network ({', '.join(KNOBS)}), and tags such as {TAG}region."
         )
     if not 1 <= len(frame) <= MOST_CALLS:
         raise PlanError(f"A plan has 1 to {MOST_CALLS} rows, not {len(frame)}.")
@@ -322,8 +322,8 @@ def _headers(value: Any) -> dict[str, str]:
     wrong = [name for name in given if name not in valid]
     if wrong:
         raise ValueError(
-            f"{wrong[0]!r} is no such header: names are X-PH- and 1 to 19 letters, digits or -, values 1 to 120 "
-            "of letters, digits and _+()%.-"
+            f"{wrong[0]!r} is no such header: names are X-PH- and 1 to 19 letters, digits or -, values 1 to "
+            "120 of letters, digits and _+()%.-"
         )
     return valid
 
@@ -335,8 +335,8 @@ def _check_codecs(calls: list[PlannedCall], problems: list[str]) -> None:
         first = chosen.setdefault(call.account, call.codec)
         if call.codec != first:
             problems.append(
-                f"Row {call.number}, column codec: {call.account} has {first or 'no codec'} in an earlier row; "
-                "an account has one codec in a campaign."
+                f"Row {call.number}, column codec: {call.account} has {first or 'no codec'} in an earlier "
+                "row; an account has one codec in a campaign."
             )
 
 

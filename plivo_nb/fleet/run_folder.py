@@ -137,8 +137,8 @@ class RunFolder:
             about = json.loads(stored)
             if about["plan"] != plan.fingerprint:
                 raise RunError(
-                    f"{self.url} has a run of another plan ({about['rows']} rows): give the same plan to go on "
-                    "with it, or another folder."
+                    f"{self.url} has a run of another plan ({about['rows']} rows): give the same plan to go "
+                    "on with it, or another folder."
                 )
             if about["server"] != server:
                 raise RunError(f"{self.url} has a run against {about['server']}, not {server}.")
@@ -260,7 +260,7 @@ class RunFolder:
 def _parquet(frame: pd.DataFrame) -> bytes:
     """A frame as Parquet; values of a column of mixed types as text."""
     plain = frame.copy()
-    for name in frame.columns[frame.dtypes == object]:
+    for name in frame.select_dtypes(object):
         plain[name] = [None if pd.isna(value) else str(value) for value in frame[name]]
     target = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_pandas(plain), target, compression="zstd")

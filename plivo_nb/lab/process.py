@@ -8,7 +8,6 @@ async with Lab() as lab:
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
 import secrets
