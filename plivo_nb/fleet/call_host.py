@@ -34,6 +34,7 @@ _TONE_HZ = 440.0
 _RING_S = 90.0
 _LOGIN_S = 40.0
 _STORED_S = 5.0
+_OPTIONS: dict[str, Any] = {"sound": "none", "keepAudio": 0, "debug": "ERROR"}
 _KEPT_CALLS = 50  # a client keeps the samples of its calls; after so many it is made anew
 
 
@@ -187,9 +188,7 @@ class CallHost:
         if found is None:
             options, password = await asyncio.to_thread(self._login_of, call.account)
             codecs = {} if call.codec is None else {"codecs": [call.codec]}
-            client = plivo_nb.Client(
-                **{"sound": "none", "keepAudio": 0, "debug": "ERROR", **options, **codecs}
-            )
+            client = plivo_nb.Client(**{**_OPTIONS, **options, **codecs})
             found = self._clients[call.account] = _Account(client, password)
             try:
                 found.archive = client.record_to(self._own_folder(call.account), sound=self._settings.sound)

@@ -10,7 +10,7 @@ import os
 import secrets
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -663,8 +663,9 @@ async def _dask_client(client: DaskClient | None, workers: int) -> AsyncIterator
     if client is not None:
         address = _address_of(client)
         try:
-            async with distributed.Client(address, asynchronous=True, security=client.security) as own:
-                yield own
+            with _without_reconnection_log():
+                async with distributed.Client(address, asynchronous=True, security=client.security) as own:
+                    yield own
         except OSError as error:
             raise RunError(f"The scheduler at {address} does not answer ({error}).") from None
         return
@@ -679,6 +680,18 @@ async def _dask_client(client: DaskClient | None, workers: int) -> AsyncIterator
     )
     async with cluster, distributed.Client(cluster, asynchronous=True) as own:
         yield own
+
+
+@contextlib.contextmanager
+def _without_reconnection_log() -> Iterator[None]:
+    """A scheduler that is gone is said in a `RunError`; Dask's client logs a traceback as well."""
+    logger = logging.getLogger("distributed.client")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 # ---------------------------------------------------------------- tags

@@ -29,7 +29,7 @@ _ANSWER_S = 60.0
 
 
 class WorkerGone(PlivoError):
-    """A worker does not answer any more."""
+    """A worker does not answer any more; the message says why, in a part of a sentence."""
 
 
 class WorkerRefused(PlivoError):
@@ -168,10 +168,10 @@ class Workers:
             async with asyncio.timeout(_ANSWER_S):
                 results = await self._client.run(function, *arguments, workers=[name], on_error="return")
         if name not in results:
-            raise WorkerGone(f"{name} is gone.")
+            raise WorkerGone("it is no longer connected")
         result = results[name]
         if isinstance(result, OSError | TimeoutError):  # what distributed raises for a closed connection, too
-            raise WorkerGone(f"{name} is gone: {result}")
+            raise WorkerGone("its connection was closed")
         if isinstance(result, Exception):
             raise WorkerRefused(f"{name}: {result}")
         return result
