@@ -8,6 +8,7 @@ import importlib
 import logging
 import os
 import secrets
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ from plivo_nb.fleet.call_host import HostSettings, file_of_no_call
 from plivo_nb.fleet.credentials import Credentials
 from plivo_nb.fleet.ledger import FINAL, Ledger
 from plivo_nb.fleet.plan import Plan, PlanError, read_plan
+from plivo_nb.fleet.progress import Progress
 from plivo_nb.fleet.run_folder import RunError, RunFolder
 from plivo_nb.fleet.worker import SchedulerGone, WorkerGone, WorkerRefused, Workers
 from plivo_nb.lab import Lab
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from plivo_nb.fleet.call_host import CallResult
     from plivo_nb.fleet.ledger import Start, State
     from plivo_nb.fleet.plan import PlannedCall
+    from plivo_nb.fleet.progress_box import ProgressBox
 
 _logger = logging.getLogger("plivo_nb.fleet")
 
@@ -45,33 +48,6 @@ _DISK_S = 60.0
 _DISK_AGAIN_S = 2.0
 _HANGUP_S = 15.0
 _LAB_WORKERS = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a campaign is.
-
-    Attributes:
-        rows: how many calls the plan has.
-        counts: how many calls are in each state: planned, attempted, done, failed, lost.
-        workers: how many workers take calls.
-        seconds: since the run began.
-    """
-
-    rows: int
-    counts: Mapping[State, int]
-    workers: int
-    seconds: float
-
-    @property
-    def finished(self) -> int:
-        """How many calls have a result."""
-        return sum(self.counts[state] for state in FINAL)
-
-    def __str__(self) -> str:
-        words = ", ".join(f"{self.counts[name]} {name}" for name in ("done", "failed", "lost"))
-        active = self.counts["attempted"]
-        return f"{self.finished} of {self.rows} calls ({words}), {active} now, on {self.workers} workers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,21 +137,17 @@ class Campaign:
         self._sound = sound
         self._tries = tries if server is None else 1
         self._listeners: list[Callable[[Progress], object]] = []
+        counts: dict[State, int] = {"planned": len(self.plan), "attempted": 0, **dict.fromkeys(FINAL, 0)}
+        self._last = Progress(len(self.plan), counts, 0, 0.0)
         self._conductor: _Conductor | None = None
+        self._box: ProgressBox | None = None
 
     @property
     def progress(self) -> Progress:
         """How far it is now."""
         if self._conductor is not None:
             return self._conductor.progress()
-        counts: dict[State, int] = {
-            "planned": len(self.plan),
-            "attempted": 0,
-            "done": 0,
-            "failed": 0,
-            "lost": 0,
-        }
-        return Progress(len(self.plan), counts, 0, 0.0)
+        return self._last
 
     def on_progress(self, callback: Callable[[Progress], object]) -> Callable[[], None]:
         """Call `callback` with the progress, about once a second and at the end.
@@ -196,6 +168,7 @@ class Campaign:
         confirm: bool = False,
         max_calls: int = 100,
         max_per_s: float = 1.0,
+        show: bool | None = None,
     ) -> Run:
         """Make the calls. A run that was interrupted goes on where it is given the same folder again.
 
@@ -208,6 +181,7 @@ class Campaign:
             confirm: True allows calls at a server that is no lab; they may cost money and ring real phones.
             max_calls: of such a run, the greatest number of calls.
             max_per_s: of such a run, the greatest rate, in calls begun a second.
+            show: display the progress; None: in a notebook.
 
         Returns:
             The run; `Run.read` gives its calls.
@@ -234,14 +208,17 @@ class Campaign:
             dask = await stack.enter_async_context(_dask_client(client, workers))
             reached = Workers(dask, secrets.token_hex(8), settings, __version__)
             self._conductor = _Conductor(
-                self.plan, folder, reached, lab, calls_per_worker, self._tries, self._listeners
+                self.plan, folder, reached, lab, calls_per_worker, self._tries, self._tell
             )
+            if _in_notebook() if show is None else show:
+                self._display()
             try:
                 await self._conductor.prepare()
                 complete = await self._conductor.conduct()
             finally:
                 await self._conductor.close()
-                self._conductor = None
+                self._last, self._conductor = self._conductor.progress(), None
+                self._show(self._last, running=False)
         return Run(folder.url, complete, folder)
 
     async def cancel(self) -> None:
@@ -250,6 +227,35 @@ class Campaign:
             await self._conductor.cancel()
 
     # ------------------------------------------------------------ private
+
+    def _tell(self, progress: Progress) -> None:
+        for listener in list(self._listeners):
+            try:
+                listener(progress)
+            except Exception:  # the run goes on
+                _logger.exception("A callback of the campaign failed.")
+        self._show(progress, running=True)
+
+    def _show(self, progress: Progress, *, running: bool) -> None:
+        if self._box is not None:
+            self._box.show(progress, running=running)
+
+    def _made_box(self) -> ProgressBox:
+        """The widget; it needs ipywidgets, which a script does not import."""
+        if self._box is None:
+            from plivo_nb.fleet.progress_box import ProgressBox
+
+            self._box = ProgressBox(self.progress, self.cancel)
+        return self._box
+
+    def _display(self) -> None:
+        from IPython.display import display
+
+        display(self._made_box().widget)
+
+    def _repr_mimebundle_(self, **arguments: Any) -> Any:
+        bundle = self._made_box().widget._repr_mimebundle_(**arguments)
+        return {**bundle, "text/plain": repr(self)}
 
     async def _open(self, folder: RunFolder, stack: contextlib.AsyncExitStack) -> None:
         server = self._server if isinstance(self._server, str) else ", ".join(self._server or ["lab"])
@@ -285,7 +291,7 @@ class Campaign:
         return lab, HostSettings(str(path), self._options, sound=self._sound)
 
     def __repr__(self) -> str:
-        return f"<Campaign of {self.progress.rows} calls by {len(self.plan.accounts)} accounts>"
+        return f"<Campaign: {self.progress}>"
 
 
 class _Conductor:
@@ -299,7 +305,7 @@ class _Conductor:
         lab: Lab | None,
         per_worker: int,
         tries: int,
-        listeners: list[Callable[[Progress], object]],
+        tell: Callable[[Progress], object],
     ) -> None:
         self._plan = plan
         self._folder = folder
@@ -307,7 +313,7 @@ class _Conductor:
         self._lab = lab
         self._per_worker = per_worker
         self._tries = tries
-        self._listeners = listeners
+        self._publish_to = tell
         self._ledger = Ledger([], per_worker, tries)
         self._before: dict[State, int] = {}  # results of earlier runs
         self._loop = asyncio.get_running_loop()
@@ -580,12 +586,7 @@ class _Conductor:
             await asyncio.sleep(_WATCH_S)
 
     def _publish(self) -> None:
-        progress = self.progress()
-        for listener in list(self._listeners):
-            try:
-                listener(progress)
-            except Exception:  # the run goes on
-                _logger.exception("A callback of the campaign failed.")
+        self._publish_to(self.progress())
 
     def _spawn(self, work: Any, name: str) -> asyncio.Task[None]:
         task = self._loop.create_task(work, name=f"campaign {name}")
@@ -633,6 +634,13 @@ def _check_allowed(
                 f"The plan begins more than {max_per_s:g} calls a second, {window + 1} of them from "
                 f"{first:g} s on; max_per_s allows more."
             )
+
+
+def _in_notebook() -> bool:
+    """Whether this is a kernel that displays widgets."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return shell is not None and hasattr(shell, "kernel")
 
 
 def _absolute(path: str | os.PathLike[str]) -> Path:

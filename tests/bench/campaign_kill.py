@@ -1,9 +1,9 @@
-"""A campaign whose workers are killed, and whose scheduler is killed and started again: is a call lost or made twice?
+"""A campaign whose workers and scheduler are killed on the way: is a call lost, or made twice?
 
     cd tests && python -m bench.campaign_kill [calls] [workers] [calls per worker]
 
-300 calls of 5 to 10 s by default, on 4 workers with 8 calls each, in the lab: PCMU, two settings of the network.
-Two workers are killed (SIGKILL) on the way, then the scheduler; the run stops, and goes on with new ones.
+300 calls of 5 to 10 s by default, on 4 workers with 8 calls each, in the lab: PCMU, two settings of the
+network. Two workers are killed (SIGKILL) on the way, then the scheduler; the run stops, and goes on with new ones.
 Printed are rows, calls with no row or two, how often calls were attempted, and what became of them. Exit code
 1 if a row is missing or there twice.
 """
@@ -19,8 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
-from dask_processes import DaskProcesses
 
+from bench.dask_processes import DaskProcesses
 from plivo_nb import Lab
 from plivo_nb.fleet import Campaign, Progress, Run, RunError, grid, poisson
 
