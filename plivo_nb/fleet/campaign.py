@@ -204,6 +204,8 @@ class Campaign:
         folder = RunFolder(out)
         async with contextlib.AsyncExitStack() as stack:
             await self._open(folder, stack)
+            if len(await asyncio.to_thread(folder.finished)) == len(self.plan):
+                return Run(folder.url, True, folder)
             lab, settings = await self._place(stack)
             dask = await stack.enter_async_context(_dask_client(client, workers))
             reached = Workers(dask, secrets.token_hex(8), settings, __version__)
@@ -249,8 +251,7 @@ class Campaign:
         return self._box
 
     def _display(self) -> None:
-        from IPython.display import display
-
+        display: Any = importlib.import_module("IPython.display").display
         display(self._made_box().widget)
 
     def _repr_mimebundle_(self, **arguments: Any) -> Any:
@@ -681,7 +682,7 @@ async def _dask_client(client: DaskClient | None, workers: int) -> AsyncIterator
         n_workers=workers,
         threads_per_worker=1,
         host="127.0.0.1",
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         memory_limit=0,
         asynchronous=True,
         silence_logs=logging.CRITICAL,

@@ -88,7 +88,7 @@ def poisson(
 
     Example:
         >>> plan = poisson(1000, 2.0, ["ann", "bob"])
-        >>> 400 < plan["at_s"].max() < 600
+        >>> bool(400 < plan["at_s"].max() < 600)
         True
     """
     _check(calls, per_s, accounts)

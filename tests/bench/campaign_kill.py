@@ -3,9 +3,9 @@
     cd tests && python -m bench.campaign_kill [calls] [workers] [calls per worker]
 
 300 calls of 5 to 10 s by default, on 4 workers with 8 calls each, in the lab: PCMU, two settings of the
-network. Two workers are killed (SIGKILL) on the way, then the scheduler; the run stops, and goes on with new ones.
-Printed are rows, calls with no row or two, how often calls were attempted, and what became of them. Exit code
-1 if a row is missing or there twice.
+network. Two workers are killed (SIGKILL) on the way, then the scheduler; the run stops, and goes on with new
+ones. Printed are rows, calls with no row or two, how often calls were attempted, and what became of them.
+Exit code 1 if a row is missing or there twice.
 """
 
 from __future__ import annotations
