@@ -260,7 +260,7 @@ class RunFolder:
 def _parquet(frame: pd.DataFrame) -> bytes:
     """A frame as Parquet; values of a column of mixed types as text."""
     plain = frame.copy()
-    for name in frame.select_dtypes(object):
+    for name in [name for name in frame.columns if pd.api.types.is_object_dtype(frame[name])]:
         plain[name] = [None if pd.isna(value) else str(value) for value in frame[name]]
     target = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_pandas(plain), target, compression="zstd")
