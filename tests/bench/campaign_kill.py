@@ -110,6 +110,7 @@ async def main() -> int:
         print(run.problems["problem"].to_string())
         print(pd.Series(figures).round(1).to_string())
         print(found.to_string())
+        print(run.read().calls["problem"].value_counts().to_string())
     return int(found["rows"] != calls or found["calls with two rows"] or found["calls without a row"])
 
 

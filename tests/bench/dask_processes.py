@@ -16,6 +16,7 @@ import distributed
 import psutil
 
 _START_S = 60.0
+_STOP_S = 3.0
 _QUIET = {"DASK_DISTRIBUTED__LOGGING__DISTRIBUTED": "critical"}
 
 
@@ -99,7 +100,7 @@ class DaskProcesses:
             process.terminate()
         for process in found:
             try:
-                await asyncio.to_thread(process.wait, 10)
+                await asyncio.to_thread(process.wait, _STOP_S)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
