@@ -316,7 +316,7 @@ class _Conductor:
         self._tries = tries
         self._publish_to = tell
         self._ledger = Ledger([], per_worker, tries)
-        self._before: dict[State, int] = {}  # results of earlier runs
+        self._earlier = 0  # calls with a result of an earlier run
         self._loop = asyncio.get_running_loop()
         self._began_s = self._loop.time()
         self._wake = asyncio.Event()
@@ -333,8 +333,9 @@ class _Conductor:
 
     def progress(self) -> Progress:
         """How far the run is."""
-        counts = {state: count + self._before.get(state, 0) for state, count in self._ledger.counts.items()}
-        return Progress(len(self._plan), counts, len(self._ledger.workers), self._loop.time() - self._began_s)
+        counts = dict(self._ledger.counts)
+        seconds = self._loop.time() - self._began_s
+        return Progress(len(self._plan), counts, len(self._ledger.workers), seconds, self._earlier)
 
     async def prepare(self) -> None:
         """See what earlier runs have done."""
@@ -342,13 +343,13 @@ class _Conductor:
         attempts = await asyncio.to_thread(self._folder.attempts)
         left = [call for call in self._plan.calls if call.number not in finished]
         again = [call for call in left if attempts.get(call.number, 0) < self._tries]
-        self._before = {"done": len(finished)}
+        self._earlier = len(finished)
         self._ledger = Ledger(again, self._per_worker, self._tries, attempts)
         for call in left:
             count = attempts.get(call.number, 0)
             if count >= self._tries:
                 await self._write_lost(call, count)
-                self._before["lost"] = self._before.get("lost", 0) + 1
+                self._earlier += 1
 
     async def conduct(self) -> bool:
         """Make the calls.
