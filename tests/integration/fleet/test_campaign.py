@@ -59,7 +59,7 @@ async def test_calls_by_a_plan_with_networks_failures_and_tags(tmp_path: Path) -
     assert calls.loc[~far, "rtt_mean_ms"].dropna().max() < 100
     done = calls[calls["status"] == "done"]
     assert done["duration_s"].between(2.3, 4.0).all()
-    assert done["late_s"].max() < 5
+    assert (done["late_s"] >= 0).all()
     assert calls["worker"].nunique() == 2
 
     stored = read(tmp_path / "run")
