@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from plivo_nb.quality.columns import Column, Kind
 from plivo_nb.quality.limits import LOOP_STALL_MS
@@ -19,6 +18,8 @@ from plivo_nb.quality.sampler import COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    import pandas as pd
 
 _TIME = "datetime64[us]"
 _NUMPY: dict[Kind, Any] = {
@@ -181,6 +182,8 @@ def schema(frame: str | None = None) -> pd.DataFrame:
     """
     if frame is not None and frame not in SCHEMA:
         raise ValueError(f"There is no frame {frame!r}; choose one of {', '.join(SCHEMA)}.")
+    import pandas as pd
+
     wanted = SCHEMA if frame is None else {frame: SCHEMA[frame]}
     rows = [
         {"frame": key, "name": column.name, **_described(column)}
@@ -247,6 +250,8 @@ def _assembled(
     names: Mapping[str, list[str]],
 ) -> pd.DataFrame:
     """The frame of stored values, in the order of time. `names`: a category's words by code."""
+    import pandas as pd
+
     if (times[1:] < times[:-1]).any():
         order = np.argsort(times, kind="stable")
         times, data = times[order], {name: values[order] for name, values in data.items()}
@@ -256,6 +261,8 @@ def _assembled(
 
 
 def _array(column: Column, values: npt.NDArray[Any], names: list[str], index: pd.DatetimeIndex) -> Any:
+    import pandas as pd
+
     if column.kind == "category":
         return pd.Categorical.from_codes(values, categories=pd.Index(names, dtype="str"))
     if column.kind == "string":
