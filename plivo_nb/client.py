@@ -140,8 +140,7 @@ class Client:
             if not logging.getLogger("plivo_nb").level:  # a default changes no level that was set before
                 logging.getLogger("plivo_nb").setLevel(_LEVELS[self.options.debug])
         self._engine.attach(self)
-        if not media_stack_loads():
-            self.loop.call_soon(self._endpoint.emit, "onWebrtcNotSupported")
+        self._engine.load(when_broken=lambda: self._endpoint.emit("onWebrtcNotSupported"))
 
     # ------------------------------------------------------------ login and logout
 
@@ -632,7 +631,7 @@ class Client:
 
     @staticmethod
     def webrtc() -> bool:
-        """True where the media stack can be loaded."""
+        """True where the media stack can be loaded; right after the first `Client` it waits for that."""
         return media_stack_loads()
 
     webRTC = webrtc

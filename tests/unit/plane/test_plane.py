@@ -1,9 +1,8 @@
-"""The plane: its lifetime, its ticker, its executor and the switch interval."""
+"""The plane: its lifetime, its ticker and its executor."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 import time
 from typing import Any
@@ -16,7 +15,7 @@ from plivo_nb.audio_types import FRAME_S
 from plivo_nb.errors import PlaneDied
 from plivo_nb.plane import wire
 from plivo_nb.plane.effort import REDUCED_COMPLEXITY
-from plivo_nb.plane.plane import DaemonExecutor, Plane, _SwitchInterval
+from plivo_nb.plane.plane import DaemonExecutor, Plane
 
 
 async def test_name_resolution_runs_in_daemon_threads() -> None:
@@ -25,18 +24,6 @@ async def test_name_resolution_runs_in_daemon_threads() -> None:
     assert await loop.run_in_executor(executor, lambda: threading.current_thread().daemon)
     with pytest.raises(ZeroDivisionError):
         await loop.run_in_executor(executor, lambda: 1 // 0)
-
-
-def test_the_switch_interval_is_put_back_by_the_last_plane() -> None:
-    before = sys.getswitchinterval()
-    switching = _SwitchInterval()
-    switching.change(1)
-    switching.change(1)
-    assert sys.getswitchinterval() == pytest.approx(0.0005)
-    switching.change(-1)
-    assert sys.getswitchinterval() == pytest.approx(0.0005)
-    switching.change(-1)
-    assert sys.getswitchinterval() == before
 
 
 def test_a_plane_is_used_once() -> None:
