@@ -70,9 +70,8 @@ async def ticking(stall_s: float) -> tuple[Ticked, float]:
     """A plane on this loop that stands still once, in the middle of a second."""
     plane = Plane()
     plane.run_on(asyncio.get_running_loop(), lambda batch: None)
-    await asyncio.sleep(0)
     session: Any = Ticked()
-    executor = plane._executor
+    executor = await until(lambda: plane._executor)
     assert executor is not None
     executor.sessions[1] = session
     plane._sessions_changed()
@@ -115,10 +114,9 @@ async def test_a_plane_that_cannot_keep_up_says_so_and_says_when_it_can_again() 
     reports: list[wire.Report] = []
     plane = Plane()
     plane.run_on(asyncio.get_running_loop(), reports.extend)
-    await asyncio.sleep(0)
     session: Any = Ticked()
     session.works_s = 1.5 * FRAME_S  # more than there is time for
-    executor = plane._executor
+    executor = await until(lambda: plane._executor)
     assert executor is not None
     executor.sessions[1] = session
     plane._sessions_changed()
@@ -140,10 +138,9 @@ async def test_an_overload_ends_with_the_last_session() -> None:
     reports: list[wire.Report] = []
     plane = Plane()
     plane.run_on(asyncio.get_running_loop(), reports.extend)
-    await asyncio.sleep(0)
     session: Any = Ticked()
     session.works_s = 1.5 * FRAME_S
-    executor = plane._executor
+    executor = await until(lambda: plane._executor)
     assert executor is not None
     executor.sessions[1] = session
     plane._sessions_changed()
@@ -159,11 +156,10 @@ async def test_encoders_take_less_time_while_ticks_last_long_also_those_of_new_s
     reports: list[wire.Report] = []
     plane = Plane()
     plane.run_on(asyncio.get_running_loop(), reports.extend)
-    await asyncio.sleep(0)
     first: Any = Ticked()
     second: Any = Ticked()
     first.works_s = 0.7 * FRAME_S
-    executor = plane._executor
+    executor = await until(lambda: plane._executor)
     assert executor is not None
     executor.sessions[1] = first
     plane._sessions_changed()
