@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import atexit
-import concurrent.futures
+import concurrent.futures.thread
 import contextlib
 import ctypes
 import gc
 import importlib
 import importlib.util
+import logging
 import os
 import sys
 import threading
@@ -52,14 +53,15 @@ class _Loader:
     """Loads modules in a daemon thread that ends when nothing is left to load."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._futures: dict[str, concurrent.futures.Future[Any]] = {}
         self._waiting: deque[tuple[str, tuple[str, str] | None]] = deque()
-        self._thread: threading.Thread | None = None
+        self._thread: threading.Thread | None = None  # the last one
+        self._works = False
 
     def load(self, name: str, links: tuple[str, str] | None) -> concurrent.futures.Future[Any]:
         """The future of a module, which is loaded once."""
-        with self._changed:
+        with self._lock:
             future = self._futures.get(name)
             if future is not None:
                 return future
@@ -70,7 +72,8 @@ class _Loader:
                 return future
             future.set_running_or_notify_cancel()  # who waits may be cancelled; the import is not
             self._waiting.append((name, links))
-            if self._thread is None:
+            if not self._works:
+                self._works = True
                 self._thread = threading.Thread(target=self._work, name="plivo_nb imports", daemon=True)
                 self._thread.start()
             return future
@@ -82,14 +85,12 @@ class _Loader:
                     self._load_next()
 
     def _goes_on(self) -> bool:
-        with self._changed:
-            if not self._waiting:
-                self._thread = None
-                self._changed.notify_all()
-            return self._thread is not None
+        with self._lock:
+            self._works = bool(self._waiting)
+            return self._works
 
     def _load_next(self) -> None:
-        with self._changed:
+        with self._lock:
             if not self._waiting:  # `stop` took it
                 return
             name, links = self._waiting.popleft()
@@ -103,13 +104,13 @@ class _Loader:
 
     def wait(self) -> None:
         """Wait until nothing is being loaded: a fork would leave the locks of a half-loaded module behind."""
-        with self._changed:
-            if self._thread is not threading.current_thread():
-                self._changed.wait_for(lambda: self._thread is None, _LONGEST_WAIT_S)
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(_LONGEST_WAIT_S)
 
     def stop(self) -> None:
         """Load nothing more, and wait for what is being loaded: a thread must not be in C code at exit."""
-        with self._changed:
+        with self._lock:
             self._waiting.clear()
         self.wait()
 
@@ -147,6 +148,11 @@ def _link(package: str, extension: str) -> None:
                 link(os.fsencode(path), os.RTLD_NOW)
                 return
 
+
+# Of a module that registers hooks for forks while `wait` runs as such a hook, a part of them is run for this
+# fork. pandas loads two such modules of the standard library, so they are loaded before.
+assert concurrent.futures.thread
+assert logging
 
 _loader = _Loader()
 atexit.register(_loader.stop)

@@ -104,6 +104,8 @@ class Engine:
         self.loop_lag = LoopLag(self.loop)
         self._anchor = ClockAnchor.now()
         self._watchdog_timer: asyncio.TimerHandle | None = None
+        #: Whether `load` loads pandas too; not where nobody reads frames, as in the lab's process.
+        self.loads_frames = True
         #: Whether this is a forked child, and the engine its parent's.
         self.forked = False
         #: Whether the I/O plane cannot keep up with its calls: sound is sent and played late.
@@ -144,7 +146,8 @@ class Engine:
         """
         import_in_thread("plivo_nb.plane.command_executor")
         loading = media_stack.load()
-        import_in_thread("pandas", links=("pyarrow", "lib"))
+        if self.loads_frames:
+            import_in_thread("pandas", links=("pyarrow", "lib"))
         if (why := media_stack.missing()) is not None:
             _log_broken(why)
             self.loop.call_soon(when_broken)
