@@ -669,6 +669,34 @@ class Client:
         """One row per call and sample, a copy; `plivo_nb.schema("samples")` describes columns and units."""
         return self._endpoint.records.samples()
 
+    def recent_samples(self, seconds: float) -> pd.DataFrame:
+        """The rows of `samples` of the last seconds, a copy: what a plot in a loop needs.
+
+        It takes as long as there are such rows: a copy of `samples` takes longer with every call.
+
+        Args:
+            seconds: how far back, from now by the clock of all frames; greater than 0.
+
+        Returns:
+            The rows whose interval ended within that time, of all calls.
+
+        Raises:
+            ValueError: `seconds` is not a number greater than 0.
+
+        Example:
+            >>> import asyncio
+            >>> from plivo_nb.testing import FakeServer
+            >>> async def main():
+            ...     async with FakeServer() as server, server.client() as client:
+            ...         await client.login("alice", server.password("alice"))
+            ...         await client.call("echo")
+            ...         await asyncio.sleep(1.5)
+            ...         return client.recent_samples(10)["mos"].dtype
+            >>> asyncio.run(main())
+            dtype('float64')
+        """
+        return self._endpoint.records.recent_samples(seconds)
+
     @property
     def media_metrics(self) -> pd.DataFrame:
         """Every mediaMetrics event with Plivo's keys, a copy; see `plivo_nb.schema("media_metrics")`."""
