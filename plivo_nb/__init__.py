@@ -43,7 +43,7 @@ The packages, from the top. A package imports only packages below it:
     insights                                                   Plivo's statistics service
             |
     operation   options   events   errors                      leaves
-    ring_buffer   thread_priority   late_import                leaves, for threads
+    ring_buffer   thread_priority   late_import   switch_interval          leaves, for threads
     atomic_file                                                leaf: files that are replaced as a whole
     audio_types   dtmf_table   addresses                       leaves: PCM, Source and Sink; DTMF; loopback
     connections                                                WebSockets and TLS; uses addresses

@@ -238,13 +238,16 @@ class Call:
 
     @property
     def samples(self) -> pd.DataFrame:
-        """This call's rows of `Client.samples`; index `time` (UTC)."""
-        return self._own(self._client.samples)
+        """This call's rows of `Client.samples`, a copy; index `time` (UTC).
+
+        Reading it takes as long as this call has rows, however many calls there were before.
+        """
+        return self._client._endpoint.records.call_samples(self._session)
 
     @property
     def media_metrics(self) -> pd.DataFrame:
-        """This call's rows of `Client.media_metrics`."""
-        return self._own(self._client.media_metrics)
+        """This call's rows of `Client.media_metrics`, a copy."""
+        return self._client._endpoint.records.call_media_metrics(self._session)
 
     def call_frames(self) -> CallFrames:
         """The call's row, samples and events as they are now, for `plivo_nb.CallSet.of`."""

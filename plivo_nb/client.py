@@ -140,8 +140,7 @@ class Client:
             if not logging.getLogger("plivo_nb").level:  # a default changes no level that was set before
                 logging.getLogger("plivo_nb").setLevel(_LEVELS[self.options.debug])
         self._engine.attach(self)
-        if not media_stack_loads():
-            self.loop.call_soon(self._endpoint.emit, "onWebrtcNotSupported")
+        self._engine.load(when_broken=lambda: self._endpoint.emit("onWebrtcNotSupported"))
 
     # ------------------------------------------------------------ login and logout
 
@@ -632,7 +631,7 @@ class Client:
 
     @staticmethod
     def webrtc() -> bool:
-        """True where the media stack can be loaded."""
+        """True where the media stack can be loaded; right after the first `Client` it waits for that."""
         return media_stack_loads()
 
     webRTC = webrtc
@@ -669,6 +668,34 @@ class Client:
     def samples(self) -> pd.DataFrame:
         """One row per call and sample, a copy; `plivo_nb.schema("samples")` describes columns and units."""
         return self._endpoint.records.samples()
+
+    def recent_samples(self, seconds: float) -> pd.DataFrame:
+        """The rows of `samples` of the last seconds, a copy: what a plot in a loop needs.
+
+        It takes as long as there are such rows: a copy of `samples` takes longer with every call.
+
+        Args:
+            seconds: how far back, from now by the clock of all frames; greater than 0.
+
+        Returns:
+            The rows whose interval ended within that time, of all calls.
+
+        Raises:
+            ValueError: `seconds` is not a number greater than 0.
+
+        Example:
+            >>> import asyncio
+            >>> from plivo_nb.testing import FakeServer
+            >>> async def main():
+            ...     async with FakeServer() as server, server.client() as client:
+            ...         await client.login("alice", server.password("alice"))
+            ...         await client.call("echo")
+            ...         await asyncio.sleep(1.5)
+            ...         return client.recent_samples(10)["mos"].dtype
+            >>> asyncio.run(main())
+            dtype('float64')
+        """
+        return self._endpoint.records.recent_samples(seconds)
 
     @property
     def media_metrics(self) -> pd.DataFrame:

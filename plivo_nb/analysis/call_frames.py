@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from plivo_nb.quality.frames import INDEX, SCHEMA, build_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    import pandas as pd
 
     from plivo_nb.quality.columns import Column
 
@@ -81,6 +82,8 @@ def conformed(name: str, frame: pd.DataFrame | None) -> pd.DataFrame:
     """
     if frame is None:
         return build_frame(name, [], {column.name: [] for column in SCHEMA[name]})
+    import pandas as pd
+
     index = pd.DatetimeIndex(frame.index)
     index = (index.tz_localize("UTC") if index.tz is None else index.tz_convert("UTC")).as_unit("us")
     known = {column.name: _converted(column, frame, index) for column in SCHEMA[name]}
@@ -90,6 +93,8 @@ def conformed(name: str, frame: pd.DataFrame | None) -> pd.DataFrame:
 
 
 def _converted(column: Column, frame: pd.DataFrame, index: pd.DatetimeIndex) -> pd.Series:
+    import pandas as pd
+
     values: Any = frame.get(column.name)
     match column.kind:
         case "float":
@@ -112,7 +117,7 @@ def _converted(column: Column, frame: pd.DataFrame, index: pd.DatetimeIndex) -> 
 
 
 def _word(value: Any) -> str | None:
-    missing = value is None or value is pd.NaT or value != value
+    missing = value is None or value != value  # NaN and NaT differ from themselves
     return None if missing else str(value)
 
 
@@ -120,6 +125,8 @@ def _concatenated(name: str, frames: list[pd.DataFrame]) -> pd.DataFrame:
     """Rows of all; categories become words, of which `conformed` makes categories again."""
     if not frames:
         return conformed(name, None)
+    import pandas as pd
+
     mixed = {column.name for column in SCHEMA[name] if column.kind == "category"}
     plain = [frame.astype(dict.fromkeys(mixed, object)) for frame in frames if len(frame)]
     return pd.concat(plain) if plain else frames[0]

@@ -17,7 +17,7 @@ import selectors
 import sys
 import time
 import weakref
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -25,11 +25,13 @@ from plivo_nb.engine.loop_lag import LoopLag
 from plivo_nb.engine.termination import TERMINATION
 from plivo_nb.engine.watchdog import HUNG_S, INTERVAL_S, Watchdog
 from plivo_nb.errors import MediaError, NoRunningLoop, PlaneDied
-from plivo_nb.plane import wire
+from plivo_nb.late_import import import_in_thread
+from plivo_nb.plane import media_stack, wire
+from plivo_nb.plane.plane import Plane
 from plivo_nb.quality.sampler import ClockAnchor
 
 if TYPE_CHECKING:
-    from plivo_nb.plane.plane import Plane
+    import concurrent.futures
 
 _logger = logging.getLogger("plivo_nb.engine")
 _SHUTDOWN_S = 2.0
@@ -39,17 +41,20 @@ _KEPT: list[object] = []  # in a forked child: what belongs to the parent
 ReportHandler = Callable[[wire.Report], None]
 
 
-@cache
 def media_stack_loads() -> bool:
-    """True if the modules for media and sockets can be imported; if not, the log says what is missing."""
-    try:
-        import av
+    """True if the modules for media can be imported; if not, the log says what is missing.
 
-        from plivo_nb.plane import plane
-    except (ImportError, OSError) as error:
-        _logger.error("The media stack does not load: %s", error)
-        return False
-    return None not in (av, plane)
+    It waits until they are: once for up to half a second, and not after a client has existed for that long.
+    """
+    why = media_stack.missing() or media_stack.load().exception()
+    if why is not None:
+        _log_broken(str(why))
+    return why is None
+
+
+@cache  # each cause is logged once
+def _log_broken(why: str) -> None:
+    _logger.error("The media stack does not load: %s", why)
 
 
 class Closable(Protocol):
@@ -95,9 +100,12 @@ class Engine:
         self._clients: list[Closable] = []
         self._shutdown_hook: AsyncGenerator[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._loading: set[asyncio.Task[Any]] = set()  # of these, those that wait for modules
         self.loop_lag = LoopLag(self.loop)
         self._anchor = ClockAnchor.now()
         self._watchdog_timer: asyncio.TimerHandle | None = None
+        #: Whether `load` loads pandas too; not where nobody reads frames, as in the lab's process.
+        self.loads_frames = True
         #: Whether this is a forked child, and the engine its parent's.
         self.forked = False
         #: Whether the I/O plane cannot keep up with its calls: sound is sent and played late.
@@ -130,6 +138,33 @@ class Engine:
 
     # ------------------------------------------------------------ clients and tasks
 
+    def load(self, when_broken: Callable[[], object]) -> None:
+        """Load what calls and frames need, in a thread: websockets, the media stack, pandas.
+
+        Args:
+            when_broken: called, later, if the media stack cannot be loaded.
+        """
+        import_in_thread("plivo_nb.plane.command_executor")
+        loading = media_stack.load()
+        if self.loads_frames:
+            import_in_thread("pandas", links=("pyarrow", "lib"))
+        if (why := media_stack.missing()) is not None:
+            _log_broken(why)
+            self.loop.call_soon(when_broken)
+        elif not loading.done() or loading.exception() is not None:
+            task = self.spawn(self._loaded(loading, when_broken), "media stack")
+            self._loading.add(task)
+            task.add_done_callback(self._loading.discard)
+
+    async def _loaded(
+        self, loading: concurrent.futures.Future[Any], when_broken: Callable[[], object]
+    ) -> None:
+        try:
+            await asyncio.wrap_future(loading)
+        except Exception as error:  # a package that is broken can raise anything
+            _log_broken(str(error))
+            when_broken()
+
     def attach(self, client: Closable) -> None:
         """Register a client; the I/O plane runs while there is one."""
         if not self._clients:
@@ -152,6 +187,7 @@ class Engine:
             farewell, self._shutdown_hook = self._shutdown_hook, None
             if farewell is not None:
                 await farewell.aclose()
+            await _cancel(self._loading)
             await self._stop_plane()
 
     def send_goodbyes(self) -> None:
@@ -188,10 +224,7 @@ class Engine:
         for client in list(self._clients):
             await client.close()
         current = asyncio.current_task()
-        tasks = [task for task in self._tasks if task is not current]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _cancel(task for task in self._tasks if task is not current)
         await self._stop_plane()
 
     async def _close_with_loop(self) -> AsyncGenerator[None]:
@@ -269,9 +302,8 @@ class Engine:
                 "This client belongs to the process that was forked; make a client of its own in this one."
             )
         if self._plane is None or not self._plane.alive:
-            if not media_stack_loads():
-                raise PlaneDied("The media stack (aiortc, PyAV) does not load here; reinstall plivo_nb.")
-            from plivo_nb.plane.plane import Plane
+            if (why := media_stack.missing()) is not None:
+                raise PlaneDied(media_stack.broken(why))
 
             # Nothing is going on: from now on all times are counted from a new reading of the two clocks.
             self._anchor = ClockAnchor.now()
@@ -388,6 +420,13 @@ def _route(table: dict[int, ReportHandler], number: int, handler: ReportHandler 
         table.pop(number, None)
     else:
         table[number] = handler
+
+
+async def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    tasks = list(tasks)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _log_error(future: asyncio.Future[Any]) -> None:

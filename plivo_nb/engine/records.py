@@ -6,8 +6,6 @@ import math
 import weakref
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from plivo_nb.quality.call_totals import CallTotals
 from plivo_nb.quality.frames import CALLS, MEDIA_METRICS, SAMPLES, ColumnStore, build_frame
 
@@ -21,6 +19,8 @@ if TYPE_CHECKING:
     from plivo_nb.engine.engine import Engine
     from plivo_nb.quality.sampler import SampleRow
 
+_LONGEST_S = 1e9  # 30 years
+
 
 class Records:
     """The column stores of one client.
@@ -31,8 +31,8 @@ class Records:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._samples = ColumnStore(SAMPLES)
-        self._media_metrics = ColumnStore(MEDIA_METRICS)
+        self._samples = ColumnStore(SAMPLES, by="call_uuid")
+        self._media_metrics = ColumnStore(MEDIA_METRICS, by="call_uuid")
         self._calls: list[tuple[dict[str, Any], CallTotals]] = []
         self._ended: weakref.WeakKeyDictionary[CallSession, dict[str, Any]] = weakref.WeakKeyDictionary()
         self._totals: weakref.WeakKeyDictionary[CallSession, CallTotals] = weakref.WeakKeyDictionary()
@@ -131,28 +131,40 @@ class Records:
         """One row per call and second; `plivo_nb.schema("samples")` says what the columns mean."""
         return self._samples.frame()
 
+    def recent_samples(self, seconds: float) -> pd.DataFrame:
+        """The samples of the last `seconds`, of all calls, without a copy of those before.
+
+        Raises:
+            ValueError: `seconds` is not a number greater than 0.
+        """
+        if not seconds > 0:
+            raise ValueError(f"recent_samples: seconds is {seconds!r}; give a number greater than 0.")
+        since_ns = self.utc_ns() - round(min(seconds, _LONGEST_S) * 1e9)
+        return self._samples.frame(self._samples.rows_since(since_ns))
+
+    def call_samples(self, session: CallSession) -> pd.DataFrame:
+        """A call's rows of `samples`, without a copy of others."""
+        return self._samples.frame(self._samples.rows_of([session.uuid or session.key]))
+
+    def call_media_metrics(self, session: CallSession) -> pd.DataFrame:
+        """A call's rows of `media_metrics`, without a copy of others."""
+        return self._media_metrics.frame(self._media_metrics.rows_of([session.uuid or session.key]))
+
     def samples_since(
         self, session: CallSession, row: int, names: Iterable[str]
     ) -> tuple[int, dict[str, npt.NDArray[Any]]]:
-        """A call's samples from row `row` of the frame of all calls on, without a copy of those before.
+        """A call's samples from row `row` of the frame of all calls on, without a copy of others.
 
         Returns:
             The row to go on with next time; arrays by column, as `ColumnStore.since` gives them.
         """
-        arrays = self._samples.since(row, [*names, "call_uuid"])
-        uuids = arrays.pop("call_uuid")
-        own = (uuids == (session.uuid or session.key)) | (uuids == session.key)
-        return len(self._samples), {name: values[own] for name, values in arrays.items()}
+        rows = self._samples.rows_of([session.uuid or session.key, session.key], row)
+        return len(self._samples), self._samples.arrays(rows, names)
 
     def samples_of(self, session: CallSession) -> list[tuple[int, dict[str, Any]]]:
         """A call's samples: ns since 1970, and the values by column; without a copy of others."""
-        uuids = self._samples.since(0, ["call_uuid"])["call_uuid"]
-        own = np.flatnonzero((uuids == session.uuid) | (uuids == session.key))
-        if not len(own):
-            return []
         names = ["time", *(column.name for column in SAMPLES)]
-        _, columns = self.samples_since(session, int(own[0]), names)
-        columns["call_uuid"] = uuids[own]
+        _, columns = self.samples_since(session, 0, names)
         times_ns = columns.pop("time").astype("int64") * 1000
         rows = zip(*columns.values(), strict=True)
         return [
@@ -169,10 +181,9 @@ class Records:
             The event to go on with next time; the events: ns since 1970, and the values by column.
         """
         names = ["time", *(column.name for column in MEDIA_METRICS)]
-        columns = self._media_metrics.since(event, names)
-        own = {session.uuid, session.key} - {None}
-        rows = [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-        events = [row for row in rows if row["call_uuid"] in own]
+        rows = self._media_metrics.rows_of([session.uuid or session.key, session.key], event)
+        columns = self._media_metrics.arrays(rows, names)
+        events = [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
         times_ns = [int(row.pop("time").astype("int64")) * 1000 for row in events]
         return len(self._media_metrics), list(zip(times_ns, events, strict=True))
 

@@ -8,16 +8,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from plivo_nb.media.sdp import IncompatibleSDP
-from plivo_nb.plane import wire
-from plivo_nb.plane.media_session import MediaSession, SessionError
+from plivo_nb.plane import media_stack, wire
 from plivo_nb.plane.websocket import SocketError, WebSocket
+from plivo_nb.plane.wire import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
+    from plivo_nb.plane.media_session import MediaSession
     from plivo_nb.quality.sampler import ClockAnchor
 
 _logger = logging.getLogger("plivo_nb.plane")
+_OF_SOCKETS = (wire.OpenSocket, wire.SendText, wire.CloseSocket)
 _CLOSING = ("closing", 0)  # tasks that close something: they are waited for, not cancelled
 
 
@@ -46,11 +48,43 @@ class CommandExecutor:
         self._room = room
         self._tasks: dict[asyncio.Task[Any], tuple[str, int] | None] = {}  # and what each is about
         self._closed = False
+        self._session_class: type[MediaSession] | None = None  # once the media stack is loaded
+        self._media_error: Exception | None = None  # why it cannot be
+        self._held: list[wire.Command] = []
 
     # ------------------------------------------------------------ commands
 
     def execute(self, command: wire.Command) -> None:
-        """Execute a command or start its task; the answer comes as a report."""
+        """Execute a command or start its task; the answer comes as a report.
+
+        Commands of sessions wait, in their order, until the media stack is loaded; those of sockets do not.
+        """
+        if isinstance(command, _OF_SOCKETS) or (not self._held and self._media_stack_is_known()):
+            self._execute(command)
+        else:
+            self._held.append(command)
+            if len(self._held) == 1:
+                self._own(self._execute_held(), None)
+
+    def _media_stack_is_known(self) -> bool:
+        """Whether it is loaded, or cannot be."""
+        loading = media_stack.load()
+        if self._session_class is None and loading.done() and loading.exception() is None:
+            self._session_class = loading.result().MediaSession
+        return self._session_class is not None or self._media_error is not None
+
+    async def _execute_held(self) -> None:
+        """Wait for the media stack, then execute what waits for it; what cannot be is answered in words."""
+        try:
+            self._session_class = (await asyncio.wrap_future(media_stack.load())).MediaSession
+        except Exception as error:  # a package that is broken can raise anything
+            self._media_error = error
+        finally:  # also when the plane is closed meanwhile: each command gets its answer
+            held, self._held = self._held, []
+            for command in held:
+                self._execute(command)
+
+    def _execute(self, command: wire.Command) -> None:
         try:
             self._start(command)
         except Exception as error:
@@ -106,7 +140,7 @@ class CommandExecutor:
             case wire.GetStats():
                 return self._session(command.session).stats()
             case _:
-                raise SessionError("WebRTCError", f"The I/O plane knows no command {type(command).__name__}.")
+                raise CommandError("WebRTCError", f"The I/O plane knows no command {type(command).__name__}.")
         return None
 
     # ------------------------------------------------------------ sockets and sessions
@@ -133,8 +167,10 @@ class CommandExecutor:
 
     def _open_session(self, command: wire.OpenSession) -> None:
         if command.session in self.sessions:
-            raise SessionError("WebRTCError", f"Session {command.session} is open already.")
-        session = MediaSession(command.session, command.config, self._report, self._anchor)
+            raise CommandError("WebRTCError", f"Session {command.session} is open already.")
+        if self._session_class is None:
+            raise CommandError("WebRTCError", media_stack.broken(self._media_error))
+        session = self._session_class(command.session, command.config, self._report, self._anchor)
         self.sessions[command.session] = session
         if len(self.sessions) == 1:
             self._sessions_changed()
@@ -159,7 +195,7 @@ class CommandExecutor:
 
     def _session(self, number: int) -> MediaSession:
         if number not in self.sessions:
-            raise SessionError(
+            raise CommandError(
                 "UnknownId", f"There is no media session {number}: it was closed, or it failed."
             )
         return self.sessions[number]
@@ -209,7 +245,7 @@ class CommandExecutor:
 
     def _fail(self, command: wire.Command, error: Exception) -> None:
         match error:
-            case SocketError() | SessionError():
+            case CommandError():
                 code, sentence = error.code, str(error)
             case IncompatibleSDP():
                 code, sentence = "IncompatibleSDP", str(error)

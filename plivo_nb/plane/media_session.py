@@ -23,6 +23,7 @@ from plivo_nb.media.rtp.capture import Capture
 from plivo_nb.media.transport.transport import Transport, TransportConfig
 from plivo_nb.plane.wire import (
     CaptureStopped,
+    CommandError,
     Digit,
     Fault,
     Level,
@@ -52,12 +53,8 @@ _POLL_TICKS = 25
 Stats = dict[str, dict[str, Any]]
 
 
-class SessionError(Exception):
-    """A command failed; `code` as in `wire.Failed`, the message is a sentence for users."""
-
-    def __init__(self, code: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.code = code
+class SessionError(CommandError):
+    """A command of a session failed."""
 
 
 class MediaSession:

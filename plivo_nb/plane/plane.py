@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import sys
 import threading
 import time
 from collections import deque
@@ -19,22 +18,24 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from plivo_nb.audio_types import FRAME_S
 from plivo_nb.errors import PlaneDied
-from plivo_nb.plane.command_executor import CommandExecutor
+from plivo_nb.late_import import import_in_thread
 from plivo_nb.plane.effort import Effort
 from plivo_nb.plane.load import PlaneLoad
 from plivo_nb.plane.outbox import Outbox
 from plivo_nb.plane.wire import Command, PlaneDead, PlaneEffort, PlaneOverload, Report
 from plivo_nb.quality.sampler import ClockAnchor
+from plivo_nb.switch_interval import switch_interval
 from plivo_nb.thread_priority import raise_priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from plivo_nb.plane.command_executor import CommandExecutor
+
 _logger = logging.getLogger("plivo_nb.plane")
 
 #: How many late ticks are caught up with at once, so that at most three packets leave within 20 ms.
 CATCH_UP_TICKS = 1
-SWITCH_INTERVAL_S = 0.0005
 BEAT_S = 0.25
 _CLOSE_S = 0.8
 
@@ -208,6 +209,10 @@ class Plane:
         assert self._outbox is not None
         self._stop_requested = asyncio.Event()
         self._beat()
+        if self._thread is None:  # the loop is somebody else's, and must not wait for imports
+            await asyncio.wrap_future(import_in_thread("plivo_nb.plane.command_executor"))
+        from plivo_nb.plane.command_executor import CommandExecutor  # late: it imports websockets
+
         self._executor = CommandExecutor(
             self._outbox.put, self._anchor, self._sessions_changed, self._outbox.room
         )
@@ -333,7 +338,7 @@ class Plane:
     def _set_short_switch_interval(self, on: bool) -> None:
         if on != self._switch_interval_is_short:
             self._switch_interval_is_short = on
-            _switch_interval.change(1 if on else -1)
+            switch_interval.change(1 if on else -1)
 
 
 class DaemonExecutor(ThreadPoolExecutor):
@@ -359,27 +364,3 @@ class DaemonExecutor(ThreadPoolExecutor):
 
         threading.Thread(target=work, name="plivo_nb resolver", daemon=True).start()
         return future
-
-
-class _SwitchInterval:
-    """The interpreter's switch interval, shortened while any plane needs it and restored by the last one.
-
-    A thread waits for the interpreter's lock for this long: 5 ms by default, and several times in a tick.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._users = 0
-        self._before = 0.0
-
-    def change(self, by: int) -> None:
-        with self._lock:
-            if self._users == 0 and by > 0:
-                self._before = sys.getswitchinterval()
-                sys.setswitchinterval(SWITCH_INTERVAL_S)
-            self._users += by
-            if self._users == 0:
-                sys.setswitchinterval(self._before)
-
-
-_switch_interval = _SwitchInterval()

@@ -22,7 +22,7 @@ from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from plivo_nb.connections import websocket
-from plivo_nb.plane.wire import Received, SocketState
+from plivo_nb.plane.wire import CommandError, Received, SocketState
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -39,12 +39,8 @@ _PART_BYTES = 512  # at most 256 frames, which take about 2 ms
 _TURN_S = 0.005
 
 
-class SocketError(Exception):
-    """A socket cannot be opened or used; `code` as in `wire.Failed`, the message is a sentence."""
-
-    def __init__(self, code: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.code = code
+class SocketError(CommandError):
+    """A socket cannot be opened or used."""
 
 
 class _Connection(ClientConnection):

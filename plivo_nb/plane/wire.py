@@ -238,6 +238,19 @@ class Failed:
     sentence: str
 
 
+class CommandError(Exception):
+    """Raised in the plane where a command cannot be executed, and reported as `Failed`.
+
+    Args:
+        code: as in `Failed`.
+        sentence: a sentence for users.
+    """
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
 @dataclass(frozen=True, slots=True)
 class SocketState:
     """An open socket was closed by either side. `code`: the close code (1006: none was received)."""

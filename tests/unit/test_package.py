@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from bench.import_time import AIM_S, CLIENT, cpu_s
 
 import plivo_nb
 
@@ -77,6 +78,20 @@ def loaded(statement: str, *modules: str) -> list[str]:
 
 def test_importing_the_package_imports_no_large_library() -> None:
     assert loaded("import plivo_nb", "pandas", "aiortc", "matplotlib", "ipywidgets") == []
+
+
+HEAVY = (
+    "pandas", "pyarrow", "av", "aiortc", "aioice", "cryptography", "websockets", "aiohttp", "matplotlib",
+    "ipywidgets", "IPython", "sounddevice", "rich", "jinja2", "prometheus_client",
+)  # fmt: skip
+
+
+def test_the_client_imports_no_heavy_library() -> None:
+    assert loaded(CLIENT, *HEAVY) == []
+
+
+def test_the_client_is_imported_in_three_times_the_aim() -> None:
+    assert cpu_s((CLIENT,), runs=3)[CLIENT] < 3 * AIM_S
 
 
 def test_the_engine_imports_neither_pictures_nor_widgets_nor_sound() -> None:

@@ -306,6 +306,7 @@ class Robots:
                 self._client_class = module.Client
                 package = await _import_in_a_thread("plivo_nb")
                 self._engine = package.Engine.current()
+                self._engine.loads_frames = False
                 self._engine.overload_listeners.append(self._lab.overload)
             return self._client_class
 

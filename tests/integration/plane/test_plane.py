@@ -23,7 +23,8 @@ from plivo_nb.media.audio.sources import Tone
 from plivo_nb.media.rtp.captured_sip import SipFrame
 from plivo_nb.media.transport.dtls import make_certificate
 from plivo_nb.plane import wire
-from plivo_nb.plane.plane import SWITCH_INTERVAL_S, Plane
+from plivo_nb.plane.plane import Plane
+from plivo_nb.switch_interval import SWITCH_INTERVAL_S
 
 pytestmark = pytest.mark.alone  # packets are counted against the clock
 

@@ -6,7 +6,9 @@ import math
 from types import SimpleNamespace
 from typing import Any
 
+import pandas as pd
 import pytest
+from bench.read_cost import AIM_MS, ROWS, ROWS_A_CALL, filled, reads
 
 from plivo_nb.engine.records import Records
 from plivo_nb.events import CallInfo
@@ -229,6 +231,51 @@ def test_the_events_of_a_call_are_read_once_without_those_of_others() -> None:
         (3_000, "failed", True)
     ]
     assert records.media_metrics_since(call, upto) == (2, [])
+
+
+def test_the_samples_of_a_call_are_those_of_the_frame_of_all() -> None:
+    records = Records(Loop())  # type: ignore[arg-type]
+    call, other = ended("u", 1.0), ended("v", 1.0)
+    for number in range(6):
+        records.add_sample(other if number % 3 else call, sample(4.0 - number / 10))
+    all_calls = records.samples()
+    pd.testing.assert_frame_equal(records.call_samples(call), all_calls[all_calls["call_uuid"] == "u"])
+    assert records.call_samples(call)["mos"].tolist() == [4.0, 3.7]
+    assert len(records.call_samples(ended("w", 1.0))) == 0
+    upto, new = records.samples_since(call, 1, ["mos"])
+    assert (upto, new["mos"].tolist()) == (6, [3.7])
+    assert [values["mos"] for _, values in records.samples_of(call)] == [4.0, 3.7]
+
+
+def test_a_call_that_gets_its_id_late_keeps_the_samples_before_for_the_widgets() -> None:
+    records = Records(Loop())  # type: ignore[arg-type]
+    call = ended("key", 1.0)
+    records.add_sample(call, sample(4.0))
+    call.uuid = "u"
+    records.add_sample(call, sample(3.0))
+    assert records.samples_since(call, 0, ["mos"])[1]["mos"].tolist() == [4.0, 3.0]
+    assert records.call_samples(call)["mos"].tolist() == [3.0], "the rows that carry its id, as in `samples`"
+
+
+@pytest.mark.parametrize("seconds", [0, -1, math.nan])
+def test_recent_samples_need_a_time_to_go_back(seconds: float) -> None:
+    with pytest.raises(ValueError, match="greater than 0"):
+        Records(Loop()).recent_samples(seconds)  # type: ignore[arg-type]
+
+
+def test_recent_samples_are_the_last_ones_of_all_calls() -> None:
+    records, _ = filled(300)
+    recent = records.recent_samples(60)
+    assert recent.index.equals(records.samples().index[-60:])
+    assert len(records.recent_samples(math.inf)) == 300
+    assert len(records.recent_samples(0.5)) == 0
+
+
+def test_reads_of_one_call_and_of_the_last_minute_do_not_grow_with_the_calls_before() -> None:
+    few, many = reads(*filled(ROWS_A_CALL)), reads(*filled(ROWS))
+    for name in ("call.samples", "client.recent_samples(60)"):
+        assert many[name] < 2 * AIM_MS
+        assert many[name] < 5 * few[name]
 
 
 def test_the_tags_of_a_call_are_kept_with_it() -> None:

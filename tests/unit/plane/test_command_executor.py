@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import gc
 import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -17,7 +19,7 @@ from websockets.http11 import Request
 from websockets.typing import Subprotocol
 
 from plivo_nb.media.audio.sources import Silence
-from plivo_nb.plane import wire
+from plivo_nb.plane import media_session, media_stack, wire
 from plivo_nb.plane.command_executor import CommandExecutor
 from plivo_nb.quality.sampler import ClockAnchor
 
@@ -71,6 +73,58 @@ async def test_a_number_that_is_not_open_is_unknown(rig: Rig, command: wire.Comm
     assert isinstance(answer, wire.Failed)
     assert answer.code == "UnknownId"
     assert "1" in answer.sentence
+
+
+@pytest.fixture
+def loading(monkeypatch: pytest.MonkeyPatch) -> concurrent.futures.Future[Any]:
+    """A media stack that is being loaded, until the test sets the future."""
+    future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+    future.set_running_or_notify_cancel()
+    monkeypatch.setattr(media_stack, "load", lambda: future)
+    return future
+
+
+async def test_commands_of_sessions_wait_for_the_media_stack_and_those_of_sockets_do_not(
+    loading: concurrent.futures.Future[Any], rig: Rig
+) -> None:
+    rig.executor.execute(wire.OpenSession(1, 5, wire.SessionConfig()))
+    rig.executor.execute(wire.SetMuted(2, 5, True))
+    rig.executor.execute(wire.CloseSession(3, 5))
+    assert await rig.answer(wire.CloseSocket(4, 6)) == wire.Ok(4, None)
+    assert [report.id for report in rig.reports if isinstance(report, wire.Ok)] == [4]
+    loading.set_result(media_session)
+    await until(lambda: len(rig.reports) >= 4)
+    answers = [report.id for report in rig.reports if isinstance(report, wire.Ok)]
+    assert answers == [4, 1, 2, 3]
+
+
+async def test_where_the_media_stack_does_not_load_a_session_says_what_to_do(
+    loading: concurrent.futures.Future[Any], rig: Rig
+) -> None:
+    loading.set_exception(OSError("libavcodec is broken"))
+    opened = await rig.answer(wire.OpenSession(1, 5, wire.SessionConfig()))
+    assert isinstance(opened, wire.Failed)
+    assert "reinstall plivo_nb" in opened.sentence
+    assert "libavcodec is broken" in opened.sentence
+    again = await rig.answer(wire.OpenSession(2, 5, wire.SessionConfig()))
+    assert isinstance(again, wire.Failed)
+    muted = await rig.answer(wire.SetMuted(3, 5, True))
+    assert isinstance(muted, wire.Failed)
+    assert muted.code == "UnknownId"
+
+
+async def test_what_waits_for_the_media_stack_is_answered_when_the_plane_closes(
+    loading: concurrent.futures.Future[Any], rig: Rig
+) -> None:
+    rig.executor.execute(wire.OpenSession(1, 5, wire.SessionConfig()))
+    rig.executor.execute(wire.CreateOffer(2, 5))
+    await asyncio.sleep(0)
+    await rig.executor.close()
+    assert [(report.id, report.code) for report in rig.reports if isinstance(report, wire.Failed)] == [
+        (1, "ConnectionError"),
+        (2, "ConnectionError"),
+    ]
+    assert not loading.done()
 
 
 async def test_closing_what_is_not_open_is_fine(rig: Rig) -> None:

@@ -89,9 +89,30 @@ def test_what_is_handed_out_is_a_copy():
     assert store.frame()["jitter_in_ms"].isna().all()
 
 
-def test_last_rows():
-    assert filled(10).frame(last=3)["rtt_ms"].tolist() == [7, 8, 9]
-    assert len(filled(2).frame(last=300)) == 2
+def test_the_rows_of_a_word_are_found_without_the_others():
+    store = ColumnStore(MEDIA_METRICS, by="call_uuid")
+    for row, call in enumerate(["a", "b", None, "a", "", "c", "b"]):
+        store.append(row, call_uuid=call, value=row)
+    assert store.rows_of(["a"]).tolist() == [0, 3]
+    assert store.rows_of(["b", "a", "b", None, "unknown"]).tolist() == [0, 1, 3, 6]
+    assert store.rows_of(["a", "b"], since=3).tolist() == [3, 6]
+    assert store.rows_of(["unknown"]).tolist() == []
+    frame = store.frame(store.rows_of(["b"]))
+    assert frame["value"].tolist() == [1, 6]
+    pd.testing.assert_frame_equal(frame, store.frame()[store.frame()["call_uuid"] == "b"])
+    assert store.arrays(store.rows_of(["a"]), ["value", "call_uuid"])["call_uuid"].tolist() == ["a", "a"]
+
+
+def test_the_rows_since_a_time_are_those_of_it_and_later_also_where_times_are_not_in_order():
+    store = ColumnStore(SAMPLES)
+    seconds = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3]
+    for second in seconds:
+        store.append(second * 10**9, rtt_ms=float(second))
+    for since in range(11):
+        rows = store.rows_since(since * 10**9)
+        assert rows.tolist() == [row for row, second in enumerate(seconds) if second >= since]
+    assert store.frame(store.rows_since(5 * 10**9))["rtt_ms"].tolist() == [5, 5, 6, 9]
+    assert ColumnStore(SAMPLES).rows_since(0).tolist() == []
 
 
 def test_unknown_column_is_refused():

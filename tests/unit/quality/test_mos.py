@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from bench.mos_cost import AIM, costs
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -323,3 +324,8 @@ def test_what_cannot_be_explained_is_said():
         mos.explain({name: value for name, value in sample().items() if name not in ("codec", "interval_s")})
     with pytest.raises(ValueError, match="no scale 'pesq'; choose g107 or g107_fb"):
         mos.explain(sample(), "pesq")
+
+
+def test_scores_take_less_than_twice_the_time_that_is_the_aim():
+    rows = 1_000_000
+    assert max(costs(rows).values()) < 2 * 60 * rows / AIM
