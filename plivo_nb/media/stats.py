@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SILENCE_DBFS = -100.0
 _NOTHING_MEASURED = -1.0  # no peak is negative
+_FRAMES_AT_ONCE = 5  # as often as the level display reads
 
 
 def dbfs(level: float) -> float:
@@ -34,41 +35,91 @@ def dbfs(level: float) -> float:
 class LevelMeter:
     """Peak and energy of 20 ms frames, by numpy.
 
-    `level` is the RMS of the last frame, 0..1 (W3C audioLevel); `energy` and `duration_s` are cumulative
-    (totalAudioEnergy, totalSamplesDuration): the quotient of their differences is the mean power.
+    Frames are copied, and computed a few at a time: for a single one, most of the time is numpy's calls.
+
+    Args:
+        on_levels: called with the RMS of frames, 0..1, in order; by default nobody.
     """
 
-    __slots__ = ("_peaks", "duration_s", "energy", "level")
+    __slots__ = ("_block", "_duration_s", "_energy", "_filled", "_level", "_on_levels", "_peaks", "_rate")
 
-    def __init__(self) -> None:
-        self.level = 0.0
-        self.energy = 0.0
-        self.duration_s = 0.0
+    def __init__(self, on_levels: Callable[[list[float]], None] | None = None) -> None:
+        self._on_levels = on_levels
+        self._level = 0.0
+        self._energy = 0.0
+        self._duration_s = 0.0
         self._peaks = [_NOTHING_MEASURED, _NOTHING_MEASURED]
+        self._block = np.zeros((_FRAMES_AT_ONCE, 0), np.int16)
+        self._filled = 0
+        self._rate = 0
 
-    def measure(self, frame: NDArray[np.int16], rate: int) -> float:
-        """Measure a frame; return its RMS, 0..1."""
-        count = len(frame)
-        scaled = frame.astype(np.float32)
-        seconds = count / rate
-        power = float(scaled.dot(scaled)) / (count * 1_073_741_824)
-        self.level = math.sqrt(power)
-        self.energy += power * seconds
-        self.duration_s += seconds
+    @property
+    def level(self) -> float:
+        """The RMS of the last frame, 0..1 (W3C audioLevel)."""
+        self.settle()
+        return self._level
+
+    @property
+    def energy(self) -> float:
+        """The energy of all frames (W3C totalAudioEnergy).
+
+        Divided by `duration_s`, differences of it are the mean power.
+        """
+        self.settle()
+        return self._energy
+
+    @property
+    def duration_s(self) -> float:
+        """The length of all frames (W3C totalSamplesDuration)."""
+        self.settle()
+        return self._duration_s
+
+    def measure(self, frame: NDArray[np.int16], rate: int) -> None:
+        """Measure a frame; rate in Hz."""
+        filled = self._filled
+        if len(frame) != self._block.shape[1] or rate != self._rate:
+            self.settle()
+            filled = 0
+            self._block = np.zeros((_FRAMES_AT_ONCE, len(frame)), np.int16)
+            self._rate = rate
+        self._block[filled] = frame
+        self._filled = filled + 1
+        if self._filled == _FRAMES_AT_ONCE:
+            self.settle()
+
+    def settle(self, tell: bool = True) -> None:
+        """Compute the frames that wait; with `tell`, `on_levels` is called with them."""
+        count = self._filled
+        if not count:
+            return
+        self._filled = 0
+        scaled = self._block[:count].astype(np.float32)
+        samples = scaled.shape[1]
+        squares = np.einsum("ij,ij->i", scaled, scaled).tolist()
+        powers = [square / (samples * 1_073_741_824) for square in squares]
+        levels = [math.sqrt(power) for power in powers]
+        self._level = levels[-1]
+        self._energy += sum(powers) * samples / self._rate
+        self._duration_s += count * samples / self._rate
         np.abs(scaled, out=scaled)
-        peak = scaled.item(scaled.argmax())  # a quarter of what max() takes for so few
+        self._note_peak(scaled.item(scaled.argmax()))  # a quarter of what max() takes for so few
+        if tell and self._on_levels is not None:
+            self._on_levels(levels)
+
+    def silence(self, seconds: float) -> None:
+        """Measure a frame that is known to be silent."""
+        if self._filled:
+            self.settle()
+        self._level = 0.0
+        self._duration_s += seconds
+        self._note_peak(0.0)
+
+    def _note_peak(self, peak: float) -> None:
         peaks = self._peaks
         if peak > peaks[0]:
             peaks[0] = peak
         if peak > peaks[1]:
             peaks[1] = peak
-        return self.level
-
-    def silence(self, seconds: float) -> None:
-        """Measure a frame that is known to be silent."""
-        self.level = 0.0
-        self.duration_s += seconds
-        self._peaks = [max(peak, 0.0) for peak in self._peaks]
 
     def take_peak_dbfs(self, reader: int) -> float:
         """Return the highest peak since this reader's last call, NaN where no frame was measured since.
@@ -76,6 +127,7 @@ class LevelMeter:
         Args:
             reader: 0, the sampler; 1, the level display.
         """
+        self.settle()
         peak, self._peaks[reader] = self._peaks[reader], _NOTHING_MEASURED
         return math.nan if peak < 0 else dbfs(peak / 32768)
 

@@ -130,7 +130,7 @@ def from_rating(rating: Any) -> Any:
 
 
 def _mos_curve(rating: FloatArray) -> FloatArray:
-    r = np.clip(rating, 0.0, 100.0)
+    r = np.minimum(np.maximum(rating, 0.0), 100.0)  # for one number, clip() takes ten times as long
     mos: FloatArray = np.maximum(1.0 + r * (0.035 + 7e-6 * ((r - 60.0) * (100.0 - r))), 1.0)
     return mos
 
@@ -443,6 +443,8 @@ def concealed_share(concealed_ms: Any, interval_s: Any) -> Any:
         concealed_ms: the column `concealed_ms` of `samples`.
         interval_s: the column `interval_s`.
     """
+    if _all_scalars("", concealed_ms, interval_s) and interval_s > 0:
+        return min(max(concealed_ms / (1e3 * interval_s), 0.0), 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):  # an interval of no length has no share
         return _plain(np.clip(_floats(concealed_ms) / (1e3 * _floats(interval_s)), 0.0, 1.0))
 
@@ -488,6 +490,8 @@ def _in_chunks(function: Callable[..., FloatArray], *arguments: Any) -> Any:
     Numbers that are the same for all rows stay scalars: numpy is quicker with them.
     """
     arrays = [_floats(argument) for argument in arguments]
+    if not any(array.ndim for array in arrays):  # one rating, as in a live call
+        return float(function(*(array[()] for array in arrays)))
     shape = np.broadcast_shapes(*(array.shape for array in arrays))
     if math.prod(shape) <= _CHUNK:
         return _plain(np.asarray(function(*np.broadcast_arrays(*arrays))))

@@ -50,7 +50,7 @@ class PlayOut:
         self._concealer = Concealer(self._decoder, codec.clock_rate)
         self._queue: list[Pcm] = []
         self._queued = 0
-        self._concealing = False
+        self.concealing = False  # the last frame contained sound that is made up
         self.silent = False  # the last frame contained comfort noise
         self.payload: bytes | None = None  # of the packet that is the last frame, whole and unchanged
         self.malformed = 0
@@ -115,9 +115,9 @@ class PlayOut:
         self._concealer = Concealer(self._decoder, self.rate)
         self._concealer.floor = floor
 
-    def learn(self, level: float) -> None:
-        """Update the comfort noise's level with the RMS of the frame played last, 0..1."""
-        if not self._concealing:
+    def learn(self, levels: list[float]) -> None:
+        """Update the comfort noise's level with the RMS of frames that were received and played, 0..1."""
+        for level in levels:
             self._concealer.learn(level)
 
     def pull(self, now: float) -> Pcm:
@@ -156,7 +156,7 @@ class PlayOut:
         self.total += step.samples
         if step.step is Step.GAP:
             self.silent = True
-            self._concealing = True  # the comfort noise must not set the background's level
+            self.concealing = True  # the comfort noise must not set the background's level
             return self._concealer.comfort(step.samples)
         return self._conceal(now, step.samples, step.entry, "lost" if step.step is Step.LOST else "concealed")
 
@@ -175,7 +175,7 @@ class PlayOut:
         self.delay_sum_s += len(pcm) * wait_s
         self.delay_s = wait_s if math.isnan(self.delay_s) else self.delay_s + (wait_s - self.delay_s) / 16
         self.target_sum_s += len(pcm) * self.buffer.target_s
-        self._concealing = self.silent = False
+        self.concealing = self.silent = False
         pcm = self._concealer.good(pcm)
         if correction:
             return self._correct(pcm, correction)
@@ -191,8 +191,8 @@ class PlayOut:
                 self._fates.add(now, "recovered")
                 return pcm
         self._fates.add(now, fate)
-        if not self._concealing:
-            self._concealing = True
+        if not self.concealing:
+            self.concealing = True
             self.concealment_events += 1
         try:
             pcm, silent = self._concealer.lost(samples, None)

@@ -46,7 +46,7 @@ class Receiving:
             tuple[str, int]
         ] = []  # received digits with their durations in ms, for the owner to take
         self.fates = PacketFates()  # for the owner to take
-        self.meter = LevelMeter()
+        self.meter = LevelMeter(self._learn)
         self.rate = 0  # sample rate of the frames in Hz; 0 before the negotiation
         self.bytes = 0
         self.header_bytes = 0
@@ -203,9 +203,17 @@ class Receiving:
             if play.silent:
                 # comfort noise must not count as received sound
                 self.meter.silence(FRAME_S)
+            elif play.concealing:  # sound that is made up tells nothing of the background
+                self.meter.settle()
+                self.meter.measure(frame, self.rate)
+                self.meter.settle(tell=False)
             else:
-                play.learn(self.meter.measure(frame, self.rate))
+                self.meter.measure(frame, self.rate)
         return frame
+
+    def _learn(self, levels: list[float]) -> None:
+        if self._play is not None:
+            self._play.learn(levels)
 
     def skip(self, seconds: float) -> None:
         """Note that no frame was pulled for so long: the play-out delay has grown by it."""

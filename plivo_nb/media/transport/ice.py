@@ -12,7 +12,7 @@ Work-arounds for aioice 0.13, with the condition for their removal:
 - Each address that the other side checks from becomes a candidate, without limit:
   `IceConnection.check_incoming`. Until aioice limits its remote candidates.
 - Each datagram is tried as STUN and then waits in a queue for a task: `_MediaSocket` and `data_received`
-  pass it on at once. As long as RTP is processed here.
+  pass it on at once, and `socket_reader` reads it. As long as RTP is processed here.
 - Closing waits half a minute for a TURN server that does not answer: `IceConnection.close` has a time-out.
 """
 
@@ -34,6 +34,7 @@ from aioice.ice import CandidatePair, StunProtocol
 from aiortc.rtcicetransport import parse_stun_turn_uri
 
 from plivo_nb.media import sdp
+from plivo_nb.media.transport.socket_reader import SocketReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -109,6 +110,11 @@ class _MediaSocket(StunProtocol):
         except Exception as error:
             # aioice's parser raises many types, and anyone can send a datagram.
             _logger.debug("A STUN message from %s is dropped: %r", addr, error)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.sock is not None:
+            SocketReader.of(asyncio.get_running_loop()).remove(self.sock)
+        super().connection_lost(exc)
 
 
 class _MarkedTurnUdp(turn.TurnClientUdpProtocol):
@@ -317,6 +323,7 @@ class IceConnection(Connection):
         transport, protocol = await loop.create_datagram_endpoint(lambda: _MediaSocket(self), sock=sock)
         _read_small(transport)
         protocol.sock = sock
+        SocketReader.of(loop).add(sock, protocol)
         protocol.local_candidate = _local_candidate("host", *sock.getsockname()[:2])
         return protocol
 

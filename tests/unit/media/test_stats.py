@@ -98,3 +98,23 @@ def test_a_peak_is_missing_where_no_frame_was_measured_since_the_last_reading() 
     meter.silence(0.02)
     assert meter.take_peak_dbfs(0) == -100.0
     assert meter.take_peak_dbfs(1) == pytest.approx(-6.02, abs=0.01), "each reader has its own peak"
+
+
+def test_frames_measured_together_give_what_each_gives_alone() -> None:
+    told: list[float] = []
+    meter = LevelMeter(told.extend)
+    noise = np.random.default_rng(1).integers(-20000, 20000, (13, 160)).astype(np.int16)
+    frame = np.zeros(160, np.int16)
+    for values in noise:
+        frame[:] = values  # a source may give the same array each time
+        meter.measure(frame, 8000)
+    power = np.mean((noise / 32768) ** 2, axis=1)
+    assert meter.energy == pytest.approx(power.sum() * 0.02, rel=1e-4)
+    assert meter.duration_s == pytest.approx(0.26)
+    assert meter.level == pytest.approx(math.sqrt(power[-1]), rel=1e-4)
+    assert told == pytest.approx(np.sqrt(power), rel=1e-4)
+    assert meter.take_peak_dbfs(0) == pytest.approx(20 * math.log10(np.abs(noise).max() / 32768), abs=1e-3)
+    meter.measure(np.full(960, 8192, np.int16), 48000)
+    meter.settle(tell=False)
+    assert meter.level == pytest.approx(0.25)
+    assert len(told) == 13, "not told"
