@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from plivo_nb.analysis.partitions import is_dask
+from plivo_nb.analysis.partitions import dask_dataframe, is_dask
 from plivo_nb.quality.frames import INDEX, SCHEMA, build_frame
 
 if TYPE_CHECKING:
@@ -170,6 +170,17 @@ def _concatenated(name: str, frames: list[pd.DataFrame]) -> pd.DataFrame:
     """Rows of all; categories become words, of which `conformed` makes categories again."""
     if not frames:
         return conformed(name, None)
+    if any(map(is_dask, frames)):
+        return _stacked(frames)
     mixed = {column.name for column in SCHEMA[name] if column.kind == "category"}
     plain = [frame.astype(dict.fromkeys(mixed, object)) for frame in frames if len(frame)]
     return pd.concat(plain) if plain else frames[0]
+
+
+def _stacked(frames: list[Any]) -> Any:
+    """The partitions of all; a frame of pandas is one."""
+    dd = dask_dataframe()
+    parts = [
+        frame if is_dask(frame) else dd.from_pandas(frame, npartitions=1, sort=False) for frame in frames
+    ]
+    return dd.concat(parts, interleave_partitions=False) if len(parts) > 1 else parts[0]

@@ -1,4 +1,4 @@
-"""Frames in partitions: the functions of this package applied to a pandas frame, or to each part of a Dask one.
+"""Frames in partitions: functions applied to a pandas frame, or to each partition of a Dask one.
 
 A call is never split: all its samples are in one partition. So what is computed of single calls is computed
 in the partitions by the same function that computes it in memory, and is exact; what is computed of many
@@ -7,6 +7,7 @@ calls is computed in pandas, of the rows that the partitions give.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from plivo_nb.errors import PlivoError
@@ -59,8 +60,21 @@ def of_partitions(
     if columns is not None:
         frame = frame[[name for name in frame.columns if name in set(columns)]]
     parts = [item.to_delayed() for item in (frame, *aligned)]
-    work = dask.delayed(function, pure=False)
-    return list(dask.compute(*[work(*of_one) for of_one in zip(*parts, strict=True)]))
+    # What the function carries, such as the table of calls, is sent to each worker once, and not once a task.
+    shared = dask.delayed(_Shared(function), traverse=False)
+    work = dask.delayed(_applied, pure=False)
+    return list(dask.compute(*[work(shared, *of_one) for of_one in zip(*parts, strict=True)]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """A function as data of a graph."""
+
+    function: Callable[..., Any]
+
+
+def _applied(shared: _Shared, *parts: Any) -> Any:
+    return shared.function(*parts)
 
 
 def check_whole(ids: Iterable[Iterable[Any]]) -> None:
