@@ -39,7 +39,8 @@ _SHOWN = (
     "rtt_p95_ms", "warnings",
 )  # fmt: skip
 _SHOWN_ROWS = 10
-_MOST_DRAWN = 50  # calls that a plot or a report takes out of a set in Dask
+_MOST_DRAWN = 50  # calls that a plot takes out of a set in Dask
+_MOST_LISTED = 100  # calls that a report does
 _OF_FILES = ("file", "sound_began")
 
 
@@ -423,25 +424,47 @@ class CallSet:
             if isinstance(file, str) and file.endswith(PARQUET)
         ]
 
-    def report(self, path: str | os.PathLike[str], *, mask: bool = True, sound: bool = False) -> None:
-        """Write a report of the calls to one HTML file: a table of all, and details, the worst calls first.
+    def report(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        mask: bool = True,
+        sound: bool = False,
+        by: Sequence[str] | None = None,
+    ) -> None:
+        """Write a report of the calls to one HTML file.
+
+        Of several calls it has the distributions of their figures, tables of groups, the warnings that were
+        raised, the table of calls with the worst first (500 at most; 100 of a set in Dask), and the details
+        of the worst ones, to which the table has links. Where no mediaMetrics events are stored the
+        documented rules are replayed.
 
         Args:
             path: the file; an existing one is replaced.
             mask: replace numbers, addresses and names by pseudonyms.
             sound: add the recording, of a set of one call.
+            by: columns of `calls` whose values make groups; None: label, network, region and codec, those in
+                which the calls differ.
 
         Raises:
-            ValueError: there are no calls; or sound is wanted, and there are several, or no recording.
+            ValueError: there are no calls, or no such column; or sound is wanted, and there are several, or
+                no recording.
             OSError: the file cannot be written.
         """
-        from plivo_nb.analysis.report import content, document  # late: they import matplotlib
+        from plivo_nb.analysis.report import cohort, content, document  # late: they import matplotlib
 
-        calls = content.reported_calls(self)
+        most = _MOST_LISTED if is_dask(self.samples) else document.LISTED
+        listed = self if len(self) <= most and not is_dask(self.samples) else self._worst(most)
+        calls = content.reported_calls(listed)
         if sound:
             clip = self.clip()  # refuses several calls
             calls = [replace(call, clip=clip) for call in calls]
-        document.write(path, calls, mask=mask)
+        together = cohort.cohort_of(self, by) if len(self) > 1 else None
+        document.write(path, calls, mask=mask, cohort=together, count=len(self))
+
+    def _worst(self, count: int) -> CallSet:
+        """The worst calls, with their samples in memory."""
+        return self._chosen(self.worst(count)).compute()
 
     def clip(self, t0: Moment = None, t1: Moment = None, *, sent: bool = False) -> CallClip:
         """A piece of the recording of the only call of this set, by time; a notebook shows a player.

@@ -106,8 +106,8 @@ class _About:
 
 
 def _of_calls(frame: pd.DataFrame, uuids: list[str]) -> pd.DataFrame:
-    wanted = [*uuids, None] if "" in uuids else uuids
-    return frame[frame["call_uuid"].astype(object).isin(wanted)]
+    names = frame["call_uuid"].astype(object)
+    return frame[names.where(names.notna(), "").isin(uuids)]
 
 
 def _by_call(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
