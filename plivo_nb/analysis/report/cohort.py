@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import pandas as pd
-
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
