@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import html
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +14,10 @@ import pandas as pd
 from plivo_nb.analysis.call_details import CallDetails, read_details
 from plivo_nb.analysis.call_file import PARQUET
 from plivo_nb.analysis.call_frames import CallFrames
-from plivo_nb.analysis.call_summary import summarized
+from plivo_nb.analysis.call_summary import FIGURES, summarized
+from plivo_nb.analysis.cohorts import cohort_table, warning_table
+from plivo_nb.analysis.partitions import is_dask, of_partitions
+from plivo_nb.quality.frames import CALLS
 
 if TYPE_CHECKING:
     import os
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     from plivo_nb.analysis.diagnosis import Findings
     from plivo_nb.analysis.figures import CallFigure
     from plivo_nb.analysis.ladder import Ladder
+    from plivo_nb.quality.rules import AnyRule
 
 _ID = "call_uuid"
 _COMPARED = ("mos", "loss_in", "jitter_in_ms", "rtt_ms")
@@ -34,6 +39,8 @@ _SHOWN = (
     "rtt_p95_ms", "warnings",
 )  # fmt: skip
 _SHOWN_ROWS = 10
+_MOST_DRAWN = 50  # calls that a plot takes out of a set in Dask
+_MOST_LISTED = 100  # calls that a report does
 _OF_FILES = ("file", "sound_began")
 
 
@@ -49,6 +56,11 @@ class CallSet:
     """The calls of a file, a folder, a dump of another program, or a client.
 
     `plivo_nb.read` makes it, and `CallSet.of`. It does not change: what selects calls gives a new one.
+
+    With ``plivo_nb.read(path, engine="dask")`` samples is a frame of Dask, which is read partition by
+    partition whenever something is worked out of it. The calls and what is worked out are pandas all the
+    same, and the numbers are equal: a call is never split, and percentiles over calls are taken from the
+    table of calls.
 
     Args:
         frames: the frames of the calls.
@@ -78,12 +90,21 @@ class CallSet:
     """
 
     def __init__(self, frames: CallFrames) -> None:
-        self.calls: pd.DataFrame = summarized(frames.calls, frames.samples, frames.media_metrics)
+        self._known = frames.calls
         self.samples: pd.DataFrame = frames.samples
         self.media_metrics: pd.DataFrame = frames.media_metrics
         self.warnings = frames.warnings
-        for frame in (self.calls, self.samples, self.media_metrics):
-            frame.attrs["warnings"] = list(frames.warnings)
+        self.media_metrics.attrs["warnings"] = list(frames.warnings)
+        if not is_dask(self.samples):
+            self.samples.attrs["warnings"] = list(frames.warnings)
+            self.calls  # noqa: B018  # here and now; in Dask a look at all samples waits until it is needed
+
+    @functools.cached_property
+    def calls(self) -> pd.DataFrame:
+        """One row a call, see above."""
+        calls = summarized(self._known, self.samples, self.media_metrics)
+        calls.attrs["warnings"] = list(self.warnings)
+        return calls
 
     @classmethod
     def of(cls, *sources: Source | CallFrames | pd.DataFrame) -> CallSet:
@@ -91,7 +112,7 @@ class CallSet:
 
         Args:
             sources: clients and calls, also while they go on; sets; frames of samples such as
-                `client.samples`.
+                `client.samples`, also of Dask, where all samples of a call are in one partition.
 
         Raises:
             TypeError: a source is none of these.
@@ -101,6 +122,28 @@ class CallSet:
     def call_frames(self) -> CallFrames:
         """The same as plain frames."""
         return CallFrames(self.calls, self.samples, self.media_metrics, self.warnings)
+
+    def compute(self) -> CallSet:
+        """The same set with its samples in memory, in pandas."""
+        if not is_dask(self.samples):
+            return self
+        found = [part for part in of_partitions(_itself, self.samples) if len(part)]
+        parts = [CallFrames.of(samples=part) for part in found]
+        samples = CallFrames.joined(parts).samples
+        return self._with(self.calls, samples, self.media_metrics)
+
+    def _with(self, calls: pd.DataFrame, samples: pd.DataFrame, events: pd.DataFrame) -> CallSet:
+        """A set with these rows of the calls, and all samples of each: their figures are known."""
+        made = CallSet.__new__(CallSet)
+        known = {name for name in calls if name in _OWN_COLUMNS}
+        tags = [name for name in calls if name not in known]
+        made.__dict__["calls"] = calls[[*(name for name in _OWN_COLUMNS if name in known), *tags]].copy()
+        made._known, made.samples, made.media_metrics = made.calls, samples, events
+        made.warnings = self.warnings
+        for frame in (made.calls, made.samples, made.media_metrics):
+            if not is_dask(frame):
+                frame.attrs["warnings"] = list(self.warnings)
+        return made
 
     def diagnose(self) -> Findings:
         """Name the causes of bad quality in these calls; see `plivo_nb.analysis.diagnose`.
@@ -147,9 +190,11 @@ class CallSet:
         return CallSet.of(self, other)
 
     def _chosen(self, calls: pd.DataFrame) -> CallSet:
-        ids = set(calls[_ID].dropna())
+        ids = list(calls[_ID].dropna())
         samples = self.samples[self.samples[_ID].isin(ids)]
         events = self.media_metrics[self.media_metrics[_ID].isin(ids)]
+        if is_dask(samples):
+            return self._with(calls, samples, events)
         return CallSet(CallFrames.of(calls, samples, events, self.warnings))
 
     def tagged(self, **tags: Any) -> CallSet:
@@ -172,7 +217,7 @@ class CallSet:
                 calls[name] = list(value)
             else:
                 calls[name] = value.to_numpy() if isinstance(value, pd.Series) else value
-        return CallSet(CallFrames(calls, self.samples, self.media_metrics, self.warnings))
+        return self._with(calls, self.samples, self.media_metrics)
 
     # ------------------------------------------------------------ analyses
 
@@ -190,6 +235,74 @@ class CallSet:
             raise ValueError(f"There is no column {by!r}; calls has {', '.join(self.calls.columns)}.")
         rising = by.startswith(("mos", "feedback_score", "samples", "packets"))
         return self.calls.sort_values(by, ascending=rising, na_position="last", kind="stable").head(count)
+
+    def cohorts(self, by: str | Sequence[str] = ()) -> pd.DataFrame:
+        """Compare groups of calls by their figures, a row a group.
+
+        Args:
+            by: a column of `calls`, or several: ``"codec"``, a tag such as ``"label"`` or ``"network"``.
+                Calls without a value are in a group ``(not known)``. None given: all calls are one group.
+
+        Returns:
+            A row a group: calls; failed (state failed, rejected or lost) and failed_share (0..1); duration_s
+            (in all); the percentiles of the calls' mean scores mos_p5, mos_p50, mos_p95, and of their lowest
+            ones mos_min_p5; loss_in_mean, loss_in_p95, loss_out_mean (0..1); jitter_in_p50_ms,
+            jitter_in_p95_ms, rtt_p50_ms, rtt_p95_ms of the calls' means; warned (calls with a warning) and
+            warnings (in all). Exact; each call counts once, however long it was.
+
+        Raises:
+            ValueError: there is no such column.
+
+        Example:
+            >>> import pandas as pd
+            >>> index = pd.date_range("2026-11-25", periods=4, freq="s", tz="UTC")
+            >>> samples = pd.DataFrame({"call_uuid": list("aabb"), "mos": [4.4, 4.2, 3.0, 2.8]}, index)
+            >>> calls = CallSet.of(samples).tagged(network=["lan", "wifi"])
+            >>> calls.cohorts("network")["mos_p50"].round(2).to_dict()
+            {'lan': 4.3, 'wifi': 2.9}
+        """
+        return cohort_table(self.calls, [by] if isinstance(by, str) else list(by))
+
+    def warning_counts(self, by: str | Sequence[str] = ()) -> pd.DataFrame:
+        """Which mediaMetrics warnings were raised, and in how many calls.
+
+        Args:
+            by: columns of `calls` whose values make groups, as for `cohorts`.
+
+        Returns:
+            A row a group, type and desc: calls (that had it), share (of the group's calls, 0..1) and events
+            (how often it was raised).
+
+        Raises:
+            ValueError: there is no such column.
+        """
+        return warning_table(self.calls, self.media_metrics, [by] if isinstance(by, str) else list(by))
+
+    def replay(self, rules: str | Sequence[AnyRule] = "v2.1") -> CallSet:
+        """The same calls with the mediaMetrics events that rules give for their samples.
+
+        Args:
+            rules: as for `plivo_nb.analysis.replay`.
+
+        Returns:
+            A set whose media_metrics and column warnings are those of the rules.
+
+        Raises:
+            ValueError: there is no such preset.
+
+        Example:
+            >>> import pandas as pd
+            >>> index = pd.date_range("2026-11-25", periods=6, freq="s", tz="UTC")
+            >>> samples = pd.DataFrame({"call_uuid": "a", "interval_s": 1.0, "jitter_in_ms": 80.0}, index)
+            >>> CallSet.of(samples).replay("v2.1").warning_counts()["events"].to_dict()
+            {('high_jitter', 'jitterRemoteMeasures'): 1}
+        """
+        from plivo_nb.analysis.rule_replay import replay
+
+        events = replay(self.samples, rules)
+        raised = events.loc[events["active"], _ID].astype("str").value_counts()
+        warned = self.calls[_ID].map(raised).fillna(0.0).astype("float64")
+        return self._with(self.calls.assign(warnings=warned), self.samples, events)
 
     def compare(
         self, by: str = "label", columns: Sequence[str] = _COMPARED, *, baseline: Hashable = None
@@ -231,7 +344,7 @@ class CallSet:
                 raise ValueError(f"No call has {by} {baseline!r}; there are {', '.join(map(str, names))}.")
             names.sort(key=lambda name: name != baseline)
         groups = {
-            str(name): self.samples[self.samples[_ID].isin(named.loc[named[by] == name, _ID])]
+            str(name): self.samples[self.samples[_ID].isin(list(named.loc[named[by] == name, _ID]))]
             for name in names
         }
         return Comparison(groups, columns, by=by, calls=named)
@@ -244,13 +357,27 @@ class CallSet:
 
         Returns:
             The figure; see `plivo_nb.analysis.plots.call_figure`.
+
+        Raises:
+            ValueError: the samples are in Dask, and there are more than 50 calls.
         """
         from plivo_nb.analysis.plots import call_figure  # late: it imports matplotlib
 
+        if is_dask(self.samples):
+            return self._few("plot").plot(ax=ax)
         title = f"The call with {self.calls['dest'].iloc[0]}" if len(self) == 1 else ""
         if len(self) == 1 and pd.isna(self.calls["dest"].iloc[0]):
             title = ""
         return call_figure(self.samples, media_metrics=self.media_metrics, title=title, ax=ax)
+
+    def _few(self, what: str) -> CallSet:
+        if len(self) > _MOST_DRAWN:
+            raise ValueError(
+                f"{what}: the set has {len(self)} calls, more than the {_MOST_DRAWN} that it takes from "
+                f"Dask; choose some, such as calls.query('mos_mean < 3')[:{_MOST_DRAWN}]; or use compute(), "
+                "which reads all samples into memory."
+            )
+        return self.compute()
 
     @property
     def packet_fates(self) -> pd.DataFrame:
@@ -297,25 +424,47 @@ class CallSet:
             if isinstance(file, str) and file.endswith(PARQUET)
         ]
 
-    def report(self, path: str | os.PathLike[str], *, mask: bool = True, sound: bool = False) -> None:
-        """Write a report of the calls to one HTML file: a table of all, and details, the worst calls first.
+    def report(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        mask: bool = True,
+        sound: bool = False,
+        by: Sequence[str] | None = None,
+    ) -> None:
+        """Write a report of the calls to one HTML file.
+
+        Of several calls it has the distributions of their figures, tables of groups, the warnings that were
+        raised, the table of calls with the worst first (500 at most; 100 of a set in Dask), and the details
+        of the worst ones, to which the table has links. Where no mediaMetrics events are stored the
+        documented rules are replayed.
 
         Args:
             path: the file; an existing one is replaced.
             mask: replace numbers, addresses and names by pseudonyms.
             sound: add the recording, of a set of one call.
+            by: columns of `calls` whose values make groups; None: label, network, region and codec, those in
+                which the calls differ.
 
         Raises:
-            ValueError: there are no calls; or sound is wanted, and there are several, or no recording.
+            ValueError: there are no calls, or no such column; or sound is wanted, and there are several, or
+                no recording.
             OSError: the file cannot be written.
         """
-        from plivo_nb.analysis.report import content, document  # late: they import matplotlib
+        from plivo_nb.analysis.report import cohort, content, document  # late: they import matplotlib
 
-        calls = content.reported_calls(self)
+        most = _MOST_LISTED if is_dask(self.samples) else document.LISTED
+        listed = self if len(self) <= most and not is_dask(self.samples) else self._worst(most)
+        calls = content.reported_calls(listed)
         if sound:
             clip = self.clip()  # refuses several calls
             calls = [replace(call, clip=clip) for call in calls]
-        document.write(path, calls, mask=mask)
+        together = cohort.cohort_of(self, by) if len(self) > 1 else None
+        document.write(path, calls, mask=mask, cohort=together, count=len(self))
+
+    def _worst(self, count: int) -> CallSet:
+        """The worst calls, with their samples in memory."""
+        return self._chosen(self.worst(count)).compute()
 
     def clip(self, t0: Moment = None, t1: Moment = None, *, sent: bool = False) -> CallClip:
         """A piece of the recording of the only call of this set, by time; a notebook shows a player.
@@ -353,6 +502,9 @@ class CallSet:
     def __repr__(self) -> str:
         calls = "1 call" if len(self) == 1 else f"{len(self)} calls"
         warned = f", {len(self.warnings)} warnings" if self.warnings else ""
+        if is_dask(self.samples):
+            parts = self.samples.npartitions
+            return f"<CallSet of {calls}, samples in {parts} partitions of Dask{warned}>"
         return f"<CallSet of {calls}, {len(self.samples)} samples{warned}>"
 
     def _repr_html_(self) -> str:
@@ -370,13 +522,17 @@ class CallSet:
         )
 
 
-_OWN_COLUMNS = frozenset(CallSet(CallFrames.of()).calls.columns)
+_OWN_COLUMNS = (*(column.name for column in CALLS), *(column.name for column in FIGURES))
+
+
+def _itself(samples: pd.DataFrame) -> pd.DataFrame:
+    return samples
 
 
 def _frames_of(source: Source | CallFrames | pd.DataFrame) -> CallFrames:
     if isinstance(source, CallFrames):
         return source
-    if isinstance(source, pd.DataFrame):
+    if isinstance(source, pd.DataFrame) or is_dask(source):
         return CallFrames.of(calls_of(source), source)
     if isinstance(source, Source):
         return source.call_frames()
@@ -402,5 +558,10 @@ def queried(calls: pd.DataFrame, query: str) -> pd.DataFrame:
 
 def calls_of(samples: pd.DataFrame) -> pd.DataFrame:
     """A row for each call of the samples, with nothing but its id and when it begins."""
+    parts = of_partitions(_beginnings, samples, columns=[_ID])
+    return pd.concat(parts).sort_index(kind="stable") if len(parts) > 1 else parts[0]
+
+
+def _beginnings(samples: pd.DataFrame) -> pd.DataFrame:
     firsts = samples[~samples[_ID].duplicated() & samples[_ID].notna()]
     return pd.DataFrame({_ID: firsts[_ID].astype("str")}, index=firsts.index)

@@ -7,6 +7,7 @@ nothing about other calls.
 
 from __future__ import annotations
 
+import functools
 import html
 import math
 from dataclasses import dataclass
@@ -27,11 +28,12 @@ from plivo_nb.analysis.figures import (
     stacked_panels,
     starts_at,
 )
+from plivo_nb.analysis.partitions import check_whole, is_dask, of_partitions
 from plivo_nb.palette import PICTURE
 from plivo_nb.quality.frames import SCHEMA
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy.typing as npt
     from matplotlib.axes import Axes
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 COMPARED = ("mos", "loss_in", "jitter_in_ms", "rtt_ms")
 _RESAMPLES = 2000
 _BLOCK_S = 10.0
+_MOST_DRAWN = 100
 _FEW = 12  # up to so many calls of a group are drawn one by one
 _UNITS = {column.name: column.unit for column in SCHEMA["samples"]}
 _PERCENT = {"loss_in", "loss_out"}
@@ -126,7 +129,8 @@ class Comparison:
     """Groups of calls, compared with the first one; `CallSet.compare` makes it. A notebook shows its table.
 
     Args:
-        groups: samples by the group's name, the one that the others are compared with first.
+        groups: samples by the group's name, the one that the others are compared with first; in pandas or
+            Dask.
         columns: columns of samples with numbers.
         by: what the groups are called, such as ``label``.
         calls: the rows of the calls, for `worst`.
@@ -160,21 +164,28 @@ class Comparison:
                 f"There is no column {', '.join(unknown)}; plivo_nb.schema('samples') lists them."
             )
         self.by = by
-        self._groups = {
-            name or "(empty)": [rows for _, rows in calls_of(frame)] for name, frame in groups.items()
-        }
+        self._groups = {name or "(empty)": frame for name, frame in groups.items()}
         self._columns = tuple(columns)
+        self._means = {
+            name: _of_calls(functools.partial(_means_of, columns=self._columns), frame, self._columns)
+            for name, frame in self._groups.items()
+        }
         self._calls = calls
         self.table = self._table()
 
     def _table(self) -> pd.DataFrame:
         rows, keys = [], []
         for column in self._columns:
-            values = {name: call_means(calls, column) for name, calls in self._groups.items()}
+            values = {name: _known(means, column) for name, means in self._means.items()}
             blocks = min(len(found) for found in values.values()) < 2
             resampled = values
             if blocks:
-                resampled = {name: block_means(calls, column) for name, calls in self._groups.items()}
+                resampled = {
+                    name: _known(
+                        _of_calls(functools.partial(_blocks_of, column=column), frame, [column]), column
+                    )
+                    for name, frame in self._groups.items()
+                }
             baseline = next(iter(self._groups))
             for name, found in values.items():
                 row: dict[str, Any] = {"calls": len(found), "unit": f"{_BLOCK_S:g} s" if blocks else "call"}
@@ -204,7 +215,9 @@ class Comparison:
 
         Returns:
             The figure: of each group the median of its calls, and its calls as thin lines; where there are
-            many, the range from the 5th to the 95th percentile. On the right a dot a call, and the mean.
+            many, the range from the 5th to the 95th percentile. On the right a dot a call, and the mean. Of a
+            group in Dask of more than 100 calls, 100 are drawn on the left, chosen at random (always the same
+            ones); the legend says so. The dots and the table are of all calls.
         """
         figure, ax = axes_or_new(ax, 10.0, 1.6 + 2.0 * len(self._columns))
         title = title or f"Calls compared by {self.by}"
@@ -212,10 +225,11 @@ class Comparison:
         ax.axis("off")
         over_time = stacked_panels(ax.inset_axes((0.0, 0.0, 0.68, 1.0)), [1.0] * len(self._columns))
         means = stacked_panels(ax.inset_axes((0.74, 0.0, 0.26, 1.0)), [1.0] * len(self._columns))
+        drawn = [_drawn(name, frame, self._means[name]) for name, frame in self._groups.items()]
         for column, panel, dots in zip(self._columns, over_time, means, strict=True):
-            for number, (name, calls) in enumerate(self._groups.items()):
-                _draw_group(panel, calls, column, name, number)
-                _draw_means(dots, call_means(calls, column), column, number)
+            for number, ((label, calls), found) in enumerate(zip(drawn, self._means.values(), strict=True)):
+                _draw_group(panel, calls, column, label, number)
+                _draw_means(dots, _known(found, column), column, number)
             unit = "%" if column in _PERCENT else _UNITS[column]
             panel.set_ylabel(f"{column}\n({unit})" if unit else column, fontsize=9)
             panel.yaxis.set_label_coords(-0.08, 0.5)
@@ -243,6 +257,66 @@ class Comparison:
         return caption + shown.to_html(float_format="{:.3g}".format, na_rep="")
 
 
+def _of_calls(
+    function: Callable[[pd.DataFrame], pd.DataFrame], samples: Any, columns: Sequence[str]
+) -> pd.DataFrame:
+    """Rows that a function gives for calls, those that began first first."""
+    needed = ["call_uuid", "interval_s", *columns, *map(_expected, _PERCENT)]
+    parts = of_partitions(function, samples, columns=needed)
+    check_whole(part["call_uuid"] for part in parts)
+    filled = [part for part in parts if len(part)]
+    rows = pd.concat(filled) if filled else parts[0]
+    return rows.sort_values(["began", "call_uuid"], kind="stable", ignore_index=True)
+
+
+def _means_of(samples: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """A row a call: when it began, and the mean of each column; NaN where it has no value."""
+    rows = [
+        {"call_uuid": uuid, "began": calls.index[0]}
+        | {column: next(iter(call_means([calls], column)), math.nan) for column in columns}
+        for uuid, calls in calls_of(samples)
+        if len(calls)
+    ]
+    return pd.DataFrame(rows, columns=["call_uuid", "began", *columns])
+
+
+def _blocks_of(samples: pd.DataFrame, column: str) -> pd.DataFrame:
+    """A row a block of ten seconds."""
+    parts = [
+        pd.DataFrame({"call_uuid": uuid, "began": calls.index[0], column: block_means([calls], column)})
+        for uuid, calls in calls_of(samples)
+        if len(calls)
+    ]
+    return pd.concat(parts) if parts else _means_of(samples, [column])
+
+
+def _known(means: pd.DataFrame, column: str) -> FloatArray:
+    values = means[column].to_numpy(dtype=np.float64)
+    return values[np.isfinite(values)]
+
+
+def _drawn(name: str, samples: Any, means: pd.DataFrame) -> tuple[str, list[pd.DataFrame]]:
+    """The calls of a group that are drawn over time, and what the legend says of it."""
+    ids = means["call_uuid"].to_numpy(dtype=object)
+    if is_dask(samples):
+        if len(ids) > _MOST_DRAWN:
+            name = f"{name} ({_MOST_DRAWN} of {len(ids)} calls)"
+            ids = np.random.default_rng(1).choice(ids, _MOST_DRAWN, replace=False)
+        chosen = samples[samples["call_uuid"].isin(list(ids))]
+        parts = of_partitions(_calls_in, chosen)
+        return name, [calls for part in parts for calls in part]
+    return name, _calls_in(samples)
+
+
+def _calls_in(samples: pd.DataFrame) -> list[pd.DataFrame]:
+    return [rows for _, rows in calls_of(samples) if len(rows)]
+
+
+def _expected(column: str) -> str:
+    """The column with the packets that a share is about."""
+    return f"packets_expected_{column.removeprefix('loss_')}"
+
+
 def call_means(calls: Sequence[pd.DataFrame], column: str) -> FloatArray:
     """The mean of a column for each call that has values; loss weighted by the packets that it is about."""
     found = []
@@ -250,7 +324,7 @@ def call_means(calls: Sequence[pd.DataFrame], column: str) -> FloatArray:
         values = numbers(rows, column)
         weights = np.ones(len(rows))
         if column in _PERCENT:
-            weights = np.nan_to_num(numbers(rows, f"packets_expected_{column.removeprefix('loss_')}"))
+            weights = np.nan_to_num(numbers(rows, _expected(column)))
             weights = weights if weights.sum() > 0 else np.ones(len(rows))
         usable = np.isfinite(values)
         if usable.any() and weights[usable].sum() > 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import html
 import math
 from collections.abc import Mapping
@@ -12,7 +13,16 @@ import numpy as np
 import pandas as pd
 
 from plivo_nb.analysis.call_frames import conformed
-from plivo_nb.analysis.figures import LEGEND, CallFigure, axes_or_new, calls_of, plain, starts_at
+from plivo_nb.analysis.figures import (
+    LEGEND,
+    CallFigure,
+    axes_or_new,
+    calls_of,
+    plain,
+    seconds_since,
+    starts_at,
+)
+from plivo_nb.analysis.partitions import check_whole, of_partitions
 from plivo_nb.analysis.rule_replay import replay
 from plivo_nb.palette import PICTURE
 
@@ -154,15 +164,17 @@ def compare_rules(
     """Replay several sets of rules over the same samples, and say which warned, when, and how rightly.
 
     Args:
-        samples: of one call or many.
+        samples: of one call or many, in pandas or Dask.
         rules: names of presets; or by a name of your own the name of a preset, or a list of rules.
-        bad: for each sample whether the call was bad then, such as ``samples["mos_g107"] < 3``. Without it
+        bad: for each sample whether the call was bad then, such as ``samples["mos_g107"] < 3``; of Dask with
+            the partitions of the samples. Without it
             the columns about false alarms and misses are left out.
         grace_s: how long after a bad period a warning still belongs to it, in seconds: rules wait for
             several samples.
 
     Raises:
-        ValueError: there is no such preset; or `bad` has another length than the samples.
+        ValueError: there is no such preset; or `bad` has another length than the samples; or a call is in two
+            partitions of a Dask frame.
 
     Example:
         >>> import pandas as pd
@@ -173,12 +185,11 @@ def compare_rules(
         >>> comparison.table.loc[("v2.1", "high_jitter", "jitterRemoteMeasures"), "delay_s"]
         np.float64(3.0)
     """
-    frame, flags = _with_flags(samples, bad)
-    periods = bad_periods(frame, flags)
     sets = rules if isinstance(rules, Mapping) else {name: name for name in rules}
+    found = _periods_of(samples, bad, list(sets.values()))
+    periods = found.bad
     parts, rows = [], []
-    for name, chosen in sets.items():
-        warned = warning_periods(frame, replay(frame, chosen))
+    for name, warned in zip(sets, found.warned, strict=True):
         parts.append(warned.assign(rules=name))
         kinds = dict.fromkeys(zip(warned["type"], warned["desc"], strict=True))
         selected: list[tuple[str, str, pd.DataFrame]] = [("any", "", warned)]
@@ -203,7 +214,7 @@ def sweep(
     """Replay one rule with many limits: how false alarms and misses trade against each other.
 
     Args:
-        samples: of one call or many.
+        samples: of one call or many, in pandas or Dask.
         rule: its limit is replaced by each of `limits`.
         limits: in the unit of the rule's column.
         bad: for each sample whether the call was bad then.
@@ -217,12 +228,10 @@ def sweep(
     Raises:
         ValueError: `bad` has another length than the samples.
     """
-    frame, flags = _with_flags(samples, bad)
-    periods = bad_periods(frame, flags)
+    found = _periods_of(samples, bad, [[replace(rule, limit=float(limit))] for limit in limits])
     rows = []
-    for limit in limits:
-        warned = warning_periods(frame, replay(frame, [replace(rule, limit=float(limit))]))
-        alarms = _alarms(warned, periods, grace_s)
+    for limit, warned in zip(limits, found.warned, strict=True):
+        alarms = _alarms(warned, found.bad, grace_s)
         rows.append({
             "limit": float(limit),
             "warned": alarms.warned,
@@ -273,12 +282,57 @@ def sweep_figure(
     return figure
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was found in samples.
+
+    Attributes:
+        begins_ns: when the first sample of each call ended, ns since 1970, by its id.
+        warned: as `warning_periods` gives it, for each set of rules.
+        bad: as `bad_periods` gives it.
+    """
+
+    begins_ns: dict[str, int]
+    warned: list[pd.DataFrame]
+    bad: tuple[Period, ...]
+
+
+def _periods_of(samples: Any, bad: Any, sets: Sequence[str | Sequence[AnyRule]]) -> _Found:
+    """The periods of all calls, those that began first first."""
+    aligned = [] if bad is None else [bad]
+    parts: list[_Found] = of_partitions(functools.partial(_found, sets=sets), samples, *aligned)
+    check_whole(part.begins_ns for part in parts)
+    begins_ns = {call: at_ns for part in parts for call, at_ns in part.begins_ns.items()}
+    warned = []
+    for of_set in zip(*(part.warned for part in parts), strict=True):
+        filled = [frame for frame in of_set if len(frame)]
+        rows = pd.concat(filled, ignore_index=True) if filled else of_set[0]
+        order = sorted(
+            range(len(rows)), key=[(begins_ns[call], call) for call in rows["call_uuid"]].__getitem__
+        )
+        warned.append(rows.iloc[order].reset_index(drop=True))
+    periods = sorted(
+        (period for part in parts for period in part.bad),
+        key=lambda period: (begins_ns[period.call_uuid], period.call_uuid),
+    )
+    return _Found(begins_ns, warned, tuple(periods))
+
+
+def _found(
+    samples: pd.DataFrame, bad: pd.Series | None = None, *, sets: Sequence[str | Sequence[AnyRule]]
+) -> _Found:
+    frame, flags = _with_flags(samples, bad)
+    begins_ns = {call: int(pd.Timestamp(rows.index[0]).value) for call, rows in calls_of(frame) if len(rows)}
+    warned = [warning_periods(frame, replay(frame, chosen)) for chosen in sets]
+    return _Found(begins_ns, warned, bad_periods(frame, flags))
+
+
 def bad_periods(samples: pd.DataFrame, bad: BoolArray) -> tuple[Period, ...]:
     """The runs of samples, call by call, at which `bad` is true."""
     flags = pd.Series(bad, index=range(len(samples)))
     places = samples.assign(place=range(len(samples)))
     found: list[Period] = []
-    for call_uuid, call in calls_of(places):
+    for call_uuid, call in calls_of(places) if len(samples) else ():
         times_s, begins_s = _times_s(call)
         since_s = math.nan
         marks = flags.iloc[call["place"].to_numpy()].to_numpy()
@@ -304,9 +358,9 @@ def warning_periods(samples: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame
         A row a period: call_uuid, type, desc, since_s, until_s (seconds since the call's first sample began).
     """
     rows: list[dict[str, Any]] = []
-    ids = events["call_uuid"].astype(object).where(events["call_uuid"].notna(), "")
+    by_call = dict(calls_of(events))
     for call_uuid, call in calls_of(samples):
-        begin, mine = starts_at(call), events[ids == call_uuid]
+        begin, mine = starts_at(call), by_call.get(call_uuid, events.iloc[:0])
         end_s = (call.index[-1] - begin).total_seconds() if len(call) else 0.0
         active: dict[tuple[str, str], dict[str, Any]] = {}
         for at, event in zip(mine.index, mine.to_dict("records"), strict=True):
@@ -333,8 +387,7 @@ def _with_flags(samples: pd.DataFrame, bad: Any) -> tuple[pd.DataFrame, BoolArra
 
 def _times_s(call: pd.DataFrame) -> tuple[list[float], list[float]]:
     """End and beginning of each sample, in seconds since the first one began."""
-    begin = starts_at(call)
-    ends = [(at - begin).total_seconds() for at in call.index]
+    ends = seconds_since(call.index, starts_at(call)).tolist()
     return ends, [0.0, *ends[:-1]]
 
 
@@ -359,26 +412,29 @@ def _scores(warned: pd.DataFrame, bad: Sequence[Period], grace_s: float) -> dict
 
 def _alarms(warned: pd.DataFrame, bad: Sequence[Period], grace_s: float) -> Alarms:
     """Fit warnings to bad periods: they fit where they overlap, with the grace after the bad period."""
-    warnings = [
-        Period(str(call), float(since_s), float(until_s))
-        for call, since_s, until_s in zip(
-            warned["call_uuid"], warned["since_s"], warned["until_s"], strict=True
-        )
-    ]
+    warnings: dict[str, list[Period]] = {}
+    for call, since_s, until_s in zip(warned["call_uuid"], warned["since_s"], warned["until_s"], strict=True):
+        warnings.setdefault(str(call), []).append(Period(str(call), float(since_s), float(until_s)))
+    periods: dict[str, list[Period]] = {}
     delays_s, missed = [], 0
     for period in bad:
-        fitting = [warning.since_s for warning in warnings if _fits(warning, period, grace_s)]
+        periods.setdefault(period.call_uuid, []).append(period)
+        of_call = warnings.get(period.call_uuid, [])
+        fitting = [warning.since_s for warning in of_call if _fits(warning, period, grace_s)]
         if fitting:
             delays_s.append(min(fitting) - period.since_s)
         else:
             missed += 1
-    false_alarms = sum(not any(_fits(warning, period, grace_s) for period in bad) for warning in warnings)
-    return Alarms(len(warnings), false_alarms, len(bad), missed, tuple(delays_s))
+    false_alarms = sum(
+        not any(_fits(warning, period, grace_s) for period in periods.get(call, []))
+        for call, of_call in warnings.items()
+        for warning in of_call
+    )
+    return Alarms(len(warned), false_alarms, len(bad), missed, tuple(delays_s))
 
 
 def _fits(warning: Period, bad: Period, grace_s: float) -> bool:
-    same = warning.call_uuid == bad.call_uuid
-    return same and warning.since_s <= bad.until_s + grace_s and warning.until_s >= bad.since_s
+    return warning.since_s <= bad.until_s + grace_s and warning.until_s >= bad.since_s
 
 
 def _band(top: int, height: int, lanes: int) -> tuple[float, float]:

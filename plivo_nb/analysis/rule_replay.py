@@ -1,37 +1,40 @@
 """Rules applied to recorded samples: what other rules would have said of the same call.
 
-The live rule engine does the work, so that a replay gives the events that the call itself would have had.
-Rules about states (`EventRule`: gathering, the ICE connection, the microphone) have nothing to go by, because
-samples do not carry states: they are left out.
+The events are those that the live rule engine would have given. Rules about states (`EventRule`: gathering,
+the ICE connection, the microphone) have nothing to go by, because samples do not carry states: they are left
+out.
 """
 
 from __future__ import annotations
 
+import functools
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
+
 from plivo_nb.analysis.call_frames import conformed
-from plivo_nb.analysis.figures import calls_of
+from plivo_nb.analysis.partitions import check_whole, of_partitions
 from plivo_nb.quality.frames import build_frame
-from plivo_nb.quality.rule_engine import RuleEngine
+from plivo_nb.quality.rule_arrays import SampleArrays, columns_of_rules, events_of
 from plivo_nb.quality.rules import resolve
-from plivo_nb.quality.sampler import COLUMNS, SampleRow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    import pandas as pd
+    import numpy.typing as npt
 
-    from plivo_nb.quality.rule_engine import Event
+    from plivo_nb.quality.rule_arrays import RuleEvent
     from plivo_nb.quality.rules import AnyRule
 
-_WORDS = tuple(column.name for column in COLUMNS if column.kind == "category")
-_NAMES = tuple(column.name for column in COLUMNS)
-_EVENT_KEYS = ("group", "level", "type", "value", "active", "desc", "stream")
+_WORDS = ("call_uuid", "codec", "direction", "muted")
+_KEYS = ("group", "type", "desc", "stream")
 _SHORT = 0.9  # a last sample of less than this share of an interval came after the call's end
 
 
 def replay(
-    samples: pd.DataFrame,
+    samples: Any,
     rules: str | Sequence[AnyRule] = "v2.1",
     *,
     silent_source: bool = False,
@@ -40,8 +43,8 @@ def replay(
     """The mediaMetrics events that rules give for recorded samples.
 
     Args:
-        samples: of one call or many, such as `client.samples` or what `plivo_nb.read` gives; columns that
-            are missing count as not measured.
+        samples: of one call or many, such as `client.samples` or what `plivo_nb.read` gives, in pandas or
+            Dask; columns that are missing count as not measured.
         rules: the name of a preset (`plivo_nb.quality.rules.PRESETS`), or a list of `Rule` and `SpanRule`
             objects. Rules about states are left out: samples carry no states.
         silent_source: the calls were made with silence as their source, on purpose.
@@ -50,10 +53,11 @@ def replay(
 
     Returns:
         A row an event, as `plivo_nb.schema("media_metrics")` describes; the index is the end of the sample
-        that raised or cleared it (UTC).
+        that raised or cleared it (UTC). Events of the same time are in the order of their calls' beginnings.
 
     Raises:
-        ValueError: there is no such preset, or the list has something else in it.
+        ValueError: there is no such preset, or the list has something else in it; or a call is in two
+            partitions of a Dask frame.
 
     Example:
         >>> import pandas as pd
@@ -64,41 +68,96 @@ def replay(
         [['high_jitter', 80.0, True]]
     """
     chosen = resolve(rules)
-    times_ns: list[int] = []
-    rows: list[dict[str, Any]] = []
-    for call_uuid, call in calls_of(conformed("samples", samples)):
-        for time_ns, event in _events(_rows(call, ended), chosen, silent_source):
-            times_ns.append(time_ns)
-            rows.append({"call_uuid": call_uuid or None, **event})
-    return build_frame(
-        "media_metrics", times_ns, {key: [row[key] for row in rows] for key in ("call_uuid", *_EVENT_KEYS)}
+    work = functools.partial(_replayed, rules=chosen, silent_source=silent_source, ended=ended)
+    parts = of_partitions(work, samples, columns=[*_WORDS, *columns_of_rules(chosen)])
+    check_whole(part.calls for part in parts)
+    return _frame(pd.concat([part.events for part in parts], ignore_index=True))
+
+
+@dataclass(frozen=True, slots=True)
+class _Replayed:
+    """The events of one partition, and its calls."""
+
+    events: pd.DataFrame
+    calls: list[str]
+
+
+def _replayed(samples: pd.DataFrame, rules: Sequence[AnyRule], silent_source: bool, ended: bool) -> _Replayed:
+    columns = columns_of_rules(rules)
+    frame = conformed("samples", samples, columns=(*_WORDS, *columns))
+    call, names = numbered_calls(frame)
+    order = np.argsort(call, kind="stable")
+    call = call[order]
+    times_ns = frame.index.as_unit("ns").asi8[order]  # type: ignore[attr-defined]
+    numbers = {name: frame[name].to_numpy()[order] for name in columns}
+    first = np.flatnonzero(np.diff(call, prepend=-1))
+    begins_ns = times_ns[first]
+    at_s = (times_ns - begins_ns[call]) / 1e9
+    since_s = np.roll(at_s, 1)
+    since_s[first] = at_s[first] - numbers["interval_s"][first]
+    arrays = SampleArrays(
+        call,
+        at_s,
+        since_s,
+        numbers,
+        _codes(frame["codec"], order),
+        frame["muted"].to_numpy()[order],
+        np.isin(_codes(frame["direction"], order).astype(str), ("recvonly", "inactive")),
     )
+    if ended:
+        rows = np.flatnonzero(~_after_the_end(call, numbers["interval_s"]))
+        arrays = arrays.taken(rows, {name: values[rows] for name, values in numbers.items()})
+        times_ns = times_ns[rows]
+    events = events_of(arrays, rules, silent_source=silent_source)
+    return _Replayed(_rows(events, arrays.call, times_ns, begins_ns, names), names)
 
 
-def _events(
-    rows: Iterator[SampleRow], rules: Sequence[AnyRule], silent_source: bool
-) -> Iterator[tuple[int, Event]]:
-    engine: RuleEngine | None = None
-    for row in rows:
-        if engine is None:
-            engine = RuleEngine(rules, started_at_s=row.time_monotonic_s - row.interval_s)
-        for event in engine.sample(row, silent_source=silent_source):
-            yield row.time_utc_ns, event
+def numbered_calls(samples: pd.DataFrame) -> tuple[npt.NDArray[np.int64], list[str]]:
+    """The number of each row's call, in the order in which calls begin, and their ids; ``""`` without one."""
+    codes, names = pd.factorize(samples["call_uuid"], use_na_sentinel=False)
+    return np.asarray(codes, dtype=np.int64), [name if isinstance(name, str) else "" for name in names]
 
 
-def _rows(call: pd.DataFrame, ended: bool) -> Iterator[SampleRow]:
-    """The samples as the live rule engine gets them."""
-    times_ns = call.index.as_unit("ns").asi8  # type: ignore[attr-defined]
-    columns: dict[str, list[Any]] = {name: call[name].tolist() for name in _NAMES}
-    for name in _WORDS:
-        columns[name] = call[name].astype(object).where(call[name].notna(), "").tolist()
-    intervals_s = call["interval_s"]
-    count = len(call)
-    if ended and count > 1 and intervals_s.iloc[-1] < _SHORT * intervals_s.iloc[:-1].median():
-        count -= 1
-    for at in range(count):
-        yield SampleRow(
-            time_utc_ns=int(times_ns[at]),
-            time_monotonic_s=(int(times_ns[at]) - int(times_ns[0])) / 1e9,
-            **{name: values[at] for name, values in columns.items()},
-        )
+def _codes(words: pd.Series, order: Any) -> npt.NDArray[Any]:
+    """The words of a category in this order; ``""`` where one is missing."""
+    names = np.array([*words.cat.categories, ""], dtype=object)
+    made: npt.NDArray[Any] = names[words.cat.codes.to_numpy()[order]]  # code -1, missing, is the last one
+    return made
+
+
+def _after_the_end(call: npt.NDArray[np.int64], interval_s: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """The last sample of each call, where it is shorter than the others."""
+    last = np.diff(call, append=-1) != 0
+    usual = pd.Series(interval_s[~last]).groupby(call[~last]).median()
+    rows = np.flatnonzero(last)
+    short = interval_s[rows] < _SHORT * usual.reindex(call[rows]).to_numpy()
+    found = np.zeros(len(call), dtype=np.bool_)
+    found[rows[short]] = True
+    return found
+
+
+def _rows(
+    events: list[RuleEvent],
+    call: npt.NDArray[np.int64],
+    times_ns: npt.NDArray[np.int64],
+    begins_ns: npt.NDArray[np.int64],
+    names: list[str],
+) -> pd.DataFrame:
+    rows = np.array([event.row for event in events], dtype=np.int64)
+    of_call = call[rows]
+    return pd.DataFrame({
+        "time_ns": times_ns[rows],
+        "begin_ns": begins_ns[of_call],
+        "call_uuid": np.array([*names, ""], dtype=object)[of_call],
+        "value": pd.Series([event.value for event in events], dtype=object),
+        "active": np.array([event.active for event in events], dtype=np.bool_),
+        **{key: pd.Series([getattr(event.rule, key) for event in events], dtype=object) for key in _KEYS},
+    })  # fmt: skip
+
+
+def _frame(events: pd.DataFrame) -> pd.DataFrame:
+    ordered = events.sort_values(["time_ns", "begin_ns", "call_uuid"], kind="stable")
+    values = {key: ordered[key].tolist() for key in ("value", "active", *_KEYS)}
+    values["call_uuid"] = [name or None for name in ordered["call_uuid"]]
+    values["level"] = ["warning"] * len(ordered)
+    return build_frame("media_metrics", ordered["time_ns"].tolist(), values)

@@ -204,13 +204,27 @@ def _report(
         bool, typer.Option("--mask/--no-mask", help="Replace numbers, addresses and names by pseudonyms.")
     ] = True,
     sound: Annotated[bool, typer.Option("--sound", help="Add the recording of the only call.")] = False,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column or tag of the calls to group them by; several times for several tables (default: "
+            "label, network, region and codec, where the calls differ).",
+        ),
+    ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=0, max=64, help="Read the samples in so many processes of Dask (default: 0, into memory)."
+        ),
+    ] = 0,
 ) -> None:
-    """Write a report of stored calls to one HTML file."""
+    """Write a report of stored calls, or of a campaign's run, to one HTML file."""
     from plivo_nb.cli.report import run
 
     console = Console(soft_wrap=True)
     with _sentences(PlivoError, OSError, ValueError):
-        for sentence in run(path, out, mask=mask, sound=sound):
+        for sentence in run(path, out, mask=mask, sound=sound, by=by or None, workers=workers):
             console.print(sentence, style="yellow", highlight=False, markup=False)
     console.print(f"Report written to {out}", highlight=False, markup=False)
 

@@ -80,6 +80,7 @@ class ReportedCall:
 def reported_calls(calls: CallSet) -> list[ReportedCall]:
     """The calls of a set, the one with the lowest mean MOS first."""
     found = []
+    samples, events = _by_call(calls.samples), _by_call(calls.media_metrics)
     for number, (time, row) in enumerate(calls.calls.iterrows()):
         uuid = row["call_uuid"]
         facts = {"time": time, **{str(key): value for key, value in row.items()}}
@@ -89,8 +90,8 @@ def reported_calls(calls: CallSet) -> list[ReportedCall]:
         found.append(
             ReportedCall(
                 name=peer if isinstance(peer, str) and peer else f"call {number + 1}",
-                samples=_rows_of(calls.samples, uuid),
-                media_metrics=_rows_of(calls.media_metrics, uuid),
+                samples=samples.get(uuid, calls.samples.iloc[:0]),
+                media_metrics=events.get(uuid, calls.media_metrics.iloc[:0]),
                 facts=facts,
                 timings=details.timings,
                 sip_trace=details.sip_trace() if details.messages else None,
@@ -109,9 +110,8 @@ def _details_of(file: Any) -> CallDetails:
     return CallDetails()
 
 
-def _rows_of(frame: pd.DataFrame, uuid: Any) -> pd.DataFrame:
-    rows: pd.DataFrame = frame[frame["call_uuid"].astype(object) == uuid]
-    return rows
+def _by_call(frame: pd.DataFrame) -> dict[Any, pd.DataFrame]:
+    return dict(iter(frame.groupby(frame["call_uuid"].astype(object), sort=False)))
 
 
 def summary_of(call: ReportedCall) -> list[Row]:

@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from plivo_nb.analysis.report.cohort import Cohort
     from plivo_nb.analysis.report.content import ReportedCall
 
 #: Details of calls, the worst first, are added until the file has so many bytes.
 LIMIT_BYTES = 1_600_000
 _LADDER = "Ladder diagram of the SIP messages of the call, over time."
-_ROWS = 500  # calls in the table of all
+#: Calls in the table of all at most.
+LISTED = 500
 _LONG = 400  # samples; the plot of a longer call has a row for each so many seconds
 
 
@@ -49,19 +51,28 @@ class _Details:
     described: str
 
 
-def write(path: str | os.PathLike[str], calls: Sequence[ReportedCall], *, mask: bool = True) -> None:
+def write(
+    path: str | os.PathLike[str],
+    calls: Sequence[ReportedCall],
+    *,
+    mask: bool = True,
+    cohort: Cohort | None = None,
+    count: int | None = None,
+) -> None:
     """Write the report of calls to an HTML file; an existing one is replaced when the new one is complete.
 
     Args:
         path: the file.
         calls: at least one; in the report they stand in this order.
         mask: replace numbers, addresses and names by pseudonyms.
+        cohort: what there is to say of all calls together; None: nothing.
+        count: how many calls there are, if those given are only the worst ones.
 
     Raises:
         ValueError: there are no calls.
         OSError: the file cannot be written.
     """
-    text = render(calls, mask=mask)
+    text = render(calls, mask=mask, cohort=cohort, count=count)
     with replaced(os.fspath(path)) as new:
         _write(new, text)
 
@@ -70,7 +81,13 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text, "utf-8")
 
 
-def render(calls: Sequence[ReportedCall], *, mask: bool = True) -> str:
+def render(
+    calls: Sequence[ReportedCall],
+    *,
+    mask: bool = True,
+    cohort: Cohort | None = None,
+    count: int | None = None,
+) -> str:
     """The report of calls as HTML, of less than 2 MB; see `write`.
 
     Raises:
@@ -78,6 +95,7 @@ def render(calls: Sequence[ReportedCall], *, mask: bool = True) -> str:
     """
     if not calls:
         raise ValueError("There are no calls to report on.")
+    count = len(calls) if count is None else count
     names = sorted({name for call in calls for name in call.names})
     masking = Masking(names, enabled=mask)
     details: list[_Details] = []
@@ -92,15 +110,19 @@ def render(calls: Sequence[ReportedCall], *, mask: bool = True) -> str:
         details.append(made)
     template = _environment(masking).from_string(_template())
     return template.render(
-        title=f"Call with {calls[0].name}" if len(calls) == 1 else f"{len(calls)} calls",
+        title=f"Call with {calls[0].name}" if count == 1 else f"{count:,} calls",
         made_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=__version__,
         masked=mask,
-        overview=[content.overview_of(call) for call in calls[:_ROWS]] if len(calls) > 1 else [],
+        cohort=cohort,
+        distributions=None
+        if cohort is None
+        else inline_svg(cohort.figure, "d", cohort.figure_about, masking),
+        overview=[content.overview_of(call) for call in calls[:LISTED]] if count > 1 else [],
         calls=details,
-        left_out=len(calls) - len(details),
-        not_listed=max(0, len(calls) - _ROWS),
-        configuration=calls[0].configuration if len(calls) == 1 else (),
+        left_out=count - len(details),
+        not_listed=max(0, count - min(len(calls), LISTED)),
+        configuration=calls[0].configuration if count == 1 else (),
         environment=content.environment(),
         light=colour_properties(),
         dark=colour_properties(dark=True),

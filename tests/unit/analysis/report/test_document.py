@@ -73,7 +73,7 @@ def test_it_is_small_with_a_long_call() -> None:
 
 def test_details_that_do_not_fit_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(document, "LIMIT_BYTES", 1)
-    monkeypatch.setattr(document, "_ROWS", 2)
+    monkeypatch.setattr(document, "LISTED", 2)
     text = render(reported_calls(call_set(3, seconds=5)))
     assert "All calls" in text
     assert "The details of 2 more calls are left out" in text
