@@ -2,7 +2,7 @@
 
     PEERS-PYTHON -m bench.peers.pjsip cost '{"codec": "PCMU", "calls": 10, "seconds": 10}'
 
-It has no sound card: its null device keeps the time. SIP goes over TCP, and RTP without encryption. It runs in
+The wheel holds four ends of calls in a process, so ten calls are five processes. It has no sound card: its null device keeps the time. SIP goes over TCP, and RTP without encryption. It runs in
 the peers' environment, so it imports nothing of this package.
 """
 
@@ -13,6 +13,7 @@ import os
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from bench.peers.dropper import Dropper
 
 RATE = 8_000
 ACTIVE = pj.PJSUA_CALL_MEDIA_ACTIVE
+LIVING: list[Any] = []  # objects that end in another order than pjsua2 expects abort the process
 
 
 class Call(pj.Call):
@@ -48,13 +50,15 @@ class Call(pj.Call):
 
     def has_audio(self) -> bool:
         """Whether its sound can be connected; then `audio` is it."""
-        if self.audio is None and self.hasMedia() and self.getInfo().media[0].status == ACTIVE:
+        info = self.getInfo()  # its media are gone when it is
+        if self.audio is None and self.hasMedia() and info.media[0].status == ACTIVE:
             self.audio = self.getAudioMedia(0)
         return self.audio is not None
 
     def packets(self) -> int:
         try:
-            return int(self.getStreamStat(0).rtcp.rxStat.pkt)
+            stat = self.getStreamStat(0)  # as above
+            return int(stat.rtcp.rxStat.pkt)
         except pj.Error:  # no stream yet
             return 0
 
@@ -88,11 +92,12 @@ class Phone:
     """The endpoint of the process."""
 
     def __init__(self) -> None:
+        LIVING.append(self)
         self.endpoint = pj.Endpoint()
         self.endpoint.libCreate()
         config = pj.EpConfig()
         config.logConfig.level = config.logConfig.consoleLevel = 0
-        config.uaConfig.maxCalls = 30
+        config.uaConfig.maxCalls = 4
         config.uaConfig.threadCnt = 1
         config.medConfig.noVad = True
         config.medConfig.clockRate = config.medConfig.sndClockRate = RATE
@@ -106,6 +111,7 @@ class Phone:
         for codec in self.endpoint.codecEnum2():
             self.endpoint.codecSetPriority(codec.codecId, 255 if codec.codecId.startswith("PCMU") else 0)
         self.port = int(self.endpoint.transportGetInfo(self._transport).localName.rpartition(":")[2])
+        self._direct: Account | None = None  # there may be eight at the most
         self._kept: list[Any] = []
 
     def account(self, user: str, server: str | None = None) -> Account:
@@ -129,13 +135,13 @@ class Phone:
 
     def direct(self, line: Dropper | None = None) -> tuple[Call, Call]:
         """An answered call of the process with itself, without a server."""
-        account = self.account(f"user{len(self._kept)}")
-        self._kept.append(account)
+        if self._direct is None:
+            self._direct = self.account("user")
+        account = self._direct
         account.line = line
         call = self.call(account, f"sip:user@127.0.0.1:{self.port};transport=tcp", line)
-        takers = [one for one in self._kept if isinstance(one, Account)]
-        wait(lambda: any(one.calls for one in takers), "no call came in")
-        taken = next(one.calls.pop() for one in takers if one.calls)
+        wait(lambda: account.calls, "no call came in")
+        taken = account.calls.pop()
         taken.answer(_code(200))
         wait(lambda: call.has_audio() and taken.has_audio(), "no media")
         self._kept += [call, taken]
@@ -156,8 +162,13 @@ def wait(condition: Callable[[], Any], what: str, timeout_s: float = 10.0) -> No
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:
-            raise SystemExit(f"pjsua2: {what} in {timeout_s:g} s")
+            raise TimeoutError(f"pjsua2: {what} in {timeout_s:g} s")
         time.sleep(0.0005)
+
+
+def recorded(file: str) -> speech.Pcm:
+    """What a recorder has written so far: the lengths in the file's head are 0 until the process ends."""
+    return np.frombuffer(Path(file).read_bytes(), np.int16, offset=44)
 
 
 def cost(codec: str, calls: int, seconds: float) -> dict[str, float]:
@@ -187,12 +198,15 @@ def setup(server: str, count: int, user: str) -> dict[str, list[float]]:
     for n in range(count):
         began = time.monotonic()
         alice = phone.account(f"{user}a{n}", server)
+        LIVING.append(alice)
         wait(lambda: alice.registered, "no login")
         found["login"].append(1000 * (time.monotonic() - began))
         bob = phone.account(f"{user}b{n}", server)
+        LIVING.append(bob)
         wait(lambda: bob.registered, "no login")
         began = time.monotonic()
         call = phone.call(alice, f"sip:{user}b{n}@phone.plivo.com;transport=tcp")
+        LIVING.append(call)
         wait(lambda: "EARLY" in call.times, "no ringing")
         found["ringing"].append(1000 * (call.times["EARLY"] - began))
         taken = bob.calls[0]
@@ -200,8 +214,9 @@ def setup(server: str, count: int, user: str) -> dict[str, list[float]]:
         taken.answer(_code(200))
         wait(lambda: taken.packets() > 0, "no RTP")
         found["rtp"].append(1000 * (time.monotonic() - began))
-        call.hangup(_code(200))
-        wait(lambda: "DISCONNCTD" in taken.times, "no end")
+        phone.endpoint.hangupAllCalls()
+        alice.shutdown()
+        bob.shutdown()
     return found
 
 
@@ -228,9 +243,9 @@ def loss(codec: str, shares: list[float], seed: int, said: str, folder: str) -> 
         listener.audio.stopTransmit(recorder)
         missing = sum(getattr(now.jbuf, name) - getattr(then.jbuf, name) for name in ("lost", "empty"))
         file = Path(folder, f"pjsua2-{codec}-{share}.wav")
+        speech.write(file, recorded(str(file)), RATE)
         found[str(share)] = {"unplayed": missing / (frames + 25), "heard": str(file)}
-    del recorder
-    recorders.clear()  # the files are complete when their recorders are gone
+    LIVING.extend((calls, recorders))
     return found
 
 
@@ -251,13 +266,20 @@ def echo(codec: str, seconds: float) -> dict[str, float]:
         player.startTransmit(said)
         player.startTransmit(near.audio)
         time.sleep(seconds + 0.5)
-        del said, heard
-        onsets = [speech.onsets(speech.read(Path(file)), RATE) for file in files]
+        onsets = [speech.onsets(recorded(file), RATE) for file in files]
+    LIVING.extend((said, heard))
     delays = speech.delays_ms(*onsets)
     return {"delay_ms": float(np.median(delays)), "bursts": len(delays)}
 
 
 if __name__ == "__main__":
     run = {"cost": cost, "setup": setup, "loss": loss, "echo": echo}[sys.argv[1]]
-    print(json.dumps(run(**json.loads(sys.argv[2]))), flush=True)
-    os._exit(0)  # pjsua2 complains about objects that outlive its endpoint
+    try:
+        print(json.dumps(run(**json.loads(sys.argv[2]))), flush=True)
+    except BaseException as error:
+        traceback.print_exc()
+        if isinstance(error, pj.Error):
+            print(error.info(), file=sys.stderr)
+        sys.stderr.flush()
+        os._exit(1)
+    os._exit(0)  # pjsua2 aborts the process when its objects outlive its endpoint
