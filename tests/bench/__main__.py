@@ -91,6 +91,7 @@ def main() -> int:
             parser.error(f"the environment of the bench has no {', '.join(missing)}: delete {environment.folder()}")
         own = [str(environment.own_python()), str(Path(__file__).parent), *sys.argv[1:]]
         return subprocess.run(own, env={**os.environ, "PLIVO_NB_BENCH_OWN": "1"}).returncode
+    os.environ["PYTHONPATH"] = str(TESTS.parent)  # kernels and other processes use this clone, too
     if options.what == "curves":
         from bench.peers import curves
 

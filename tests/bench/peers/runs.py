@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -152,6 +153,8 @@ async def _our_set_up(url: str, count: int, user: str) -> dict[str, list[float]]
     from client_phone import Person
     from waiting import until
 
+    logging.getLogger("plivo_nb").setLevel(logging.ERROR)
+
     found: dict[str, list[float]] = {"login": [], "ringing": [], "rtp": []}
     for n in range(count):
         alice, bob = Person(url, f"{user}a{n}"), Person(url, f"{user}b{n}")
@@ -259,11 +262,11 @@ def gathered(figures: list[Figures]) -> dict[str, dict[str, Any]]:
 
 
 def memory(cells: dict[str, dict[str, Any]]) -> None:
-    """Memory a call, of what a process holds with one call and with ten (pjsua2: five processes)."""
+    """Memory a call, from what a process holds with one call and with ten (pjsua2: with one and with two)."""
     for codec in CODECS:
         for column in COLUMNS:
             one, ten = (cells.get(f"used.{codec.lower()}.{n} {column}") for n in (1, 10))
             if one and ten:
                 pairs = zip(one["values"], ten["values"], strict=False)
-                values = [(b / 10 if column == "pjsua2" else (b - a) / 9) for a, b in pairs]
+                values = [(b / 5 - a if column == "pjsua2" else (b - a) / 9) for a, b in pairs]
                 cells[f"memory.{codec.lower()} {column}"] = {"values": values}
