@@ -4,10 +4,9 @@
     python tests/bench curves --out FOLDER
 
 Peers are stock aiortc (the version that is pinned here), headless Chromium with JsSIP, and pjsua2; they are
-installed in the user's cache folder. It needs the Debian packages of tests/apt.txt, and installs what the bench
-itself needs in an environment of its own, if this interpreter does not have it. Each figure is the median of 3
-runs of 10 s, with the least and the most (set-up: of 5 calls); the whole takes 20 to 25 minutes, and should be
-alone on the machine.
+installed in the user's cache folder. It needs the Debian packages of tests/apt.txt; what the bench itself needs
+is installed there too, if this interpreter does not have it. Each figure is the median of 3 runs of 10 s, with
+the least and the most (set-up: of 5 calls); the whole takes 20 minutes, and should be alone on the machine.
 
 --only takes names of rows or their beginnings: cpu.opus.10, cpu, memory, setup, pesq, echo, import, demo,
 widgets. --results FILE keeps the figures in a file, so that a table can be made in parts. --readme puts the
@@ -33,7 +32,8 @@ for place in (str(TESTS), str(TESTS.parent)):  # the package of this clone, and 
         sys.path.insert(0, place)
 sys.path[:] = [place for place in sys.path if Path(place).resolve() != TESTS / "bench"]
 
-from bench.peers import environment
+from bench.peers import environment  # noqa: E402
+from bench.peers.rows import COLUMNS, ROWS, known_reason  # noqa: E402
 
 
 def machine() -> str:
@@ -43,7 +43,11 @@ def machine() -> str:
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        names = [
+            line.partition(":")[2].strip()
+            for line in cpuinfo.read_text().splitlines()
+            if "model name" in line
+        ]
         model = names[0] if names else model
     return f"{psutil.cpu_count()} cores of {model}, Python {platform.python_version()}"
 
@@ -51,7 +55,6 @@ def machine() -> str:
 def measured(wanted: list[str], columns: list[str], quick: bool) -> dict[str, dict[str, object]]:
     """Cells of the wanted rows; what cannot be measured has a reason."""
     from bench.peers import runs
-    from bench.peers.rows import known_reason
 
     cells: dict[str, dict[str, object]] = {}
     for times, run, name in runs.plan(wanted, columns, quick):
@@ -79,7 +82,9 @@ def main() -> int:
     )
     parser.add_argument("what", nargs="?", choices=["table", "curves"], default="table")
     parser.add_argument("--only", nargs="+", metavar="ROW", default=[""])
-    parser.add_argument("--columns", nargs="+", metavar="COLUMN", default=["ours", "aiortc", "chromium", "pjsua2"])
+    parser.add_argument(
+        "--columns", nargs="+", metavar="COLUMN", default=["ours", "aiortc", "chromium", "pjsua2"]
+    )
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--results", type=Path)
     parser.add_argument("--readme", action="store_true")
@@ -88,7 +93,9 @@ def main() -> int:
     missing = [name for name in environment.NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         if os.environ.get("PLIVO_NB_BENCH_OWN"):
-            parser.error(f"the environment of the bench has no {', '.join(missing)}: delete {environment.folder()}")
+            parser.error(
+                f"the environment of the bench has no {', '.join(missing)}: delete {environment.folder()}"
+            )
         own = [str(environment.own_python()), str(Path(__file__).parent), *sys.argv[1:]]
         return subprocess.run(own, env={**os.environ, "PLIVO_NB_BENCH_OWN": "1"}).returncode
     os.environ["PYTHONPATH"] = str(TESTS.parent)  # kernels and other processes use this clone, too
@@ -98,13 +105,14 @@ def main() -> int:
         return curves.main(options.out, options.quick)
 
     from bench.peers import runs, table
-    from bench.peers.rows import COLUMNS, ROWS
 
     wanted = [row.name for row in ROWS if row.name.startswith(tuple(options.only))]
     unknown = [name for name in options.only if not any(row.name.startswith(name) for row in ROWS)]
     unknown += [name for name in options.columns if name not in COLUMNS]
     if unknown:
-        parser.error(f"no such row or column: {', '.join(unknown)}; the rows are {', '.join(r.name for r in ROWS)}")
+        parser.error(
+            f"no such row or column: {', '.join(unknown)}; the rows are {', '.join(r.name for r in ROWS)}"
+        )
     results = {"date": str(datetime.date.today()), "machine": machine(), "cells": {}}
     if options.results and options.results.exists():
         results["cells"] = json.loads(options.results.read_text("utf-8"))["cells"]

@@ -54,7 +54,7 @@ def _text(pcm: speech.Pcm) -> str:
 
 
 def loss(codec: str, shares: list[float], seed: int, said: str, folder: str) -> dict[str, Any]:
-    """Calls at the same time, one for each share of loss: what was not played, and files of what was heard.
+    """Calls at the same time, one for each share of loss: what was not played, files of what was heard.
 
     Everything in the page has 48 kHz; `said` has it too, whatever the codec.
     """

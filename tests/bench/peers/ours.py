@@ -1,6 +1,6 @@
 """This package, in the rows that a peer's program measures too: loss and echo, on its I/O plane.
 
-    python -m bench.peers.ours loss '{"codec": "OPUS", ...}'
+python -m bench.peers.ours loss '{"codec": "OPUS", ...}'
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Call:
 
 
 def loss(codec: str, shares: list[float], seed: int, said: str, folder: str) -> dict[str, Any]:
-    """Calls at the same time, one for each share of loss: what was not played, and files of what was heard."""
+    """Calls at the same time, one for each share of loss: what was not played, files of what was heard."""
     pcm, bench = speech.read(Path(said)), Plane(codec)
     lines = [Dropper(seed) for _ in shares]
     calls = [Call(bench, codec, line) for line in lines]

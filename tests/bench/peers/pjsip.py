@@ -2,8 +2,9 @@
 
     PEERS-PYTHON -m bench.peers.pjsip cost '{"codec": "PCMU", "calls": 10, "seconds": 10}'
 
-The wheel holds four ends of calls in a process, so ten calls are five processes. It has no sound card: its null device keeps the time. SIP goes over TCP, and RTP without encryption. It runs in
-the peers' environment, so it imports nothing of this package.
+The wheel holds four ends of calls in a process, so ten calls are five processes. There is no sound card: its
+null device keeps the time. SIP goes over TCP, and RTP without encryption. It runs in the peers' environment, so
+it imports nothing of this package.
 """
 
 from __future__ import annotations
@@ -199,20 +200,20 @@ def setup(server: str, count: int, user: str) -> dict[str, list[float]]:
         began = time.monotonic()
         alice = phone.account(f"{user}a{n}", server)
         LIVING.append(alice)
-        wait(lambda: alice.registered, "no login")
+        wait(lambda one=alice: one.registered, "no login")
         found["login"].append(1000 * (time.monotonic() - began))
         bob = phone.account(f"{user}b{n}", server)
         LIVING.append(bob)
-        wait(lambda: bob.registered, "no login")
+        wait(lambda one=bob: one.registered, "no login")
         began = time.monotonic()
         call = phone.call(alice, f"sip:{user}b{n}@phone.plivo.com;transport=tcp")
         LIVING.append(call)
-        wait(lambda: "EARLY" in call.times, "no ringing")
+        wait(lambda one=call: "EARLY" in one.times, "no ringing")
         found["ringing"].append(1000 * (call.times["EARLY"] - began))
         taken = bob.calls[0]
         began = time.monotonic()
         taken.answer(_code(200))
-        wait(lambda: taken.packets() > 0, "no RTP")
+        wait(lambda one=taken: one.packets() > 0, "no RTP")
         found["rtp"].append(1000 * (time.monotonic() - began))
         phone.endpoint.hangupAllCalls()
         alice.shutdown()
@@ -221,7 +222,7 @@ def setup(server: str, count: int, user: str) -> dict[str, list[float]]:
 
 
 def loss(codec: str, shares: list[float], seed: int, said: str, folder: str) -> dict[str, Any]:
-    """Calls at the same time, one for each share of loss: what was not played, and files of what was heard."""
+    """Calls at the same time, one for each share of loss: what was not played, files of what was heard."""
     phone = Phone()
     lines = [Dropper(seed) for _ in shares]
     calls = [phone.direct(line) for line in lines]

@@ -24,6 +24,7 @@ from bench.peers import environment, speech
 from bench.peers.rows import CALLS, CARRIED, CODECS, COLUMNS, LOSSES, known_reason
 
 Figures = dict[str, Any]
+Planned = tuple[int, Callable[[int], Figures], str]
 RATES = {"OPUS": 48_000, "PCMU": 8_000}
 SAID_S = 10.0
 
@@ -168,7 +169,7 @@ async def _our_set_up(url: str, count: int, user: str) -> dict[str, list[float]]
         found["ringing"].append(1000 * (time.monotonic() - began))
         began = time.monotonic()
         there = await bob.client.answer()
-        await until(lambda: "first_rtp_received" in there.timings, 5, interval_s=0.002)
+        await until(lambda call=there: "first_rtp_received" in call.timings, 5, interval_s=0.002)
         found["rtp"].append(1000 * (there.timings["first_rtp_received"] - began))
         await (await calling).hangup()
         await asyncio.gather(alice.client.close(), bob.client.close())
@@ -199,12 +200,14 @@ def setup(column: str, count: int) -> dict[str, list[float]]:
     return {f"setup.{name} {column}": values for name, values in found.items()}
 
 
-def plan(wanted: list[str], columns: list[str], quick: bool) -> list[tuple[int, Callable[[int], Figures], str]]:
+def plan(
+    wanted: list[str], columns: list[str], quick: bool
+) -> list[tuple[int, Callable[[int], Figures], str]]:
     """The measurements that fill the wanted rows: how often, what, and what it is called on the screen."""
     from bench.peers import starting
 
     seconds, times = (3.0, 1) if quick else (10.0, 3)
-    todo: list[tuple[int, Callable[[int], Figures], str]] = []
+    todo: list[Planned] = []
 
     def asked(prefix: str) -> bool:
         return any(row.startswith(prefix) for row in wanted)
@@ -216,18 +219,18 @@ def plan(wanted: list[str], columns: list[str], quick: bool) -> list[tuple[int, 
                 memory = asked(f"memory.{codec.lower()}") and calls < 40
                 if (row in wanted or memory) and known_reason(row, column) is None:
                     run = functools.partial(cost, column, codec, calls, seconds)
-                    todo.append((times, lambda _, run=run: run(), f"{row} {column}"))  # type: ignore[misc]
+                    todo.append((times, lambda _, run=run: run(), f"{row} {column}"))
     for column in columns:
         if asked("setup.") and known_reason("setup.login", column) is None:
             count = 2 if quick else 5
-            todo.append((1, lambda _, c=column, n=count: setup(c, n), f"setup {column}"))  # type: ignore[misc]
+            todo.append((1, lambda _, c=column, n=count: setup(c, n), f"setup {column}"))
         if asked("unplayed.") or asked("pesq."):
             length = 5.0 if quick else SAID_S
-            todo.append((times, lambda n, c=column, s=length: loss(c, n, s), f"loss {column}"))  # type: ignore[misc]
+            todo.append((times, lambda n, c=column, s=length: loss(c, n, s), f"loss {column}"))
         if asked("echo."):
-            todo.append((times, lambda _, c=column: echo(c, 5.0), f"echo {column}"))  # type: ignore[misc]
+            todo.append((times, lambda _, c=column: echo(c, 5.0), f"echo {column}"))
         if asked("import") and known_reason("import", column) is None:
-            todo.append((times, lambda _, c=column: _import(c), f"import {column}"))  # type: ignore[misc]
+            todo.append((times, lambda _, c=column: _import(c), f"import {column}"))
     if "ours" in columns and asked("demo"):
         todo.append((times, lambda _: {"demo ours": starting.demo_s()}, "demo"))
     if "ours" in columns and asked("widgets."):

@@ -10,7 +10,6 @@ import sys
 import tempfile
 import threading
 import time
-from pathlib import Path
 from queue import Empty
 from typing import Any
 
@@ -83,9 +82,7 @@ def widgets(seconds: float) -> dict[str, float]:
         run(client, SETUP + CALL + MEASURE)
         alone = run(client, f"found = await measured({seconds})", "found")
         run(client, WIDGETS)
-        message = client.execute(
-            f"found = await measured({seconds})", user_expressions={"value": "found"}
-        )
+        message = client.execute(f"found = await measured({seconds})", user_expressions={"value": "found"})
         thread = threading.Thread(target=count)
         began = time.monotonic()
         thread.start()
@@ -126,4 +123,3 @@ def demo_s() -> float:
             process.stderr.read()
         process.wait(20)
         return took
-

@@ -116,7 +116,7 @@ async def connect(codec: str, line: Dropper | None = None, mirror: bool = False)
 
 
 async def loss(codec: str, shares: list[float], seed: int, said: str, folder: str) -> dict[str, Any]:
-    """Calls at the same time, one for each share of loss: what was not played, and files of what was heard."""
+    """Calls at the same time, one for each share of loss: what was not played, files of what was heard."""
     rate, pcm = RATES[codec], speech.read(Path(said))
     lines = [Dropper(seed) for _ in shares]
     calls = [await connect(codec, line) for line in lines]
