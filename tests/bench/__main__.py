@@ -4,9 +4,9 @@
     python tests/bench curves --out FOLDER
 
 Peers are stock aiortc (the version that is pinned here), headless Chromium with JsSIP, and pjsua2; they are
-installed in the user's cache folder. It needs the Debian packages of tests/apt.txt; what the bench itself needs
-is installed there too, if this interpreter does not have it. Each figure is the median of 3 runs of 10 s, with
-the least and the most (set-up: of 5 calls); the whole takes 20 minutes, and should be alone on the machine.
+installed in the user's cache folder. It needs the Debian packages of tests/apt.txt; what the bench itself
+needs is installed there too, if this interpreter does not have it. Each figure is the median of 3 runs of 10 s,
+with the least and the most (set-up: of 5 calls); the whole takes 20 minutes, and should be alone on the machine.
 
 --only takes names of rows or their beginnings: cpu.opus.10, cpu, memory, setup, pesq, echo, import, demo,
 widgets. --results FILE keeps the figures in a file, so that a table can be made in parts. --readme puts the

@@ -3,8 +3,8 @@
     PEERS-PYTHON -m bench.peers.pjsip cost '{"codec": "PCMU", "calls": 10, "seconds": 10}'
 
 The wheel holds four ends of calls in a process, so ten calls are five processes. There is no sound card: its
-null device keeps the time. SIP goes over TCP, and RTP without encryption. It runs in the peers' environment, so
-it imports nothing of this package.
+null device keeps the time. SIP goes over TCP, and RTP without encryption. It runs in the environment of the
+peers, so it imports nothing of this package.
 """
 
 from __future__ import annotations

@@ -48,6 +48,9 @@ def faults(table: str) -> list[str]:
     wrong = [f"a row is missing: {title}" for title in titles if title not in [line[0] for line in cells]]
     number = re.compile(r"\d+(\.\d+)?( \(\d+(\.\d+)?–\d+(\.\d+)?\))?( saturated)?")
     for row, line in zip(ROWS, cells[2:], strict=False):
+        if len(line) != 1 + len(COLUMNS):
+            wrong.append(f"{row.name} has not a cell for each column")
+            continue
         for column, text in zip(COLUMNS, line[1:], strict=True):
             reason = known_reason(row.name, column)
             if text != reason and not number.fullmatch(text):

@@ -36,7 +36,8 @@ def test_a_made_table_has_no_faults() -> None:
             "| Import, s | not run |",
             "import, ours: 'not run' is no number",
         ),
-        ("| no demo |", "| |", "demo, aiortc"),
+        ("| no demo |", "| later |", "demo, aiortc: 'later' is no number"),
+        ("| 2.00 (1.00–3.00) |\n", "|\n", "has not a cell"),
     ],
 )
 def test_faults_of_a_table(old: str, new: str, said: str) -> None:
