@@ -5,8 +5,9 @@
 
 Peers are stock aiortc (the version that is pinned here), headless Chromium with JsSIP, and pjsua2; they are
 installed in the user's cache folder. It needs the Debian packages of tests/apt.txt; what the bench itself
-needs is installed there too, if this interpreter does not have it. Each figure is the median of 3 runs of 10 s,
-with the least and the most (set-up: of 5 calls); the whole takes 20 minutes, and should be alone on the machine.
+needs is installed there too, if this interpreter does not have it. Each figure is the median of 3 runs of
+10 s, with the least and the most (set-up: of 5 calls). The whole takes 20 minutes and should be alone on the
+machine: what other programs took meanwhile stands below the table.
 
 --only takes names of rows or their beginnings: cpu.opus.10, cpu, memory, setup, pesq, echo, import, demo,
 widgets. --results FILE keeps the figures in a file, so that a table can be made in parts. --readme puts the
@@ -52,13 +53,21 @@ def machine() -> str:
     return f"{psutil.cpu_count()} cores of {model}, Python {platform.python_version()}"
 
 
+def others_cpu_s() -> float:
+    """CPU seconds so far of all processes but this one and those that it has started and waited for."""
+    import psutil
+
+    all_ = psutil.cpu_times()
+    return float(all_.user + all_.nice + all_.system) - sum(os.times()[:4])
+
+
 def measured(wanted: list[str], columns: list[str], quick: bool) -> dict[str, dict[str, object]]:
     """Cells of the wanted rows; what cannot be measured has a reason."""
     from bench.peers import runs
 
     cells: dict[str, dict[str, object]] = {}
     for times, run, name in runs.plan(wanted, columns, quick):
-        began = time.monotonic()
+        began, others = time.monotonic(), others_cpu_s()
         try:
             found = runs.gathered([run(n) for n in range(times)])
         except Exception as error:  # one peer's trouble must not lose the others' figures
@@ -71,8 +80,11 @@ def measured(wanted: list[str], columns: list[str], quick: bool) -> dict[str, di
                 if row.startswith(prefixes) and known_reason(row, column or "ours") is None
             }
             print(f"{name}: {reason}", file=sys.stderr)
+        took = time.monotonic() - began
+        for cell in found.values():
+            cell["others"] = max(0.0, others_cpu_s() - others) / took
         cells |= found
-        print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+        print(f"{name}: {took:.0f} s", file=sys.stderr, flush=True)
     return cells
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ def markdown(results: dict[str, Any]) -> str:
             cells.append(reason if reason else cell(row, found))
         unit = f", {row.unit}" if row.unit else ""
         lines.append(f"| {row.text}{unit} | " + " | ".join(cells) + " |")
-    return "\n".join([*lines, "", f"{results['date']}, {results['machine']}: median (least–most)."])
+    load = [found["others"] for found in results["cells"].values() if "others" in found]
+    others = f" Other programs took {statistics.median(load):.1f} cores meanwhile." if load else ""
+    return "\n".join([*lines, "", f"{results['date']}, {results['machine']}: median (least–most).{others}"])
 
 
 def held(text: str) -> str:
@@ -41,7 +44,7 @@ def put(readme: Path, table: str) -> None:
 def faults(table: str) -> list[str]:
     """What is wrong with the form of a table: rows, columns, and cells that are no number and no reason."""
     lines = [line for line in table.splitlines() if line.startswith("|")]
-    cells = [[part.strip() for part in line.strip("|").split(" | ")] for line in lines]
+    cells = [[part.strip() for part in line[1:].rstrip("|").split("|")] for line in lines]
     if not lines or cells[0][1:] != list(COLUMNS.values()):
         return [f"the columns are not {', '.join(COLUMNS.values())}"]
     titles = [row.text + (f", {row.unit}" if row.unit else "") for row in ROWS]
