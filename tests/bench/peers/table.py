@@ -25,7 +25,21 @@ def markdown(results: dict[str, Any]) -> str:
         lines.append(f"| {row.text}{unit} | " + " | ".join(cells) + " |")
     load = [found["others"] for found in results["cells"].values() if "others" in found]
     others = f" Other programs took {statistics.median(load):.1f} cores meanwhile." if load else ""
-    return "\n".join([*lines, "", f"{results['date']}, {results['machine']}: median (least–most).{others}"])
+    runs = [found for name, found in results["cells"].items() if name.startswith(("cpu.", "pesq."))]
+    of = ""
+    if runs:
+        count = _range([len(found["values"]) for found in runs if "values" in found])
+        seconds = _range([found.get("seconds", 10) for found in runs])
+        of = f" of {count} runs of {seconds} s"
+    return "\n".join(
+        [*lines, "", f"{results['date']}, {results['machine']}: median (least–most){of}.{others}"]
+    )
+
+
+def _range(numbers: list[int]) -> str:
+    """The least and the most, or the one number."""
+    low, high = min(numbers, default=0), max(numbers, default=0)
+    return str(low) if low == high else f"{low} to {high}"
 
 
 def held(text: str) -> str:
