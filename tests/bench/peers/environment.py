@@ -14,9 +14,19 @@ from pathlib import Path
 
 TESTS = Path(__file__).parents[2]
 REPOSITORY = TESTS.parent
-PINNED = ("aiortc==1.16.*", "pjsua2-python==2.15.1.post1", "numpy", "psutil")
+PINNED = ("aiortc==1.16.*", "pjsua2-python==2.15.1.post1", "numpy", "psutil", "scipy")
 #: What the bench itself imports; missing ones are installed in an environment of the bench.
-NEEDED = ("plivo_nb", "aiortc", "IPython", "jupyter_client", "matplotlib", "pesq", "playwright", "psutil")
+NEEDED = (
+    "plivo_nb",
+    "aiortc",
+    "IPython",
+    "jupyter_client",
+    "matplotlib",
+    "pesq",
+    "playwright",
+    "psutil",
+    "scipy",
+)
 CHROMIUM = "/usr/bin/chromium"
 
 
