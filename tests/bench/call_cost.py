@@ -15,14 +15,17 @@ import argparse
 import asyncio
 import itertools
 import json
+import os
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+TESTS = Path(__file__).parents[1]
 CODECS = ("OPUS", "PCMU")
 LATE_LIMIT_S = 0.010
 
@@ -103,9 +106,23 @@ def run_plane(codec: str, calls: int, seconds: float) -> dict[str, float]:
     time.sleep(2)
     bench.late()
     used = measure(lambda: time.sleep(seconds))
-    late = np.percentile(bench.late(), [50, 99]) * 1000
+    ticks = bench.late()
+    late = np.percentile(ticks, [50, 99]) * 1000
+    memory = memory_mb()
     bench.plane.stop()
-    return {"cpu": used * 60 / seconds / (2 * calls), "late_p50_ms": late[0], "late_p99_ms": late[1]}
+    return {
+        "cpu": used * 60 / seconds / (2 * calls), "late_p50_ms": late[0], "late_p99_ms": late[1],
+        "carried": len(ticks) / (50 * seconds), "memory_mb": memory,
+    }  # fmt: skip
+
+
+def memory_mb(name: str = "") -> float:
+    """Memory of this process alone, or of its descendants of that name; what they share is not counted."""
+    import psutil
+
+    here = psutil.Process()
+    family = [p for p in here.children(recursive=True) if name in p.name()] if name else [here]
+    return float(sum(p.memory_full_info().uss for p in family)) / 1e6
 
 
 def run_capacity(codec: str, calls: int, seconds: float) -> dict[str, float]:
@@ -145,6 +162,7 @@ def run_stock(codec: str, calls: int, seconds: float) -> dict[str, float]:
 
     rate = 48000 if codec == "OPUS" else 8000
     wave = tone(rate)
+    sent = itertools.count()
 
     class Tone(AudioStreamTrack):
         count, began = 0, 0.0
@@ -156,6 +174,7 @@ def run_stock(codec: str, calls: int, seconds: float) -> dict[str, float]:
             frame.sample_rate, frame.time_base = rate, fractions.Fraction(1, rate)
             frame.pts = self.count * rate // 50
             self.count += 1
+            next(sent)
             return frame
 
     async def connect() -> tuple[Any, Any]:
@@ -176,16 +195,20 @@ def run_stock(codec: str, calls: int, seconds: float) -> dict[str, float]:
         await pair[0].setRemoteDescription(pair[1].localDescription)
         return pair
 
-    async def main() -> float:
+    async def main() -> dict[str, float]:
         pairs = [await connect() for _ in range(calls)]
         await asyncio.sleep(3)
-        before = time.process_time()
+        before, first = time.process_time(), next(sent)
         await asyncio.sleep(seconds)
-        used = time.process_time() - before
+        used, frames = time.process_time() - before, next(sent) - first
+        memory = memory_mb()
         await asyncio.gather(*(peer.close() for pair in pairs for peer in pair))
-        return used
+        return {
+            "cpu": used * 60 / seconds / (2 * calls), "memory_mb": memory,
+            "carried": frames / (50 * seconds * 2 * calls),
+        }  # fmt: skip
 
-    return {"cpu": asyncio.run(main()) * 60 / seconds / (2 * calls)}
+    return asyncio.run(main())
 
 
 CONNECT = """async ([codec, calls]) => {
@@ -219,6 +242,17 @@ CONNECT = """async ([codec, calls]) => {
 }"""
 
 
+SENT = """async () => {
+    let sum = 0;
+    for (const one of kept) {
+        if (!(one instanceof RTCPeerConnection)) continue;
+        for (const report of (await one.getStats()).values())
+            if (report.type === 'outbound-rtp') sum += report.packetsSent;
+    }
+    return sum;
+}"""
+
+
 def run_chromium(codec: str, calls: int, seconds: float) -> dict[str, float]:
     """All of Chromium's processes, less what they use without calls."""
     import psutil
@@ -240,20 +274,29 @@ def run_chromium(codec: str, calls: int, seconds: float) -> dict[str, float]:
         idle = (used() - idle) * 2
         page.evaluate(CONNECT, [codec, calls])
         time.sleep(3)
-        before = used()
+        packets, before = page.evaluate(SENT), used()
         time.sleep(seconds)
-        cost = used() - before - idle
+        cost, carried = used() - before - idle, page.evaluate(SENT) - packets
+        memory = memory_mb("chrom")
         browser.close()
-    return {"cpu": cost * 60 / seconds / (2 * calls)}
+    return {
+        "cpu": cost * 60 / seconds / (2 * calls), "memory_mb": memory,
+        "carried": carried / (50 * seconds * 2 * calls),
+    }  # fmt: skip
 
 
 ENGINES = {"plane": run_plane, "aiortc": run_stock, "chromium": run_chromium, "capacity": run_capacity}
 
 
-def apart(engine: str, codec: str, calls: int, seconds: float) -> dict[str, float]:
-    """Run one measurement in a process of its own."""
-    command = [sys.executable, __file__, "--one", engine, codec, str(calls), str(seconds)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def apart(
+    engine: str, codec: str, calls: int, seconds: float, python: str = sys.executable
+) -> dict[str, float]:
+    """Run one measurement in a process of its own, by this interpreter or another."""
+    command = [python, __file__, "--one", engine, codec, str(calls), str(seconds)]
+    path = os.pathsep.join([str(TESTS.parent), str(TESTS)])
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path}
+    )
     if done.returncode:
         raise SystemExit(f"{engine} {codec}: {done.stderr[-2000:]}")
     result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
