@@ -129,13 +129,13 @@ class Campaign:
                 "does not have."
             )
         self._lab = lab
-        self._server = server
+        self._servers = [server] if isinstance(server, str) else list(server or ())
         self._options = dict(options or {})
         given = credentials if isinstance(credentials, Mapping) else {}
         path = None if credentials is None or isinstance(credentials, Mapping) else os.fspath(credentials)
         self._credentials = Credentials(path, dict(given))
         self._sound = sound
-        self._tries = tries if server is None else 1
+        self._tries = 1 if self._servers else tries
         self._listeners: list[Callable[[Progress], object]] = []
         counts: dict[State, int] = {"planned": len(self.plan), "attempted": 0, **dict.fromkeys(FINAL, 0)}
         self._last = Progress(len(self.plan), counts, 0, 0.0)
@@ -194,8 +194,8 @@ class Campaign:
         """
         if self._conductor is not None:
             raise InvalidState("This campaign runs already; wait for its end, or cancel it.")
-        if self._server is not None:
-            _check_allowed(self.plan, self._server, confirm, max_calls, max_per_s)
+        if self._servers:
+            _check_allowed(self.plan, ", ".join(self._servers), confirm, max_calls, max_per_s)
         if self._credentials.given and not _is_encrypted(client):
             raise RunError(
                 "Passwords are passed to workers over TLS only: give credentials= the path of a file on each "
@@ -259,9 +259,8 @@ class Campaign:
         return {**bundle, "text/plain": repr(self)}
 
     async def _open(self, folder: RunFolder, stack: contextlib.AsyncExitStack) -> None:
-        server = self._server if isinstance(self._server, str) else ", ".join(self._server or ["lab"])
         try:
-            await asyncio.to_thread(folder.open, self.plan, server)
+            await asyncio.to_thread(folder.open, self.plan, ", ".join(self._servers) or "lab")
         except OSError as error:
             raise RunError(
                 f"{folder.url} cannot be used ({error.strerror or error}): give another folder."
@@ -270,9 +269,8 @@ class Campaign:
 
     async def _place(self, stack: contextlib.AsyncExitStack) -> tuple[Lab | None, HostSettings]:
         """The lab, if there is one whose network can be set, and what workers need to know."""
-        if self._server is not None:
-            urls = [self._server] if isinstance(self._server, str) else list(self._server)
-            options = {"registrationDomainSocket": urls, **self._options}
+        if self._servers:
+            options = {"registrationDomainSocket": self._servers, **self._options}
             return None, HostSettings(None, options, self._credentials, self._sound)
         if isinstance(self._lab, str | os.PathLike):
             path = _absolute(self._lab)
@@ -457,8 +455,7 @@ class _Conductor:
         if name not in self._ledger.workers:
             return
         vanished = self._ledger.worker_gone(name)
-        calls = f"{len(vanished)} calls" if len(vanished) != 1 else "one call"
-        await self._problem(f"The worker {name} is gone ({why}), with {calls}.", name)
+        await self._problem(f"The worker {name} is gone ({why}), with {_calls(len(vanished))}.", name)
         for number in vanished:
             await self._lost(number)
         self._wake.set()
@@ -604,9 +601,9 @@ class _Conductor:
         if isinstance(error, RunError):
             self._error = error
         elif isinstance(error, SchedulerGone):
-            active = self._ledger.counts["attempted"]
+            active = _calls(self._ledger.counts["attempted"])
             self._error = RunError(
-                f"{error} {active} calls were under way. Start it again, and run the campaign again with the "
+                f"{error} {active} had begun. Start it again, and run the campaign again with the "
                 "same folder to go on."
             )
         else:
@@ -618,13 +615,11 @@ class _Conductor:
 # ---------------------------------------------------------------- before the run
 
 
-def _check_allowed(
-    plan: Plan, server: str | Sequence[str], confirm: bool, max_calls: int, max_per_s: float
-) -> None:
+def _check_allowed(plan: Plan, server: str, confirm: bool, max_calls: int, max_per_s: float) -> None:
     if not confirm:
         raise RunError(
-            f"This campaign makes {len(plan)} calls at {server}, which may cost money and ring real phones: "
-            "say confirm=True if you want that."
+            f"This campaign makes {_calls(len(plan))} at {server}, which may cost money and ring real "
+            "phones: say confirm=True if you want that."
         )
     if len(plan) > max_calls:
         raise RunError(f"The plan has {len(plan)} calls, and max_calls is {max_calls}.")
@@ -647,6 +642,10 @@ def _in_notebook() -> bool:
 
 def _absolute(path: str | os.PathLike[str]) -> Path:
     return Path(path).absolute()
+
+
+def _calls(count: int) -> str:
+    return "1 call" if count == 1 else f"{count} calls"
 
 
 def _is_encrypted(client: DaskClient | None) -> bool:
