@@ -41,6 +41,7 @@ async def test_the_python_blocks_run_one_after_the_other(
             await result
         if "print(" in block:
             assert re.search(r"rtt_ms +jitter_in_ms +loss_in +mos", capsys.readouterr().out)
+    assert namespace["run"].complete
     assert len(namespace["levels"]) > 50  # 20 ms each: a second was heard, and the tone in it
     assert max(namespace["levels"]) > 4000
 
