@@ -42,7 +42,7 @@ def test_the_last_step_can_be_run_and_installs_the_package() -> None:
     script = BINDER / "postBuild"
     assert os.access(script, os.X_OK)
     subprocess.run(["bash", "-n", script], check=True)
-    assert "pip install --no-cache-dir '.[captures]'" in script.read_text()
+    assert "pip install --no-cache-dir '.[captures,scale]'" in script.read_text()
 
 
 def test_the_badge_leads_to_the_repository_of_the_package() -> None:
