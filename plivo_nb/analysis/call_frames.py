@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     import numpy.typing as npt
-
     import pandas as pd
 
     from plivo_nb.quality.columns import Column
