@@ -77,7 +77,7 @@ class Received:
         return repr(self.clip)
 
     def fates(self) -> dict[str, int]:
-        """How many packets were lost, recovered, concealed and late."""
+        """How many packets were missing, late, recovered and concealed."""
         return self.clip.fate_counts()
 
 

@@ -400,7 +400,7 @@ class Call:
 
     @property
     def packet_fates(self) -> pd.DataFrame:
-        """Packets that were not simply played: lost, recovered, concealed, late; the last 15000 of them.
+        """Packets that were not simply played: missing, recovered, concealed, late; the last 15000 of them.
 
         See `plivo_nb.schema("packet_fates")`. New rows come with each sample.
         """
@@ -409,7 +409,8 @@ class Call:
     def clip(self, t0: Moment = None, t1: Moment = None, *, sent: bool = False) -> CallClip:
         """A piece of the audio that is kept, by time; also after the call.
 
-        A notebook shows its waveform, with lost, late, recovered and concealed packets marked, and a player.
+        A notebook shows its waveform, with missing, late, recovered and concealed packets marked, and a
+        player.
 
         Args:
             t0: seconds from the first sample, as for `audio`; or a UTC time, such as an entry of

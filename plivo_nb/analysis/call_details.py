@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 KEY = b"plivo_nb.details"
+_EARLIER_WORDS = {"lost": "missing"}  # of calls that were stored before the fate had the name it has now
 _LARGEST_BYTES = 64_000_000  # after decompression: a file may come from anywhere
 
 
@@ -37,7 +38,7 @@ class CallDetails:
         timings: when it reached each stage, in seconds of the clock of `SipMessage.time_monotonic_s`.
 
     Example:
-        >>> details = CallDetails(fates=((1_000_000_000, "lost"),))
+        >>> details = CallDetails(fates=((1_000_000_000, "missing"),))
         >>> CallDetails.from_bytes(details.to_bytes()) == details
         True
     """
@@ -69,7 +70,7 @@ class CallDetails:
                 raise ValueError("it is too long")
             values = json.loads(text)
             return cls(
-                tuple((int(at_ns), str(fate)) for at_ns, fate in values["fates"]),
+                tuple((int(at_ns), _EARLIER_WORDS.get(fate, str(fate))) for at_ns, fate in values["fates"]),
                 tuple(_message(message) for message in values["messages"]),
                 {str(name): float(at_s) for name, at_s in values["timings"].items()},
             )

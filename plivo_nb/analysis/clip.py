@@ -211,7 +211,7 @@ class CallClip:
             new.write_bytes(content)
 
     def figure(self) -> CallFigure:
-        """Plot its waveform, with lost, late, recovered and concealed packets marked."""
+        """Plot its waveform, with missing, late, recovered and concealed packets marked."""
         return waveform.figure(self)
 
     def pesq(self, reference: Reference) -> float:
@@ -223,7 +223,7 @@ class CallClip:
         return listening.visqol(self.rate, self.samples, reference)
 
     def fate_counts(self) -> dict[str, int]:
-        """How many packets were lost, recovered, concealed and late in it, by these words."""
+        """How many packets were missing, late, recovered and concealed in it, by these words."""
         counts = self.fates["fate"].astype(object).value_counts()
         return {fate: int(counts.get(fate, 0)) for fate in waveform.LANES}
 

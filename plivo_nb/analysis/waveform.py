@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 #: By fate, top to bottom: the colour of its marks.
 LANES: dict[str, str] = {
-    "lost": PICTURE.vermillion,
+    "missing": PICTURE.vermillion,
     "late": PICTURE.purple,
     "recovered": PICTURE.green,
     "concealed": PICTURE.orange,
 }
-_MADE_UP = ("lost", "concealed")  # the sound was made up: shaded in the waveform too
+_MADE_UP = ("missing", "concealed")  # the sound was made up: shaded in the waveform too
 _COLUMNS = 1000
 _FLOOR = 0.02  # the smallest vertical range, so that silence looks silent
 _LANE, _GAP = 0.16, 0.08  # heights, as a share of half of the waveform
@@ -77,7 +77,7 @@ def figure(clip: Clip, ax: Axes | None = None) -> CallFigure:
 
     Returns:
         The figure. Under the waveform there is a lane for each fate, with the number of its packets; sound
-        that was made up for lost and concealed ones is shaded.
+        that was made up for missing and concealed ones is shaded.
     """
     made, ax = axes_or_new(ax, 9.0, 2.6)
     assert isinstance(made, CallFigure)

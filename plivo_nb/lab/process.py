@@ -402,7 +402,7 @@ class Lab:
         return Operation(f"have robots call {user}", calling)
 
     async def status(self) -> dict[str, Any]:
-        """The registrations, calls, robots and network settings, as a dict."""
+        """The registrations, the calls and their RTP packets, robots and network settings, as a dict."""
         status: dict[str, Any] = await self._do("status")
         return status
 

@@ -161,8 +161,10 @@ class LabService:
         """The current registrations, calls, robots and network settings."""
         snapshot = self.server.switch.snapshot(self._loop.time())
         registrations = [r for r in snapshot["registrations"] if not r["user"].startswith(PREFIX)]
+        passing = self.network.passing()
         snapshot |= {
             "registrations": registrations,
+            "calls": [call | {"rtp": passing.get(call["call_uuid"], {})} for call in snapshot["calls"]],
             "robots": self._robots.snapshot() if self._robots is not None else [],
         }
         return {

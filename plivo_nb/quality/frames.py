@@ -149,8 +149,8 @@ PACKET_FATES: tuple[Column, ...] = (
         "fate",
         "category",
         "",
-        "lost (missing, sound made up), recovered (from in-band FEC), concealed (not there in time, sound "
-        "made up) or late (came after its time)",
+        "missing (the next one was there, sound made up), recovered (from in-band FEC), concealed (no packet "
+        "was there, sound made up) or late (came after its time: missing, recovered or concealed before)",
         "play-out",
     ),
 )

@@ -1,7 +1,13 @@
 // The table of a class and the knobs below it (class_board.py). Everything is built as text nodes, so that nothing
 // from the network becomes HTML.
 
-const COLUMNS = ["Student", "Call", "MOS", "during the call", "Loss to", "Loss from", "Round trip", "Last call"];
+// [whose figures, columns]
+const GROUPS = [
+  ["", ["Student", "Call"]],
+  ["by the student's client", ["MOS", "during the call", "Round trip"]],
+  ["counted by the lab, last 5 s", ["Loss to", "Loss from"]],
+  ["", ["Last call"]],
+];
 const WIDTH = 120;
 const HEIGHT = 26;
 const BEST = 4.5;
@@ -61,7 +67,7 @@ function rowOf(student) {
   line.append(curve(student.series));
   const why = call ? "" : student.why;
   row.append(name, element("td", "plivo-cut", words), mos, line);
-  row.append(...[student.loss_in, student.loss_out, student.rtt, why].map((text) => element("td", "", text)));
+  row.append(...[student.rtt, student.loss_to, student.loss_from, why].map((text) => element("td", "", text)));
   return row;
 }
 
@@ -104,16 +110,23 @@ function formOf(model) {
 function render({ model, el }) {
   const table = element("table", "plivo-class-table");
   const caption = element("caption", "plivo-class-caption");
+  const groups = element("tr", "plivo-class-groups");
   const head = element("tr");
-  head.append(
-    ...COLUMNS.map((text) => {
+  for (const [whose, columns] of GROUPS) {
+    const group = element(whose ? "th" : "td", "", whose);
+    group.colSpan = columns.length;
+    if (whose) {
+      group.scope = "colgroup";
+    }
+    groups.append(group);
+    for (const text of columns) {
       const cell = element("th", "", text);
       cell.scope = "col";
-      return cell;
-    }),
-  );
+      head.append(cell);
+    }
+  }
   const top = element("thead");
-  top.append(head);
+  top.append(groups, head);
   const body = element("tbody");
   table.append(caption, top, body);
   const scroll = element("div", "plivo-class-scroll");

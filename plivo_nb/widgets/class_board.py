@@ -36,10 +36,13 @@ class _Table(anywidget.AnyWidget):
 class ClassBoard:
     """The calls of a class, for its teacher. A cell whose last expression is a `ClassBoard` displays it.
 
-    A row a student: with whom, for how long, MOS as a number and as a curve over the call, packet loss in
-    both directions, round trip, and why the last call ended. MOS, loss and round trip are those that the
-    student's client reports to the lab's statistics service each few seconds. Below the table are loss, delay
-    and jitter, for one student or for all: those of a student win over those for all.
+    A row a student: with whom, for how long, MOS as a number and as a curve over the call, round trip,
+    packet loss in both directions, and why the last call ended. MOS and round trip are those that the
+    student's client reports to the lab's statistics service each few seconds. The loss is the lab's own
+    count of what it dropped in the last five seconds: it does not depend on what a client says, and packets
+    that are lost before they reach the lab, or after they left it, are not in it. The table's head says
+    which is whose. Below the table are loss, delay and jitter, for one student or for all: those of a
+    student win over those for all.
 
     Args:
         lab: a running lab of which you are the teacher.

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 KEPT_POINTS = 60  # of the MOS of a call: five minutes of reports, one each 5 s
+LOSS_OVER = 5  # updates, one each second: so many of the last ones give the loss
 _ANSWERED = "answered"
 
 
@@ -29,7 +30,9 @@ class _Student:
         seconds: since its beginning.
         why: why the last call ended.
         mos: of that call, by reports.
-        figures: of the last report: loss_in, loss_out, rtt_ms, jitter_ms.
+        rtt_ms: of the last report.
+        packets: RTP packets of the call that the lab has seen and dropped to and from the student, by
+            updates: (seen to, dropped to, seen from, dropped from).
     """
 
     online: bool = False
@@ -39,14 +42,16 @@ class _Student:
     seconds: float = math.nan
     why: str = ""
     mos: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT_POINTS))
-    figures: dict[str, float] = field(default_factory=dict)
+    rtt_ms: float = math.nan
+    packets: deque[tuple[int, int, int, int]] = field(default_factory=lambda: deque(maxlen=LOSS_OVER + 1))
 
 
 class ClassRecord:
     """The students of a class and their calls.
 
-    MOS, loss, delay and jitter are those that a student's client reports to the lab's statistics service; who
-    calls whom, and how a call ended, is what the lab's server knows.
+    MOS and round trip are those that a student's client reports to the lab's statistics service. The loss is
+    counted by the lab, through which all packets pass: what it dropped in the last seconds. Who calls whom,
+    and how a call ended, is what the lab's server knows.
 
     Args:
         users: the students' accounts, in the order of the rows.
@@ -72,19 +77,14 @@ class ClassRecord:
 
     def _take_report(self, entry: Mapping[str, Any]) -> None:
         student = self._students.get(str(entry.get("user")))
-        local, remote = entry.get("local"), entry.get("remote")
-        if student is None or not isinstance(local, dict) or not isinstance(remote, dict):
+        local = entry.get("local")
+        if student is None or not isinstance(local, dict):
             return
         uuid = str(entry.get("xcallUUID") or entry.get("callUUID") or "")
         if uuid != student.call_uuid:
             _begin(student, uuid)
         student.mos.append(_number(local.get("mos")))
-        student.figures = {
-            "loss_in": _number(remote.get("fractionLoss")),
-            "loss_out": _number(local.get("fractionLoss")),
-            "rtt_ms": _number(local.get("rtt")),
-            "jitter_ms": _number(remote.get("jitter")),
-        }
+        student.rtt_ms = _number(local.get("rtt"))
 
     def _end(self, uuid: str, why: str) -> None:
         self._reasons[uuid] = why
@@ -97,10 +97,10 @@ class ClassRecord:
     def update(self, status: Mapping[str, Any]) -> None:
         """Take what `Lab.status` gives: registrations and calls of now."""
         online = {entry["user"] for entry in status["registrations"]}
-        calls: dict[str, tuple[Mapping[str, Any], str]] = {}
+        calls: dict[str, tuple[Mapping[str, Any], str, tuple[str, str]]] = {}
         for call in status["calls"]:
-            calls[call["caller"]] = (call, call["callee"])
-            calls[call["callee"]] = (call, call["caller"])
+            calls[call["caller"]] = (call, call["callee"], ("to_caller", "to_callee"))
+            calls[call["callee"]] = (call, call["caller"], ("to_callee", "to_caller"))
         for user, student in self._students.items():
             student.online = user in online
             found = calls.get(user)
@@ -108,16 +108,21 @@ class ClassRecord:
                 if student.state:
                     student.state, student.why = "", self._reasons.get(student.call_uuid, "ended")
                 continue
-            call, peer = found
+            call, peer, directions = found
             if call["call_uuid"] != student.call_uuid:
                 _begin(student, call["call_uuid"])
             student.peer, student.state, student.seconds = peer, call["state"], call["seconds"]
+            passed = call.get("rtp", {})
+            if all(direction in passed for direction in directions):
+                to, from_ = (passed[direction] for direction in directions)
+                student.packets.append((to["seen"], to["dropped"], from_["seen"], from_["dropped"]))
 
     def rows(self) -> list[dict[str, Any]]:
         """A dict for each student: what the page displays, as text and numbers that JSON has.
 
         Keys: user, state (in call, calling, ready, away), with, length, mos (text), verdict (word), series
-        (MOS, None where unknown), loss_in, loss_out, rtt, why.
+        (MOS, None where unknown) and rtt, by the student's client; loss_to and loss_from the student, counted
+        by the lab; why.
         """
         return [_row(user, student) for user, student in self._students.items()]
 
@@ -125,7 +130,8 @@ class ClassRecord:
 def _begin(student: _Student, uuid: str) -> None:
     student.call_uuid, student.peer, student.seconds, student.why = uuid, "", math.nan, ""
     student.mos.clear()
-    student.figures = {}
+    student.rtt_ms = math.nan
+    student.packets.clear()
 
 
 def _row(user: str, student: _Student) -> dict[str, Any]:
@@ -143,11 +149,19 @@ def _row(user: str, student: _Student) -> dict[str, Any]:
         "mos": f"{mos:.1f}" if known else "",
         "verdict": verdict(mos).word if known else "",
         "series": [None if math.isnan(value) else round(value, 2) for value in student.mos],
-        "loss_in": _percent(student.figures.get("loss_in", math.nan)),
-        "loss_out": _percent(student.figures.get("loss_out", math.nan)),
-        "rtt": _whole(student.figures.get("rtt_ms", math.nan)),
+        "rtt": _whole(student.rtt_ms),
+        "loss_to": _percent(_loss(student.packets, 0)),
+        "loss_from": _percent(_loss(student.packets, 2)),
         "why": student.why,
     }
+
+
+def _loss(packets: deque[tuple[int, int, int, int]], at: int) -> float:
+    """Share dropped between the first and the last update, by the counters `at` and `at` + 1."""
+    if not packets:
+        return math.nan
+    seen, dropped = (packets[-1][place] - packets[0][place] for place in (at, at + 1))
+    return dropped / seen if seen else math.nan
 
 
 def _number(value: Any) -> float:

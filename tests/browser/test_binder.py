@@ -101,15 +101,18 @@ def page(tmp_path: Path) -> Iterator[Any]:
         browser.close()
 
 
-def test_a_visitor_runs_01_and_talks_to_the_echo_robot(server: Server, page: Any) -> None:
+def test_a_visitor_talks_to_the_echo_robot_and_runs_all_of_01(server: Server, page: Any) -> None:
     notebook = Notebook(page, server, "notebooks/01_first_call.ipynb").open()
     sources = page.evaluate(
         """() => window.jupyterapp.shell.currentWidget.content.widgets.map(
             ({model}) => model.sharedModel.getSource())"""
     )
-    shown = next(at for at, source in enumerate(sources) if "plivo_nb.Phone(" in source)
-    for index in range(shown + 1):
-        notebook.run(index)
+    login, phone, close = (
+        next(at for at, source in enumerate(sources) if words in source)
+        for words in ("plivo_nb.Lab(", "plivo_nb.Phone(", "client.close()")
+    )
+    notebook.run(login)
+    notebook.run(phone)
     notebook.phone.box.click(position={"x": 4, "y": 4})  # a page that was not clicked gets no microphone
     notebook.wait_for("client.audio.mode", "browser", seconds=20)
     notebook.phone.click("Call")
@@ -120,7 +123,9 @@ def test_a_visitor_runs_01_and_talks_to_the_echo_robot(server: Server, page: Any
     assert notebook.evaluate("client.audio.transport in ('webrtc', 'comm')")
     notebook.phone.click("Hang up")
     expect(notebook.phone.box).to_contain_text("Ended")
-    for index in range(shown + 1, len(sources)):
-        notebook.run(index)
+    notebook.run(close)
+
+    notebook.command_at(0, "notebook:run-all-cells", wait=True)
     assert notebook.errors() == []
+    assert all(cell.execution_count for cell in notebook.saved().cells if cell.cell_type == "code")
     assert notebook.evaluate("lab.running") is False

@@ -137,7 +137,7 @@ def clip(seconds: float = 8.0) -> CallClip:
     pcm = (load(speech_path(), 16_000)[: round(seconds * 16_000)] * 32767).astype(np.int16)
     began = BEGAN + pd.Timedelta(seconds=24)
     times = [began + pd.Timedelta(milliseconds=20 * number) for number in range(len(pcm) // 320)]
-    words = ["lost", "recovered", "concealed", "late"] * 8
+    words = ["missing", "recovered", "concealed", "late"] * 8
     at = pd.DatetimeIndex([began + pd.Timedelta(seconds=0.23 * number) for number in range(len(words))])
     return CallClip.of_frames(16_000, pcm, times, pd.DataFrame({"fate": pd.Categorical(words)}, index=at))
 

@@ -238,6 +238,17 @@ class Network:
             "calls": calls,
         }
 
+    def passing(self) -> dict[str, dict[str, dict[str, int]]]:
+        """RTP packets of the calls of now: by call UUID and direction those seen and those dropped."""
+        passing: dict[str, dict[str, dict[str, int]]] = {}
+        for call in self._calls.values():
+            if call.ended_utc_ns is None:
+                counters = {name: path.counters for name, path in call.relay.paths.items()}
+                passing[call.call_uuid] = {
+                    name: {"seen": one.rtp_seen, "dropped": one.rtp_dropped} for name, one in counters.items()
+                }
+        return passing
+
     def log(self, last: int | None = None) -> list[tuple[int, str, Direction, Kind, int, Fate, float]]:
         """The last packets: (UTC time in ns, call UUID, direction, kind, bytes, fate, delay in ms)."""
         entries = list(self._log)

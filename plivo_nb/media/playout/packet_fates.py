@@ -1,11 +1,11 @@
-"""What became of packets that were not simply played: lost, recovered, concealed, late."""
+"""What became of packets that were not simply played: missing, recovered, concealed, late."""
 
 from __future__ import annotations
 
 from collections import deque
 from typing import Literal, get_args
 
-PacketFate = Literal["lost", "recovered", "concealed", "late"]
+PacketFate = Literal["missing", "recovered", "concealed", "late"]
 PACKET_FATES: tuple[PacketFate, ...] = get_args(PacketFate)
 
 _CAPACITY = 2000  # more than 10 s without a packet, at up to two fates a tick
@@ -14,16 +14,17 @@ _CAPACITY = 2000  # more than 10 s without a packet, at up to two fates a tick
 class PacketFates:
     """Collects the fates of packets until the owner takes them; the oldest are dropped if nobody does.
 
-    - lost: the packet was missing when the one after it was there; its sound was made up.
+    - missing: the packet was not there when the one after it was; its sound was made up. The network lost it,
+      or was slow: then it is late, too, when it comes.
     - recovered: likewise, but its sound came from the redundancy in the next packet (Opus in-band FEC).
     - concealed: no packet was there in time; the sound was made up. It may come late or not at all.
     - late: the packet came after the time to play it, and was dropped.
 
     Example:
         >>> fates = PacketFates()
-        >>> fates.add(10.02, "lost")
+        >>> fates.add(10.02, "missing")
         >>> fates.take(), fates.take()
-        (((10.02, 'lost'),), ())
+        (((10.02, 'missing'),), ())
     """
 
     def __init__(self) -> None:

@@ -158,7 +158,9 @@ class PlayOut:
             self.silent = True
             self.concealing = True  # the comfort noise must not set the background's level
             return self._concealer.comfort(step.samples)
-        return self._conceal(now, step.samples, step.entry, "lost" if step.step is Step.LOST else "concealed")
+        return self._conceal(
+            now, step.samples, step.entry, "missing" if step.step is Step.LOST else "concealed"
+        )
 
     def _decode(self, entry: Entry, samples: int, now: float, correction: int) -> Pcm:
         try:

@@ -52,6 +52,11 @@ def test_the_calls_of_a_class_and_the_network_of_one_student(
     expect(board.locator(".plivo-region")).to_contain_text("The network of carl is set.")
     expect(row("carl").locator(".plivo-chip")).to_contain_text("bad", timeout=25_000)
     expect(row("ann").locator(".plivo-chip")).to_contain_text("excellent")
+    expect(board.locator("thead")).to_contain_text("counted by the lab, last 5 s")
+    for column, least, most in ((4, 15, 45), (5, 15, 45)):  # of 250 packets each way
+        percent = float(row("carl").locator("td").nth(column).inner_text().split()[0])
+        assert least < percent < most
+    expect(row("ann").locator("td").nth(4)).to_have_text("0.0 %")
     path = row("carl").locator(".plivo-class-curve path").get_attribute("d")
     assert path is not None
     assert "L" in path  # two reports at least

@@ -27,7 +27,7 @@ async def test_a_clip_is_found_by_every_kind_of_time_and_has_its_packets(
         await lab.network.clear()
     await call.hangup()
     samples, fates = call.samples, call.packet_fates
-    assert set(fates["fate"]) <= {"lost", "recovered", "concealed", "late"}
+    assert set(fates["fate"]) <= {"missing", "recovered", "concealed", "late"}
     assert set(fates["call_uuid"]) == {call.call_uuid}
     assert len(fates[fates["fate"] == "recovered"]) == samples["packets_recovered"].sum()
 

@@ -14,7 +14,7 @@ from plivo_nb.engine.sip_trace import SipMessage
 TIMES = st.floats(0, 2e9)
 WORDS = st.text(max_size=30)
 MESSAGES = st.builds(SipMessage, TIMES, TIMES, WORDS, WORDS, WORDS, WORDS, WORDS)
-FATES = st.tuples(st.integers(0, 2**62), st.sampled_from(["lost", "recovered", "concealed", "late"]))
+FATES = st.tuples(st.integers(0, 2**62), st.sampled_from(["missing", "recovered", "concealed", "late"]))
 
 
 @given(
@@ -53,11 +53,18 @@ def test_a_file_without_details_has_none(tmp_path) -> None:
         read_details(path)
 
 
+def test_a_call_stored_with_an_earlier_word_is_read_with_the_present_one() -> None:
+    stored = CallDetails(((1, "lost"), (2, "late"))).to_bytes()
+    assert CallDetails.from_bytes(stored).fates == ((1, "missing"), (2, "late"))
+
+
 def test_the_frames_have_the_columns_of_the_schema() -> None:
     message = SipMessage(1.5, 0.5, "out", "INVITE", "a@b", "1 INVITE", "INVITE sip:echo SIP/2.0")
-    details = CallDetails(((2_000_000_000, "lost"),), (message,))
+    details = CallDetails(((2_000_000_000, "missing"),), (message,))
     fates, trace = details.packet_fates("u"), details.sip_trace()
-    assert fates.reset_index().astype(str).to_numpy().tolist() == [["1970-01-01 00:00:02+00:00", "u", "lost"]]
+    assert fates.reset_index().astype(str).to_numpy().tolist() == [
+        ["1970-01-01 00:00:02+00:00", "u", "missing"]
+    ]
     assert trace[["direction", "start", "call", "cseq"]].astype(str).to_numpy().tolist() == [
         ["out", "INVITE", "a@b", "1 INVITE"]
     ]

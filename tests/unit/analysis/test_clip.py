@@ -87,17 +87,19 @@ def test_an_end_before_the_beginning_is_refused() -> None:
 
 
 def test_packets_are_marked_where_their_sound_would_be() -> None:
-    made = clip(1.0, 8_000, (-0.5, "lost"), (0.1, "lost"), (0.405, "recovered"), (0.9, "late"), (1.5, "lost"))
+    made = clip(
+        1.0, 8_000, (-0.5, "missing"), (0.1, "missing"), (0.405, "recovered"), (0.9, "late"), (1.5, "missing")
+    )
     assert made.fates["at_s"].tolist() == [0.1, 0.4, 0.9]
-    assert made.fate_counts() == {"lost": 1, "late": 1, "recovered": 1, "concealed": 0}
+    assert made.fate_counts() == {"missing": 1, "late": 1, "recovered": 1, "concealed": 0}
     assert repr(made) == (
-        "<CallClip: 1.00 s of sound received from 14:00:00 UTC; packets: 1 lost, 1 late, 1 recovered>"
+        "<CallClip: 1.00 s of sound received from 14:00:00 UTC; packets: 1 missing, 1 late, 1 recovered>"
     )
 
 
 def test_time_that_the_plane_skipped_is_no_part_of_the_sound() -> None:
     times = [at(0.0), at(0.02), at(3.0), at(3.02)]
-    made = CallClip.of_frames(8_000, np.zeros(640, np.int16), times, fates((3.005, "lost")))
+    made = CallClip.of_frames(8_000, np.zeros(640, np.int16), times, fates((3.005, "missing")))
     assert (made.seconds, made.fates["at_s"].tolist()) == (0.08, [0.04])
 
 
@@ -110,10 +112,10 @@ def test_a_clip_is_a_rate_and_samples() -> None:
 
 @pytest.mark.parametrize(("seconds", "kind"), [(1.0, "audio/wav"), (120.0, "audio/ogg")])
 def test_a_cell_has_a_waveform_and_a_player_of_less_than_a_megabyte(seconds: float, kind: str) -> None:
-    shown = clip(seconds, 8_000, (0.1, "lost"))._repr_html_()
+    shown = clip(seconds, 8_000, (0.1, "missing"))._repr_html_()
     assert f"src='data:{kind};base64," in shown
     assert "alt='Waveform: " in shown
-    assert "1 lost" in shown
+    assert "1 missing" in shown
     assert len(shown) < 1_000_000
 
 

@@ -24,16 +24,16 @@ def test_no_sample_is_outside_of_the_outline(values: list[int], columns: int) ->
 
 def test_there_is_a_lane_for_each_fate() -> None:
     assert set(LANES) == set(PACKET_FATES)
-    rows = pd.DataFrame({"fate": ["lost", "lost", "late"], "at_s": [0.1, 0.2, 0.3]})
+    rows = pd.DataFrame({"fate": ["missing", "missing", "late"], "at_s": [0.1, 0.2, 0.3]})
     drawn = figure(CallClip(8_000, np.zeros(8_000, np.int16), BEGAN, fates=rows))
     labels = [label.get_text() for label in drawn.axes[0].get_yticklabels()]
-    assert labels == ["sound", "lost 2", "late 1", "recovered 0", "concealed 0"]
+    assert labels == ["sound", "missing 2", "late 1", "recovered 0", "concealed 0"]
     assert drawn._repr_png_().startswith(b"\x89PNG")
 
 
 def test_what_was_sent_has_no_lanes() -> None:
     drawn = figure(CallClip(8_000, np.full(80, 9, np.int16), BEGAN, sent=True))
-    assert "lost" not in str([label.get_text() for label in drawn.axes[0].get_yticklabels()])
+    assert "missing" not in str([label.get_text() for label in drawn.axes[0].get_yticklabels()])
     assert drawn.axes[0].get_xlabel() == "seconds from 14:00:00.000 UTC"
 
 

@@ -6,10 +6,10 @@ from plivo_nb.quality.frames import build_frame
 
 def test_the_frame_has_the_times_in_utc_and_the_words() -> None:
     record = FateRecord(lambda at_s: round(at_s * 1e9))
-    record.add([(1.0, "lost"), (2.5, "late")])
+    record.add([(1.0, "missing"), (2.5, "late")])
     record.add([])
     frame = record.frame("a call")
-    assert frame["fate"].tolist() == ["lost", "late"]
+    assert frame["fate"].tolist() == ["missing", "late"]
     assert set(frame["call_uuid"]) == {"a call"}
     assert str(frame.index[1]) == "1970-01-01 00:00:02.500000+00:00"
 
@@ -22,5 +22,5 @@ def test_an_empty_one_has_the_same_types() -> None:
 
 def test_the_oldest_are_dropped() -> None:
     record = FateRecord(lambda at_s: round(at_s * 1e9), capacity=2)
-    record.add([(1.0, "lost"), (2.0, "late"), (3.0, "recovered")])
+    record.add([(1.0, "missing"), (2.0, "late"), (3.0, "recovered")])
     assert record.frame("x")["fate"].tolist() == ["late", "recovered"]

@@ -120,6 +120,20 @@ def test_outputs_name_no_machine(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem)
+def test_no_output_needs_a_kernel_to_be_read(path: Path) -> None:
+    """A widget without its state is an error message in JupyterLab, and nothing where pages are static."""
+    saved = json.loads(path.read_text())["metadata"].get("widgets", {})
+    state = saved.get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
+    views = [
+        output["data"]["application/vnd.jupyter.widget-view+json"]["model_id"]
+        for cell in cells(path, "code")
+        for output in cell["outputs"]
+        if "application/vnd.jupyter.widget-view+json" in output.get("data", {})
+    ]
+    assert [model for model in views if model not in state] == []
+
+
+@pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem)
 def test_every_player_holds_sound(path: Path) -> None:
     levels = [peak_dbfs(sound) for sound in players(path)]
     assert all(level > QUIETEST_DBFS for level in levels), levels

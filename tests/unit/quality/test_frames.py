@@ -220,7 +220,7 @@ MADE = {
             [MessageRecord(1.0, "out", "INVITE", "1@a", "1 INVITE", "INVITE sip:b SIP/2.0\r\n\r\n")]
         ),
     ),
-    "packet_fates": (lambda: packet_fates([]), lambda: packet_fates([(1.0, "lost")])),
+    "packet_fates": (lambda: packet_fates([]), lambda: packet_fates([(1.0, "missing")])),
 }
 FRAMES = [
     pytest.param(name, make, id=f"{name} {rows}")

@@ -299,6 +299,14 @@ def test_repaired_packets_cost_nothing():
     assert costs["loss"] == costs["discards"] == 0
 
 
+def test_without_delay_and_loss_listener_echo_is_what_is_between_undisturbed_and_the_best_rating():
+    costs = mos.explain(sample(packets_lost_in=0, packets_recovered=0, packets_discarded=0, concealed_ms=0))
+    best = mos.g107_rating(0, 0, "PCMU", figures="planning")
+    assert best == pytest.approx(93.2, abs=0.01)  # the default of G.107
+    assert costs["undisturbed"] - best == pytest.approx(0.149, abs=0.001)
+    assert mos.g107_rating(0, 0, "OPUS") + costs["codec"] == pytest.approx(best)
+
+
 def test_a_frame_is_explained_row_by_row_with_its_index():
     frame = pd.DataFrame([sample(), sample(codec="PCMU"), sample(rtt_ms=math.nan)], index=[3, 5, 7])
     costs = mos.explain(frame)

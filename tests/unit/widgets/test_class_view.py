@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plivo_nb.widgets.class_view import KEPT_POINTS, ClassRecord
+from plivo_nb.widgets.class_view import KEPT_POINTS, LOSS_OVER, ClassRecord
 
 
 def call(
@@ -53,8 +53,30 @@ def test_reports_give_the_figures_of_the_call() -> None:
         record.take("collected", report("ann", mos))
     row = row_of(record, "ann")
     assert (row["mos"], row["verdict"], row["series"]) == ("3.0", "poor", [4.4, 3.0])
-    assert (row["loss_in"], row["loss_out"], row["rtt"]) == ("5.0 %", "1.0 %", "40 ms")
+    assert row["rtt"] == "40 ms"
+    assert (row["loss_to"], row["loss_from"]) == ("", "")  # what the client says of its loss is not believed
     assert row_of(record, "bob")["mos"] == ""
+
+
+def test_the_loss_is_what_the_lab_dropped_in_the_last_seconds() -> None:
+    record = ClassRecord(["ann", "bob"])
+
+    def passed(to_caller: tuple[int, int], to_callee: tuple[int, int]) -> None:
+        counted = [{"seen": seen, "dropped": dropped} for seen, dropped in (to_caller, to_callee)]
+        rtp = dict(zip(("to_caller", "to_callee"), counted, strict=True))
+        record.update(status(call("ann", "bob") | {"rtp": rtp}))
+
+    passed((0, 0), (0, 0))
+    assert row_of(record, "ann")["loss_to"] == ""
+    passed((50, 10), (50, 0))
+    assert [(row["loss_to"], row["loss_from"]) for row in record.rows()] == [
+        ("20.0 %", "0.0 %"), ("0.0 %", "20.0 %"),
+    ]  # fmt: skip
+    for second in range(2, 3 + LOSS_OVER):
+        passed((50 * second, 10), (50 * second, 25))
+    assert (row_of(record, "ann")["loss_to"], row_of(record, "ann")["loss_from"]) == ("0.0 %", "0.0 %")
+    record.update(status(call("ann", "echo", uuid="u-2") | {"rtp": {}}))
+    assert row_of(record, "ann")["loss_to"] == ""
 
 
 def test_the_next_call_begins_anew_and_the_end_of_the_last_one_is_told() -> None:

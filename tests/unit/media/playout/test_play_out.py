@@ -300,7 +300,7 @@ def fates(codec: Codec, lost: set[int], late: dict[int, int] | None = None) -> l
 
 def test_a_lost_packet_is_noted_when_it_should_have_been_played() -> None:
     noted = fates(PCMU, {FIRST})
-    assert [fate for _, fate in noted] == ["lost"]
+    assert [fate for _, fate in noted] == ["missing"]
     assert FIRST <= noted[0][0] <= FIRST + 12
 
 
@@ -311,7 +311,7 @@ def test_a_recovered_packet_is_noted_as_such() -> None:
 
 def test_a_late_packet_is_noted_as_missing_and_then_as_late() -> None:
     noted = fates(PCMU, set(), {FIRST: 20})
-    assert [fate for _, fate in noted] == ["lost", "late"]
+    assert [fate for _, fate in noted] == ["missing", "late"]
     assert noted[1][0] == FIRST + 20
 
 
