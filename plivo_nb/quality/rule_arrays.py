@@ -241,7 +241,7 @@ class _Window:
     def raised(self, place: int) -> float:
         if self._rule.value == "mean over":
             rows = slice(int(self._low[place]), place + 1)
-            over = self._value[rows][self._over[rows]].tolist()
+            over: list[float] = self._value[rows][self._over[rows]].tolist()
             if over:
                 return round(sum(over) / len(over), _DIGITS)
         return round(self._measured(place), _DIGITS)
@@ -393,5 +393,5 @@ def _rating(rtt_ms: FloatArray, jitter_ms: FloatArray, loss: FloatArray, codec: 
 
 
 def _score(rating: FloatArray) -> FloatArray:
-    scores: FloatArray = np.round(np.asarray(mos.from_rating(rating), dtype=np.float64), _DIGITS)
-    return scores
+    scores: FloatArray = np.asarray(mos.from_rating(rating), dtype=np.float64)
+    return scores.round(_DIGITS)
