@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from plivo_nb.analysis.partitions import dask_dataframe, is_dask
+from plivo_nb.analysis.partitions import dask_dataframe, is_dask, unknown_categories
 from plivo_nb.quality.frames import INDEX, SCHEMA, build_frame
 
 if TYPE_CHECKING:
@@ -89,7 +89,8 @@ def conformed(name: str, frame: pd.DataFrame | None, columns: Collection[str] | 
         made = build_frame(name, [], {column.name: [] for column in SCHEMA[name]})
         return made if columns is None else made[[column.name for column in wanted]]
     if is_dask(frame):
-        return _lazily(name, frame)
+        lazily: pd.DataFrame = _lazily(name, frame)
+        return lazily
     import pandas as pd
 
     index = pd.DatetimeIndex(frame.index)
@@ -103,10 +104,8 @@ def conformed(name: str, frame: pd.DataFrame | None, columns: Collection[str] | 
 
 def _lazily(name: str, frame: Any) -> Any:
     """The same of a frame of Dask."""
-    from dask.dataframe.utils import clear_known_categories
-
-    meta = clear_known_categories(conformed(name, frame._meta))
     work = functools.partial(_conformed_part, name)
+    meta = unknown_categories(conformed(name, frame._meta))
     return frame.map_partitions(work, meta=meta, enforce_metadata=False)
 
 
@@ -177,7 +176,8 @@ def _concatenated(name: str, frames: list[pd.DataFrame]) -> pd.DataFrame:
     if not frames:
         return conformed(name, None)
     if any(map(is_dask, frames)):
-        return _stacked(frames)
+        joined: pd.DataFrame = stacked(frames)
+        return joined
     import pandas as pd
 
     mixed = {column.name for column in SCHEMA[name] if column.kind == "category"}
@@ -185,8 +185,8 @@ def _concatenated(name: str, frames: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(plain) if plain else frames[0]
 
 
-def _stacked(frames: list[Any]) -> Any:
-    """The partitions of all; a frame of pandas is one."""
+def stacked(frames: list[Any]) -> Any:
+    """The partitions of all these frames of Dask and pandas; a frame of pandas is one."""
     dd = dask_dataframe()
     parts = [
         frame if is_dask(frame) else dd.from_pandas(frame, npartitions=1, sort=False) for frame in frames

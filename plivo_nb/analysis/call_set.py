@@ -533,7 +533,8 @@ def _frames_of(source: Source | CallFrames | pd.DataFrame) -> CallFrames:
     if isinstance(source, CallFrames):
         return source
     if isinstance(source, pd.DataFrame) or is_dask(source):
-        return CallFrames.of(calls_of(source), source)
+        frame: Any = source
+        return CallFrames.of(calls_of(frame), frame)
     if isinstance(source, Source):
         return source.call_frames()
     raise TypeError(
@@ -558,8 +559,8 @@ def queried(calls: pd.DataFrame, query: str) -> pd.DataFrame:
 
 def calls_of(samples: pd.DataFrame) -> pd.DataFrame:
     """A row for each call of the samples, with nothing but its id and when it begins."""
-    parts = of_partitions(_beginnings, samples, columns=[_ID])
-    return pd.concat(parts).sort_index(kind="stable") if len(parts) > 1 else parts[0]
+    parts: list[pd.DataFrame] = of_partitions(_beginnings, samples, columns=[_ID])
+    return pd.concat(parts).sort_index(kind="stable")
 
 
 def _beginnings(samples: pd.DataFrame) -> pd.DataFrame:

@@ -262,7 +262,7 @@ def _of_calls(
 ) -> pd.DataFrame:
     """Rows that a function gives for calls, those that began first first."""
     needed = ["call_uuid", "interval_s", *columns, *map(_expected, _PERCENT)]
-    parts = of_partitions(function, samples, columns=needed)
+    parts: list[pd.DataFrame] = of_partitions(function, samples, columns=needed)
     check_whole(part["call_uuid"] for part in parts)
     filled = [part for part in parts if len(part)]
     rows = pd.concat(filled) if filled else parts[0]
@@ -291,7 +291,7 @@ def _blocks_of(samples: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def _known(means: pd.DataFrame, column: str) -> FloatArray:
-    values = means[column].to_numpy(dtype=np.float64)
+    values: FloatArray = means[column].to_numpy(dtype=np.float64)
     return values[np.isfinite(values)]
 
 

@@ -8,12 +8,15 @@ calls is computed in pandas, of the rows that the partitions give.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from plivo_nb.errors import PlivoError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+    import pandas as pd
 
 
 def is_dask(frame: object) -> bool:
@@ -28,12 +31,11 @@ def dask_dataframe() -> Any:
         PlivoError: it is not installed.
     """
     try:
-        import dask.dataframe
+        return import_module("dask.dataframe")
     except ImportError as error:
         raise PlivoError(
             f"engine='dask' needs Dask ({error}); install it with: pip install 'plivo-nb[scale]'"
         ) from None
-    return dask.dataframe
 
 
 def of_partitions(
@@ -55,15 +57,30 @@ def of_partitions(
     """
     if not is_dask(frame):
         return [function(frame, *aligned)]
-    import dask
-
     if columns is not None:
         frame = frame[[name for name in frame.columns if name in set(columns)]]
     parts = [item.to_delayed() for item in (frame, *aligned)]
     # What the function carries, such as the table of calls, is sent to each worker once, and not once a task.
-    shared = dask.delayed(_Shared(function), traverse=False)
-    work = dask.delayed(_applied, pure=False)
-    return list(dask.compute(*[work(shared, *of_one) for of_one in zip(*parts, strict=True)]))
+    shared = _dask().delayed(_Shared(function), traverse=False)
+    return computed(_applied, [(shared, *of_one) for of_one in zip(*parts, strict=True)])
+
+
+def computed(function: Callable[..., Any], arguments: Iterable[Sequence[Any]]) -> list[Any]:
+    """What a function gives for each of these arguments, computed where Dask computes."""
+    work = _dask().delayed(function, pure=False)
+    return list(_dask().compute(*[work(*given) for given in arguments]))
+
+
+def unknown_categories(empty: pd.DataFrame) -> pd.DataFrame:
+    """A frame for Dask to tell the columns by, where each partition has categories of its own."""
+    dask_dataframe()
+    utils: Any = import_module("dask.dataframe.utils")
+    cleared: pd.DataFrame = utils.clear_known_categories(empty)
+    return cleared
+
+
+def _dask() -> Any:
+    return import_module("dask")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 
 from plivo_nb.analysis import call_file, store
 from plivo_nb.analysis.call_folder import files_of_calls
-from plivo_nb.analysis.call_frames import CallFrames, conformed
+from plivo_nb.analysis.call_frames import CallFrames, conformed, stacked
 from plivo_nb.analysis.call_set import CallSet, calls_of, queried
 from plivo_nb.analysis.call_summary import summarized
 from plivo_nb.analysis.importers import read_foreign
-from plivo_nb.analysis.partitions import dask_dataframe
+from plivo_nb.analysis.partitions import computed, dask_dataframe, unknown_categories
 from plivo_nb.quality.frames import INDEX, SAMPLES
 
 if TYPE_CHECKING:
@@ -407,26 +407,19 @@ class _DaskReader(_Reader):
         return found, stored
 
     def _beginnings(self) -> list[pd.DataFrame]:
-        import dask
-
-        work = dask.delayed(_beginnings_of, pure=False)
-        return list(dask.compute(*[work(path, self._wanted) for path, _ in self._many]))
+        return computed(_beginnings_of, [(path, self._wanted) for path, _ in self._many])
 
     def _samples(self, stored: list[_Stored], more: pd.DataFrame) -> Any:
         """The frame of Dask; a partition has files that follow each other."""
-        from dask.dataframe.utils import clear_known_categories
-
         dd = dask_dataframe()
         empty = conformed("samples", None)
         made = dd.from_map(
             _PartitionReader(self._wanted),
             _partitions(stored) or [()],
-            meta=clear_known_categories(empty),
+            meta=unknown_categories(empty),
             enforce_metadata=False,
         )
-        if not len(more):
-            return made
-        return CallFrames.joined([CallFrames(empty, part, empty) for part in (made, more)]).samples
+        return stacked([made, more]) if len(more) else made
 
 
 def _partitions(stored: list[_Stored]) -> list[tuple[_Stored, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import plivo_nb
@@ -44,14 +45,14 @@ def run(
     if not workers:
         return _write(plivo_nb.read(path), out, mask=mask, sound=sound, by=by)
     try:
-        from distributed import Client, LocalCluster
+        distributed: Any = import_module("distributed")
     except ImportError as error:
         raise PlivoError(
             f"--workers needs Dask ({error}); install it with: pip install 'plivo-nb[scale]'"
         ) from None
     with (
-        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0") as cluster,
-        Client(cluster),
+        distributed.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0") as cluster,
+        distributed.Client(cluster),
     ):
         return _write(plivo_nb.read(path, engine="dask"), out, mask=mask, sound=sound, by=by)
 

@@ -241,16 +241,14 @@ class _Window:
     def raised(self, place: int) -> float:
         if self._rule.value == "mean over":
             rows = slice(int(self._low[place]), place + 1)
-            over = self._value[rows][self._over[rows]].tolist()
+            over: list[float] = self._value[rows][self._over[rows]].tolist()
             if over:
                 return round(sum(over) / len(over), _DIGITS)
         return round(self._measured(place), _DIGITS)
 
     def cleared(self, place: int) -> float:
         value = self._rule.cleared_value
-        if value is None:
-            value = self._measured(place)
-        return round(value, _DIGITS) if isinstance(value, float) else value
+        return _rounded(self._measured(place) if value is None else value)
 
 
 def _over(rule: Rule, value: FloatArray, codec: npt.NDArray[Any]) -> BoolArray:
@@ -379,7 +377,8 @@ def _loss(loss: FloatArray, expected: FloatArray, counted: BoolArray) -> FloatAr
     )
     weights = np.where(known, np.where(weighed, expected, average[:, None]), 0.0)
     above, below = _sum(np.where(known, loss * weights, 0.0)), _sum(weights)
-    return np.divide(above, below, out=np.full(len(number), np.nan), where=known.any(axis=1))
+    mean: FloatArray = np.divide(above, below, out=np.full(len(number), np.nan), where=known.any(axis=1))
+    return mean
 
 
 def _sum(values: FloatArray) -> FloatArray:
@@ -389,8 +388,10 @@ def _sum(values: FloatArray) -> FloatArray:
 
 
 def _rating(rtt_ms: FloatArray, jitter_ms: FloatArray, loss: FloatArray, codec: Any) -> FloatArray:
-    return np.where(loss == 1.0, 0.0, mos.r_factor(rtt_ms, jitter_ms, loss, codec))
+    rating = np.asarray(mos.r_factor(rtt_ms, jitter_ms, loss, codec), dtype=np.float64)
+    return np.where(loss == 1.0, 0.0, rating)
 
 
 def _score(rating: FloatArray) -> FloatArray:
-    return np.round(np.asarray(mos.from_rating(rating), dtype=np.float64), _DIGITS)
+    scores: FloatArray = np.asarray(mos.from_rating(rating), dtype=np.float64)
+    return scores.round(_DIGITS)

@@ -1,7 +1,7 @@
 """Analysis of many calls: time and memory of figures and replays over up to 50 million samples.
 
-    python tests/bench/scale.py                              # 0.5, 2, 10, 50 million rows; 1 and 2 workers
-    python tests/bench/scale.py --million 0.5 2 --workers 2 --out /tmp/scale.png
+    cd tests && python -m bench.scale               # 0.5, 2, 10, 50 million rows; 1 and 2 workers
+    cd tests && python -m bench.scale --million 0.5 2 --workers 2 --out scale.png
 
 Writes synthetic samples (seeded: calls of ten minutes, a fifth of them on a bad network) to a temporary
 folder, file by file, reads them with `plivo_nb.read(folder, engine="dask")`, and works out the table of calls

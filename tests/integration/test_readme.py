@@ -28,7 +28,7 @@ async def test_the_python_blocks_run_one_after_the_other(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As cells, with `await` at the top level. Those marked ``py`` need a Plivo account and are not run."""
-    assert len(BLOCKS) == 9
+    assert len(BLOCKS) == 10
     monkeypatch.chdir(tmp_path)
     store_call(tmp_path / "calls", "u-1", mos=2.5)
     namespace: dict[str, Any] = {"plivo_nb": __import__("plivo_nb")}

@@ -137,11 +137,11 @@ def _table(cohorts: pd.DataFrame) -> list[dict[str, str]]:
 def _warnings(calls: CallSet) -> list[dict[str, str]]:
     counts = calls.warning_counts().sort_values(["calls", "events"], ascending=False)
     rows = []
-    for (kind, desc), row in counts.iterrows():  # type: ignore[misc]
+    for _, row in counts.reset_index().iterrows():
         rows.append(
             {
-                "Warning": str(kind),
-                "Measured": str(desc),
+                "Warning": str(row["type"]),
+                "Measured": str(row["desc"]),
                 "Calls": f"{row['calls']:,.0f}",
                 "Share of the calls": f"{100 * row['share']:.1f} %",
                 "Raised": f"{row['events']:,.0f} times",

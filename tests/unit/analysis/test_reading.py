@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
+import dask
 import foreign_dumps
 import pandas as pd
 import pyarrow.parquet as pq
@@ -12,8 +14,10 @@ import pytest
 from stored_calls import BEGAN_S, call_data, sample_rows, samples_of, store_call
 
 from plivo_nb import read
-from plivo_nb.analysis import call_file, store
+from plivo_nb.analysis import call_file, reading, store
 from plivo_nb.analysis.call_file import StreamEncoder
+from plivo_nb.analysis.partitions import is_dask, of_partitions
+from plivo_nb.errors import PlivoError
 
 VERSION_0_1 = Path(__file__).with_name("samples-0.1.parquet")
 DAY_S = 86_400
@@ -210,3 +214,81 @@ def test_what_another_program_recorded_is_read_too(tmp_path):
     assert calls.calls["codec"].tolist() == ["OPUS"]
     assert calls.samples.attrs["warnings"] == list(calls.warnings)
     assert len(read(tmp_path, query="rtt_mean_ms > 70").calls) == 2
+
+
+# ---------------------------------------------------------------- samples that stay on the disk
+
+
+@pytest.fixture
+def month(tmp_path: Path) -> Path:
+    """A folder with files of calls, of many calls, a call that goes on, and a dump of another program."""
+    for number in range(4):
+        store_call(tmp_path, f"call-{number}", mos=4.3 - 0.5 * number, began_s=BEGAN_S + 60 * number,
+                   count=6, network="wifi" if number % 2 else "lan")  # fmt: skip
+    many = [samples_of(f"many-{number}", sample_rows(5, mos=3.0 + 0.2 * number)) for number in range(4)]
+    store.save(pd.concat(many[:2]).sort_index(), tmp_path / "many-1.parquet")
+    pd.concat([many[2], many[0]]).sort_index().to_parquet(tmp_path / "many-2.parquet")  # many-0 once more
+    (tmp_path / "dump.txt").write_bytes(foreign_dumps.internals(10))
+    encoder = StreamEncoder()
+    going_on = call_data("on", state="answered", network="lan")
+    (tmp_path / "on.arrows").write_bytes(encoder.batch(sample_rows(3), going_on))
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1 and no more")
+    return tmp_path
+
+
+def by_call(frame: pd.DataFrame) -> pd.DataFrame:
+    """In an order of its own: calls that begin at the same time may stand in any order."""
+    plain = frame.astype(dict.fromkeys(frame.select_dtypes("category"), object))
+    return plain.reset_index().sort_values(["call_uuid", "time"], ignore_index=True)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {},
+        {"query": "mos_mean < 4"},
+        {"since": pd.Timestamp(BEGAN_S + 61, unit="s"), "query": "network == 'wifi'"},
+        {"until": pd.Timestamp(BEGAN_S + 61, unit="s")},
+        {"columns": ["mos", "jitter_in_ms"]},
+        {"filters": [("mos", "<", 3.5)]},
+        {"query": "call_uuid == 'no such call'"},
+    ],
+)
+def test_dask_reads_what_pandas_reads(month: Path, wanted: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "PARTITION_ROWS", 12)
+    with dask.config.set(scheduler="synchronous"):
+        one, other = read(month, **wanted), read(month, engine="dask", **wanted)
+        assert is_dask(other.samples)
+        pd.testing.assert_frame_equal(by_call(one.calls), by_call(other.calls), check_exact=True)
+        pd.testing.assert_frame_equal(by_call(one.samples), by_call(other.compute().samples))
+    assert sorted(one.warnings) == sorted(other.warnings)
+    assert len(one.media_metrics) == len(other.media_metrics)
+
+
+def test_small_files_share_a_partition_and_only_needed_columns_are_read(
+    month: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert read(month, engine="dask").samples.npartitions == 2, "the files of calls, and what is in memory"
+    monkeypatch.setattr(reading, "PARTITION_ROWS", 12)
+    calls = read(month, engine="dask")
+    assert calls.samples.npartitions == 5
+    asked: list[set[str]] = []
+    table = reading._Wanted.table
+
+    def seen(self, path, schema, columns=None):
+        asked.append(set(columns or ()))
+        return table(self, path, schema, columns)
+
+    monkeypatch.setattr(reading._Wanted, "table", seen)
+    with dask.config.set(scheduler="synchronous"):
+        of_partitions(len, calls.samples, columns=["call_uuid", "mos"])
+    assert asked
+    assert all(columns == {"time", "call_uuid", "mos"} for columns in asked)
+
+
+def test_an_engine_that_is_not_there_is_said(month: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match=r"no engine 'spark'; choose 'pandas' or 'dask'"):
+        read(month, engine="spark")
+    monkeypatch.setitem(sys.modules, "dask.dataframe", None)
+    with pytest.raises(PlivoError, match=r"needs Dask .* pip install 'plivo-nb\[scale\]'"):
+        read(month, engine="dask")

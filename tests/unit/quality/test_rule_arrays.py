@@ -38,7 +38,8 @@ def window_rules(draw: st.DrawFn) -> Rule:
     return Rule(
         type="r", column=draw(st.sampled_from(["rtt_ms", "jitter_in_ms", "loss_in", "loss_out", "mos"])),
         over=draw(st.sampled_from([">", ">=", "<", "<=", "repeats"])), limit=limit, window=window,
-        count=count, clear=draw(st.integers(0, count - 1)), value=draw(st.sampled_from(["current", "mean over"])),
+        count=count, clear=draw(st.integers(0, count - 1)),
+        value=draw(st.sampled_from(["current", "mean over"])),
         cleared_value=draw(st.sampled_from([None, 0])), every=draw(st.integers(1, 3)),
         interval_s=draw(st.sampled_from([0.0, 0.0, 2.0])), repeat=draw(st.booleans()),
         unless=draw(st.sampled_from([(), ("muted",), ("held", "silent source")])), **KEYS,

@@ -75,7 +75,7 @@ def test_details_that_do_not_fit_are_counted(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(document, "LIMIT_BYTES", 1)
     monkeypatch.setattr(document, "LISTED", 2)
     text = render(reported_calls(call_set(3, seconds=5)))
-    assert "All calls" in text
+    assert "The worst calls" in text
     assert "The details of 2 more calls are left out" in text
     assert "1 more calls, with a higher MOS, are not listed" in text
 
