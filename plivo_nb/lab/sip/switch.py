@@ -304,8 +304,8 @@ class Switch:
             self.proxy.reply(transaction, 503, now, headers=[("Retry-After", str(_RETRY_AFTER_S))])
             return
         if any(call.call_id == request.call_id for call in self.proxy.all_calls()):
-            # A Call-ID is unique in space and time (RFC 3261 section 8.1.1.4): this one would take the place of
-            # the other call's dialog.
+            # A Call-ID is unique in space and time (RFC 3261 section 8.1.1.4): this one would take the place
+            # of the other call's dialog.
             self.proxy.reply(transaction, 482, now)
             return
         number = self._addressing.local_user(request.uri)
