@@ -251,11 +251,9 @@ class Call:
 
     def call_frames(self) -> CallFrames:
         """The call's row, samples and events as they are now, for `plivo_nb.CallSet.of`."""
-        frames = self._client.call_frames()
+        calls = self._client._endpoint.records.calls_with_tags([self._session])
         uuid = self._session.uuid or self._session.key
-        return CallFrames(
-            frames.calls[frames.calls["call_uuid"] == uuid], self.samples, self.media_metrics, frames.warnings
-        )
+        return CallFrames.of(calls[calls["call_uuid"] == uuid], self.samples, self.media_metrics)
 
     @property
     def last_sample(self) -> dict[str, Any] | None:

@@ -2,7 +2,7 @@
 
 What is resampled are whole calls, because the seconds of one call are not independent of each other. Where a
 group has a single call, blocks of ten seconds take their place (block bootstrap); the interval then says
-nothing about other calls.
+nothing about other calls. One call has no spread between calls: then there is no effect size.
 """
 
 from __future__ import annotations
@@ -46,6 +46,11 @@ COMPARED = ("mos", "loss_in", "jitter_in_ms", "rtt_ms")
 _RESAMPLES = 2000
 _BLOCK_S = 10.0
 _MOST_DRAWN = 100
+_ONE_CALL = (
+    f"Where the unit is {_BLOCK_S:g} s, a group has a single call, and one call has no spread between calls: "
+    "there is no effect size, and low and high come from blocks within the calls and say nothing about other "
+    "calls. Two calls or more of each group give both."
+)
 _FEW = 12  # up to so many calls of a group are drawn one by one
 _UNITS = {column.name: column.unit for column in SCHEMA["samples"]}
 _PERCENT = {"loss_in", "loss_out"}
@@ -139,7 +144,9 @@ class Comparison:
         by: what the groups are called.
         table: one row a column and group, index (column, group): calls, unit (what was resampled: ``call`` or
             ``10 s``), mean, median, p5 and p95 over the calls' means, and for all groups but the first
-            difference, low, high, effect_size, effect_low and effect_high, see `Effect`.
+            difference, low, high, effect_size, effect_low and effect_high, see `Effect`; there is no effect
+            size where the unit is not ``call``.
+        notes: what the table cannot say, a sentence each; a notebook shows them below it.
 
     Raises:
         ValueError: there are fewer than two groups, or a column is unknown.
@@ -172,6 +179,7 @@ class Comparison:
         }
         self._calls = calls
         self.table = self._table()
+        self.notes = (_ONE_CALL,) if (self.table["unit"] != "call").any() else ()
 
     def _table(self) -> pd.DataFrame:
         rows, keys = [], []
@@ -194,8 +202,9 @@ class Comparison:
                     one = effect(resampled[baseline], resampled[name])
                     row |= {
                         "difference": one.difference, "low": one.low, "high": one.high,
-                        "effect_size": one.size, "effect_low": one.size_low, "effect_high": one.size_high,
                     }  # fmt: skip
+                    sizes = [math.nan] * 3 if blocks else [one.size, one.size_low, one.size_high]
+                    row |= dict(zip(("effect_size", "effect_low", "effect_high"), sizes, strict=True))
                 keys.append((column, name))
                 rows.append(row)
         index = pd.MultiIndex.from_tuples(keys, names=["column", self.by])
@@ -254,7 +263,8 @@ class Comparison:
     def _repr_html_(self) -> str:
         shown = self.table.drop(columns=["median", "p5", "p95"])
         caption = f"<p>Compared with {html.escape(next(iter(self._groups)))}; intervals of 95 %.</p>"
-        return caption + shown.to_html(float_format="{:.3g}".format, na_rep="")
+        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
+        return caption + shown.to_html(float_format="{:.3g}".format, na_rep="") + notes
 
 
 def _of_calls(

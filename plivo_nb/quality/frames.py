@@ -19,7 +19,7 @@ from plivo_nb.quality.limits import LOOP_STALL_MS
 from plivo_nb.quality.sampler import COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, MutableSequence, Sequence
 
     import pandas as pd
 
@@ -304,7 +304,7 @@ class ColumnStore:
     def __init__(self, columns: Iterable[Column], by: str | None = None) -> None:
         self.columns = tuple(columns)
         self._by = by
-        self._rows: dict[str, array[int]] = {}  # by word of the column `by`, ascending
+        self._rows: dict[str, MutableSequence[int]] = {}  # by word of the column `by`, ascending
         self._length = 0
         self._time = np.empty(0, _TIME)
         self._latest = np.empty(0, _TIME)  # of the rows so far; ascending, which times need not be

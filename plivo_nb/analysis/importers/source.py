@@ -73,11 +73,14 @@ class Source:
 
     @cached_property
     def lines(self) -> list[Any]:
-        """The values of the lines that are JSON objects or arrays, in their order."""
+        """The values of the lines that are JSON objects or arrays, in their order.
+
+        An object may stand behind what a logger puts before it, such as a time and a level.
+        """
         values = []
         for line in self._each_line():
             try:
-                value = json.loads(line)
+                value = json.loads(line[len(_logged(line)) :])
             except _ERRORS:
                 self._damaged_lines += 1
                 continue
@@ -224,3 +227,10 @@ def milliseconds(value: Any) -> float:
 def is_since_1970(ms: float) -> bool:
     """Whether a time in ms is between the years 2001 and 2096."""
     return 1e12 <= ms < 4e12
+
+
+def _logged(line: str) -> str:
+    """What a logger put before an object; empty where the line is JSON, or a part of it."""
+    before = line.partition("{")[0] if "{" in line else ""
+    is_json = '"' in before or before.count("[") != before.count("]")
+    return "" if is_json else before

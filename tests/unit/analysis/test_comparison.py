@@ -82,6 +82,16 @@ def test_single_calls_are_compared_by_blocks_of_ten_seconds():
     row = comparison.table.loc[("mos", "wifi")]
     assert (row["calls"], row["unit"]) == (1, "10 s")
     assert row["low"] <= row["difference"] <= row["high"] < -1.0
+    assert row[["effect_size", "effect_low", "effect_high"]].isna().all(), "one call has no spread"
+    (note,) = comparison.notes
+    assert "no spread" in note
+    assert note in comparison._repr_html_()
+
+
+def test_a_comparison_of_several_calls_needs_no_note():
+    comparison = Comparison({"lan": group(4.4, 4.2), "wifi": group(3.2, 3.0)}, ["mos"])
+    assert math.isfinite(comparison.table.loc[("mos", "wifi"), "effect_size"])
+    assert comparison.notes == ()
 
 
 def test_loss_is_weighted_by_the_packets_that_it_is_about():
