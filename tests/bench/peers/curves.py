@@ -20,7 +20,7 @@ from typing import Any
 from jupyter_client.manager import start_new_kernel
 
 from bench import call_cost, dashboard_cost
-from bench.widgets_lag import CALL, END, SETUP, run
+from bench.widgets_lag import CALL, SETUP, run
 
 sys.path += [str(Path(__file__).parents[2] / part) for part in ("integration/kamailio", "simulation")]
 
@@ -68,7 +68,7 @@ def lag_of_widgets(seconds: float, counts: tuple[int, ...] = WIDGETS) -> Points:
             lags = run(client, f"lags = await ticker({seconds})", "lags")
             points.append((float(count), lags[2]))
             run(client, CLOSE)
-        run(client, END.partition("\n")[2].partition("\n")[2])  # no picture is looked at here
+        run(client, "await client.close()\nawait lab.close()")
     finally:
         client.stop_channels()
         manager.shutdown_kernel()
