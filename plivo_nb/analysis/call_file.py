@@ -220,6 +220,39 @@ def write_parquet(
     store.save(samples, path, "samples", more=call.as_json(), beside=beside)
 
 
+def encode_parquet(call: CallData, samples: pd.DataFrame | None = None) -> bytes:
+    """The content of the file of a call that has ended.
+
+    Args:
+        call: what it says of the call beside the samples.
+        samples: None: none, of a call that failed.
+    """
+    return store.encode(conformed("samples", samples), "samples", more=call.as_json())
+
+
+def retagged(data: bytes, tags: Mapping[str, Any]) -> bytes:
+    """The content of a call's Parquet file with more tags, or others.
+
+    Raises:
+        ValueError: it is not the file of a call.
+    """
+    table = pq.read_table(pa.BufferReader(data))
+    call = call_data(table.schema)
+    if call is None:
+        raise ValueError("This is no file of a call: plivo_nb did not write it.")
+    call.tags |= tags
+    about = {**store.about_schema(table.schema), **call.as_json()}
+    target = pa.BufferOutputStream()
+    metadata = {**table.schema.metadata, store.KEY: store.to_json(about)}
+    pq.write_table(table.replace_schema_metadata(metadata), target, compression="zstd")
+    return bytes(target.getvalue())
+
+
+def decode_about(data: bytes) -> CallData | None:
+    """What the content of a Parquet file says of its call; None where it is not the file of a call."""
+    return call_data(pq.read_schema(pa.BufferReader(data)))
+
+
 def add_feedback(path: Path, score: int, comment: str) -> None:
     """Write the feedback on a call into its Parquet file.
 

@@ -41,15 +41,29 @@ def save(
         more: what `about` shall give too; plain values.
         beside: further metadata of the file, by key.
     """
+    data = encode(frame, name, more=more, beside=beside)
+    with replaced(path) as new:
+        new.write_bytes(data)
+
+
+def encode(
+    frame: pd.DataFrame,
+    name: str = "samples",
+    *,
+    more: Mapping[str, Any] | None = None,
+    beside: Mapping[bytes, bytes] | None = None,
+) -> bytes:
+    """The content of the file that `save` writes."""
     mixed = [str(key) for key in frame.columns if frame[key].dtype == object]
     plain = frame.assign(
         **{key: [json.dumps(value, default=_plain) for value in frame[key]] for key in mixed}
     )
     table = pa.Table.from_pandas(plain)
     about = metadata(name, {_JSON: mixed, **(more or {})})
-    with replaced(path) as new:
-        both = {**(table.schema.metadata or {}), **about, **(beside or {})}
-        pq.write_table(table.replace_schema_metadata(both), str(new), compression="zstd")
+    both = {**(table.schema.metadata or {}), **about, **(beside or {})}
+    target = pa.BufferOutputStream()
+    pq.write_table(table.replace_schema_metadata(both), target, compression="zstd")
+    return bytes(target.getvalue())
 
 
 def metadata(name: str, more: Mapping[str, Any] | None = None) -> dict[bytes, bytes]:

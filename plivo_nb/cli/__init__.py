@@ -1,4 +1,4 @@
-"""The command line: `plivo-nb demo | lab | check | report`. Only this package prints.
+"""The command line: `plivo-nb demo | lab | check | report | campaign`. Only this package prints.
 
 This module defines the arguments and exit codes; each command is implemented in the module of its name. A
 command imports what it needs when it runs, so that ``--help`` and ``--version`` are fast.
@@ -33,8 +33,8 @@ _SCENARIOS = ", ".join(get_args(ScenarioName))
 
 app = typer.Typer(
     name="plivo-nb",
-    help="A softphone for Jupyter notebooks: make a test call, check the installation, run the lab, or "
-    "report on calls.",
+    help="A softphone for Jupyter notebooks: make a test call, check the installation, run the lab, "
+    "report on calls, or run campaigns of calls.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -213,6 +213,52 @@ def _report(
         for sentence in run(path, out, mask=mask, sound=sound):
             console.print(sentence, style="yellow", highlight=False, markup=False)
     console.print(f"Report written to {out}", highlight=False, markup=False)
+
+
+@app.command("campaign")
+def _campaign(
+    plan: Annotated[Path, typer.Argument(help="CSV file: a row a call, see the README.")],
+    out: Annotated[str, typer.Option(help="Folder of the run; the same one again goes on with it.")] = "run",
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Number of worker processes.")] = 2,
+    calls_per_worker: Annotated[
+        int, typer.Option(min=1, max=200, help="Calls of a worker at the same time.")
+    ] = 8,
+    lab: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Class file of a running lab (default: start a lab).")
+    ] = None,
+    server: Annotated[
+        list[str] | None, typer.Option(metavar="URL", help="Another server, wss://...; it needs --confirm.")
+    ] = None,
+    credentials: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="JSON file with its passwords by account, mode 0600 (default: PLIVO_NB_PASSWORD_ACCOUNT).",
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Dask scheduler (default: workers on this machine).")
+    ] = None,
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="Yes, call at that server, which may cost money.")
+    ] = False,
+    max_calls: Annotated[int, typer.Option(min=1, help="Greatest number of calls at a server.")] = 100,
+    max_per_s: Annotated[
+        float, typer.Option(min=0.001, help="Greatest rate at a server, calls a second.")
+    ] = 1,
+    sound: Annotated[bool, typer.Option("--sound", help="Record the sound of each call.")] = False,
+) -> None:
+    """Make the calls of a plan with several processes, or go on with it."""
+    with _sentences(ImportError):
+        from plivo_nb.cli.campaign import Where, run, show
+
+    console = Console(soft_wrap=True)
+    where = Where(lab, server, credentials, scheduler, confirm, max_calls, max_per_s)
+    with _sentences(ValueError):
+        made = _run(run(plan, out, where, console, workers=workers, per_worker=calls_per_worker, sound=sound))
+    show(made, console)
+    if not made.complete:
+        raise typer.Exit(1)
 
 
 @contextlib.contextmanager

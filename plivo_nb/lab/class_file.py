@@ -6,16 +6,20 @@ as its owner, so that files are readable by their owner only (mode 0600).
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import tempfile
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from plivo_nb.addresses import is_loopback_url
 from plivo_nb.atomic_file import replaced
 from plivo_nb.errors import LabError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from plivo_nb.options import OptionKeywords
 
 KIND = "plivo_nb class"
 VERSION = 1
@@ -121,3 +125,32 @@ class ClassFile:
             raise LabError(
                 f"{path} is no class file of this version; the teacher writes one with lab.share(PATH)."
             ) from None
+
+
+def client_options(addresses: dict[str, Any], ca_file: str | None) -> OptionKeywords:
+    """The options of a client of a lab.
+
+    Args:
+        addresses: of the lab, see `ClassFile.addresses`.
+        ca_file: PEM file with the authority of its servers; None: they are not encrypted.
+    """
+    options: OptionKeywords = {
+        "registrationDomainSocket": list(addresses["urls"]),
+        "loopbackCandidates": is_loopback_url(addresses["url"]),
+        "iceServers": [],
+        "statsUrl": addresses["stats"],
+        "insightsUrl": addresses["insights"],
+        "sound": "none",
+    }
+    if ca_file is not None:
+        options["caFile"] = ca_file
+    return options
+
+
+def kept_until_exit(authority: str) -> str:
+    """The path of a file with this text. Clients read it at each reconnection, also after `Lab.close`."""
+    descriptor, path = tempfile.mkstemp(prefix="plivo-nb-", suffix=".pem")
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(authority)
+    atexit.register(Path(path).unlink, missing_ok=True)
+    return path

@@ -46,8 +46,14 @@ _WHAT = {
 _OF_STUDENTS = frozenset({"status", "network.settings", "network.history", "network.counters", "call"})
 
 
-def check(member: Member, command: str, arguments: Mapping[str, Any]) -> None:
+def check(member: Member, command: str, arguments: Mapping[str, Any], calling: int = 0) -> None:
     """Check that a member may run a command.
+
+    Args:
+        member: who wants it.
+        command: its name.
+        arguments: what is given with it.
+        calling: how many robots call this member already, or are in a call so begun.
 
     Raises:
         LabError: only the teacher may.
@@ -66,7 +72,7 @@ def check(member: Member, command: str, arguments: Mapping[str, Any]) -> None:
         if arguments.get("user") != member.user:
             raise LabError(f"Robots call only you, {member.user}; the teacher can have them call others.")
         count = arguments.get("n", 1)
-        if not isinstance(count, int) or count > MOST_CALLS:
+        if not isinstance(count, int) or count + calling > MOST_CALLS:
             raise LabError(f"At most {MOST_CALLS} robots call you at a time; the teacher can have more.")
 
 

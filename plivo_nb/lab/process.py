@@ -8,11 +8,9 @@ async with Lab() as lab:
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
 import secrets
-import tempfile
 import time
 import weakref
 from collections import deque
@@ -20,10 +18,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from plivo_nb.addresses import is_loopback, is_loopback_url
+from plivo_nb.addresses import is_loopback
 from plivo_nb.errors import LabError
 from plivo_nb.lab.child import Child
-from plivo_nb.lab.class_file import ClassFile, StudentSecrets
+from plivo_nb.lab.class_file import ClassFile, StudentSecrets, client_options, kept_until_exit
 from plivo_nb.lab.config import HOST, LabConfig, accounts_of
 from plivo_nb.lab.control import ControlClient
 from plivo_nb.lab.listening import listening_of
@@ -33,7 +31,7 @@ from plivo_nb.operation import Operation
 from plivo_nb.options import OptionKeywords, shows_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -224,7 +222,7 @@ class Lab:
         lab = cls({name: student.password for name, student in joined.students.items()})
         lab._joined, lab.user = joined, user
         if joined.authority is not None:
-            lab._ca_file = _kept_until_exit(joined.authority)
+            lab._ca_file = kept_until_exit(joined.authority)
         return await lab.start()
 
     def share(self, path: str | os.PathLike[str], *, student: str | None = None) -> None:
@@ -253,12 +251,35 @@ class Lab:
         else:
             whole.write(target)
 
-    def _class_file(self) -> ClassFile:
+    def share_accounts(self, path: str | os.PathLike[str], users: Iterable[str]) -> None:
+        """Write a file with the secrets of these accounts only, for processes that call with them.
+
+        `plivo_nb.fleet` gives it to its workers. Only its owner can read it.
+
+        Args:
+            path: the file.
+            users: the accounts.
+
+        Raises:
+            LabError: the lab is not running, has no such account, or you are not its teacher.
+            OSError: the file cannot be written.
+        """
+        if self._control is None:
+            raise LabError(_NOT_RUNNING)
+        whole = self._class_file(guessable=True)
+        missing = sorted(set(users) - set(whole.students))
+        if missing:
+            known = ", ".join(list(whole.students)[:10])
+            raise LabError(f"The lab has no account {missing[0]!r}; it has {known}.")
+        students = {user: whole.students[user] for user in users}
+        ClassFile(whole.addresses, None, students, whole.authority).write(Path(path))
+
+    def _class_file(self, *, guessable: bool = False) -> ClassFile:
         if self._joined is not None:
             if self.user is not None:
                 raise LabError(f"Only the teacher can share a lab; you joined as {self.user}.")
             return self._joined
-        if any(password == f"{name}-secret" for name, password in self.accounts.items()):
+        if not guessable and any(password == f"{name}-secret" for name, password in self.accounts.items()):
             raise LabError(
                 "The passwords of this lab can be guessed; start it with Lab(30, random_passwords=True)."
             )
@@ -341,16 +362,7 @@ class Lab:
         """
         if self._control is None:
             raise LabError(_NOT_RUNNING)
-        own: OptionKeywords = {
-            "registrationDomainSocket": list(self._about["urls"]),
-            "loopbackCandidates": is_loopback_url(self._about["url"]),
-            "iceServers": [],
-            "statsUrl": self._about["stats"],
-            "insightsUrl": self._about["insights"],
-            "sound": "none",
-        }
-        if self._ca_file is not None:
-            own["caFile"] = self._ca_file
+        own = client_options(self._about, self._ca_file)
         return {**own, **more}
 
     @shows_options
@@ -449,15 +461,6 @@ class Lab:
 def _path(given: str | os.PathLike[str] | None) -> str | None:
     """Absolute: the lab's process reads it too."""
     return None if given is None else str(Path(given).expanduser().resolve())
-
-
-def _kept_until_exit(authority: str) -> str:
-    """The path of a file with this text. Clients read it at each reconnection, also after `close`."""
-    descriptor, path = tempfile.mkstemp(prefix="plivo-nb-", suffix=".pem")
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(authority)
-    atexit.register(Path(path).unlink, missing_ok=True)
-    return path
 
 
 def _hang_up(child: Child, owner: int) -> None:

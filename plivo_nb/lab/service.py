@@ -8,7 +8,7 @@ import logging
 import os
 import time
 from collections import Counter, deque
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,14 @@ _logger = logging.getLogger("plivo_nb.lab.service")
 _EVENTS = 5_000
 _IDLE_CHECK_S = 10.0
 _IDLE_RELAY_S = 30.0
+
+
+@dataclass(slots=True, eq=False)
+class _Order:
+    """A command that robots call a user."""
+
+    user: str
+    to_come: int  # calls that have not begun
 
 
 class LabService:
@@ -75,6 +83,7 @@ class LabService:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._load = Load()
         self._robots_late = self._overloaded = False
+        self._orders: list[_Order] = []
         self._loop = asyncio.get_running_loop()
         self._commands: dict[str, Callable[..., Any]] = {
             "status": self.status,
@@ -144,7 +153,7 @@ class LabService:
         command = self._commands.get(name)
         if command is None:
             raise LabError(f"The lab has no command {name!r}.")
-        check(member, name, arguments)
+        check(member, name, arguments, self._calling(member.user) if member.user else 0)
         result = command(**arguments)
         return visible(member, name, await result if asyncio.iscoroutine(result) else result)
 
@@ -188,6 +197,7 @@ class LabService:
             is_robot=is_robot,
             faults=self.faults,
             host=self.config.host,
+            secure=self._listening.tls is not None,
             is_overloaded=lambda: self._overloaded,
         )
 
@@ -234,7 +244,10 @@ class LabService:
     def _on_event(self, event: SwitchEvent) -> None:
         if isinstance(event, RouteWanted):
             self._spawn(self._find_robot(event), f"lab robot for {event.number}")
-        elif not event.who.startswith(PREFIX):
+        elif event.who.startswith(PREFIX):
+            if event.what == "call-started":
+                self._robot_dialled(event.detail)
+        else:
             self._record_event(event.what, event.who, event.detail, event.call_uuid)
 
     async def _close_idle_relays(self) -> None:
@@ -296,7 +309,24 @@ class LabService:
     async def _call(self, user: str, n: int, headers: dict[str, str] | None, role: str) -> Any:
         if self._robots is None:
             raise LabError("This lab has no robots; start it with robots=True.")
-        return await self._robots.call(user, n, headers, role)
+        order = _Order(user, n)
+        self._orders.append(order)
+        try:
+            return await self._robots.call(user, n, headers, role)
+        finally:
+            self._orders.remove(order)
+
+    def _calling(self, user: str) -> int:
+        """How many calls of robots to a user there are or will be."""
+        calls = self.server.switch.proxy.all_calls()
+        made = sum(call.callee_name == user and call.caller_name.startswith(PREFIX) for call in calls)
+        return made + sum(order.to_come for order in self._orders if order.user == user)
+
+    def _robot_dialled(self, user: str) -> None:
+        for order in self._orders:
+            if order.user == user and order.to_come:
+                order.to_come -= 1
+                return
 
     def _record_event(self, what: str, who: str, detail: str, call_uuid: str | None) -> None:
         entry = {

@@ -28,7 +28,7 @@ async def test_the_python_blocks_run_one_after_the_other(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As cells, with `await` at the top level. Those marked ``py`` need a Plivo account and are not run."""
-    assert len(BLOCKS) == 8
+    assert len(BLOCKS) == 9
     monkeypatch.chdir(tmp_path)
     store_call(tmp_path / "calls", "u-1", mos=2.5)
     namespace: dict[str, Any] = {"plivo_nb": __import__("plivo_nb")}
@@ -41,6 +41,7 @@ async def test_the_python_blocks_run_one_after_the_other(
             await result
         if "print(" in block:
             assert re.search(r"rtt_ms +jitter_in_ms +loss_in +mos", capsys.readouterr().out)
+    assert namespace["run"].complete
     assert len(namespace["levels"]) > 50  # 20 ms each: a second was heard, and the tone in it
     assert max(namespace["levels"]) > 4000
 

@@ -170,8 +170,10 @@ class Phone:
         self.send(self.authorize(request, self.response(401)))
         return self.response(status)
 
-    def invite(self, target: str, **headers: str) -> Request:
+    def invite(self, target: str, call_id: str | None = None, **headers: str) -> Request:
         request = self.make("INVITE", f"sip:{target}@{DOMAIN}", f"<sip:{target}@{DOMAIN}>")
+        if call_id is not None:
+            request.headers.set("Call-ID", call_id)
         for name, value in headers.items():
             request.headers.add(name.replace("_", "-"), value)
         request.headers.add("Content-Type", "application/sdp")

@@ -20,16 +20,18 @@ class RequestFactory:
         host: the host of the switch.
         port: the port of the switch.
         random: the source of branches.
+        transport: WS, or WSS over TLS (RFC 7118 section 5.2).
     """
 
-    def __init__(self, host: str, port: int, random: Random) -> None:
+    def __init__(self, host: str, port: int, random: Random, transport: str = "WS") -> None:
+        self._transport = transport
         self._sent_by = f"{host}:{port}"
         self._random = random
 
     def new_via(self) -> tuple[str, str]:
         """Make a Via with a new branch; returns both."""
         branch = f"z9hG4bK{self._random.getrandbits(96):024x}"
-        return f"SIP/2.0/WS {self._sent_by};branch={branch}", branch
+        return f"SIP/2.0/{self._transport} {self._sent_by};branch={branch}", branch
 
     def along_dialog(self, method: str, call: Call, sender: Leg, to: Leg, cseq: int) -> Request:
         """Make a request in a dialog on behalf of one of its parties."""

@@ -58,10 +58,19 @@ class Proxy:
         random: the source of branches and tags.
         send: sends a message to a socket.
         emit: takes events for the log and the status.
+        secure: whether the sockets have TLS.
     """
 
     def __init__(
-        self, host: str, port: int, media: Media | None, random: Random, send: Sender, emit: Emit
+        self,
+        host: str,
+        port: int,
+        media: Media | None,
+        random: Random,
+        send: Sender,
+        emit: Emit,
+        *,
+        secure: bool = False,
     ) -> None:
         self.host = host
         self.port = port
@@ -69,7 +78,7 @@ class Proxy:
         self.transactions: dict[TransactionKey, Transaction] = {}
         self.strays = 0
         self._branches: dict[str, tuple[Transaction, Branch]] = {}
-        self.requests = RequestFactory(host, port, random)
+        self.requests = RequestFactory(host, port, random, "WSS" if secure else "WS")
         self._media = media
         self._reoffers = Reoffers(self)
         self._random = random

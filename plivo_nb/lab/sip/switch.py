@@ -65,6 +65,7 @@ class Switch:
         domain: the SIP domain.
         faults: the state of the faults.
         host: the host of the server, for Via and Record-Route.
+        secure: whether its sockets have TLS, for Via.
         is_overloaded: whether new calls are refused.
     """
 
@@ -79,6 +80,7 @@ class Switch:
         domain: str = DOMAIN,
         faults: Faults | None = None,
         host: str = HOST,
+        secure: bool = False,
         is_overloaded: Callable[[], bool] = lambda: False,
     ) -> None:
         self.faults = faults or Faults()
@@ -87,7 +89,7 @@ class Switch:
         self.requests: Counter[str] = Counter()
         self._random = random or SystemRandom()
         self.registrar = Registrar(accounts, domain, self._random, faults=self.faults)
-        self.proxy = Proxy(host, port, media, self._random, self._send, self._emit)
+        self.proxy = Proxy(host, port, media, self._random, self._send, self._emit, secure=secure)
         self._flows = Flows(self.proxy)
         self._media = media
         self._is_robot = is_robot
@@ -300,6 +302,11 @@ class Switch:
             return
         if self._is_overloaded():
             self.proxy.reply(transaction, 503, now, headers=[("Retry-After", str(_RETRY_AFTER_S))])
+            return
+        if any(call.call_id == request.call_id for call in self.proxy.all_calls()):
+            # A Call-ID is unique in space and time (RFC 3261 section 8.1.1.4): this one would take the place
+            # of the other call's dialog.
+            self.proxy.reply(transaction, 482, now)
             return
         number = self._addressing.local_user(request.uri)
         call = self._start_call(transaction, user, number or request.uri, now)

@@ -264,7 +264,9 @@ async def test_the_time_to_the_next_attempt_is_known_while_one_is_due(phones: An
         phone = phones(server)
         assert phone.account.reconnect_in_s is None
         coming = asyncio.ensure_future(phone.login())
-        await until(lambda: phone.account.reconnect_in_s == 0.0)
+        while phone.account.reconnect_in_s != 0.0 and not coming.done():
+            await asyncio.sleep(0)
+        assert phone.account.reconnect_in_s == 0.0
         await coming
         assert phone.account.reconnect_in_s is None
         await server.drop()

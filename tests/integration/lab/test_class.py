@@ -188,6 +188,26 @@ async def test_what_only_the_teacher_may_do_is_refused_to_a_student(shared: tupl
     await ann.close()
 
 
+async def test_robots_that_call_a_student_count_over_all_commands(shared: tuple[Lab, Path]) -> None:
+    lab, folder = shared
+    ann = await Lab.join(folder / "ann.json")
+    client = ann.client(allowMultipleIncomingCalls=True)
+    await client.login("ann", ann.password("ann"))
+    asked = await asyncio.gather(*(ann.call("ann", n=1) for _ in range(5)), return_exceptions=True)
+    refused = [answer for answer in asked if isinstance(answer, LabError)]
+    assert len(refused) == 2
+    assert all("At most 3 robots" in str(error) for error in refused)
+    with pytest.raises(LabError, match="At most 3 robots"):
+        await ann.call("ann", n=1)
+    for call in client.incoming_calls:
+        client.reject(call.call_uuid)
+    await until(lambda: not client.incoming_calls, 5)
+    await ann.call("ann", n=1)
+    assert (await lab.call("ann", n=4))[3]["state"] == "ringing"  # the teacher
+    await client.close()
+    await ann.close()
+
+
 async def test_a_student_cannot_end_anothers_call(shared: tuple[Lab, Path]) -> None:
     lab, folder = shared
     ann, bob = await Lab.join(folder / "ann.json"), await Lab.join(folder / "bob.json")

@@ -44,6 +44,8 @@ async def test_students_join_an_encrypted_lab_at_another_address(tmp_path: Path)
             await two.login("bob", bob.password("bob"))
             two.on("onIncomingCall", lambda *_: two.answer())
             call = await one.call("bob")
+            invite = two.sip_trace.query("start.str.startswith('INVITE')")["text"].iloc[-1]
+            assert re.findall(r"^Via: SIP/2.0/(\w+) ", invite, re.MULTILINE) == ["WSS", "WSS"]  # RFC 7118
             answer = one.sip_trace.query("start == '200 OK' and cseq.str.endswith('INVITE')")["text"].iloc[-1]
             assert re.search(rf"^Record-Route: <sip:{OTHER}:", answer, re.MULTILINE)
             assert re.findall(r"^a=candidate:.* (\S+) \d+ typ", answer, re.MULTILINE) == [OTHER]  # the relay

@@ -45,6 +45,13 @@ def test_robots_call_a_student_who_asks_and_nobody_else() -> None:
     check(TEACHER, "call", {"user": "bob", "n": 30})
 
 
+def test_robots_that_call_a_student_already_count() -> None:
+    check(ANN, "call", {"user": "ann"}, MOST_CALLS - 1)
+    with pytest.raises(LabError, match="At most 3 robots"):
+        check(ANN, "call", {"user": "ann"}, MOST_CALLS)
+    check(TEACHER, "call", {"user": "ann"}, MOST_CALLS)
+
+
 def test_a_student_sees_the_own_calls_and_registration_only() -> None:
     calls = [
         {"caller": "ann", "callee": "echo"},

@@ -76,6 +76,21 @@ def test_a_stranger_who_knows_all_of_a_dialog_cannot_end_it() -> None:
     assert bob.request("BYE").cseq.sequence == 100
 
 
+def test_a_call_that_takes_another_ones_call_id_is_refused_and_the_other_goes_on() -> None:
+    rig = SwitchRig()
+    alice, bob, answered, _ = rig.established()
+    (carol,) = rig.registered("carol")
+    carol.invite("bob", call_id=answered.call_id)
+    assert carol.response().status == 482
+    assert bob.take() == []
+    alice.send(alice.in_dialog("BYE", answered, 100))
+    bob.answer(bob.request("BYE"), 200)
+    assert alice.response().status == 200
+    assert rig.switch.snapshot(rig.now)["calls"] == []
+    carol.invite("bob", call_id=answered.call_id)
+    assert carol.response().status == 100, "a Call-ID is free again when its call has ended"
+
+
 def test_an_overloaded_lab_refuses_new_calls_and_says_when_to_try_again() -> None:
     busy: list[bool] = []
     rig = SwitchRig(is_overloaded=lambda: bool(busy))
