@@ -263,8 +263,7 @@ def _campaign(
     sound: Annotated[bool, typer.Option("--sound", help="Record the sound of each call.")] = False,
 ) -> None:
     """Make the calls of a plan with several processes, or go on with it."""
-    with _sentences(ImportError):
-        from plivo_nb.cli.campaign import Where, run, show
+    from plivo_nb.cli.campaign import Where, run, show
 
     console = Console(soft_wrap=True)
     where = Where(lab, server, credentials, scheduler, confirm, max_calls, max_per_s)

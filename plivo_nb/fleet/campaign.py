@@ -201,6 +201,7 @@ class Campaign:
                 "Passwords are passed to workers over TLS only: give credentials= the path of a file on each "
                 "worker, or use a scheduler at tls://."
             )
+        _distributed()
         folder = RunFolder(out)
         async with contextlib.AsyncExitStack() as stack:
             await self._open(folder, stack)
@@ -656,19 +657,28 @@ def _address_of(client: Any) -> str:
     return str(client.scheduler.address)
 
 
+def _distributed() -> Any:
+    """The module `distributed`.
+
+    Raises:
+        RunError: it is not installed.
+    """
+    try:
+        return importlib.import_module("distributed")
+    except ImportError as error:
+        raise RunError(
+            f"Campaigns need Dask ({error.name} is missing): pip install 'plivo-nb[scale]'."
+        ) from None
+
+
 @contextlib.asynccontextmanager
 async def _dask_client(client: DaskClient | None, workers: int) -> AsyncIterator[DaskClient]:
     """A client on the running loop: of the scheduler that is given, or of processes on this machine.
 
     Raises:
-        RunError: Dask is not installed, or no scheduler answers.
+        RunError: no scheduler answers.
     """
-    try:
-        distributed: Any = importlib.import_module("distributed")
-    except ImportError as error:
-        raise RunError(
-            f"Campaigns need Dask ({error.name} is missing): pip install 'plivo-nb[scale]'."
-        ) from None
+    distributed = _distributed()
     if client is not None:
         address = _address_of(client)
         try:

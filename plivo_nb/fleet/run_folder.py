@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import psutil  # distributed needs it
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -155,6 +154,8 @@ class RunFolder:
         stored = self._read(name)
         if stored is not None:
             other = json.loads(stored)
+            import psutil  # distributed needs it
+
             here = other["host"] == own["host"] and other["pid"] != own["pid"]
             if here and psutil.pid_exists(other["pid"]):
                 raise RunError(

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import pickle
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -219,3 +220,12 @@ async def test_a_scenario_of_the_network_is_played_for_its_call_only(
     calls = run.read().calls.set_index("account")
     assert calls.loc["ann", "rtt_max_ms"] > 250
     assert calls.loc["bob", "rtt_max_ms"] < 100
+
+
+async def test_without_dask_the_run_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)  # as an import that fails
+    with pytest.raises(RunError, match=r"Campaigns need Dask.*pip install 'plivo-nb\[scale\]'"):
+        await Campaign(at_rate(1, 1.0, ["ann"])).run(out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
