@@ -52,7 +52,7 @@ The packages, from the top. A package imports only packages below it:
     media      sdp, transport (ICE, DTLS-SRTP), rtp, playout, audio (sources and sinks)
     sound      sound cards: devices, routes, microphone, speaker
     lab        the embedded Plivo, in a separate process: sip, network, robots; uses client, sip, media.sdp
-    preflight  check()
+    preflight  check()                                         fleet       campaigns of calls, with Dask
     widgets    phone, dashboard, app                           data        the spoken sample
     testing    a fake server and fake sound devices for users' tests
 """
