@@ -48,6 +48,7 @@ class Run:
     read_s: float
     figures_s: float
     replay_s: float
+    cpu_s: float
     peak_bytes: int
     calls: int
     events: int
@@ -108,24 +109,46 @@ def made_samples(number: int, seed: int) -> pd.DataFrame:
     return conformed("samples", frame)
 
 
+class _Use:
+    """What this process and its children take: greatest resident memory, and CPU time of each."""
+
+    def __init__(self) -> None:
+        self.peak_bytes = 0
+        self._cpu_s: dict[int, float] = {}
+        self._began_s = 0.0
+
+    def look(self, processes: list[psutil.Process]) -> None:
+        total = 0
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                total += process.memory_info().rss
+                times = process.cpu_times()
+                self._cpu_s[process.pid] = times.user + times.system
+        self.peak_bytes = max(self.peak_bytes, total)
+
+    def begin(self) -> None:
+        """Count CPU time from here on: what it took to start the processes is left out."""
+        self._began_s = sum(self._cpu_s.values())
+
+    @property
+    def cpu_s(self) -> float:
+        return sum(self._cpu_s.values()) - self._began_s
+
+
 @contextlib.contextmanager
-def peak_memory() -> Iterator[list[int]]:
-    """The greatest resident memory of this process and its children, looked at each 0.1 s."""
-    found, over = [0], threading.Event()
+def watched() -> Iterator[_Use]:
+    """Look at the processes each 0.1 s."""
+    use, over = _Use(), threading.Event()
     me = psutil.Process(os.getpid())
 
     def look() -> None:
         while not over.wait(0.1):
-            total = 0
-            for process in [me, *me.children(recursive=True)]:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    total += process.memory_info().rss
-            found[0] = max(found[0], total)
+            use.look([me, *me.children(recursive=True)])
 
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
     try:
-        yield found
+        yield use
     finally:
         over.set()
         thread.join()
@@ -134,12 +157,14 @@ def peak_memory() -> Iterator[list[int]]:
 def measure(folder: Path, workers: int, size: int) -> Run:
     """Figures and replay over the samples in a folder."""
     with (
-        peak_memory() as peak,
+        watched() as use,
         LocalCluster(
             n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=":0", memory_limit=0
         ) as cluster,
         Client(cluster),
     ):
+        time.sleep(0.5)  # until the workers have been looked at
+        use.begin()
         begun = time.perf_counter()
         calls = plivo_nb.read(folder, engine="dask")
         read = time.perf_counter()
@@ -149,7 +174,16 @@ def measure(folder: Path, workers: int, size: int) -> Run:
         end = time.perf_counter()
         rows = int(table["samples"].sum())
     return Run(
-        rows, workers, read - begun, figures - read, end - figures, peak[0], len(table), len(events), size
+        rows,
+        workers,
+        read - begun,
+        figures - read,
+        end - figures,
+        use.cpu_s,
+        use.peak_bytes,
+        len(table),
+        len(events),
+        size,
     )
 
 
@@ -157,7 +191,7 @@ def show(run: Run) -> None:
     print(
         f"{run.rows / 1e6:8.2f} M rows  {run.calls:7,} calls  {run.events:9,} events  "
         f"{run.workers} workers  read {run.read_s:6.1f} s  figures {run.figures_s:6.1f} s  "
-        f"replay {run.replay_s:6.1f} s  in all {run.total_s:6.1f} s  "
+        f"replay {run.replay_s:6.1f} s  in all {run.total_s:6.1f} s  CPU {run.cpu_s:6.1f} s  "
         f"{run.rows / run.total_s / 1e3:6.0f} k rows/s  {run.peak_bytes / 1e9:5.2f} GB  "
         f"{run.bytes_stored / 1e6:7.0f} MB stored",
         flush=True,
@@ -175,8 +209,11 @@ def draw(runs: list[Run], path: Path) -> None:
     for workers in sorted({run.workers for run in runs}):
         mine = sorted((run for run in runs if run.workers == workers), key=lambda run: run.rows)
         million = [run.rows / 1e6 for run in mine]
-        left.plot(million, [run.total_s for run in mine], "o-", label=f"{workers} workers")
-        right.plot(million, [run.peak_bytes / 1e9 for run in mine], "o-", label=f"{workers} workers")
+        words = "1 worker" if workers == 1 else f"{workers} workers"
+        [line] = left.plot(million, [run.total_s for run in mine], "o-", label=words)
+        cpu_s = [run.cpu_s for run in mine]
+        left.plot(million, cpu_s, "x:", color=line.get_color(), label=f"{words}, CPU of all processes")
+        right.plot(million, [run.peak_bytes / 1e9 for run in mine], "o-", label=words)
     left.axhline(LIMIT_S, color="grey", linestyle="--")
     right.axhline(LIMIT_BYTES / 1e9, color="grey", linestyle="--")
     for axes, label in ((left, "seconds: read, figures, replay"), (right, "GB resident, all processes")):

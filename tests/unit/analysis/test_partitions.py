@@ -15,7 +15,7 @@ from dask.dataframe.utils import clear_known_categories
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plivo_nb.analysis import compare_rules, diagnose, replay, sweep
+from plivo_nb.analysis import compare_rules, comparison, diagnose, replay, sweep
 from plivo_nb.analysis.call_frames import CallFrames, conformed
 from plivo_nb.analysis.call_set import CallSet
 from plivo_nb.analysis.partitions import check_whole, is_dask, of_partitions
@@ -204,3 +204,16 @@ def test_many_calls_are_not_drawn_out_of_dask() -> None:
     with pytest.raises(ValueError, match=r"60 calls.*choose some"):
         lazy.plot()
     assert lazy[:2].plot() is not None
+
+
+def test_a_comparison_draws_an_extract_of_many_calls_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = [call_of(number, number, 3) for number in range(12)]
+    monkeypatch.setattr(comparison, "_MOST_DRAWN", 2)
+    pandas, lazy = both(calls, [list(range(6)), list(range(6, 12))], 0)
+    axes = lazy.compare("network", ["mos"]).plot().axes[0].child_axes[0].child_axes[0]
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["lan (2 of 4 calls)", "wifi (2 of 4 calls)"]
+    whole = pandas.compare("network", ["mos"]).plot().axes[0].child_axes[0].child_axes[0].get_legend()
+    assert whole is not None
+    assert [text.get_text() for text in whole.get_texts()] == ["lan", "wifi"]

@@ -1,5 +1,6 @@
 """`plivo-nb report`: a file of calls in, an HTML file out, errors as one sentence."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,17 @@ def test_sound_that_is_not_there_is_refused_in_a_sentence(stored: Path, tmp_path
     )
     assert result.exit_code == 1
     assert "no sound is stored of this call" in result.stderr
+
+
+def test_workers_need_dask_and_groups_need_a_column(
+    stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = str(tmp_path / "x.html")
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    result = CliRunner().invoke(cli.app, ["report", str(stored), "--out", out, "--workers", "2"])
+    assert result.exit_code == 1
+    assert "pip install 'plivo-nb[scale]'" in result.stderr
+    store.save(CallFrames.of(samples=samples_of(uuid="b", seconds=5)).samples, stored.with_name("b.parquet"))
+    result = CliRunner().invoke(cli.app, ["report", str(stored.parent), "--out", out, "--by", "region"])
+    assert result.exit_code == 1
+    assert "no column 'region'" in result.stderr
