@@ -32,6 +32,7 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = {
     ("attempted", "vanished"): "lost",
     ("lost", "again"): "planned",
 }
+_FEW_MORE = 2  # calls that a worker has more than another one before an account moves there
 FINAL: tuple[State, ...] = ("done", "failed", "lost")
 
 
@@ -216,13 +217,16 @@ class Ledger:
         return starts
 
     def _worker_for(self, account: str) -> str | None:
-        """Where an account is registered, if there is room; else the worker with the fewest calls."""
-        room = {name: worker for name, worker in self._workers.items()
-                if len(worker.active) < self._per_worker}  # fmt: skip
+        """Where an account is registered, unless that is full or busier; else the worker with the fewest."""
+        active = {name: len(worker.active) for name, worker in self._workers.items()}
+        room = [name for name, count in active.items() if count < self._per_worker]
+        if not room:
+            return None
+        least = min(room, key=lambda name: (active[name], len(self._workers[name].accounts)))
         own = self._at.get(account)
-        if own in room:
+        if own in room and active[own] < active[least] + _FEW_MORE:
             return own
-        return min(room, key=lambda name: (len(room[name].active), len(room[name].accounts)), default=None)
+        return least
 
     def _start(self, number: int, name: str, late_s: float) -> Start:
         entry = self._entries[number]

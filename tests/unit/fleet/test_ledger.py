@@ -65,6 +65,18 @@ def test_an_account_stays_at_its_worker_and_leaves_it_only_where_that_is_full() 
     assert (moved.worker, moved.leave) == (at[1], at[0])
 
 
+def test_a_worker_that_comes_later_gets_its_share() -> None:
+    ledger = Ledger(
+        [call(number, float(number >= 4), f"user{number % 4}") for number in range(8)], per_worker=8
+    )
+    ledger.worker_came("one")
+    assert {worker for _, worker in started(ledger, 0.0)} == {"one"}
+    for number in (0, 1):
+        ledger.apply(number, "ended")
+    ledger.worker_came("two")
+    assert started(ledger, 1.0) == [(4, "two"), (5, "one")]
+
+
 def test_a_call_lost_with_its_worker_is_made_again_as_often_as_it_may() -> None:
     ledger = Ledger([call(0)], per_worker=1, tries=2)
     for attempt in (1, 2):
