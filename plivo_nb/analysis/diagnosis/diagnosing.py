@@ -101,7 +101,8 @@ class _About:
             rows, call = samples.get(uuid, empty), calls.get(uuid, self._calls.iloc[:0])
             findings = _diagnose_call(rows, call, events.get(uuid, self._events.iloc[:0]))
             began = (rows if len(rows) else call).index[0]
-            found.append(_Diagnosed(uuid, began, [replace(item, call_uuid=uuid) for item in findings]))
+            with np.errstate(over="ignore", invalid="ignore"):  # figures of a damaged file may be of any size
+                found.append(_Diagnosed(uuid, began, [replace(item, call_uuid=uuid) for item in findings]))
         return found
 
 

@@ -113,6 +113,14 @@ def frames(draw: Any, name: str) -> pd.DataFrame:
     return pd.DataFrame(columns, index=pd.DatetimeIndex(pd.to_datetime(times)))
 
 
+def test_figures_of_any_size_in_a_damaged_file_raise_nothing() -> None:
+    index = pd.DatetimeIndex(["2026-11-25"], tz="UTC")
+    huge = pd.DataFrame({"call_uuid": ["a"], "interval_s": [1.0], "loss_in": [-1e300],
+                         "packets_expected_in": [1e200]}, index)  # fmt: skip
+    assert {finding.call_uuid for finding in diagnose(huge)} <= {"a"}
+    assert {finding.call_uuid for finding in diagnose(huge.assign(jitter_in_ms=1e308, rtt_ms=1e308))} <= {"a"}
+
+
 @given(frames("samples"), frames("calls"), frames("media_metrics"))
 def test_no_frame_makes_it_raise(one: pd.DataFrame, two: pd.DataFrame, three: pd.DataFrame) -> None:
     found = diagnose(one, calls=two, media_metrics=three)
