@@ -128,7 +128,8 @@ async def measure(count: int, codec: str, seconds: float, workers: int, kernels:
             async with kernels_of(path, list(lab.accounts), codec, kernels) as started:
                 await asyncio.sleep(3)
                 processes = {"lab": [psutil.Process(lab.pid)]}
-                processes["workers"] = psutil.Process(lab.pid).children()
+                robots = enumerate(psutil.Process(lab.pid).children(), 1)
+                processes |= {f"worker {number}": [process] for number, process in robots}
                 processes["clients"] = [psutil.Process(kernel.pid) for kernel in started]
                 before = {name: sum(map(cpu_s, group)) for name, group in processes.items()}
                 all_before, began = busy_s(), time.monotonic()

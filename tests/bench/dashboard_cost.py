@@ -42,7 +42,7 @@ if dashboard is not None:
 records = client._endpoint.records
 last, second_ns = dict(call.last_sample), 10**9
 end_ns = records.utc_ns()
-store = type(records._samples)(records._samples.columns)
+store = type(records._samples)(records._samples.columns, by="call_uuid")
 for second in range({rows}):
     store.append(end_ns - ({rows} - second) * second_ns, **last)
 records._samples = store

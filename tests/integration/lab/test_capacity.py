@@ -10,7 +10,7 @@ CALLS = 12
 
 @pytest.mark.alone
 async def test_calls_of_a_class_are_clean_in_a_lab_with_workers() -> None:
-    found = await measure(CALLS, "OPUS", seconds=6.0, workers=2)
+    found = await measure(CALLS, "OPUS", seconds=6.0, workers=2, kernels=1)
     assert (found["calls"], found["refused"], found["overloaded"]) == (CALLS, "none", False)
     assert float(str(found["mos_p5"])) > 4.2
     assert found["loss_in max, %"] == 0.0
