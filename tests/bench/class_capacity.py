@@ -100,7 +100,14 @@ async def kernels_of(path: Path, users: list[str], codec: str, count: int) -> An
     pipe = asyncio.subprocess.PIPE
     kernels = [
         await asyncio.create_subprocess_exec(
-            *command, ",".join(users[n::count]), codec, at_once, stdin=pipe, stdout=pipe, limit=1 << 24
+            *command,
+            ",".join(users[n::count]),
+            codec,
+            at_once,
+            stdin=pipe,
+            stdout=pipe,
+            limit=1 << 24,
+            cwd=Path(__file__).parents[1],  # where the package of this module is
         )
         for n in range(count)
     ]
