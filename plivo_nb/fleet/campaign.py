@@ -140,6 +140,7 @@ class Campaign:
         counts: dict[State, int] = {"planned": len(self.plan), "attempted": 0, **dict.fromkeys(FINAL, 0)}
         self._last = Progress(len(self.plan), counts, 0, 0.0)
         self._conductor: _Conductor | None = None
+        self._running = self._canceled = False
         self._box: ProgressBox | None = None
 
     @property
@@ -192,7 +193,7 @@ class Campaign:
             PlivoError: the lab cannot be started.
             InvalidState: it runs already.
         """
-        if self._conductor is not None:
+        if self._running:
             raise InvalidState("This campaign runs already; wait for its end, or cancel it.")
         if self._servers:
             _check_allowed(self.plan, ", ".join(self._servers), confirm, max_calls, max_per_s)
@@ -204,6 +205,8 @@ class Campaign:
         _distributed()
         folder = RunFolder(out)
         async with contextlib.AsyncExitStack() as stack:
+            stack.callback(self._stopped)
+            self._running, self._canceled = True, False
             await self._open(folder, stack)
             if len(await asyncio.to_thread(folder.finished)) == len(self.plan):
                 return Run(folder.url, True, folder)
@@ -216,6 +219,8 @@ class Campaign:
             if _in_notebook() if show is None else show:
                 self._display()
             try:
+                if self._canceled:  # while lab and workers started
+                    await self._conductor.cancel()
                 await self._conductor.prepare()
                 complete = await self._conductor.conduct()
             finally:
@@ -226,10 +231,14 @@ class Campaign:
 
     async def cancel(self) -> None:
         """Hang up all calls and let `run` return. Calls that did not begin are made by running it again."""
+        self._canceled = self._running
         if self._conductor is not None:
             await self._conductor.cancel()
 
     # ------------------------------------------------------------ private
+
+    def _stopped(self) -> None:
+        self._running = False
 
     def _tell(self, progress: Progress) -> None:
         for listener in list(self._listeners):

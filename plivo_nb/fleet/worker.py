@@ -165,8 +165,11 @@ class Workers:
 
     async def _run(self, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
         with _scheduler_errors():
-            async with asyncio.timeout(_ANSWER_S):
-                results = await self._client.run(function, *arguments, workers=[name], on_error="return")
+            try:
+                async with asyncio.timeout(_ANSWER_S):
+                    results = await self._client.run(function, *arguments, workers=[name], on_error="return")
+            except TimeoutError:  # its process stands still; whether the scheduler answers, `names` says
+                raise WorkerGone(f"it does not answer within {_ANSWER_S:g} s") from None
         if name not in results:
             raise WorkerGone("it is no longer connected")
         result = results[name]

@@ -180,6 +180,21 @@ async def test_a_campaign_that_is_canceled_goes_on_later(
     assert len(run.read()) == 4
 
 
+async def test_a_campaign_that_is_canceled_before_its_workers_are_there_makes_no_call(
+    cluster: DaskProcesses, lab: Lab, tmp_path: Path
+) -> None:
+    campaign = Campaign(at_rate(2, 4.0, ["ann"], duration_s=1.0), lab=lab)
+    async with cluster.client() as client:
+        running = asyncio.ensure_future(campaign.run(client, tmp_path))
+        await asyncio.sleep(0)
+        with pytest.raises(InvalidState, match="runs already"):
+            await campaign.run(client, tmp_path)
+        await campaign.cancel()
+        run = await running
+    assert not run.complete
+    assert len(run.read()) == 0
+
+
 async def test_a_full_disk_is_named_and_the_run_goes_on_once_there_is_room(
     cluster: DaskProcesses, lab: Lab, tmp_path: Path
 ) -> None:

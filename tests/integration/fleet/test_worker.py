@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+
 import pytest
 from bench.dask_processes import DaskProcesses
 
 from plivo_nb._version import __version__
+from plivo_nb.fleet import worker as worker_module
 from plivo_nb.fleet.call_host import HostSettings
 from plivo_nb.fleet.plan import PlannedCall
-from plivo_nb.fleet.worker import WorkerRefused, Workers
+from plivo_nb.fleet.worker import WorkerGone, WorkerRefused, Workers
 
 pytestmark = pytest.mark.xdist_group("campaign")
 
@@ -43,3 +48,21 @@ async def test_a_call_that_cannot_be_made_is_a_result_and_nothing_is_left_at_the
         await workers.end(name)
         with pytest.raises(WorkerRefused, match="does not know this campaign"):
             await workers.collect(name, 0.1)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a process is stopped by a signal")
+async def test_a_worker_that_stands_still_is_gone_and_the_scheduler_is_not(
+    cluster: DaskProcesses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "_ANSWER_S", 1.0)
+    async with cluster.client() as client:
+        workers = Workers(client, "still", HostSettings(), __version__)
+        name, pid = next(iter((await client.run(os.getpid)).items()))
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(WorkerGone, match="does not answer within 1 s"):
+                await workers.cancel(name)
+            assert name in await workers.names()
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
