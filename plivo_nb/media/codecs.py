@@ -150,7 +150,7 @@ class G711Encoder:
 
     def encode(self, pcm: Pcm) -> bytes:
         """Return one byte a sample."""
-        return self._table.take(pcm.view(np.uint16)).tobytes()
+        return self._table.take(pcm).tobytes()  # a negative sample counts from the end, as in uint16
 
     def set_expected_loss(self, fraction: float) -> None:
         """G.711 has no redundancy: nothing to do."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SILENCE_DBFS = -100.0
 _NOTHING_MEASURED = -1.0  # no peak is negative
-_FRAMES_AT_ONCE = 5  # as often as the level display reads
+_FRAMES_AT_ONCE = 8  # more than come between two readings of the level display, which settles them
 
 
 def dbfs(level: float) -> float:
@@ -41,7 +41,17 @@ class LevelMeter:
         on_levels: called with the RMS of frames, 0..1, in order; by default nobody.
     """
 
-    __slots__ = ("_block", "_duration_s", "_energy", "_filled", "_level", "_on_levels", "_peaks", "_rate")
+    __slots__ = (
+        "_block",
+        "_duration_s",
+        "_energy",
+        "_filled",
+        "_level",
+        "_on_levels",
+        "_peaks",
+        "_rate",
+        "_samples",
+    )
 
     def __init__(self, on_levels: Callable[[list[float]], None] | None = None) -> None:
         self._on_levels = on_levels
@@ -50,7 +60,7 @@ class LevelMeter:
         self._duration_s = 0.0
         self._peaks = [_NOTHING_MEASURED, _NOTHING_MEASURED]
         self._block = np.zeros((_FRAMES_AT_ONCE, 0), np.int16)
-        self._filled = 0
+        self._filled = self._samples = 0
         self._rate = 0
 
     @property
@@ -77,14 +87,14 @@ class LevelMeter:
     def measure(self, frame: NDArray[np.int16], rate: int) -> None:
         """Measure a frame; rate in Hz."""
         filled = self._filled
-        if len(frame) != self._block.shape[1] or rate != self._rate:
+        if len(frame) != self._samples or rate != self._rate:
             self.settle()
             filled = 0
-            self._block = np.zeros((_FRAMES_AT_ONCE, len(frame)), np.int16)
-            self._rate = rate
+            self._samples, self._rate = len(frame), rate
+            self._block = np.zeros((_FRAMES_AT_ONCE, self._samples), np.int16)
         self._block[filled] = frame
-        self._filled = filled + 1
-        if self._filled == _FRAMES_AT_ONCE:
+        self._filled = filled = filled + 1
+        if filled == _FRAMES_AT_ONCE:
             self.settle()
 
     def settle(self, tell: bool = True) -> None:
@@ -94,10 +104,11 @@ class LevelMeter:
             return
         self._filled = 0
         scaled = self._block[:count].astype(np.float32)
-        samples = scaled.shape[1]
-        squares = np.einsum("ij,ij->i", scaled, scaled).tolist()
-        powers = [square / (samples * 1_073_741_824) for square in squares]
-        levels = [math.sqrt(power) for power in powers]
+        samples = self._samples
+        squares = np.vecdot(scaled, scaled).tolist()
+        full_scale = samples * 1_073_741_824
+        powers = [square / full_scale for square in squares]
+        levels = list(map(math.sqrt, powers))
         self._level = levels[-1]
         self._energy += sum(powers) * samples / self._rate
         self._duration_s += count * samples / self._rate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -176,6 +177,8 @@ LOSS_RUN_LENGTHS: dict[str, tuple[int, float]] = {
 
 #: Names of the counts that this end makes.
 CUMULATIVE: tuple[str, ...] = tuple(item.name for item in fields(Counters) if item.metadata)
+_cumulative = operator.attrgetter(*CUMULATIVE)
+_NOTHING = (0,) * len(CUMULATIVE)
 
 
 def added(*parts: Counters, **momentary: Any) -> Counters:
@@ -185,5 +188,6 @@ def added(*parts: Counters, **momentary: Any) -> Counters:
         parts: their cumulative fields are added; their momentary ones are left out.
         momentary: the other fields of the result.
     """
-    sums = {name: sum(getattr(part, name) for part in parts) for name in CUMULATIVE}
+    columns = zip(_NOTHING, *map(_cumulative, parts), strict=True)
+    sums: dict[str, Any] = dict(zip(CUMULATIVE, map(sum, columns), strict=True))
     return Counters(**sums, **momentary)

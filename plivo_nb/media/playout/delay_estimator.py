@@ -74,21 +74,22 @@ class DelayEstimator:
         self._countdown = _EVERY
         filled = min(self._count, _LONG)
         window = self._transits[:filled]
-        self.base_s = float(window.min())
         recent = window
         if filled > _SHORT:
-            at = np.arange(self._count - _SHORT, self._count) % _LONG
-            recent = self._transits[at]
-        need = (
-            max(_quantile(window, _LONG_QUANTILE), _quantile(recent, _SHORT_QUANTILE))
-            - self.base_s
-            + _MARGIN_S
-        )
+            end = self._count % _LONG
+            recent = self._transits[end - _SHORT : end]
+            if end < _SHORT:
+                recent = np.concatenate((self._transits[end - _SHORT :], self._transits[:end]))
+        self.base_s, long = _least_and_quantile(window, _LONG_QUANTILE)
+        _, short = _least_and_quantile(recent, _SHORT_QUANTILE)
+        need = max(long, short) - self.base_s + _MARGIN_S
         # Targets are whole frames, so that small changes of jitter do not change the delay.
         frames = math.ceil(need / FRAME_S - 1e-6)
         self.target_s = min(self._maximum, max(self._minimum, frames * FRAME_S))
 
 
-def _quantile(values: NDArray[np.float64], quantile: float) -> float:
+def _least_and_quantile(values: NDArray[np.float64], quantile: float) -> tuple[float, float]:
     index = min(len(values) - 1, math.ceil(quantile * len(values)) - 1)
-    return float(np.partition(values, index)[index])
+    ordered = values.copy()
+    ordered.sort()  # for so few as fast as a partition
+    return ordered.item(0), ordered.item(index)

@@ -17,7 +17,6 @@ undisturbed network waits here, at a punctual tick. It is corrected only when it
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
@@ -46,8 +45,7 @@ class Step(Enum):
     WAIT = "wait"
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A waiting packet: extended sequence number and RTP time, length in samples, monotonic arrival."""
 
     sequence: int
@@ -155,10 +153,11 @@ class JitterBuffer:
             False if it was too late and was dropped.
         """
         transit = entry.arrival_s - entry.timestamp / self.rate
-        if self._delay.measured and transit < self._delay.base_s - _DISCONTINUITY_S:
+        delay = self._delay
+        if transit < delay.base_s - _DISCONTINUITY_S and delay.measured:
             self.reset()
         if timed:
-            self._delay.add(transit)
+            delay.add(transit)
         if self._next is not None and entry.timestamp + entry.samples <= self._next:
             self.late += 1
             self._late_run += timed
@@ -226,11 +225,14 @@ class JitterBuffer:
 
     def _play(self, entry: Entry, offset: int) -> Next:
         self._next = entry.timestamp + entry.samples
-        self._last_sequence = max(self._last_sequence, entry.sequence)
-        self._quiet = entry.quiet_after or self._last_sequence + 1 in self._silent
+        if entry.sequence > self._last_sequence:
+            self._last_sequence = entry.sequence
+        self._quiet = entry.quiet_after
         if self._silent:
+            self._quiet |= self._last_sequence + 1 in self._silent
             self._silent = {number for number in self._silent if number > self._last_sequence}
-        return Next(Step.PACKET, entry.samples - offset, entry)
+        # NamedTuple's own constructor takes twice as long
+        return tuple.__new__(Next, (Step.PACKET, entry.samples - offset, entry))
 
     def _missing(self, entry: Entry) -> int:
         """Count the packets that are missing before this one."""
@@ -253,10 +255,9 @@ class JitterBuffer:
 
         An excess of more than 300 ms is removed here, by dropping packets.
         """
-        if self._next is None or not self._delay.measured:
-            return 0
-        excess = self.delay_s - self.target_s
-        if -_GROW_S < excess <= _ROOM_S:
+        delay = self._delay
+        excess = self._offset_s - delay.base_s - delay.target_s
+        if -_GROW_S < excess <= _ROOM_S or self._next is None or not delay.measured:
             return 0
         if excess > _JUMP_S:
             cut = int((excess - _AIM_S) * self.rate)

@@ -98,10 +98,12 @@ class PlayOut:
             self.malformed += 1
             self.buffer.skip_sequence(place.sequence)
             return False
-        if self._opus and opus_has_fec(payload):
-            self.fec_received += 1
-        quiet = self._opus and len(payload) <= DTX_BYTES
-        entry = Entry(place.sequence, place.timestamp, payload, samples, arrival_s, quiet)
+        quiet = False
+        if self._opus:
+            self.fec_received += opus_has_fec(payload)
+            quiet = len(payload) <= DTX_BYTES
+        # NamedTuple's own constructor takes twice as long
+        entry = tuple.__new__(Entry, (place.sequence, place.timestamp, payload, samples, arrival_s, quiet))
         if self.buffer.insert(entry, timed):
             return True
         self._fates.add(arrival_s, "late")
@@ -117,8 +119,7 @@ class PlayOut:
 
     def learn(self, levels: list[float]) -> None:
         """Update the comfort noise's level with the RMS of frames that were received and played, 0..1."""
-        for level in levels:
-            self._concealer.learn(level)
+        self._concealer.learn(*levels)
 
     def pull(self, now: float) -> Pcm:
         """Return the frame to play in this tick; always 20 ms."""
@@ -145,22 +146,18 @@ class PlayOut:
     def _step(self, now: float) -> Pcm:
         buffer = self.buffer
         correction = buffer.correction()
-        step = buffer.next()
-        if step.step is Step.PACKET and step.entry is not None:
-            return self._decode(step.entry, step.samples, now, correction)
-        if step.step is Step.IDLE:
+        kind, samples, entry = buffer.next()
+        if kind is Step.PACKET and entry is not None:
+            return self._decode(entry, samples, now, correction)
+        if kind is Step.IDLE:
             self.silent = True
-            return (
-                np.zeros(step.samples, np.int16) if not self.total else self._concealer.comfort(step.samples)
-            )
-        self.total += step.samples
-        if step.step is Step.GAP:
+            return np.zeros(samples, np.int16) if not self.total else self._concealer.comfort(samples)
+        self.total += samples
+        if kind is Step.GAP:
             self.silent = True
             self.concealing = True  # the comfort noise must not set the background's level
-            return self._concealer.comfort(step.samples)
-        return self._conceal(
-            now, step.samples, step.entry, "missing" if step.step is Step.LOST else "concealed"
-        )
+            return self._concealer.comfort(samples)
+        return self._conceal(now, samples, entry, "missing" if kind is Step.LOST else "concealed")
 
     def _decode(self, entry: Entry, samples: int, now: float, correction: int) -> Pcm:
         try:
@@ -169,14 +166,17 @@ class PlayOut:
             self.malformed += 1
             self.total += samples
             return self._conceal(now, samples, None, "concealed")
-        whole = len(pcm) <= samples
-        pcm = pcm if whole else pcm[-samples:]
-        self.total += len(pcm)
-        self.emitted += len(pcm)
+        length = len(pcm)
+        whole = length <= samples
+        if not whole:
+            pcm, length = pcm[-samples:], samples
+        self.total += length
+        self.emitted += length
         wait_s = now - entry.arrival_s + self._queued / self.rate
-        self.delay_sum_s += len(pcm) * wait_s
-        self.delay_s = wait_s if math.isnan(self.delay_s) else self.delay_s + (wait_s - self.delay_s) / 16
-        self.target_sum_s += len(pcm) * self.buffer.target_s
+        self.delay_sum_s += length * wait_s
+        known_s = self.delay_s if self.emitted > length else wait_s
+        self.delay_s = known_s + (wait_s - known_s) / 16
+        self.target_sum_s += length * self.buffer.target_s
         self.concealing = self.silent = False
         pcm = self._concealer.good(pcm)
         if correction:

@@ -195,7 +195,8 @@ class AudioStream:
     def _play(self, now: float) -> Pcm:
         receiving = self._receiving
         frame = receiving.pull(now, playing=self.direction in ("sendrecv", "recvonly"))
-        self._open_sink()
+        if receiving.rate != self._sink_rate:
+            self._open_sink()
         self._sink.write(frame)
         if receiving.digits:
             digits, receiving.digits = receiving.digits, []

@@ -16,6 +16,7 @@ _MAX_DROPOUT = 3000
 _MAX_MISORDER = 100
 _SEEN_BITS = 256  # how many packets back duplicates are distinguished from late packets
 _SEEN_MASK = (1 << _SEEN_BITS) - 1
+_OLDEST_UNSETTLED = 1 << (_UNSETTLED - 1)  # of the bits of packets that were received
 
 
 class RtpPacket(NamedTuple):
@@ -44,7 +45,10 @@ class RtpPacket(NamedTuple):
         if first >> 6 != 2:
             raise ValueError("not RTP version 2")
         if first == 0x80:  # the usual packet: no padding, extension or contributing sources
-            return cls(second & 0x7F, sequence_number, timestamp, ssrc, data[12:], second > 127)
+            # NamedTuple's own constructor takes twice as long
+            return tuple.__new__(
+                cls, (second & 0x7F, sequence_number, timestamp, ssrc, data[12:], second > 127, (), None, 12)
+            )
         position = 12 + 4 * (first & 0x0F)
         if len(data) < position:
             raise ValueError("cut off in the list of contributing sources")
@@ -227,12 +231,17 @@ class RtpReceiver:
         Returns:
             Its place, or None for one far out of sequence that no second one has confirmed yet.
         """
-        restarted = False
+        restarted = duplicate = False
         if not self._started:
             self._start(sequence_number)
         delta = (sequence_number - self._max) & 0xFFFF
-        if delta < _MAX_DROPOUT:
+        if delta == 1 and not self._run and self._seen & _OLDEST_UNSETTLED:
+            # the usual packet: the next one, and the one that is settled by it was received
+            sequence = self._max = self._max + 1
+            self._seen = (self._seen << 1 | 1) & _SEEN_MASK
+        elif delta < _MAX_DROPOUT:
             sequence = self._max + delta
+            duplicate = self._mark(sequence)
         elif delta < 0x10000 - _MAX_MISORDER:
             if sequence_number != self._bad:
                 self._bad = (sequence_number + 1) & 0xFFFF
@@ -241,15 +250,21 @@ class RtpReceiver:
             self._start(sequence_number, cycles=(self._max >> 16) + 1)
             sequence = self._max
             restarted = True
+            duplicate = self._mark(sequence)
         else:
             sequence = self._max + delta - 0x10000
-        duplicate = self._mark(sequence)
+            duplicate = self._mark(sequence)
         self.received += 1
         self.duplicates += duplicate
-        place = self._extend(timestamp, restarted)
+        place = self._timestamp
+        if place is None or restarted:
+            place = self._begin_time(timestamp)
+        else:
+            place += ((timestamp - place + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+        self._timestamp = place
         if timed and not duplicate:
             self._measure(sequence, place, arrival_s)
-        return Placed(sequence, place, duplicate, restarted)
+        return tuple.__new__(Placed, (sequence, place, duplicate, restarted))
 
     def _start(self, sequence_number: int, cycles: int = 0) -> None:
         self._started = True
@@ -282,16 +297,13 @@ class RtpReceiver:
                 self._loss_runs[_loss_runs_of(self._run)] += 1
                 self._run = 0
 
-    def _extend(self, timestamp: int, restarted: bool) -> int:
+    def _begin_time(self, timestamp: int) -> int:
+        """The extended RTP time of the first packet, or of the first after the source restarted."""
         if self._timestamp is None:
-            self._timestamp = timestamp
-        elif restarted:
-            # a source that restarts its numbers may restart its clock: continue upwards, the buffer restarts
-            self._timestamp = (((self._timestamp >> 32) + 1) << 32) + timestamp
-            self._transit = None
-        else:
-            self._timestamp += ((timestamp - self._timestamp + 0x80000000) & 0xFFFFFFFF) - 0x80000000
-        return self._timestamp
+            return timestamp
+        # a source that restarts its numbers may restart its clock: continue upwards, the buffer restarts
+        self._transit = None
+        return (((self._timestamp >> 32) + 1) << 32) + timestamp
 
     def _measure(self, sequence: int, timestamp: int, arrival_s: float) -> None:
         """Update the jitter; a step of the sender's RTP clock, which is not the network's, is left out."""

@@ -36,6 +36,8 @@ _LONGEST_PACKET = 2048  # bytes
 _SRTP_TRAILER = 148  # SRTP_MAX_SRTCP_TRAILER_LEN of libsrtp
 
 
+#: The second bytes that tell RTCP from RTP where both use one port (RFC 5761 section 4).
+RTCP_SECOND_BYTES = range(192, 224)
 #: The hash functions of fingerprints, by strength.
 _STRENGTH = {"sha-256": 0, "sha-384": 1, "sha-512": 2}
 
@@ -94,8 +96,10 @@ class DtlsSrtp(RTCDtlsTransport):
         self._on_state = on_state
         self._certificate = certificate
         self._reason = ""
-        self._tx: _SrtpDirection | None = None
-        self._rx: _SrtpDirection | None = None
+        #: Return the SRTP or SRTCP packet of an RTP or RTCP packet; None if that is not possible.
+        self.protect: Callable[[bytes], bytes | None] = _no_keys
+        #: Return the RTP or RTCP packet of an SRTP or SRTCP packet; None if forged, replayed or too early.
+        self.unprotect: Callable[[bytes], bytes | None] = _no_keys
         #: Whether packets can be protected.
         self.connected = False
         first = certificate.getFingerprints()[0]
@@ -131,21 +135,6 @@ class DtlsSrtp(RTCDtlsTransport):
         except TimeoutError:
             self._reason = "The other side did not answer the DTLS handshake."
             self._set_state(State.FAILED)
-
-    def protect(self, data: bytes) -> bytes | None:
-        """Return the SRTP or SRTCP packet of an RTP or RTCP packet; None if that is not possible."""
-        way = self._tx
-        return way.process(data) if way is not None else None
-
-    def unprotect(self, data: bytes) -> bytes | None:
-        """Return the RTP or RTCP packet of an SRTP or SRTCP packet; None if forged, replayed or too early."""
-        way = self._rx
-        if way is None:
-            session = cast("pylibsrtp.Session | None", self._rx_srtp)
-            if session is None:
-                return None
-            way = self._rx = _SrtpDirection(session, protect=False)
-        return way.process(data)
 
     def ciphers(self) -> dict[str, str]:
         """Return the protocol version and ciphers as W3C transport statistics; empty before the handshake."""
@@ -193,8 +182,10 @@ class DtlsSrtp(RTCDtlsTransport):
         if state is before:
             return
         self.connected = state is State.CONNECTED
+        self.protect = _no_keys
         if self.connected:
-            self._tx = _SrtpDirection(self._tx_srtp, protect=True)
+            self.protect = _SrtpDirection(self._tx_srtp, protect=True).process
+            self.unprotect = _SrtpDirection(self._rx_srtp, protect=False).process
         detail = ""
         if state is State.FAILED:
             detail = self._reason or "The DTLS handshake with the other side failed."
@@ -211,10 +202,11 @@ class _SrtpDirection:
         protect: True: protect; False: unprotect.
     """
 
-    __slots__ = ("_data", "_length", "_room", "_rtcp", "_rtp", "_session", "_view")
+    __slots__ = ("_data", "_length", "_room", "_rtcp", "_rtp", "_session", "_srtp", "_view")
 
     def __init__(self, session: pylibsrtp.Session, protect: bool) -> None:
-        self._session = session
+        self._session = session  # it frees what `_srtp` points to
+        self._srtp = session._srtp[0]
         self._rtp = lib.srtp_protect if protect else lib.srtp_unprotect
         self._rtcp = lib.srtp_protect_rtcp if protect else lib.srtp_unprotect_rtcp
         self._room = _LONGEST_PACKET - (_SRTP_TRAILER if protect else 0)
@@ -227,20 +219,20 @@ class _SrtpDirection:
         length = len(packet)
         if length > self._room:
             return None
-        self._view[0:length] = packet
-        count = self._length
+        view, count = self._view, self._length
+        view[0:length] = packet
         count[0] = length
-        if (self._rtcp if is_rtcp(packet) else self._rtp)(self._session._srtp[0], self._data, count):
+        protocol = self._rtcp if packet[1] in RTCP_SECOND_BYTES else self._rtp
+        if protocol(self._srtp, self._data, count):
             return None
-        done: bytes = self._view[0 : count[0]]
+        done: bytes = view[0 : count[0]]
         return done
+
+
+def _no_keys(data: bytes) -> bytes | None:
+    return None
 
 
 def make_certificate() -> RTCCertificate:
     """Return a self-signed certificate for one call (RFC 5763 section 5)."""
     return RTCCertificate.generateCertificate()
-
-
-def is_rtcp(data: bytes) -> bool:
-    """Return whether a packet is RTCP, not RTP, where both use one port (RFC 5761 section 4)."""
-    return 192 <= data[1] <= 223

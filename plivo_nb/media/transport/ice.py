@@ -103,7 +103,7 @@ class _MediaSocket(StunProtocol):
         if not packet:
             return
         if packet[0] > 3:
-            self.receiver.data_received(packet, 1)
+            cast(IceConnection, self.receiver).on_data(packet)
             return
         try:
             super().datagram_received(packet, addr)
@@ -157,8 +157,9 @@ class IceConnection(Connection):
         #: How many checks came from addresses beyond the limit of candidates.
         self.ignored_checks = 0
         self._config = config
-        self._on_data = on_data
+        self.on_data = on_data
         self._on_received = on_received
+        self._path: tuple[CandidatePair, Any, tuple[str, int]] | None = None  # pair, socket, remote address
         self._relays: list[turn.TurnTransport] = []
 
     def successor(self) -> IceConnection:
@@ -166,7 +167,7 @@ class IceConnection(Connection):
         made = IceConnection(
             self._config,
             self.ice_controlling,
-            self._on_data,
+            self.on_data,
             self._on_received,
             (self.local_username, self.local_password),
         )
@@ -204,22 +205,32 @@ class IceConnection(Connection):
         await self.connect()
 
     def data_received(self, data: bytes, component: int) -> None:
-        self._on_data(data)
+        self.on_data(data)
 
-    def send_packet(self, data: bytes, pair: CandidatePair) -> None:
-        """Send a media packet over this pair, directly to the socket if possible.
+    def send_packet(self, data: bytes) -> bool:
+        """Send a media packet over the pair in use, directly to the socket if possible.
 
         If the socket is busy, asyncio's transport queues or drops the packet.
+
+        Returns:
+            False while there is no pair.
         """
-        protocol: Any = pair.protocol
-        if protocol.sock is not None:
+        pair = self._nominated.get(1)
+        if pair is None:
+            return False
+        path = self._path
+        if path is None or path[0] is not pair:
+            path = self._path = (pair, getattr(pair.protocol, "sock", None), pair.remote_addr)
+        _, sock, address = path
+        if sock is not None:
             try:
-                protocol.sock.sendto(data, pair.remote_addr)
+                sock.sendto(data, address)
             except OSError:
                 pass
             else:
-                return
-        protocol.transport.sendto(data, pair.remote_addr)
+                return True
+        pair.protocol.transport.sendto(data, address)
+        return True
 
     def request_received(self, message: stun.Message, addr: tuple[str, int], protocol: StunProtocol) -> None:
         self.asked.set()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from plivo_nb.media import sdp
-from plivo_nb.media.transport.dtls import DtlsSrtp, Switch, is_rtcp, make_certificate
+from plivo_nb.media.transport.dtls import RTCP_SECOND_BYTES, DtlsSrtp, Switch, make_certificate
 from plivo_nb.media.transport.ice import IceConfig, IceConnection, described
 
 if TYPE_CHECKING:
@@ -75,6 +75,8 @@ class Transport:
         self.config = config
         self.counters = PathCounters()
         self.ice_state = "new"
+        #: Whether packets can be sent: the DTLS association is established.
+        self.connected = False
         self._on_rtp, self._on_rtcp, self._on_state = on_rtp, on_rtcp, on_state
         self._switch = Switch()
         self._dtls = DtlsSrtp(self._switch, self._dtls_changed, make_certificate())
@@ -95,11 +97,6 @@ class Transport:
     def dtls_state(self) -> str:
         """new, connecting, connected, closed or failed."""
         return self._dtls.state
-
-    @property
-    def connected(self) -> bool:
-        """Whether packets can be sent: the DTLS association is established."""
-        return self._dtls.connected
 
     @property
     def fingerprint(self) -> tuple[str, str]:
@@ -221,6 +218,7 @@ class Transport:
         self._spawn(self._dtls.close())
         self._switch = Switch()
         self._dtls = self._dtls.successor(self._switch)
+        self.connected = False
         self._remote = self._current = None
         self._received_at = 0.0
         self._set_ice("checking")
@@ -280,6 +278,7 @@ class Transport:
                 await connection.asked.wait()
 
     def _dtls_changed(self, state: str, detail: str) -> None:
+        self.connected = self._dtls.connected
         self._on_state("dtls", state, detail)
 
     def _set_ice(self, state: str, detail: str = "") -> None:
@@ -291,16 +290,16 @@ class Transport:
 
     def send(self, data: bytes) -> bool:
         """Protect and send one RTP or RTCP packet; return False while there is no path."""
-        connection, dtls = self._current, self._dtls
-        if connection is None or not dtls.connected or self.ice_state == "failed":
+        connection = self._current
+        if connection is None or self.ice_state == "failed":
             return False
-        pair = connection.pair
-        packet = dtls.protect(data)
-        if pair is None or packet is None:
+        packet = self._dtls.protect(data)
+        if packet is None or not connection.send_packet(packet):
             return False
-        connection.send_packet(packet, pair)
         if self.capture is not None:
-            self.capture.add(time.monotonic(), pair.local_addr, pair.remote_addr, data, sent=True)
+            pair = connection.pair
+            if pair is not None:
+                self.capture.add(time.monotonic(), pair.local_addr, pair.remote_addr, data, sent=True)
         counters = self.counters
         counters.packets_sent += 1
         counters.bytes_sent += len(packet)
@@ -326,7 +325,7 @@ class Transport:
             pair = self._current.pair if self._current is not None else None
             if pair is not None:
                 self.capture.add(now, pair.remote_addr, pair.local_addr, packet, sent=False)
-        if is_rtcp(packet):
+        if packet[1] in RTCP_SECOND_BYTES:
             self._on_rtcp(packet, now)
         else:
             self._on_rtp(packet, now)
