@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.image import imread
 
 pytestmark = pytest.mark.alone  # two processes are compared: a third one beside would blur them
 
@@ -42,3 +43,20 @@ def test_an_unknown_row_is_refused_with_the_names_of_all() -> None:
     done = bench("--only", "cpu.opus.10", "speed")
     assert done.returncode == 2
     assert "no such row or column: speed; the rows are cpu.opus.1," in done.stderr
+
+
+def test_curves_are_drawn_from_what_was_measured(tmp_path: Path) -> None:
+    done = bench("curves", "--quick", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    figures: dict[str, dict[str, list[list[float]]]] = json.loads(
+        (tmp_path / "curves.json").read_text("utf-8")
+    )
+    assert list(figures) == ["cpu", "registrations", "setups", "lag_rows", "lag_widgets"]
+    lines = [line for points in figures.values() for line in points.values()]
+    assert all(len(line) == 2 and all(value > 0 for _, value in line) for line in lines)
+    for name, (one, more) in figures["cpu"].items():
+        calls = more[0] / one[0]
+        assert one[1] < more[1] < 2 * calls * one[1], (
+            f"{name}: {calls:.0f} calls cost {more[1] / one[1]:.1f} times"
+        )
+    assert imread(tmp_path / "curves.png").std() > 0.05, "the picture is empty"
