@@ -116,10 +116,12 @@ def _description(
 
 def _attribute(block: Sequence[str], name: str) -> str | None:
     """Return the value of the first attribute of that name; '' for a flag, None if it is absent."""
+    flag, prefix = f"a={name}", f"a={name}:"
     for line in block:
-        key, _, value = line[2:].partition(":")
-        if line.startswith("a=") and key == name:
-            return value.strip()
+        if line.startswith(prefix):
+            return line[len(prefix) :].strip()
+        if line == flag:
+            return ""
     return None
 
 
