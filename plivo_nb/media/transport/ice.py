@@ -159,7 +159,7 @@ class IceConnection(Connection):
         self._config = config
         self.on_data = on_data
         self._on_received = on_received
-        self._path: tuple[CandidatePair, Any, tuple[str, int]] | None = None  # pair, socket, remote address
+        self._path: tuple[CandidatePair, tuple[str, int]] | None = None  # a pair and its remote address
         self._relays: list[turn.TurnTransport] = []
 
     def successor(self) -> IceConnection:
@@ -220,8 +220,10 @@ class IceConnection(Connection):
             return False
         path = self._path
         if path is None or path[0] is not pair:
-            path = self._path = (pair, getattr(pair.protocol, "sock", None), pair.remote_addr)
-        _, sock, address = path
+            path = self._path = (pair, pair.remote_addr)
+        address = path[1]
+        protocol: Any = pair.protocol
+        sock = protocol.sock
         if sock is not None:
             try:
                 sock.sendto(data, address)
@@ -229,7 +231,7 @@ class IceConnection(Connection):
                 pass
             else:
                 return True
-        pair.protocol.transport.sendto(data, address)
+        protocol.transport.sendto(data, address)
         return True
 
     def request_received(self, message: stun.Message, addr: tuple[str, int], protocol: StunProtocol) -> None:
