@@ -225,8 +225,7 @@ class MediaSession:
         if self._ticks % _LEVEL_TICKS == 0:
             in_dbfs, out_dbfs = self.stream.take_levels()
             self._report(Level(self.number, in_dbfs, out_dbfs))
-        if now >= self._sampler.due_at:
-            self._report_sample(self._sampler.due(self.stream, now))
+        self._report_sample(self._sampler.due(self.stream, now))
 
     def _report_sample(self, row: SampleRow | None) -> None:
         if row is None:
@@ -253,26 +252,25 @@ class MediaSession:
         if not self._receiving:
             self._receiving = True
             self._report_state("rtp", "first-received", at=now)
-        self._last_media_at = now
-        if self._media_missing:
-            self._resumed(now)
-        try:
-            self.stream.receive_rtp(data, now)
-        except Exception as error:  # it ends this session and no other
-            self.fault(error)
+        self._heard(now)
+        self._guard(self.stream.receive_rtp, data, now)
 
     def _rtcp(self, data: bytes, now: float) -> None:
-        self._last_media_at = now
-        if self._media_missing:
-            self._resumed(now)
+        self._heard(now)
+        self._guard(self.stream.receive_rtcp, data, now)
+
+    def _guard(self, take: Callable[[bytes, float], None], data: bytes, now: float) -> None:
+        """Pass a packet on; an exception ends this session and no other."""
         try:
-            self.stream.receive_rtcp(data, now)
+            take(data, now)
         except Exception as error:
             self.fault(error)
 
-    def _resumed(self, now: float) -> None:
-        self._media_missing = False
-        self._report_state("rtp", "resumed", at=now)
+    def _heard(self, now: float) -> None:
+        self._last_media_at = now
+        if self._media_missing:
+            self._media_missing = False
+            self._report_state("rtp", "resumed", at=now)
 
     def _answered(self) -> None:
         """The description is final: from now on the media is watched."""
@@ -422,31 +420,28 @@ class SessionSampler:
     Args:
         anchor: relates the plane's clock to UTC; shared by all sessions.
         interval_s: seconds between samples.
-
-    Attributes:
-        due_at: when `due` is to be called next, monotonic seconds.
     """
 
     def __init__(self, anchor: ClockAnchor, interval_s: float) -> None:
         self._anchor = anchor
         self._interval_s = max(interval_s, FRAME_S)
         self._sampler: Sampler | None = None
-        self.due_at = -math.inf
+        self._due_at = math.inf
 
     def due(self, stream: AudioStream, now: float) -> SampleRow | None:
         """Return the sample due at `now` (monotonic seconds), if any; after a stall, one late sample."""
         if self._sampler is None:
             self._sampler = Sampler(now, anchor=self._anchor)
-            self.due_at = now + self._interval_s
-        if now < self.due_at:
+            self._due_at = now + self._interval_s
+        if now < self._due_at:
             return None
-        missed = int((now - self.due_at) / self._interval_s)
-        self.due_at += (missed + 1) * self._interval_s
+        missed = int((now - self._due_at) / self._interval_s)
+        self._due_at += (missed + 1) * self._interval_s
         return self._sampler.sample(stream.counters(), now, direction=stream.direction)
 
     def last(self, stream: AudioStream, now: float) -> SampleRow | None:
         """Return the sample of the time since the last one, at the end of the session, if there is any."""
-        if self._sampler is None or now <= self.due_at - self._interval_s:
+        if self._sampler is None or now <= self._due_at - self._interval_s:
             return None
         return self._sampler.sample(stream.counters(), now, direction=stream.direction, last=True)
 

@@ -167,10 +167,9 @@ class Concealer:
             self.learn(level)
         return pcm
 
-    def learn(self, *levels: float) -> None:
-        """Update the background's level with the RMS of played frames, 0..1."""
-        for level in levels:
-            self.floor = min(level, max(self.floor, 1e-5) * _NOISE_RISE)
+    def learn(self, level: float) -> None:
+        """Update the background's level with a played frame's RMS, 0..1."""
+        self.floor = min(level, max(self.floor, 1e-5) * _NOISE_RISE)
 
     def _join(self, pcm: Pcm) -> Pcm:
         assert self._tail is not None

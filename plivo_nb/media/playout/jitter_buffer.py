@@ -17,6 +17,7 @@ undisturbed network waits here, at a punctual tick. It is corrected only when it
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
@@ -45,7 +46,8 @@ class Step(Enum):
     WAIT = "wait"
 
 
-class Entry(NamedTuple):
+@dataclass(slots=True)
+class Entry:
     """A waiting packet: extended sequence number and RTP time, length in samples, monotonic arrival."""
 
     sequence: int
@@ -231,8 +233,7 @@ class JitterBuffer:
         if self._silent:
             self._quiet |= self._last_sequence + 1 in self._silent
             self._silent = {number for number in self._silent if number > self._last_sequence}
-        # NamedTuple's own constructor takes twice as long
-        return tuple.__new__(Next, (Step.PACKET, entry.samples - offset, entry))
+        return Next(Step.PACKET, entry.samples - offset, entry)
 
     def _missing(self, entry: Entry) -> int:
         """Count the packets that are missing before this one."""

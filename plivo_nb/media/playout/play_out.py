@@ -102,8 +102,7 @@ class PlayOut:
         if self._opus:
             self.fec_received += opus_has_fec(payload)
             quiet = len(payload) <= DTX_BYTES
-        # NamedTuple's own constructor takes twice as long
-        entry = tuple.__new__(Entry, (place.sequence, place.timestamp, payload, samples, arrival_s, quiet))
+        entry = Entry(place.sequence, place.timestamp, payload, samples, arrival_s, quiet)
         if self.buffer.insert(entry, timed):
             return True
         self._fates.add(arrival_s, "late")
@@ -119,7 +118,8 @@ class PlayOut:
 
     def learn(self, levels: list[float]) -> None:
         """Update the comfort noise's level with the RMS of frames that were received and played, 0..1."""
-        self._concealer.learn(*levels)
+        for level in levels:
+            self._concealer.learn(level)
 
     def pull(self, now: float) -> Pcm:
         """Return the frame to play in this tick; always 20 ms."""
@@ -174,8 +174,7 @@ class PlayOut:
         self.emitted += length
         wait_s = now - entry.arrival_s + self._queued / self.rate
         self.delay_sum_s += length * wait_s
-        known_s = self.delay_s if self.emitted > length else wait_s
-        self.delay_s = known_s + (wait_s - known_s) / 16
+        self.delay_s = wait_s if math.isnan(self.delay_s) else self.delay_s + (wait_s - self.delay_s) / 16
         self.target_sum_s += length * self.buffer.target_s
         self.concealing = self.silent = False
         pcm = self._concealer.good(pcm)

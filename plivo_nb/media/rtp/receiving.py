@@ -122,19 +122,12 @@ class Receiving:
             return
         if codec is not None and codec.name != self._play.codec.name:
             self._switch(codec)
-        source = self._source
-        if source is None or source.ssrc != packet.ssrc:
-            source = self._source_of(packet.ssrc, now)
-            if source is None:
-                return
-        payload = packet.payload
+        source = self._source_of(packet.ssrc, now)
+        if source is None:
+            return
         place = source.receive(packet.sequence_number, packet.timestamp, now, timed and codec is not None)
-        self.last_packet_s = now
-        if self.first_packet_s is None:
-            self.first_packet_s = now
-        self.bytes += len(payload)
-        self.header_bytes += len(data) - len(payload)
-        self.last_was_pause = len(payload) <= DTX_BYTES and codec is not None and codec.name == "OPUS"
+        self._count(packet, len(data), now)
+        self.last_was_pause = codec is not None and codec.name == "OPUS" and len(packet.payload) <= DTX_BYTES
         if place is None or place.duplicate:
             return
         if place.restarted:
@@ -142,9 +135,9 @@ class Receiving:
         if codec is None:
             self._event_rate = self._events[kind]
             self._play.buffer.skip_sequence(place.sequence)
-            self.digits += self._dtmf.receive(payload, packet.timestamp, self._event_rate, now)
-        elif payload:
-            self._play.insert(payload, place, now, timed)
+            self.digits += self._dtmf.receive(packet.payload, packet.timestamp, self._event_rate, now)
+        elif packet.payload:
+            self._play.insert(packet.payload, place, now, timed)
         else:
             self._play.buffer.skip_sequence(place.sequence)  # a keep-alive (RFC 6263)
 
@@ -162,14 +155,17 @@ class Receiving:
         if source is None or source.ssrc != packet.ssrc or self._play is None:
             return
         place = source.receive(packet.sequence_number, packet.timestamp, now, False)
+        self._count(packet, size, now)
+        self.last_was_pause = packet.payload_type == COMFORT_NOISE
+        if place is not None and not place.duplicate:
+            self._play.buffer.skip_sequence(place.sequence)
+
+    def _count(self, packet: RtpPacket, size: int, now: float) -> None:
         self.last_packet_s = now
         if self.first_packet_s is None:
             self.first_packet_s = now
         self.bytes += len(packet.payload)
         self.header_bytes += size - len(packet.payload)
-        self.last_was_pause = packet.payload_type == COMFORT_NOISE
-        if place is not None and not place.duplicate:
-            self._play.buffer.skip_sequence(place.sequence)
 
     def _source_of(self, ssrc: int, now: float) -> RtpReceiver | None:
         source = self._source
@@ -184,8 +180,9 @@ class Receiving:
         self._change_source(ssrc)
         return self._source
 
+    @property
     def payload(self) -> tuple[str, bytes] | None:
-        """Return codec and payload of the packet that the last frame is; None if it is no whole packet."""
+        """Codec and payload of the packet that is the frame pulled last; None if it is no whole packet."""
         play = self._play
         return None if play is None or play.payload is None else (play.codec.name, play.payload)
 
@@ -199,8 +196,7 @@ class Receiving:
         play = self._play
         assert play is not None, "configure comes first"
         frame = play.pull(now)
-        if self._dtmf.unfinished is not None:
-            self.digits += self._dtmf.expire(self._event_rate, now)
+        self.digits += self._dtmf.expire(self._event_rate, now)
         if not playing:
             frame = np.zeros(play.frame, np.int16)
         if self.first_packet_s is not None:

@@ -45,10 +45,7 @@ class RtpPacket(NamedTuple):
         if first >> 6 != 2:
             raise ValueError("not RTP version 2")
         if first == 0x80:  # the usual packet: no padding, extension or contributing sources
-            # NamedTuple's own constructor takes twice as long
-            return tuple.__new__(
-                cls, (second & 0x7F, sequence_number, timestamp, ssrc, data[12:], second > 127, (), None, 12)
-            )
+            return cls(second & 0x7F, sequence_number, timestamp, ssrc, data[12:], second > 127)
         position = 12 + 4 * (first & 0x0F)
         if len(data) < position:
             raise ValueError("cut off in the list of contributing sources")
@@ -239,20 +236,15 @@ class RtpReceiver:
             # the usual packet: the next one, and the one that is settled by it was received
             sequence = self._max = self._max + 1
             self._seen = (self._seen << 1 | 1) & _SEEN_MASK
-        elif delta < _MAX_DROPOUT:
-            sequence = self._max + delta
-            duplicate = self._mark(sequence)
-        elif delta < 0x10000 - _MAX_MISORDER:
-            if sequence_number != self._bad:
-                self._bad = (sequence_number + 1) & 0xFFFF
-                return None
-            self._expected_before = self.expected
-            self._start(sequence_number, cycles=(self._max >> 16) + 1)
-            sequence = self._max
-            restarted = True
-            duplicate = self._mark(sequence)
         else:
-            sequence = self._max + delta - 0x10000
+            if delta < _MAX_DROPOUT:
+                sequence = self._max + delta
+            elif delta >= 0x10000 - _MAX_MISORDER:
+                sequence = self._max + delta - 0x10000
+            elif self._restart(sequence_number):
+                sequence, restarted = self._max, True
+            else:
+                return None
             duplicate = self._mark(sequence)
         self.received += 1
         self.duplicates += duplicate
@@ -264,13 +256,22 @@ class RtpReceiver:
         self._timestamp = place
         if timed and not duplicate:
             self._measure(sequence, place, arrival_s)
-        return tuple.__new__(Placed, (sequence, place, duplicate, restarted))
+        return Placed(sequence, place, duplicate, restarted)
 
     def _start(self, sequence_number: int, cycles: int = 0) -> None:
         self._started = True
         self._base = self._max = (cycles << 16) + sequence_number
         self._seen = self._run = 0
         self._bad = -1
+
+    def _restart(self, sequence_number: int) -> bool:
+        """Start again at a number far out of sequence, if a second packet confirms it (RFC 3550, A.1)."""
+        if sequence_number != self._bad:
+            self._bad = (sequence_number + 1) & 0xFFFF
+            return False
+        self._expected_before = self.expected
+        self._start(sequence_number, cycles=(self._max >> 16) + 1)
+        return True
 
     def _mark(self, sequence: int) -> bool:
         """Note that a packet was received; return whether it is a duplicate."""
@@ -298,7 +299,7 @@ class RtpReceiver:
                 self._run = 0
 
     def _begin_time(self, timestamp: int) -> int:
-        """The extended RTP time of the first packet, or of the first after the source restarted."""
+        """Return the extended RTP time of the first packet, or of the first after the source restarted."""
         if self._timestamp is None:
             return timestamp
         # a source that restarts its numbers may restart its clock: continue upwards, the buffer restarts

@@ -58,8 +58,6 @@ class DtmfSender:
         self._timestamp = 0
         self._elapsed_ms = 0
         self._ends = 0
-        #: Whether `tick` may have something to send.
-        self.busy = False
 
     @property
     def pending(self) -> int:
@@ -83,13 +81,11 @@ class DtmfSender:
         if not 40 <= duration_ms <= 6000 or not 30 <= gap_ms <= 6000:
             raise ValueError("a DTMF digit lasts 40 to 6000 ms, the gap after it 30 to 6000 ms")
         self._queue.extend((event, duration_ms, gap_ms) for event in events)
-        self.busy = True
 
     def abort(self) -> None:
         """Drop all digits, also the one that is being sent: telephone-event is no longer negotiated."""
         self._queue.clear()
         self._event = None
-        self.busy = False
 
     def tick(self, timestamp: int, rate: int) -> Outgoing | None:
         """Return what this tick sends instead of audio.
@@ -103,7 +99,6 @@ class DtmfSender:
         """
         if self._event is None:
             if not self._queue:
-                self.busy = False
                 return None
             self._event = self._queue.popleft()
             self._timestamp, self._elapsed_ms, self._ends = timestamp, 0, 0
@@ -128,8 +123,7 @@ class DtmfReceiver:
     """Converts telephone-event packets, which may be repeated, lost or reordered, to one digit each."""
 
     def __init__(self) -> None:
-        #: The digit that is being received: RTP time, event, longest duration.
-        self.unfinished: tuple[int, int, int] | None = None
+        self._current: tuple[int, int, int] | None = None  # RTP time, event, longest duration
         self._updated_s = 0.0
         self._done: deque[int] = deque(maxlen=16)  # RTP times of events already returned
 
@@ -152,12 +146,12 @@ class DtmfReceiver:
         if packet.event >= len(DTMF_DIGITS) or timestamp in self._done:
             return []
         ended: list[tuple[str, int]] = []
-        if self.unfinished is not None and self.unfinished[0] != timestamp:
+        if self._current is not None and self._current[0] != timestamp:
             ended += self._finish(rate)  # the end of the event before was lost
         longest = packet.duration
-        if self.unfinished is not None:
-            longest = max(longest, self.unfinished[2])
-        self.unfinished = (timestamp, packet.event, longest)
+        if self._current is not None:
+            longest = max(longest, self._current[2])
+        self._current = (timestamp, packet.event, longest)
         self._updated_s = now
         if packet.end:
             ended += self._finish(rate)
@@ -165,14 +159,14 @@ class DtmfReceiver:
 
     def expire(self, rate: int, now: float, after_s: float = 0.2) -> list[tuple[str, int]]:
         """Return a digit whose end was lost, `after_s` seconds after its last packet."""
-        if self.unfinished is None or now - self._updated_s < after_s:
+        if self._current is None or now - self._updated_s < after_s:
             return []
         return self._finish(rate)
 
     def _finish(self, rate: int) -> list[tuple[str, int]]:
-        if self.unfinished is None:
+        if self._current is None:
             return []
-        timestamp, event, duration = self.unfinished
-        self.unfinished = None
+        timestamp, event, duration = self._current
+        self._current = None
         self._done.append(timestamp)
         return [(DTMF_DIGITS[event], round(duration * 1000 / rate))]

@@ -75,8 +75,6 @@ class Transport:
         self.config = config
         self.counters = PathCounters()
         self.ice_state = "new"
-        #: Whether packets can be sent: the DTLS association is established.
-        self.connected = False
         self._on_rtp, self._on_rtcp, self._on_state = on_rtp, on_rtcp, on_state
         self._switch = Switch()
         self._dtls = DtlsSrtp(self._switch, self._dtls_changed, make_certificate())
@@ -97,6 +95,11 @@ class Transport:
     def dtls_state(self) -> str:
         """new, connecting, connected, closed or failed."""
         return self._dtls.state
+
+    @property
+    def connected(self) -> bool:
+        """Whether packets can be sent: the DTLS association is established."""
+        return self._dtls.connected
 
     @property
     def fingerprint(self) -> tuple[str, str]:
@@ -218,7 +221,6 @@ class Transport:
         self._spawn(self._dtls.close())
         self._switch = Switch()
         self._dtls = self._dtls.successor(self._switch)
-        self.connected = False
         self._remote = self._current = None
         self._received_at = 0.0
         self._set_ice("checking")
@@ -278,7 +280,6 @@ class Transport:
                 await connection.asked.wait()
 
     def _dtls_changed(self, state: str, detail: str) -> None:
-        self.connected = self._dtls.connected
         self._on_state("dtls", state, detail)
 
     def _set_ice(self, state: str, detail: str = "") -> None:

@@ -3,7 +3,7 @@
     python tests/bench curves --out FOLDER [--quick]
 
 It writes curves.png, and the figures to curves.json. All of it takes about five minutes; with --quick there
-are two points of each, of a second.
+are two points of each, of a second, measured beside one another.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import statistics
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from jupyter_client.manager import start_new_kernel
@@ -132,7 +133,8 @@ def draw(file: Path, panels: list[tuple[str, str, str, Points]]) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 6), dpi=80, layout="constrained")
-    for place, (title, across, up, points) in zip(figure.subplots(2, 3).flat, panels, strict=False):
+    axes = list(figure.subplots(2, 3).flat)
+    for place, (title, across, up, points) in zip(axes, panels, strict=False):
         for name, line in points.items():
             place.plot(*zip(*line, strict=True), marker="o", label=name)
         place.set(title=title, xlabel=across, ylabel=up)
@@ -141,7 +143,7 @@ def draw(file: Path, panels: list[tuple[str, str, str, Points]]) -> None:
         place.spines[["top", "right"]].set_visible(False)
         if len(points) > 1:
             place.legend(frameon=False)
-    for empty in figure.axes[len(panels) :]:
+    for empty in axes[len(panels) :]:
         empty.set_axis_off()
     figure.savefig(file)
 
@@ -151,8 +153,12 @@ def main(folder: Path, quick: bool = False) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     seconds, rounds, most = (1.0, 1, 2) if quick else (5.0, 5, 9)
     registrations, set_ups = rates(rounds, AT_ONCE[:most])
+    with ThreadPoolExecutor(3 if quick else 1) as measuring:
+        cores = measuring.submit(cpu, seconds, CALLS[:most])
+        rows = measuring.submit(lag_of_rows, seconds, HOURS[:most])
+        dashboards = measuring.submit(lag_of_widgets, seconds, WIDGETS[:most])
     curves = {
-        "cpu": ("CPU of calls", "calls, both ends in one process", "cores", cpu(seconds, CALLS[:most])),
+        "cpu": ("CPU of calls", "calls, both ends in one process", "cores", cores.result()),
         "registrations": (
             "Logins through Kamailio", "logins begun at once", "logins a second", registrations,
         ),
@@ -161,11 +167,11 @@ def main(folder: Path, quick: bool = False) -> int:
         ),
         "lag_rows": (
             "Lag of the loop, one dashboard", "rows of the call, thousands", "p99, ms",
-            lag_of_rows(seconds, HOURS[:most]),
+            rows.result(),
         ),
         "lag_widgets": (
             "Lag of the loop, many dashboards", "dashboards of one call", "p99, ms",
-            lag_of_widgets(seconds, WIDGETS[:most]),
+            dashboards.result(),
         ),
     }  # fmt: skip
     draw(folder / "curves.png", list(curves.values()))
