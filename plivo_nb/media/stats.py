@@ -14,7 +14,7 @@ from plivo_nb.media.rtp.rtcp import ReportBlock, SenderReport, unix_time
 from plivo_nb.quality.counters import NAN, Counters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
@@ -99,21 +99,20 @@ class LevelMeter:
 
     def settle(self, tell: bool = True) -> None:
         """Compute the frames that wait; with `tell`, `on_levels` is called with them."""
-        count = self._filled
-        if not count:
-            return
+        if self._filled:
+            _settle([self], tell)
+
+    def _take(self, squares: list[float], peak: float, tell: bool) -> None:
+        """Take the sums of squares of the frames that waited, and their peak."""
         self._filled = 0
-        scaled = self._block[:count].astype(np.float32)
         samples = self._samples
-        squares = np.vecdot(scaled, scaled).tolist()
         full_scale = samples * 1_073_741_824
         powers = [square / full_scale for square in squares]
         levels = list(map(math.sqrt, powers))
         self._level = levels[-1]
         self._energy += sum(powers) * samples / self._rate
-        self._duration_s += count * samples / self._rate
-        np.abs(scaled, out=scaled)
-        self._note_peak(scaled.item(scaled.argmax()))  # a quarter of what max() takes for so few
+        self._duration_s += len(squares) * samples / self._rate
+        self._note_peak(peak)
         if tell and self._on_levels is not None:
             self._on_levels(levels)
 
@@ -141,6 +140,27 @@ class LevelMeter:
         self.settle()
         peak, self._peaks[reader] = self._peaks[reader], _NOTHING_MEASURED
         return math.nan if peak < 0 else dbfs(peak / 32768)
+
+
+def settle(meters: Iterable[LevelMeter]) -> None:
+    """Compute the frames that wait in meters, together: a call of numpy costs more than its work on one."""
+    waiting: dict[int, list[LevelMeter]] = {}
+    for meter in meters:
+        if meter._filled:
+            waiting.setdefault(meter._samples, []).append(meter)
+    for group in waiting.values():
+        _settle(group, tell=True)
+
+
+def _settle(meters: list[LevelMeter], tell: bool) -> None:
+    """Compute the frames that wait in meters of frames of one length."""
+    frames = np.concatenate([meter._block[: meter._filled] for meter in meters], dtype=np.float32)
+    squares = np.vecdot(frames, frames).tolist()
+    peaks = np.abs(frames, out=frames).max(axis=1).tolist()
+    end = 0
+    for meter in meters:
+        start, end = end, end + meter._filled
+        meter._take(squares[start:end], max(peaks[start:end]), tell)
 
 
 class Gaps:

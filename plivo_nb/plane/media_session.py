@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from plivo_nb.audio_types import Sink, Source
     from plivo_nb.media.rtp.captured_sip import SipFrame
+    from plivo_nb.media.stats import LevelMeter
     from plivo_nb.quality.sampler import ClockAnchor, SampleRow
 
 _logger = logging.getLogger("plivo_nb.plane.session")
@@ -47,7 +48,6 @@ _logger = logging.getLogger("plivo_nb.plane.session")
 #: consent counts instead (RFC 7675). An ICE restart can end an outage within this time, and ICE takes as
 #: long to fail.
 RTP_TIMEOUT_S = 30.0
-_LEVEL_TICKS = 5
 _POLL_TICKS = 25
 
 Stats = dict[str, dict[str, Any]]
@@ -208,7 +208,7 @@ class MediaSession:
     # ------------------------------------------------------------ the tick
 
     def tick(self, now: float) -> None:
-        """Do one 20 ms tick: play one frame and send one; report levels, samples and states when due."""
+        """Do one 20 ms tick: play one frame and send one; report samples and states when due."""
         self._ticks += 1
         if self._ticks % _POLL_TICKS == 0:
             self.transport.poll(now)
@@ -222,10 +222,19 @@ class MediaSession:
                 self._report_state("rtp", "first-sent", at=now)
         if self._dtmf_waiting and not self.stream.dtmf_pending:
             self._dtmf_done()
-        if self._ticks % _LEVEL_TICKS == 0:
+        if now >= self._sampler.due_at:
+            self._report_sample(self._sampler.due(self.stream, now))
+
+    @property
+    def meters(self) -> tuple[LevelMeter, LevelMeter]:
+        """The level meters of what is received and of what is sent."""
+        return self.stream.meters
+
+    def report_levels(self) -> None:
+        """Report the peaks since the last call, for a level display."""
+        if self.transport.connected:
             in_dbfs, out_dbfs = self.stream.take_levels()
             self._report(Level(self.number, in_dbfs, out_dbfs))
-        self._report_sample(self._sampler.due(self.stream, now))
 
     def _report_sample(self, row: SampleRow | None) -> None:
         if row is None:
@@ -252,25 +261,26 @@ class MediaSession:
         if not self._receiving:
             self._receiving = True
             self._report_state("rtp", "first-received", at=now)
-        self._heard(now)
-        self._guard(self.stream.receive_rtp, data, now)
+        self._last_media_at = now
+        if self._media_missing:
+            self._resumed(now)
+        try:
+            self.stream.receive_rtp(data, now)
+        except Exception as error:  # it ends this session and no other
+            self.fault(error)
 
     def _rtcp(self, data: bytes, now: float) -> None:
-        self._heard(now)
-        self._guard(self.stream.receive_rtcp, data, now)
-
-    def _guard(self, take: Callable[[bytes, float], None], data: bytes, now: float) -> None:
-        """Pass a packet on; an exception ends this session and no other."""
+        self._last_media_at = now
+        if self._media_missing:
+            self._resumed(now)
         try:
-            take(data, now)
+            self.stream.receive_rtcp(data, now)
         except Exception as error:
             self.fault(error)
 
-    def _heard(self, now: float) -> None:
-        self._last_media_at = now
-        if self._media_missing:
-            self._media_missing = False
-            self._report_state("rtp", "resumed", at=now)
+    def _resumed(self, now: float) -> None:
+        self._media_missing = False
+        self._report_state("rtp", "resumed", at=now)
 
     def _answered(self) -> None:
         """The description is final: from now on the media is watched."""
@@ -420,28 +430,31 @@ class SessionSampler:
     Args:
         anchor: relates the plane's clock to UTC; shared by all sessions.
         interval_s: seconds between samples.
+
+    Attributes:
+        due_at: when `due` is to be called next, monotonic seconds.
     """
 
     def __init__(self, anchor: ClockAnchor, interval_s: float) -> None:
         self._anchor = anchor
         self._interval_s = max(interval_s, FRAME_S)
         self._sampler: Sampler | None = None
-        self._due_at = math.inf
+        self.due_at = -math.inf
 
     def due(self, stream: AudioStream, now: float) -> SampleRow | None:
         """Return the sample due at `now` (monotonic seconds), if any; after a stall, one late sample."""
         if self._sampler is None:
             self._sampler = Sampler(now, anchor=self._anchor)
-            self._due_at = now + self._interval_s
-        if now < self._due_at:
+            self.due_at = now + self._interval_s
+        if now < self.due_at:
             return None
-        missed = int((now - self._due_at) / self._interval_s)
-        self._due_at += (missed + 1) * self._interval_s
+        missed = int((now - self.due_at) / self._interval_s)
+        self.due_at += (missed + 1) * self._interval_s
         return self._sampler.sample(stream.counters(), now, direction=stream.direction)
 
     def last(self, stream: AudioStream, now: float) -> SampleRow | None:
         """Return the sample of the time since the last one, at the end of the session, if there is any."""
-        if self._sampler is None or now <= self._due_at - self._interval_s:
+        if self._sampler is None or now <= self.due_at - self._interval_s:
             return None
         return self._sampler.sample(stream.counters(), now, direction=stream.direction, last=True)
 

@@ -36,6 +36,8 @@ _logger = logging.getLogger("plivo_nb.plane")
 
 #: How many late ticks are caught up with at once, so that at most three packets leave within 20 ms.
 CATCH_UP_TICKS = 1
+#: Levels are reported each so many ticks.
+LEVEL_TICKS = 5
 BEAT_S = 0.25
 _CLOSE_S = 0.8
 
@@ -71,6 +73,7 @@ class Plane:
         self._executor: CommandExecutor | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
+        self._ticks = 0
         self._started = False
         self._stopping = False
         self._dead = False
@@ -305,6 +308,7 @@ class Plane:
         self.skipped_ticks += skipped
         self.late_ticks += late_ticks
         self._due += FRAME_S * (skipped + 1)
+        self._ticks += 1
         self._schedule()
         if self._load.note(now, skipped + 1, late_ticks):
             self._report_load()
@@ -317,10 +321,25 @@ class Plane:
                 session.fault(error)
             if session.failed:
                 self._executor.drop(session)
+        if self._ticks % LEVEL_TICKS == 0:
+            self._report_levels()
         if self._effort.note(time.monotonic() - now):
             self._apply_effort()
             assert self._outbox is not None
             self._outbox.put(PlaneEffort(self._effort.reduced, len(self._executor.sessions)))
+
+    def _report_levels(self) -> None:
+        """Report the levels of all sessions, computed together, in one batch."""
+        from plivo_nb.media.stats import settle  # late: it imports numpy
+
+        assert self._executor is not None
+        sessions = list(self._executor.sessions.values())
+        settle(meter for session in sessions for meter in session.meters)
+        for session in sessions:
+            try:
+                session.report_levels()
+            except Exception as error:
+                session.fault(error)
 
     def _apply_effort(self) -> None:
         assert self._executor is not None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-import operator
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 NAN = math.nan
 _CUMULATIVE = {"cumulative": True}
@@ -177,17 +179,23 @@ LOSS_RUN_LENGTHS: dict[str, tuple[int, float]] = {
 
 #: Names of the counts that this end makes.
 CUMULATIVE: tuple[str, ...] = tuple(item.name for item in fields(Counters) if item.metadata)
-_cumulative = operator.attrgetter(*CUMULATIVE)
-_NOTHING = (0,) * len(CUMULATIVE)
 
 
-def added(*parts: Counters, **momentary: Any) -> Counters:
+def added(*parts: Mapping[str, float]) -> dict[str, Any]:
     """The counts of several parts of a stream (sources, codecs, directions) in one.
 
     Args:
-        parts: their cumulative fields are added; their momentary ones are left out.
-        momentary: the other fields of the result.
+        parts: cumulative fields of `Counters` by name; one that is absent is 0.
+
+    Returns:
+        Their sums, as arguments of `Counters`.
+
+    Example:
+        >>> added({"packets_received": 50, "packets_late": 1}, {"packets_received": 20})
+        {'packets_received': 70, 'packets_late': 1}
     """
-    columns = zip(_NOTHING, *map(_cumulative, parts), strict=True)
-    sums: dict[str, Any] = dict(zip(CUMULATIVE, map(sum, columns), strict=True))
-    return Counters(**sums, **momentary)
+    sums: dict[str, float] = {}
+    for part in parts:
+        for name, count in part.items():
+            sums[name] = sums.get(name, 0) + count
+    return sums

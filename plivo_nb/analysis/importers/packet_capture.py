@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from plivo_nb.analysis.importers.captured_packets import is_capture, packets_of
 from plivo_nb.analysis.importers.captured_sip import SipCall, calls_of, is_sip
@@ -348,13 +348,13 @@ class _Replay:
         return replace(row, direction="")
 
     def _counters(self) -> Counters:
-        moment = {key: value for key, value in self._moment.items() if key != "pause"}
+        moment: dict[str, Any] = {key: value for key, value in self._moment.items() if key != "pause"}
         latest = self._receivers.get(id(self._latest))
         unsettled, missing = latest.unsettled() if latest is not None else (0, 0)
         sent = self._outgoing[0].codec if self._outgoing else ""
         received = self._latest.codec if self._latest is not None else ""
-        counted = added(
-            *(receiver.counters() for receiver in self._receivers.values()),
+        counted = Counters(
+            **added(*(receiver.counts() for receiver in self._receivers.values())),
             codec=sent or received,
             codec_in=received,
             packets_unsettled=unsettled,

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from plivo_nb.audio_types import to_int16
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from plivo_nb.audio_types import Pcm
     from plivo_nb.media.codecs import Decoder
 
@@ -164,12 +166,13 @@ class Concealer:
         self._missing = 0
         self._history.append(pcm)
         if level is not None:
-            self.learn(level)
+            self.learn([level])
         return pcm
 
-    def learn(self, level: float) -> None:
-        """Update the background's level with a played frame's RMS, 0..1."""
-        self.floor = min(level, max(self.floor, 1e-5) * _NOISE_RISE)
+    def learn(self, levels: Sequence[float]) -> None:
+        """Update the background's level with the RMS of played frames, 0..1."""
+        for level in levels:
+            self.floor = min(level, max(self.floor, 1e-5) * _NOISE_RISE)
 
     def _join(self, pcm: Pcm) -> Pcm:
         assert self._tail is not None

@@ -14,7 +14,6 @@ from plivo_nb.media.playout.concealment import Concealer
 from plivo_nb.media.playout.jitter_buffer import Entry, JitterBuffer, Step
 from plivo_nb.media.playout.packet_fates import PacketFates
 from plivo_nb.media.playout.time_stretch import lengthen, shorten
-from plivo_nb.quality.counters import Counters
 
 if TYPE_CHECKING:
     from plivo_nb.media.playout.packet_fates import PacketFate
@@ -48,8 +47,8 @@ class PlayOut:
         self._decoder: Decoder = make_decoder(codec)
         self._redundant = self._opus and self._decoder.conceals  # in-band FEC can be used
         self._concealer = Concealer(self._decoder, codec.clock_rate)
-        self._queue: list[Pcm] = []
-        self._queued = 0
+        self._rest: Pcm = np.zeros(0, np.int16)  # decoded samples that wait for the next tick
+        self._queued = 0  # their number
         self.concealing = False  # the last frame contained sound that is made up
         self.silent = False  # the last frame contained comfort noise
         self.payload: bytes | None = None  # of the packet that is the last frame, whole and unchanged
@@ -72,23 +71,23 @@ class PlayOut:
         """Decoded samples that wait for the next tick."""
         return self._queued
 
-    def counters(self) -> Counters:
-        """The counts of this play-out."""
-        return Counters(
-            packets_late=self.buffer.late,
-            packets_discarded=self.buffer.late + self.buffer.dropped,
-            packets_recovered=self.recovered,
-            fec_packets_received=self.fec_received,
-            total_samples=self.total,
-            concealed_samples=self.concealed,
-            silent_concealed_samples=self.silent_concealed,
-            concealment_events=self.concealment_events,
-            inserted_samples=self.inserted,
-            removed_samples=self.removed,
-            jitter_buffer_delay_s=self.delay_sum_s,
-            jitter_buffer_target_delay_s=self.target_sum_s,
-            jitter_buffer_emitted_samples=self.emitted,
-        )
+    def counts(self) -> dict[str, float]:
+        """The counts of this play-out, by the names of `Counters`."""
+        return {
+            "packets_late": self.buffer.late,
+            "packets_discarded": self.buffer.late + self.buffer.dropped,
+            "packets_recovered": self.recovered,
+            "fec_packets_received": self.fec_received,
+            "total_samples": self.total,
+            "concealed_samples": self.concealed,
+            "silent_concealed_samples": self.silent_concealed,
+            "concealment_events": self.concealment_events,
+            "inserted_samples": self.inserted,
+            "removed_samples": self.removed,
+            "jitter_buffer_delay_s": self.delay_sum_s,
+            "jitter_buffer_target_delay_s": self.target_sum_s,
+            "jitter_buffer_emitted_samples": self.emitted,
+        }
 
     def insert(self, payload: bytes, place: Placed, arrival_s: float, timed: bool) -> bool:
         """Add a packet's payload. Return False if it is late or malformed."""
@@ -118,8 +117,7 @@ class PlayOut:
 
     def learn(self, levels: list[float]) -> None:
         """Update the comfort noise's level with the RMS of frames that were received and played, 0..1."""
-        for level in levels:
-            self._concealer.learn(level)
+        self._concealer.learn(levels)
 
     def pull(self, now: float) -> Pcm:
         """Return the frame to play in this tick; always 20 ms."""
@@ -127,21 +125,19 @@ class PlayOut:
         self.payload = None
         if not self._queued:
             pcm = self._step(now)
-            if len(pcm) == self.frame:  # usually a packet is a frame
+            if len(pcm) == self.frame:  # the packet is a frame, until the play-out delay was corrected
                 return pcm
-            self._put(pcm)
-            self.payload = None
-        while self._queued < self.frame:
-            self._put(self._step(now))
-            self.payload = None
-        joined = self._queue[0] if len(self._queue) == 1 else np.concatenate(self._queue)
-        self._queued = len(joined) - self.frame
-        self._queue = [joined[self.frame :]] if self._queued else []
-        return joined[: self.frame]
-
-    def _put(self, pcm: Pcm) -> None:
-        self._queue.append(pcm)
-        self._queued += len(pcm)
+            self._rest, self._queued = pcm, len(pcm)
+        parts, frame = [self._rest], self.frame
+        while self._queued < frame:
+            pcm = self._step(now)
+            parts.append(pcm)
+            self._queued += len(pcm)
+        self.payload = None
+        joined = np.concatenate(parts)
+        self._rest = joined[frame:]
+        self._queued -= frame
+        return joined[:frame]
 
     def _step(self, now: float) -> Pcm:
         buffer = self.buffer

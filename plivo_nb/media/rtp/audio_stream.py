@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import random as random_module
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from plivo_nb.audio_types import FRAME_S
@@ -19,7 +18,7 @@ from plivo_nb.media.rtp import rtcp
 from plivo_nb.media.rtp.receiving import Receiving
 from plivo_nb.media.rtp.rtp import RtpSender
 from plivo_nb.media.rtp.sending import Sending
-from plivo_nb.media.stats import SILENCE_DBFS, RemoteView, w3c_report
+from plivo_nb.media.stats import SILENCE_DBFS, LevelMeter, RemoteView, w3c_report
 from plivo_nb.quality.counters import NAN, Counters
 
 if TYPE_CHECKING:
@@ -292,12 +291,17 @@ class AudioStream:
 
     # ------------------------------------------------------------ statistics
 
+    @property
+    def meters(self) -> tuple[LevelMeter, LevelMeter]:
+        """The meters of what is received and of what is sent."""
+        return self._receiving.meter, self._sending.meter
+
     def take_levels(self) -> tuple[float, float]:
         """Return the highest peaks (in, out) since the last call, in dBFS, for a level display.
 
         Where no frame was measured since, the level is that of silence.
         """
-        levels = (self._receiving.meter.take_peak_dbfs(1), self._sending.meter.take_peak_dbfs(1))
+        levels = (meter.take_peak_dbfs(1) for meter in self.meters)
         peak_in, peak_out = (SILENCE_DBFS if math.isnan(level) else level for level in levels)
         return peak_in, peak_out
 
@@ -312,8 +316,7 @@ class AudioStream:
     def counters(self) -> Counters:
         """Return all numbers. The two levels are peaks since the last call: one reader only."""
         remote, codec, reported = self._remote, self._sending.codec, self._remote.reports > 0
-        return replace(
-            self._receiving.counters(),
+        return self._receiving.counters(
             codec=codec.name if codec else "",
             muted=self.muted,
             packets_sent=self._rtp.packets,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -56,7 +56,7 @@ class Receiving:
         self.first_packet_s: float | None = None
         self.last_was_pause = False  # the last packet announced a pause
         # of former sources and codecs
-        self._before = Counters()
+        self._before: Mapping[str, float] = {}
 
     @property
     def ssrc(self) -> int | None:
@@ -88,7 +88,7 @@ class Receiving:
     def _switch(self, codec: Codec) -> None:
         """Receive another codec from now on."""
         if self._play is not None:
-            self._before = added(self._before, self._play.counters())
+            self._before = added(self._before, self._play.counts())
         self._play = PlayOut(codec, self._minimum_s, self._maximum_s, self.fates)
         if self.rate != codec.clock_rate:
             self.rate = codec.clock_rate
@@ -96,7 +96,7 @@ class Receiving:
 
     def _change_source(self, ssrc: int | None) -> None:
         if self._source is not None:
-            self._before = added(self._before, self._source.counters())
+            self._before = added(self._before, self._source.counts())
         self._source = RtpReceiver(ssrc, self.rate) if ssrc is not None else None
 
     def receive(self, data: bytes, now: float, timed: bool) -> None:
@@ -122,12 +122,15 @@ class Receiving:
             return
         if codec is not None and codec.name != self._play.codec.name:
             self._switch(codec)
-        source = self._source_of(packet.ssrc, now)
-        if source is None:
-            return
+        source = self._source
+        if source is None or source.ssrc != packet.ssrc:
+            source = self._source_of(packet.ssrc, now)
+            if source is None:
+                return
+        payload = packet.payload
         place = source.receive(packet.sequence_number, packet.timestamp, now, timed and codec is not None)
-        self._count(packet, len(data), now)
-        self.last_was_pause = codec is not None and codec.name == "OPUS" and len(packet.payload) <= DTX_BYTES
+        self._count(len(payload), len(data), now)
+        self.last_was_pause = len(payload) <= DTX_BYTES and codec is not None and codec.name == "OPUS"
         if place is None or place.duplicate:
             return
         if place.restarted:
@@ -135,9 +138,9 @@ class Receiving:
         if codec is None:
             self._event_rate = self._events[kind]
             self._play.buffer.skip_sequence(place.sequence)
-            self.digits += self._dtmf.receive(packet.payload, packet.timestamp, self._event_rate, now)
-        elif packet.payload:
-            self._play.insert(packet.payload, place, now, timed)
+            self.digits += self._dtmf.receive(payload, packet.timestamp, self._event_rate, now)
+        elif payload:
+            self._play.insert(payload, place, now, timed)
         else:
             self._play.buffer.skip_sequence(place.sequence)  # a keep-alive (RFC 6263)
 
@@ -155,19 +158,20 @@ class Receiving:
         if source is None or source.ssrc != packet.ssrc or self._play is None:
             return
         place = source.receive(packet.sequence_number, packet.timestamp, now, False)
-        self._count(packet, size, now)
+        self._count(len(packet.payload), size, now)
         self.last_was_pause = packet.payload_type == COMFORT_NOISE
         if place is not None and not place.duplicate:
             self._play.buffer.skip_sequence(place.sequence)
 
-    def _count(self, packet: RtpPacket, size: int, now: float) -> None:
+    def _count(self, payload_size: int, size: int, now: float) -> None:
         self.last_packet_s = now
         if self.first_packet_s is None:
             self.first_packet_s = now
-        self.bytes += len(packet.payload)
-        self.header_bytes += size - len(packet.payload)
+        self.bytes += payload_size
+        self.header_bytes += size - payload_size
 
     def _source_of(self, ssrc: int, now: float) -> RtpReceiver | None:
+        """Return the source of packets with this SSRC; None: they are late ones of the former source."""
         source = self._source
         if source is not None and source.ssrc == ssrc:
             return source
@@ -180,9 +184,8 @@ class Receiving:
         self._change_source(ssrc)
         return self._source
 
-    @property
     def payload(self) -> tuple[str, bytes] | None:
-        """Codec and payload of the packet that is the frame pulled last; None if it is no whole packet."""
+        """Return codec and payload of the packet that is the frame pulled last; None if it is none."""
         play = self._play
         return None if play is None or play.payload is None else (play.codec.name, play.payload)
 
@@ -196,7 +199,8 @@ class Receiving:
         play = self._play
         assert play is not None, "configure comes first"
         frame = play.pull(now)
-        self.digits += self._dtmf.expire(self._event_rate, now)
+        if self._dtmf.unfinished is not None:
+            self.digits += self._dtmf.expire(self._event_rate, now)
         if not playing:
             frame = np.zeros(play.frame, np.int16)
         if self.first_packet_s is not None:
@@ -240,16 +244,18 @@ class Receiving:
         )
         return (block,)
 
-    def counters(self) -> Counters:
-        """The counts of all sources and codecs so far, and the present values of what is received."""
+    def counters(self, **sent: Any) -> Counters:
+        """The counts of all sources and codecs so far, and the present values of what is received.
+
+        Args:
+            sent: the fields of what is sent.
+        """
         source, play = self._source, self._play
         unsettled, missing = source.unsettled() if source is not None else (0, 0)
-        headers = Counters(bytes_received=self.bytes, header_bytes_received=self.header_bytes)
-        parts = [part.counters() for part in (source, play) if part is not None]
-        return added(
-            self._before,
-            headers,
-            *parts,
+        return Counters(
+            **added(self._before, *(part.counts() for part in (source, play) if part is not None)),
+            bytes_received=self.bytes,
+            header_bytes_received=self.header_bytes,
             codec_in=play.codec.name if play is not None else "",
             sample_rate_hz=self.rate or NAN,
             packets_unsettled=unsettled,
@@ -259,4 +265,5 @@ class Receiving:
             jitter_in_s=source.jitter_s if source is not None and source.received else NAN,
             playout_delay_s=play.delay_s if play is not None else NAN,
             target_delay_s=play.buffer.target_s if play is not None and play.buffer.playing else NAN,
+            **sent,
         )

@@ -6,7 +6,7 @@ import struct
 from typing import Any, NamedTuple
 
 from plivo_nb.audio_types import FRAMES_PER_S
-from plivo_nb.quality.counters import LOSS_RUN_LENGTHS, Counters
+from plivo_nb.quality.counters import LOSS_RUN_LENGTHS
 
 _HEADER = struct.Struct("!BBHII")
 _CLOCK_STEP_S = 0.2  # a change of the transit time by more, with an RTP time that leaps, is the clock's
@@ -202,16 +202,16 @@ class RtpReceiver:
         count = min(_UNSETTLED, self._max - self._base + 1) if self._started else 0
         return count, count - (self._seen & ((1 << count) - 1)).bit_count()
 
-    def counters(self) -> Counters:
-        """The counts of this source."""
-        return Counters(
-            packets_received=self.received,
-            packets_expected=self.expected,
-            packets_lost=self.lost,
-            packets_reordered=self.reordered,
-            packets_duplicated=self.duplicates,
+    def counts(self) -> dict[str, float]:
+        """The counts of this source, by the names of `Counters`."""
+        return {
+            "packets_received": self.received,
+            "packets_expected": self.expected,
+            "packets_lost": self.lost,
+            "packets_reordered": self.reordered,
+            "packets_duplicated": self.duplicates,
             **self._loss_runs,
-        )
+        }
 
     def receive(
         self, sequence_number: int, timestamp: int, arrival_s: float, timed: bool = True
@@ -311,12 +311,16 @@ class RtpReceiver:
         transit = arrival_s * self.clock_rate - timestamp
         if self._transit is not None:
             difference = abs(transit - self._transit)
-            packets, elapsed = sequence - self._measured[0], timestamp - self._measured[1]
-            leap = abs(elapsed - packets * self._frame)
-            if difference <= _CLOCK_STEP_S * self.clock_rate or leap < difference / 2:
+            last_sequence, last_timestamp = self._measured
+            packets, elapsed = sequence - last_sequence, timestamp - last_timestamp
+            if packets == 1 and elapsed == self._frame:  # the usual packet: no step
                 self._jitter += (difference - self._jitter) / 16
-            if packets == 1 and 0 < elapsed <= _LONGEST_FRAME_S * self.clock_rate:
-                self._frame = elapsed
+            else:
+                leap = abs(elapsed - packets * self._frame)
+                if difference <= _CLOCK_STEP_S * self.clock_rate or leap < difference / 2:
+                    self._jitter += (difference - self._jitter) / 16
+                if packets == 1 and 0 < elapsed <= _LONGEST_FRAME_S * self.clock_rate:
+                    self._frame = elapsed
         self._transit = transit
         self._measured = (sequence, timestamp)
 

@@ -15,7 +15,7 @@ from plivo_nb.media.rtp.telephone_event import DtmfSender
 from plivo_nb.media.stats import LevelMeter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from plivo_nb.audio_types import Pcm, Sink, Source
     from plivo_nb.media.rtp.rtp import RtpSender
@@ -81,7 +81,10 @@ class Sending:
             sink.open(self.codec.clock_rate)
 
     def tick(
-        self, packets: list[bytes], heard: Pcm | None = None, payload: tuple[str, bytes] | None = None
+        self,
+        packets: list[bytes],
+        heard: Pcm | None = None,
+        payload_of_heard: Callable[[], tuple[str, bytes] | None] = lambda: None,
     ) -> None:
         """Send one frame.
 
@@ -89,7 +92,7 @@ class Sending:
             packets: the packets to send are appended to this list.
             heard: the frame that was received in this tick. If the source returns that very array, as an echo
                 does, the packet that it came in is sent on and nothing is encoded.
-            payload: codec and payload of that packet; None if the frame is no whole packet.
+            payload_of_heard: returns codec and payload of that packet; None if the frame is no whole packet.
         """
         codec = self.codec
         if codec is None:
@@ -110,7 +113,7 @@ class Sending:
             self._rtp.advance(samples)
             return
         bytes_before = self._rtp.bytes
-        if payload is not None and frame is heard and self._passes(codec, payload, packets):
+        if frame is heard and self._passes(codec, payload_of_heard(), packets):
             self._rtp.advance(samples)
         elif codec.ptime_ms == 20:
             self._send_audio(codec, packets, frame)
@@ -141,8 +144,10 @@ class Sending:
     def _new_encoder(self, codec: Codec) -> Encoder:
         return make_encoder(replace(codec, complexity=min(codec.complexity, self._complexity_limit)))
 
-    def _passes(self, codec: Codec, payload: tuple[str, bytes], packets: list[bytes]) -> bool:
+    def _passes(self, codec: Codec, payload: tuple[str, bytes] | None, packets: list[bytes]) -> bool:
         """Send a packet on that was received, where that is possible."""
+        if payload is None:
+            return False
         name, data = payload
         if codec.ptime_ms != 20 or name != codec.name or len(data) <= DTX_BYTES:
             return False

@@ -123,7 +123,8 @@ class DtmfReceiver:
     """Converts telephone-event packets, which may be repeated, lost or reordered, to one digit each."""
 
     def __init__(self) -> None:
-        self._current: tuple[int, int, int] | None = None  # RTP time, event, longest duration
+        #: The digit that is being received: RTP time, event, longest duration.
+        self.unfinished: tuple[int, int, int] | None = None
         self._updated_s = 0.0
         self._done: deque[int] = deque(maxlen=16)  # RTP times of events already returned
 
@@ -146,12 +147,12 @@ class DtmfReceiver:
         if packet.event >= len(DTMF_DIGITS) or timestamp in self._done:
             return []
         ended: list[tuple[str, int]] = []
-        if self._current is not None and self._current[0] != timestamp:
+        if self.unfinished is not None and self.unfinished[0] != timestamp:
             ended += self._finish(rate)  # the end of the event before was lost
         longest = packet.duration
-        if self._current is not None:
-            longest = max(longest, self._current[2])
-        self._current = (timestamp, packet.event, longest)
+        if self.unfinished is not None:
+            longest = max(longest, self.unfinished[2])
+        self.unfinished = (timestamp, packet.event, longest)
         self._updated_s = now
         if packet.end:
             ended += self._finish(rate)
@@ -159,14 +160,14 @@ class DtmfReceiver:
 
     def expire(self, rate: int, now: float, after_s: float = 0.2) -> list[tuple[str, int]]:
         """Return a digit whose end was lost, `after_s` seconds after its last packet."""
-        if self._current is None or now - self._updated_s < after_s:
+        if self.unfinished is None or now - self._updated_s < after_s:
             return []
         return self._finish(rate)
 
     def _finish(self, rate: int) -> list[tuple[str, int]]:
-        if self._current is None:
+        if self.unfinished is None:
             return []
-        timestamp, event, duration = self._current
-        self._current = None
+        timestamp, event, duration = self.unfinished
+        self.unfinished = None
         self._done.append(timestamp)
         return [(DTMF_DIGITS[event], round(duration * 1000 / rate))]

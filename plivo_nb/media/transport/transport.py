@@ -312,10 +312,11 @@ class Transport:
         counters.packets_received += 1
         counters.bytes_received += len(data)
         first = data[0]
-        if 19 < first < 64:
-            self._switch.deliver(data)
+        if not 127 < first < 192:
+            if 19 < first < 64:
+                self._switch.deliver(data)
             return
-        if not 127 < first < 192 or len(data) < 8:
+        if len(data) < 8:
             return
         packet = self._dtls.unprotect(data)
         if packet is None:

@@ -7,7 +7,7 @@ import pytest
 from media_network import OPUS, PCMU, Pair, stream, ticks
 
 from plivo_nb.media.audio.sources import Tone
-from plivo_nb.media.stats import Gaps, LevelMeter
+from plivo_nb.media.stats import Gaps, LevelMeter, settle
 
 BOTH = pytest.mark.parametrize("codec", [OPUS, PCMU], ids=["opus", "pcmu"])
 
@@ -118,3 +118,26 @@ def test_frames_measured_together_give_what_each_gives_alone() -> None:
     meter.settle(tell=False)
     assert meter.level == pytest.approx(0.25)
     assert len(told) == 13, "not told"
+
+
+def test_meters_settled_together_give_what_each_gives_alone() -> None:
+    together: list[LevelMeter] = []
+    alone: list[LevelMeter] = []
+    told: list[list[float]] = [[] for _ in range(8)]
+    random = np.random.default_rng(2)
+    for number, (samples, frames) in enumerate([(160, 5), (960, 5), (160, 3), (160, 0)]):
+        pair = LevelMeter(told[number].extend), LevelMeter(told[4 + number].extend)
+        for _ in range(frames):
+            noise = random.integers(-32768, 32768, samples).astype(np.int16)
+            for meter in pair:
+                meter.measure(noise, samples * 50)
+        together.append(pair[0])
+        alone.append(pair[1])
+    settle(together)
+    assert [len(levels) for levels in told[:4]] == [5, 5, 3, 0]
+    for one, other in zip(together, alone, strict=True):
+        assert one.energy == pytest.approx(other.energy)
+        assert one.duration_s == other.duration_s
+        assert one.level == pytest.approx(other.level)
+        assert one.take_peak_dbfs(1) == pytest.approx(other.take_peak_dbfs(1), nan_ok=True)
+    assert told[:4] == [pytest.approx(levels) for levels in told[4:]]

@@ -47,9 +47,11 @@ class Ticked:
 
     number = 1
     failed = False
+    meters = ()
 
     def __init__(self) -> None:
         self.ticks: list[float] = []
+        self.levels_after: list[int] = []
         self.skipped = self.late = 0
         self.limits: list[int] = []
         self.works_s = 0.0
@@ -57,6 +59,9 @@ class Ticked:
     def tick(self, now: float) -> None:
         self.ticks.append(now)
         time.sleep(self.works_s)
+
+    def report_levels(self) -> None:
+        self.levels_after.append(len(self.ticks))
 
     def limit_complexity(self, limit: int) -> None:
         self.limits.append(limit)
@@ -89,6 +94,7 @@ async def ticking(stall_s: float) -> tuple[Ticked, float]:
 async def test_ticks_are_made_at_absolute_times() -> None:
     session, elapsed = await ticking(0.0)
     assert len(session.ticks) + session.skipped == pytest.approx(elapsed / FRAME_S, abs=2)
+    assert session.levels_after == list(range(5, len(session.ticks) + 1, 5))
 
 
 async def test_a_slightly_late_tick_is_made_up_for() -> None:

@@ -31,11 +31,16 @@ def test_counts_begin_at_zero_and_what_is_not_known_is_missing() -> None:
 
 @given(st.lists(st.integers(0, 1000), max_size=5))
 def test_parts_of_a_stream_add_up(numbers: list[int]) -> None:
-    parts = [Counters(**dict.fromkeys(CUMULATIVE, number), rtt_s=9.0) for number in numbers]
-    whole = added(*parts, codec="OPUS")
+    parts = [dict.fromkeys(CUMULATIVE, float(number)) for number in numbers]
+    whole = Counters(**added(*parts), codec="OPUS")
     assert {getattr(whole, name) for name in CUMULATIVE} == {sum(numbers)}
-    assert whole.codec == "OPUS"
-    assert math.isnan(whole.rtt_s), "what is momentary is not added up"
+
+
+def test_a_count_that_one_part_does_not_have_is_that_of_the_others() -> None:
+    assert added({"packets_late": 1}, {}, {"packets_received": 50}) == {
+        "packets_late": 1,
+        "packets_received": 50,
+    }
 
 
 def test_a_column_that_is_the_growth_of_a_counter_names_one() -> None:

@@ -48,7 +48,7 @@ def test_what_is_repeated_fades_and_then_is_comfort_noise() -> None:
     concealer = Concealer(make_decoder(PCMU), 8000)
     for frame in np.split(sine(150, 0.2, 8000), 10):
         concealer.good(frame)
-        concealer.learn(0.001)
+        concealer.learn([0.001])
     filled = [concealer.lost(160) for _ in range(6)]
     assert [silent for _, silent in filled] == [False, False, False, True, True, True]
     levels = [rms(pcm) for pcm, _ in filled]
@@ -87,18 +87,18 @@ def test_redundancy_is_used_when_the_next_packet_is_there() -> None:
 def test_the_floor_follows_quiet_at_once_and_loud_slowly() -> None:
     concealer = Concealer(make_decoder(PCMU), 8000)
     for _ in range(500):
-        concealer.learn(0.004)
+        concealer.learn([0.004])
     assert concealer.floor == pytest.approx(0.004)
-    concealer.learn(0.5)
+    concealer.learn([0.5])
     assert concealer.floor < 0.0042
-    concealer.learn(0.0001)
+    concealer.learn([0.0001])
     assert concealer.floor == pytest.approx(0.0001)
 
 
 def test_comfort_noise_is_never_loud() -> None:
     concealer = Concealer(make_decoder(PCMU), 8000)
     for _ in range(2000):
-        concealer.learn(0.5)
+        concealer.learn([0.5])
     noise = np.concatenate([concealer.comfort(160) for _ in range(300)])
     assert rms(noise) < 0.012
 

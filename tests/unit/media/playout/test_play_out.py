@@ -14,7 +14,7 @@ from plivo_nb.media.playout.concealment import rms
 from plivo_nb.media.playout.packet_fates import PacketFates
 from plivo_nb.media.playout.play_out import PlayOut
 from plivo_nb.media.rtp.rtp import Placed, RtpPacket
-from plivo_nb.quality.counters import Counters
+from plivo_nb.quality.counters import Counters, added
 
 BOTH = pytest.mark.parametrize("codec", [OPUS, PCMU], ids=["opus", "pcmu"])
 
@@ -227,6 +227,10 @@ def play(codec: Codec, lost: set[int]) -> tuple[PlayOut, list[bytes]]:
     return play_out, payloads
 
 
+def counted(play_out: PlayOut) -> Counters:
+    return Counters(**added(play_out.counts()))
+
+
 def recoverable(payloads: list[bytes]) -> int:
     """A packet whose next one carries redundancy for it."""
     return next(n for n in range(FIRST, len(payloads) - 10) if opus_has_fec(payloads[n + 1]))
@@ -235,26 +239,26 @@ def recoverable(payloads: list[bytes]) -> int:
 def test_a_lost_packet_is_recovered_from_the_next_one() -> None:
     _, payloads = play(FEC, set())
     lost = recoverable(payloads)
-    counters = play(FEC, {lost})[0].counters()
+    counters = counted(play(FEC, {lost})[0])
     assert counters.packets_recovered == 1
     assert (counters.concealment_events, counters.concealed_samples) == (0, 0)
     assert counters.fec_packets_received > 10
 
 
 def test_nothing_is_recovered_when_nothing_is_lost() -> None:
-    counters = play(FEC, set())[0].counters()
+    counters = counted(play(FEC, set())[0])
     assert (counters.packets_recovered, counters.concealed_samples) == (0, 0)
 
 
 def test_of_two_packets_lost_in_a_row_the_second_one_is_recovered() -> None:
     _, payloads = play(FEC, set())
     lost = recoverable(payloads)
-    assert play(FEC, {lost - 1, lost})[0].counters().packets_recovered == 1
+    assert counted(play(FEC, {lost - 1, lost})[0]).packets_recovered == 1
 
 
 @pytest.mark.parametrize("codec", [NO_FEC, PCMU], ids=["Opus without FEC", "PCMU"])
 def test_without_redundancy_a_loss_is_concealed_and_not_recovered(codec: Codec) -> None:
-    counters = play(codec, {FIRST})[0].counters()
+    counters = counted(play(codec, {FIRST})[0])
     assert counters.packets_recovered == 0
     assert counters.concealed_samples == codec.clock_rate // 50
 
@@ -267,7 +271,7 @@ def test_redundancy_that_cannot_be_decoded_recovers_nothing(monkeypatch: pytest.
         raise ValueError("malformed")
 
     monkeypatch.setattr("plivo_nb.media.codecs.OpusDecoder.decode_fec", refuse)
-    counters = play(FEC, {lost})[0].counters()
+    counters = counted(play(FEC, {lost})[0])
     assert counters.packets_recovered == 0
     assert counters.concealed_samples == 960
 
