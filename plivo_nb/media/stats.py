@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 SILENCE_DBFS = -100.0
 _NOTHING_MEASURED = -1.0  # no peak is negative
+#: Samples in one frame of each of the meters that are settled together; more would fill the caches.
+_SAMPLES_TOGETHER = 3200
 _FRAMES_AT_ONCE = 8  # more than come between two readings of the level display, which settles them
 
 
@@ -146,8 +148,12 @@ def settle(meters: Iterable[LevelMeter]) -> None:
     """Compute the frames that wait in meters, together: a call of numpy costs more than its work on one."""
     waiting: dict[int, list[LevelMeter]] = {}
     for meter in meters:
-        if meter._filled:
-            waiting.setdefault(meter._samples, []).append(meter)
+        if not meter._filled:
+            continue
+        group = waiting.setdefault(meter._samples, [])
+        group.append(meter)
+        if len(group) * meter._samples >= _SAMPLES_TOGETHER:
+            _settle(waiting.pop(meter._samples), tell=True)
     for group in waiting.values():
         _settle(group, tell=True)
 

@@ -123,10 +123,12 @@ def test_frames_measured_together_give_what_each_gives_alone() -> None:
 def test_meters_settled_together_give_what_each_gives_alone() -> None:
     together: list[LevelMeter] = []
     alone: list[LevelMeter] = []
-    told: list[list[float]] = [[] for _ in range(8)]
+    told: list[list[float]] = [[] for _ in range(14)]
     random = np.random.default_rng(2)
-    for number, (samples, frames) in enumerate([(160, 5), (960, 5), (160, 3), (160, 0)]):
-        pair = LevelMeter(told[number].extend), LevelMeter(told[4 + number].extend)
+    for number, (samples, frames) in enumerate(
+        [(160, 5), (960, 5), (160, 3), (160, 0), (960, 8), (960, 1), (960, 2)]
+    ):
+        pair = LevelMeter(told[number].extend), LevelMeter(told[7 + number].extend)
         for _ in range(frames):
             noise = random.integers(-32768, 32768, samples).astype(np.int16)
             for meter in pair:
@@ -134,10 +136,10 @@ def test_meters_settled_together_give_what_each_gives_alone() -> None:
         together.append(pair[0])
         alone.append(pair[1])
     settle(together)
-    assert [len(levels) for levels in told[:4]] == [5, 5, 3, 0]
+    assert [len(levels) for levels in told[:7]] == [5, 5, 3, 0, 8, 1, 2]
     for one, other in zip(together, alone, strict=True):
         assert one.energy == pytest.approx(other.energy)
         assert one.duration_s == other.duration_s
         assert one.level == pytest.approx(other.level)
         assert one.take_peak_dbfs(1) == pytest.approx(other.take_peak_dbfs(1), nan_ok=True)
-    assert told[:4] == [pytest.approx(levels) for levels in told[4:]]
+    assert told[:7] == [pytest.approx(levels) for levels in told[7:]]
