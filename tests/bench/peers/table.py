@@ -63,7 +63,8 @@ def faults(table: str) -> list[str]:
         return [f"the columns are not {', '.join(COLUMNS.values())}"]
     titles = [row.text + (f", {row.unit}" if row.unit else "") for row in ROWS]
     wrong = [f"a row is missing: {title}" for title in titles if title not in [line[0] for line in cells]]
-    number = re.compile(r"\d+(\.\d+)?( \(\d+(\.\d+)?–\d+(\.\d+)?\))?( saturated)?")
+    figure = r"-?\d+(\.\d+)?"  # a difference of two measurements can be below 0
+    number = re.compile(rf"{figure}( \({figure}–{figure}\))?( saturated)?")
     for row, line in zip(ROWS, cells[2:], strict=False):
         if len(line) != 1 + len(COLUMNS):
             wrong.append(f"{row.name} has not a cell for each column")
