@@ -154,19 +154,12 @@ class Concealer:
         self._noise_at = 0
         self.floor = 0.0  # level of the background, 0..1
 
-    def good(self, pcm: Pcm, level: float | None = None) -> Pcm:
-        """Return a decoded packet, cross-faded with the concealment before it.
-
-        Args:
-            pcm: decoded samples.
-            level: their RMS, 0..1, if known; used to estimate the background's level.
-        """
+    def good(self, pcm: Pcm) -> Pcm:
+        """Return a decoded packet, cross-faded with the concealment before it."""
         if self._tail is not None:
             pcm = self._join(pcm)
         self._missing = 0
         self._history.append(pcm)
-        if level is not None:
-            self.learn([level])
         return pcm
 
     def learn(self, levels: Sequence[float]) -> None:

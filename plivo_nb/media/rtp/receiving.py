@@ -185,7 +185,7 @@ class Receiving:
         return self._source
 
     def payload(self) -> tuple[str, bytes] | None:
-        """Return codec and payload of the packet that is the frame pulled last; None if it is none."""
+        """Return codec and payload of the packet that makes up the last frame; None if no whole one does."""
         play = self._play
         return None if play is None or play.payload is None else (play.codec.name, play.payload)
 

@@ -74,7 +74,10 @@ def test_what_proves_nothing(header: str) -> None:
 @pytest.mark.parametrize("filling", [" ", "a", '"', "\\", ",", "=", "a=b,", "a = "])
 def test_a_challenge_is_read_in_linear_time(filling: str) -> None:
     for start in ("Digest a=", 'Digest a="', "Digest "):
-        began = time.thread_time()
-        with contextlib.suppress(ValueError):
-            Challenge.parse(start + filling * (60_000 // len(filling)) + '"!')
-        assert time.thread_time() - began < 0.15
+        took = []
+        for _ in range(3):  # other work on the machine counts as well
+            began = time.thread_time()
+            with contextlib.suppress(ValueError):
+                Challenge.parse(start + filling * (60_000 // len(filling)) + '"!')
+            took.append(time.thread_time() - began)
+        assert min(took) < 0.15
