@@ -61,6 +61,20 @@ build_and_install() {
     )
 }
 
+run_notebooks() { pytest --nbval --nbval-current-env --nbval-cell-timeout 60 -n 2 --dist loadfile -q "$@"; }
+
+# A notebook makes real calls too. Its cells depend on those before: one that fails is run once more from its top.
+rerun_failed_notebooks() {
+    local failed
+    mapfile -t failed < <(python -c "
+import json
+failed = json.load(open('.pytest_cache/v/cache/lastfailed', encoding='utf-8'))
+print(*sorted({test.split('::')[0] for test in failed if test.startswith('notebooks/')}), sep='\\n', end='')")
+    [ "${#failed[@]}" -gt 0 ] || return 1
+    printf 'RERUN %s\n' "${failed[@]}"
+    run_notebooks "${failed[@]}"
+}
+
 if [ -z "${SKIP_SETUP:-}" ] && { [ "$mode" = full ] || [ ! -x "$venv/bin/pytest" ]; }; then set_up; fi
 export PATH="$venv/bin:$PATH" MPLBACKEND=Agg
 export PYTHONPATH="$PWD"
@@ -101,7 +115,7 @@ say "browser tests"
 pytest tests/browser "${again[@]}" -q
 
 say "notebooks"
-pytest --nbval --nbval-current-env --nbval-cell-timeout 60 -n 2 --dist loadfile -q notebooks
+run_notebooks notebooks || rerun_failed_notebooks
 
 say "branch coverage of the unit and integration tests, those that measure time excepted"
 coverage combine --quiet

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from plivo_nb.audio_types import Sink, Source
+    from plivo_nb.media.levels import LevelMeter
     from plivo_nb.media.rtp.captured_sip import SipFrame
-    from plivo_nb.media.stats import LevelMeter
     from plivo_nb.quality.sampler import ClockAnchor, SampleRow
 
 _logger = logging.getLogger("plivo_nb.plane.session")

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from plivo_nb.audio_types import FRAME_S
 from plivo_nb.errors import PlaneDied
 from plivo_nb.late_import import import_in_thread
+from plivo_nb.media.levels import settle_together
 from plivo_nb.plane.effort import Effort
 from plivo_nb.plane.load import PlaneLoad
 from plivo_nb.plane.outbox import Outbox
@@ -330,11 +331,9 @@ class Plane:
 
     def _report_levels(self) -> None:
         """Report the levels of all sessions, computed together, in one batch."""
-        from plivo_nb.media.stats import settle  # late: it imports numpy
-
         assert self._executor is not None
         sessions = list(self._executor.sessions.values())
-        settle(meter for session in sessions for meter in session.meters)
+        settle_together(meter for session in sessions for meter in session.meters)
         for session in sessions:
             try:
                 session.report_levels()

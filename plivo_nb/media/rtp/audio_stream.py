@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from plivo_nb.audio_types import FRAME_S
 from plivo_nb.media.audio.sinks import Null
 from plivo_nb.media.codecs import Codec
+from plivo_nb.media.levels import SILENCE_DBFS, LevelMeter
 from plivo_nb.media.rtp import rtcp
 from plivo_nb.media.rtp.receiving import Receiving
+from plivo_nb.media.rtp.remote_view import RemoteView
 from plivo_nb.media.rtp.rtp import RtpSender
 from plivo_nb.media.rtp.sending import Sending
-from plivo_nb.media.stats import SILENCE_DBFS, LevelMeter, RemoteView, w3c_report
+from plivo_nb.media.stats import w3c_report
 from plivo_nb.quality.counters import NAN, Counters
 
 if TYPE_CHECKING:

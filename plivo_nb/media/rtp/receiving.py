@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from plivo_nb.audio_types import FRAME_S
+from plivo_nb.media.levels import LevelMeter
 from plivo_nb.media.playout.packet_fates import PacketFates
 from plivo_nb.media.playout.play_out import DTX_BYTES, PlayOut
 from plivo_nb.media.rtp import rtcp
 from plivo_nb.media.rtp.rtp import RtpPacket, RtpReceiver
 from plivo_nb.media.rtp.telephone_event import DtmfReceiver
-from plivo_nb.media.stats import LevelMeter, RemoteView
 from plivo_nb.quality.counters import NAN, Counters, added
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from plivo_nb.audio_types import Pcm
     from plivo_nb.media.codecs import Codec
+    from plivo_nb.media.rtp.remote_view import RemoteView
 
 COMFORT_NOISE = 13  # payload type (RFC 3389)
 _OLD_SOURCE_S = 1.0  # how long packets of the former source are ignored as late ones

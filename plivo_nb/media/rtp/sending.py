@@ -10,9 +10,9 @@ import numpy as np
 from plivo_nb.audio_types import FRAME_S, FRAMES_PER_S
 from plivo_nb.media.audio.sources import Silence
 from plivo_nb.media.codecs import Codec, Encoder, make_encoder
+from plivo_nb.media.levels import LevelMeter
 from plivo_nb.media.playout.play_out import DTX_BYTES
 from plivo_nb.media.rtp.telephone_event import DtmfSender
-from plivo_nb.media.stats import LevelMeter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
