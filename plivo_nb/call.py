@@ -240,7 +240,7 @@ class Call:
     def samples(self) -> pd.DataFrame:
         """This call's rows of `Client.samples`, a copy; index `time` (UTC).
 
-        Reading it takes as long as this call has rows, however many calls there were before.
+        The time that it takes depends on the number of this call's rows, not on the calls before.
         """
         return self._client._endpoint.records.call_samples(self._session)
 

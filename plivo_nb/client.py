@@ -672,7 +672,8 @@ class Client:
     def recent_samples(self, seconds: float) -> pd.DataFrame:
         """The rows of `samples` of the last seconds, a copy: what a plot in a loop needs.
 
-        It takes as long as there are such rows: a copy of `samples` takes longer with every call.
+        The time that it takes depends on the number of these rows, whereas a copy of `samples` takes longer
+        with every call.
 
         Args:
             seconds: how far back, from now by the clock of all frames; greater than 0.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -137,7 +138,8 @@ class Records:
         Raises:
             ValueError: `seconds` is not a number greater than 0.
         """
-        if not seconds > 0:
+        given: object = seconds
+        if not isinstance(given, numbers.Real) or not seconds > 0:
             raise ValueError(f"recent_samples: seconds is {seconds!r}; give a number greater than 0.")
         since_ns = self.utc_ns() - round(min(seconds, _LONGEST_S) * 1e9)
         return self._samples.frame(self._samples.rows_since(since_ns))

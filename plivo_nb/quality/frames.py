@@ -220,15 +220,36 @@ def build_frame(name: str, times_utc_ns: Sequence[int], values: Mapping[str, Seq
     data: dict[str, npt.NDArray[Any]] = {}
     names: dict[str, list[str]] = {}
     for column in SCHEMA[name]:
-        codes: dict[str, int] = {}
-        stored = [_stored(column, value, codes) for value in values[column.name]]
+        words = _Words()
+        stored = [_stored(column, value, words) for value in values[column.name]]
         data[column.name] = np.empty(len(stored), _NUMPY[column.kind])
         data[column.name][:] = stored
-        names[column.name] = list(codes)
+        names[column.name] = words.all
     return _assembled(SCHEMA[name], times, data, names)
 
 
-def _stored(column: Column, value: Any, codes: dict[str, int]) -> Any:
+class _Words:
+    """The words of a category, in the order of their first use. The place of a word is its code; -1: none."""
+
+    def __init__(self) -> None:
+        self.all: list[str] = []
+        self._codes: dict[str, int] = {}
+
+    def code_of(self, word: str) -> int:
+        """The code of a word, a new one if need be."""
+        code = self._codes.setdefault(word, len(self.all))
+        if code == len(self.all):
+            self.all.append(word)
+        return code
+
+    def used(self, codes: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], list[str]]:
+        """The words that have these codes, and the code of each value among those alone."""
+        present, places = np.unique(codes, return_inverse=True)
+        missing = int(np.searchsorted(present, 0))  # 1 if there is a code of -1
+        return places - missing, [self.all[code] for code in present[missing:]]
+
+
+def _stored(column: Column, value: Any, words: _Words) -> Any:
     """A value as it is kept: numbers as they are, a category as its code, words as str or None."""
     kind = column.kind
     if kind == "float":
@@ -242,7 +263,7 @@ def _stored(column: Column, value: Any, codes: dict[str, int]) -> Any:
         return np.datetime64("NaT") if missing else np.datetime64(int(value) // 1000, "us")
     if kind == "string":
         return None if missing else str(value)
-    return -1 if missing or value == "" else codes.setdefault(str(value), len(codes))
+    return -1 if missing or value == "" else words.code_of(str(value))
 
 
 def _assembled(
@@ -278,7 +299,7 @@ def _array(column: Column, values: npt.NDArray[Any], names: list[str], index: pd
     return values.copy()
 
 
-_NO_CODES: dict[str, int] = {}
+_NO_WORDS = _Words()
 
 
 class ColumnStore:
@@ -309,7 +330,7 @@ class ColumnStore:
         self._time = np.empty(0, _TIME)
         self._latest = np.empty(0, _TIME)  # of the rows so far; ascending, which times need not be
         self._data: dict[str, npt.NDArray[Any]] = {c.name: np.empty(0, _NUMPY[c.kind]) for c in self.columns}
-        self._codes: dict[str, dict[str, int]] = {c.name: {} for c in self.columns if c.kind == "category"}
+        self._words = {c.name: _Words() for c in self.columns if c.kind == "category"}
 
     def __len__(self) -> int:
         return self._length
@@ -333,8 +354,8 @@ class ColumnStore:
         self._time[row] = time = np.datetime64(time_utc_ns // 1000, "us")
         self._latest[row] = max(time, self._latest[row - 1]) if row else time
         for column in self.columns:
-            codes = self._codes.get(column.name, _NO_CODES)
-            self._data[column.name][row] = _stored(column, values.get(column.name), codes)
+            words = self._words.get(column.name, _NO_WORDS)
+            self._data[column.name][row] = _stored(column, values.get(column.name), words)
         if self._by is not None and (word := values.get(self._by)):
             self._rows.setdefault(str(word), array("q")).append(row)
         self._length += 1
@@ -346,14 +367,16 @@ class ColumnStore:
         self._data = {name: _widened(data, capacity) for name, data in self._data.items()}
 
     def frame(self, rows: npt.NDArray[np.int64] | None = None) -> pd.DataFrame:
-        """A copy as a DataFrame with the index `time`.
+        """A copy as a DataFrame with the index `time`. Categories are the words of its rows.
 
         Args:
             rows: the numbers of the rows in it, such as those of `rows_of` or `rows_since`; None: all.
         """
         part = slice(self._length) if rows is None else rows
         data = {name: values[part] for name, values in self._data.items()}
-        names = {name: list(codes) for name, codes in self._codes.items()}
+        names = {}
+        for name, words in self._words.items():
+            data[name], names[name] = (data[name], words.all) if rows is None else words.used(data[name])
         return _assembled(self.columns, self._time[part], data, names)
 
     def rows_of(self, words: Iterable[str | None], since: int = 0) -> npt.NDArray[np.int64]:
@@ -390,10 +413,11 @@ class ColumnStore:
     def _copied(self, name: str, rows: slice | npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         if name == INDEX.name:
             return self._time[rows].copy()
-        if name not in self._codes:
+        if name not in self._words:
             return self._data[name][rows].copy()
-        words = np.array([*self._codes[name], None], dtype=object)
-        found: npt.NDArray[Any] = words[self._data[name][rows]]  # code -1, missing, is the last one: None
+        codes, used = self._words[name].used(self._data[name][rows])
+        words = np.array([*used, None], dtype=object)
+        found: npt.NDArray[Any] = words[codes]  # code -1, missing, is the last one: None
         return found
 
 

@@ -3,7 +3,7 @@
     cd tests && python -m bench.read_cost [--rows 100000]
 
 CPU milliseconds, the median of nine: `call.samples`, `client.recent_samples(60)` and, beside them, a copy of
-all rows (`client.samples`). The store is filled with calls of 100 samples, the last one is read.
+all rows (`client.samples`). The store is filled with calls of 100 samples, or of one; the last one is read.
 """
 
 from __future__ import annotations
@@ -73,9 +73,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rows", type=int, default=ROWS)
     rows = parser.parse_args().rows
-    for count in (ROWS_A_CALL, rows):
-        for name, ms in reads(*filled(count)).items():
-            print(f"{name:28}{ms:8.2f} ms at {count:,} rows of all calls")
+    for rows_a_call in (ROWS_A_CALL, 1):
+        for count in (ROWS_A_CALL, rows):
+            for name, ms in reads(*filled(count, rows_a_call)).items():
+                print(f"{name:28}{ms:8.2f} ms at {count:,} rows in calls of {rows_a_call}")
 
 
 if __name__ == "__main__":

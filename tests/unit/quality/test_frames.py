@@ -99,8 +99,26 @@ def test_the_rows_of_a_word_are_found_without_the_others():
     assert store.rows_of(["unknown"]).tolist() == []
     frame = store.frame(store.rows_of(["b"]))
     assert frame["value"].tolist() == [1, 6]
-    pd.testing.assert_frame_equal(frame, store.frame()[store.frame()["call_uuid"] == "b"])
+    expected = store.frame()[store.frame()["call_uuid"] == "b"]
+    pd.testing.assert_frame_equal(frame, expected, check_categorical=False)
+    assert frame["call_uuid"].cat.categories.tolist() == ["b"], "no words of other rows"
     assert store.arrays(store.rows_of(["a"]), ["value", "call_uuid"])["call_uuid"].tolist() == ["a", "a"]
+
+
+@given(st.lists(st.sampled_from(["a", "b", "c", "d", None, ""])), st.data())
+def test_a_part_of_a_store_has_the_words_of_its_rows_alone(
+    words: list[str | None], data: st.DataObject
+) -> None:
+    store = ColumnStore(MEDIA_METRICS, by="call_uuid")
+    for row, word in enumerate(words):
+        store.append(row * 1000, call_uuid=word)
+    rows = sorted(data.draw(st.sets(st.integers(0, len(words) - 1)))) if words else []
+    expected = [words[row] or None for row in rows]
+    part = np.array(rows, dtype=np.int64)
+    column = store.frame(part)["call_uuid"]
+    assert [None if pd.isna(word) else word for word in column] == expected
+    assert sorted(column.cat.categories) == sorted({word for word in expected if word})
+    assert store.arrays(part, ["call_uuid"])["call_uuid"].tolist() == expected
 
 
 def test_the_rows_since_a_time_are_those_of_it_and_later_also_where_times_are_not_in_order():
