@@ -32,14 +32,14 @@ class DaskProcesses:
     def __init__(
         self, folder: Path, workers: int, environment: list[Mapping[str, str]] | None = None
     ) -> None:
-        self._file = folder / "scheduler.json"
+        self.file = folder / "scheduler.json"
         self._count = workers
         self._environment = environment or []
         self._scheduler: subprocess.Popen[bytes] | None = None
         self._workers: list[subprocess.Popen[bytes]] = []
 
     async def start(self) -> None:
-        self._file.unlink(missing_ok=True)
+        self.file.unlink(missing_ok=True)
         self._scheduler = self._run("distributed.cli.dask_scheduler", "--port", "0", {})
         for number in range(self._count):
             more = self._environment[number] if number < len(self._environment) else {}
@@ -47,7 +47,7 @@ class DaskProcesses:
                 self._run("distributed.cli.dask_worker", "--nthreads", "1", more, "--memory-limit", "0")
             )
         async with asyncio.timeout(_START_S):
-            while not self._file.exists():
+            while not self.file.exists():
                 await asyncio.sleep(0.1)
             async with self.client() as client:
                 await client.wait_for_workers(self._count)
@@ -64,7 +64,7 @@ class DaskProcesses:
             value,
             *rest,
         ]
-        command += ["--scheduler-file", str(self._file)]
+        command += ["--scheduler-file", str(self.file)]
         environment = {**os.environ, **_QUIET, **more}
         return subprocess.Popen(
             command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -73,7 +73,7 @@ class DaskProcesses:
     @contextlib.asynccontextmanager
     async def client(self) -> AsyncIterator[Any]:
         made: Any = distributed.Client
-        async with made(scheduler_file=str(self._file), asynchronous=True) as client:
+        async with made(scheduler_file=str(self.file), asynchronous=True) as client:
             yield client
 
     async def kill_worker(self) -> int:
@@ -82,6 +82,11 @@ class DaskProcesses:
             pids = sorted((await client.run(os.getpid)).values())
         os.kill(pids[0], signal.SIGKILL)
         return int(pids[0])
+
+    @property
+    def scheduler_pid(self) -> int:
+        assert self._scheduler is not None
+        return self._scheduler.pid
 
     def kill_scheduler(self) -> None:
         """Kill the scheduler; its workers end by themselves."""
