@@ -1,4 +1,4 @@
-"""What limits an analysis with many workers: the scheduler's time for a file, and the bytes of stored samples.
+"""What limits an analysis with many workers: the scheduler's time for a file, and the bytes of a sample.
 
 cd tests && python -m bench.scale_limits
 """

@@ -95,18 +95,18 @@ class ConsentCounters:
 class _MediaSocket(StunProtocol):
     """A media socket, which parses a datagram as STUN only if its first byte says so (RFC 7983)."""
 
+    receiver: IceConnection
     #: The socket, if it is our own; None for a relay.
     sock: socket.socket | None = None
 
-    def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
-        packet = cast(bytes, data)
-        if not packet:
+    def datagram_received(self, data: Any, addr: tuple[Any, ...]) -> None:
+        if not data:
             return
-        if packet[0] > 3:
-            cast(IceConnection, self.receiver).on_data(packet)
+        if data[0] > 3:
+            self.receiver.on_data(data)
             return
         try:
-            super().datagram_received(packet, addr)
+            super().datagram_received(data, addr)
         except Exception as error:
             # aioice's parser raises many types, and anyone can send a datagram.
             _logger.debug("A STUN message from %s is dropped: %r", addr, error)
