@@ -19,10 +19,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from jupyter_client.manager import start_new_kernel
-
 from bench import call_cost, dashboard_cost
-from bench.widgets_lag import CALL, SETUP, run
+from bench.widgets_lag import CALL, SETUP, run, started_kernel
 
 sys.path += [str(Path(__file__).parents[2] / part) for part in ("integration/kamailio", "simulation")]
 
@@ -61,7 +59,7 @@ def lag_of_rows(seconds: float, hours: tuple[int, ...] = HOURS) -> Points:
 
 def lag_of_widgets(seconds: float, counts: tuple[int, ...] = WIDGETS) -> Points:
     """The same by the number of dashboards in a call."""
-    manager, client = start_new_kernel(kernel_name="python3")
+    manager, client = started_kernel()
     points = []
     try:
         run(client, SETUP + CALL)
@@ -149,8 +147,7 @@ def draw(file: Path, panels: list[tuple[str, str, str, Points]]) -> None:
 
 
 def main(folder: Path, quick: bool = False) -> int:
-    """Measure, draw, and write the figures."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Measure, draw, and write the figures to a folder that exists."""
     seconds, rounds, most = (1.0, 1, 2) if quick else (5.0, 5, 9)
     registrations, set_ups = rates(rounds, AT_ONCE[:most])
     with ThreadPoolExecutor(3 if quick else 1) as measuring:
