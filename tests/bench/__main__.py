@@ -123,6 +123,7 @@ def table(made: argparse.ArgumentParser, options: argparse.Namespace) -> int:
         kept = results.opened(options.results, results.this_machine())
     except results.Refused as error:
         made.error(str(error))
+    measuring.adopt_orphans()
     measuring.measure(kept, options.only, options.columns, options.quick)
     whole = ([row.name for row in ROWS], list(COLUMNS))
     of_file = kept.cells if options.results else ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import datetime
 import os
 import sys
@@ -14,9 +15,25 @@ from bench.peers import environment, runs
 from bench.peers.results import Results
 from bench.peers.rows import known_reason
 
+_PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
+
+
+def adopt_orphans() -> None:
+    """Make this process the parent of what its children leave behind.
+
+    Browsers and Jupyter kernels end before some of the processes that they started, whose CPU would otherwise
+    count as that of other programs.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def wait_for_orphans() -> None:
+    """Give them some time to end: the CPU of a child counts once it has been waited for."""
+    psutil.wait_procs(psutil.Process().children(), timeout=2)
+
 
 def others_cpu_s() -> float:
-    """CPU seconds so far of all processes but this one and those that it has started and waited for."""
+    """CPU seconds so far of all processes but this one and those that it has waited for."""
     all_ = psutil.cpu_times()
     return float(all_.user + all_.nice + all_.system) - sum(os.times()[:4])
 
@@ -31,9 +48,11 @@ def measure(results: Results, wanted: list[str], columns: list[str], quick: bool
             found = runs.gathered([run(n) for n in range(times)])
         except Exception as error:  # one peer's trouble must not lose the others' figures
             found = without_figures(name, wanted, _reason(name, error))
+        wait_for_orphans()
         took = time.monotonic() - began
+        disturbed = max(0.0, others_cpu_s() - others) / took
         for cell in found.values():
-            cell["others"] = max(0.0, others_cpu_s() - others) / took
+            cell["others"] = disturbed
             cell["seconds"] = 3 if quick else 10
             cell["date"] = str(datetime.date.today())
         results.cells |= found

@@ -24,6 +24,7 @@ def fail(error: Exception) -> Any:
 
 def measured(monkeypatch: pytest.MonkeyPatch, results: Results, *plan: runs.Planned) -> dict[str, Any]:
     monkeypatch.setattr(runs, "plan", lambda *_: list(plan))
+    monkeypatch.setattr(measuring, "wait_for_orphans", lambda: None)  # the children here are pytest's
     measuring.measure(results, ALL, ["ours"], quick=True)
     return results.cells
 
@@ -118,6 +119,20 @@ def test_a_child_that_hangs_is_ended() -> None:
 
 def test_the_result_of_a_child_is_its_last_line() -> None:
     assert environment.result([sys.executable, "-c", "print('hello'); print([1, 2])"]) == [1, 2]
+
+
+def test_what_children_leave_behind_is_no_other_program() -> None:
+    busy = "import time; end = time.process_time() + 0.4\nwhile time.process_time() < end: pass"
+    leave = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {busy!r}])"
+    program = f"""
+import json, os, subprocess, sys
+from bench.peers import measuring
+measuring.adopt_orphans()
+subprocess.run([sys.executable, "-c", {leave!r}], check=True)
+measuring.wait_for_orphans()
+print(json.dumps(sum(os.times()[2:4])))
+"""
+    assert environment.result([sys.executable, "-W", "ignore", "-c", program]) > 0.4
 
 
 def test_what_the_bench_needs_is_installed_here(monkeypatch: pytest.MonkeyPatch) -> None:
