@@ -36,7 +36,9 @@ def output(command: list[str], timeout_s: float, **options: Any) -> str:
         RuntimeError: it failed or took too long. The text is the last line that it said, a note has the rest.
     """
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, **options)
+        done: subprocess.CompletedProcess[str] = subprocess.run(
+            command, capture_output=True, text=True, timeout=timeout_s, **options
+        )
     except subprocess.TimeoutExpired:
         raise RuntimeError(f"{command[0]} had not ended after {timeout_s:.0f} s") from None
     except OSError as error:

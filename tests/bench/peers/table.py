@@ -54,15 +54,16 @@ def _title(row: Row) -> str:
 
 
 def _measured(results: Results) -> str:
-    """When, where, and how often."""
+    """When, where, and how often; the cells of set-up have a value for each call, and one run."""
     dates = sorted({found["date"] for found in results.cells.values()})
     days = " to ".join([dates[0], dates[-1]][: len(dates)]) if dates else "no day"
-    runs = [found for name, found in results.cells.items() if name.startswith(("cpu.", "pesq."))]
-    counts = [len(found["values"]) for found in runs if "values" in found]
+    have = {name: found for name, found in results.cells.items() if "values" in found}
+    counts = [len(found["values"]) for name, found in have.items() if not name.startswith("setup.")]
     of = ""
     if counts:
         plural = "" if max(counts) == 1 else "s"
-        of = f" of {_range(counts)} run{plural} of {_range([found['seconds'] for found in runs])} s"
+        seconds = _range([found["seconds"] for found in have.values()])
+        of = f" of {_range(counts)} run{plural} of {seconds} s"
     return f"Measured on {days}, {results.machine}: median (least–most){of}."
 
 

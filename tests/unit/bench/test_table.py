@@ -83,7 +83,7 @@ def test_each_line_below_a_table_is_needed(number: int) -> None:
 
 
 def test_below_the_table_is_how_it_was_measured() -> None:
-    changes = {
+    changes: dict[str, dict[str, Any]] = {
         "cpu.opus.10 ours": {"values": [0.5]},
         "cpu.opus.10 aiortc": {"saturated": True},
         "cpu.pcmu.10 ours": {"values": [0.34, 0.3, 0.36]},
@@ -96,6 +96,17 @@ def test_below_the_table_is_how_it_was_measured() -> None:
         "CPU of 10 calls as a share of stock aiortc's: Opus 0.25 (aim 0.28; saturated: stock aiortc), "
         "PCMU 0.17 (aim 0.12).",
     ]
+
+
+@pytest.mark.parametrize("name", ["import ours", "echo.opus ours", "setup.login ours", "memory.pcmu ours"])
+def test_a_quick_run_of_any_row_is_seen(name: str) -> None:
+    text = table(**{name: {"seconds": 3}})
+    assert "3 runs of 3 to 10 s" in text
+    assert len(faults(text)) == 1
+
+
+def test_set_up_may_have_any_number_of_calls() -> None:
+    assert "of 3 runs of 10 s." in table(**{"setup.login ours": {"values": [1.0] * 5}})
 
 
 def test_a_table_that_took_days_has_no_faults() -> None:
