@@ -81,7 +81,7 @@ def test_memory_without_figures_has_the_reason(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("name", "rows"),
     [
-        ("loss pjsua2", [f"{what}.pcmu.{n} pjsua2" for what in ("unplayed", "pesq") for n in (1, 5, 10)]),
+        ("loss pjsua2", [f"{row} pjsua2" for row in ALL if row.startswith(("unplayed.pcmu", "pesq.pcmu"))]),
         ("echo pjsua2", ["echo.pcmu pjsua2"]),
         ("cpu.pcmu.1 pjsua2", ["cpu.pcmu.1 pjsua2", "used.pcmu.1 pjsua2"]),
         ("widgets", ["widgets.bytes ours", "widgets.cpu ours", "widgets.lag ours"]),
