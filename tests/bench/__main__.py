@@ -111,7 +111,11 @@ def curves(made: argparse.ArgumentParser, folder: Path, quick: bool) -> int:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         made.error(f"--out {folder} cannot be a folder ({error.strerror}): name another one")
-    return drawing.main(folder, quick)
+    try:
+        return drawing.main(folder, quick)
+    except (environment.Missing, RuntimeError) as error:
+        print("\n".join([f"bench: no curves: {error}", *getattr(error, "__notes__", [])]), file=sys.stderr)
+        return 1
 
 
 def table(made: argparse.ArgumentParser, options: argparse.Namespace) -> int:

@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bench import call_cost, dashboard_cost
+from bench.peers import environment
 from bench.widgets_lag import CALL, SETUP, run, started_kernel
 
 sys.path += [str(Path(__file__).parents[2] / part) for part in ("integration/kamailio", "simulation")]
@@ -111,7 +112,7 @@ def rates(rounds: int, at_once: tuple[int, ...] = AT_ONCE) -> tuple[Points, Poin
 
     Each number has a Kamailio of its own.
     """
-    from kamailio_rig import Kamailio
+    from kamailio_rig import Kamailio, KamailioMissing
 
     logging.getLogger("plivo_nb").setLevel(logging.ERROR)
     logins, calls = [], []
@@ -119,7 +120,10 @@ def rates(rounds: int, at_once: tuple[int, ...] = AT_ONCE) -> tuple[Points, Poin
         with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
             server = Kamailio(Path(folder))
             stack.callback(server.stop)
-            server.start()
+            try:
+                server.start()
+            except KamailioMissing as error:
+                raise environment.Missing(str(error)) from error
             login_rate, call_rate = asyncio.run(_rates(server.plain, count, rounds))
         logins.append((2.0 * count, login_rate))
         calls.append((float(count), call_rate))

@@ -24,6 +24,8 @@ def adopt_orphans() -> None:
     Browsers and Jupyter kernels end before some of the processes that they started, whose CPU would otherwise
     count as that of other programs.
     """
+    if sys.platform != "linux":
+        return
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import kamailio_rig
 import pytest
 from bench.peers import environment, measuring, runs
 from bench.peers.results import Results
@@ -65,6 +66,12 @@ def test_without_chromium_nothing_of_it_is_tried(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(environment, "CHROMIUM", "/nope/chromium")
     cells = measured(monkeypatch, Results("a test"), (1, fail(AssertionError("tried")), f"{what} chromium"))
     assert {cell["reason"] for cell in cells.values()} == {"Chromium is not installed"}
+
+
+def test_without_kamailio_there_is_no_set_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kamailio_rig, "_binary", lambda: None)
+    with pytest.raises(environment.Missing, match="^Kamailio is not installed$"):
+        runs.setup("pjsua2", 1)
 
 
 def test_memory_without_figures_has_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
