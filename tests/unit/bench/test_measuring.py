@@ -70,7 +70,7 @@ def test_without_chromium_nothing_of_it_is_tried(monkeypatch: pytest.MonkeyPatch
 
 def test_without_kamailio_there_is_no_set_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kamailio_rig, "_binary", lambda: None)
-    with pytest.raises(environment.Missing, match="^Kamailio is not installed$"):
+    with pytest.raises(environment.Missing, match=r"^Kamailio is not installed$"):
         runs.setup("pjsua2", 1)
 
 
