@@ -15,18 +15,16 @@ import argparse
 import asyncio
 import itertools
 import json
-import os
-import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-TESTS = Path(__file__).parents[1]
-CODECS = ("OPUS", "PCMU")
+from bench.peers import environment
+from bench.peers.rows import CODECS, RATES
+
 LATE_LIMIT_S = 0.010
 
 
@@ -160,7 +158,7 @@ def run_stock(codec: str, calls: int, seconds: float) -> dict[str, float]:
     from aiortc.mediastreams import AudioStreamTrack
     from av import AudioFrame
 
-    rate = 48000 if codec == "OPUS" else 8000
+    rate = RATES[codec]
     wave = tone(rate)
     sent = itertools.count()
 
@@ -258,15 +256,15 @@ def run_chromium(codec: str, calls: int, seconds: float) -> dict[str, float]:
     import psutil
     from playwright.sync_api import sync_playwright
 
+    from bench.peers.chromium import ARGUMENTS
+
     def used() -> float:
         family = psutil.Process().children(recursive=True)
         times = [p.cpu_times() for p in family if "chrom" in p.name()]
         return sum(t.user + t.system for t in times)
 
-    arguments = ["--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required"]
-    arguments += ["--disable-features=WebRtcHideLocalIpsWithMdns", "--allow-loopback-in-peer-connection"]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=arguments)
+        browser = playwright.chromium.launch(executable_path=environment.CHROMIUM, args=ARGUMENTS)
         page = browser.new_page()
         time.sleep(2)
         idle = used()
@@ -293,14 +291,9 @@ def apart(
 ) -> dict[str, float]:
     """Run one measurement in a process of its own, by this interpreter or another."""
     command = [python, __file__, "--one", engine, codec, str(calls), str(seconds)]
-    path = os.pathsep.join([str(TESTS.parent), str(TESTS)])
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path}
-    )
-    if done.returncode:
-        raise SystemExit(f"{engine} {codec}: {done.stderr[-2000:]}")
-    result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return result
+    steps = 40 if engine == "capacity" else 2  # it adds calls until they are too many
+    found: dict[str, float] = environment.result(command, timeout_s=120 + steps * seconds)
+    return found
 
 
 def main() -> None:

@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import sys
 
-from jupyter_client.manager import start_new_kernel
-
-from bench.widgets_lag import CALL, SETUP, run
+from bench.widgets_lag import CALL, SETUP, run, started_kernel
 
 TARGET_LAG_MS = 10.0
 TARGET_CPU = 0.03
@@ -56,7 +54,7 @@ await lab.close()
 
 def measure(seconds: float, hours: tuple[int, ...] = HOURS) -> dict[str, list[float]]:
     """Lag in ms (p50, p90, p99, max) and share of a core, without a dashboard and after so many hours."""
-    manager, client = start_new_kernel(kernel_name="python3")
+    manager, client = started_kernel()
     try:
         run(client, SETUP + CALL + MEASURE)
         found = {"no dashboard": run(client, f"found = await measured({seconds})", "found")}

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import os
 import statistics
 import subprocess
@@ -57,6 +58,7 @@ async def one_login(*, warm: bool) -> dict[str, float]:
     """Log in to a lab of its own, in this process."""
     from plivo_nb import Client, Lab
 
+    logging.getLogger("plivo_nb").setLevel(logging.ERROR)
     async with Lab() as lab:
         status = await lab.status()
         while not status["robots"]:

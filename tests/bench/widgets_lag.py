@@ -18,9 +18,11 @@ from jupyter_client.manager import start_new_kernel
 TARGET_MS = 10.0
 
 SETUP = """
-import asyncio, json, time
+import asyncio, json, logging, time
 import numpy as np
 import plivo_nb
+
+logging.getLogger("plivo_nb").setLevel(logging.ERROR)
 
 async def ticker(seconds):
     lags, due = [], time.monotonic()
@@ -52,6 +54,11 @@ await lab.close()
 """
 
 
+def started_kernel() -> Any:
+    """A manager and a client of a new kernel that warns of nothing."""
+    return start_new_kernel(kernel_name="python3", extra_arguments=["--IPKernelApp.log_level=40"])
+
+
 def run(client: Any, code: str, value: str = "None") -> Any:
     """Run code in the kernel; the value of an expression after it."""
     message_id = client.execute(code, user_expressions={"value": value})
@@ -65,12 +72,14 @@ def run(client: Any, code: str, value: str = "None") -> Any:
         if reply["parent_header"].get("msg_id") != message_id:
             continue
         if reply["content"]["status"] != "ok":
-            raise SystemExit("\n".join(reply["content"]["traceback"]))
+            failed = RuntimeError(f"{reply['content']['ename']}: {reply['content']['evalue']}")
+            failed.add_note("\n".join(reply["content"]["traceback"]))
+            raise failed
         return ast.literal_eval(reply["content"]["user_expressions"]["value"]["data"]["text/plain"])
 
 
 def main(seconds: float) -> int:
-    manager, client = start_new_kernel(kernel_name="python3")
+    manager, client = started_kernel()
     try:
         run(client, SETUP)
         print(f"{'lag of a 20 ms ticker, ms':34}{'p50':>8}{'p90':>8}{'p99':>8}{'max':>8}")

@@ -19,10 +19,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from jupyter_client.manager import start_new_kernel
-
 from bench import call_cost, dashboard_cost
-from bench.widgets_lag import CALL, SETUP, run
+from bench.peers import environment
+from bench.widgets_lag import CALL, SETUP, run, started_kernel
 
 sys.path += [str(Path(__file__).parents[2] / part) for part in ("integration/kamailio", "simulation")]
 
@@ -61,7 +60,7 @@ def lag_of_rows(seconds: float, hours: tuple[int, ...] = HOURS) -> Points:
 
 def lag_of_widgets(seconds: float, counts: tuple[int, ...] = WIDGETS) -> Points:
     """The same by the number of dashboards in a call."""
-    manager, client = start_new_kernel(kernel_name="python3")
+    manager, client = started_kernel()
     points = []
     try:
         run(client, SETUP + CALL)
@@ -113,7 +112,7 @@ def rates(rounds: int, at_once: tuple[int, ...] = AT_ONCE) -> tuple[Points, Poin
 
     Each number has a Kamailio of its own.
     """
-    from kamailio_rig import Kamailio
+    from kamailio_rig import Kamailio, KamailioMissing
 
     logging.getLogger("plivo_nb").setLevel(logging.ERROR)
     logins, calls = [], []
@@ -121,7 +120,10 @@ def rates(rounds: int, at_once: tuple[int, ...] = AT_ONCE) -> tuple[Points, Poin
         with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
             server = Kamailio(Path(folder))
             stack.callback(server.stop)
-            server.start()
+            try:
+                server.start()
+            except KamailioMissing as error:
+                raise environment.Missing(str(error)) from error
             login_rate, call_rate = asyncio.run(_rates(server.plain, count, rounds))
         logins.append((2.0 * count, login_rate))
         calls.append((float(count), call_rate))
@@ -149,8 +151,7 @@ def draw(file: Path, panels: list[tuple[str, str, str, Points]]) -> None:
 
 
 def main(folder: Path, quick: bool = False) -> int:
-    """Measure, draw, and write the figures."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Measure, draw, and write the figures to a folder that exists."""
     seconds, rounds, most = (1.0, 1, 2) if quick else (5.0, 5, 9)
     registrations, set_ups = rates(rounds, AT_ONCE[:most])
     with ThreadPoolExecutor(3 if quick else 1) as measuring:

@@ -16,9 +16,8 @@ import numpy as np
 from bench.call_cost import Plane
 from bench.peers import speech
 from bench.peers.dropper import Dropper
+from bench.peers.rows import RATES
 from plivo_nb.media.audio.sources import Loopback, Silence
-
-RATES = {"OPUS": 48_000, "PCMU": 8_000}
 
 
 class Said:

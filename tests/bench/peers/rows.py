@@ -14,7 +14,8 @@ COLUMNS = {
 }
 LOSSES = (0.01, 0.05, 0.10)
 CALLS = (1, 10, 40)
-CODECS = ("OPUS", "PCMU")
+RATES = {"OPUS": 48_000, "PCMU": 8_000}
+CODECS = tuple(RATES)
 #: A party that carried less than this share of its frames did not keep up.
 CARRIED = 0.95
 

@@ -6,8 +6,6 @@ import asyncio
 import functools
 import json
 import logging
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,24 +19,17 @@ sys.path += [str(Path(__file__).parents[2] / part) for part in ("integration/kam
 
 from bench import call_cost
 from bench.peers import environment, speech
-from bench.peers.rows import CALLS, CARRIED, CODECS, COLUMNS, LOSSES, known_reason
+from bench.peers.rows import CALLS, CARRIED, CODECS, COLUMNS, LOSSES, RATES, known_reason
 
 Figures = dict[str, Any]
 Planned = tuple[int, Callable[[int], Figures], str]
-RATES = {"OPUS": 48_000, "PCMU": 8_000}
 SAID_S = 10.0
 
 
 def program(module: str, what: str, python: str = sys.executable, **arguments: Any) -> dict[str, Any]:
     """Run a peer's program and return what it prints."""
-    path = os.pathsep.join([str(environment.REPOSITORY), str(environment.TESTS)])
-    done = subprocess.run(
-        [python, "-m", f"bench.peers.{module}", what, json.dumps(arguments)],
-        capture_output=True, text=True, timeout=150, env={**os.environ, "PYTHONPATH": path},
-    )  # fmt: skip
-    if done.returncode:
-        raise environment.Missing((done.stderr.strip().splitlines() or ["it ended"])[-1][:120])
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    command = [python, "-m", f"bench.peers.{module}", what, json.dumps(arguments)]
+    found: dict[str, Any] = environment.result(command)
     return found
 
 
@@ -63,8 +54,6 @@ def cost(column: str, codec: str, calls: int, seconds: float) -> Figures:
     else:
         engine = "plane" if column == "ours" else column
         python = str(environment.python()) if column == "aiortc" else sys.executable
-        if column == "chromium" and not Path(environment.CHROMIUM).exists():
-            raise environment.Missing("Chromium is not installed")
         found = call_cost.apart(engine, codec, calls, seconds, python)
     return {
         f"cpu.{codec.lower()}.{calls} {column}": found["cpu"],
@@ -193,16 +182,14 @@ def setup(column: str, count: int) -> dict[str, list[float]]:
             else:
                 address, python = f"127.0.0.1:{server.ports['plain']}", str(environment.python())
                 found = program("pjsip", "setup", python, server=address, count=count, user="pj")
-        except KamailioMissing:
-            raise environment.Missing("Kamailio is not installed") from None
+        except KamailioMissing as error:
+            raise environment.Missing(str(error).partition(",")[0]) from error
         finally:
             server.stop()
     return {f"setup.{name} {column}": values for name, values in found.items()}
 
 
-def plan(
-    wanted: list[str], columns: list[str], quick: bool
-) -> list[tuple[int, Callable[[int], Figures], str]]:
+def plan(wanted: list[str], columns: list[str], quick: bool) -> list[Planned]:
     """The measurements that fill the wanted rows: how often, what, and what it is called on the screen."""
     from bench.peers import starting
 
@@ -269,7 +256,12 @@ def memory(cells: dict[str, dict[str, Any]]) -> None:
     for codec in CODECS:
         for column in COLUMNS:
             one, ten = (cells.get(f"used.{codec.lower()}.{n} {column}") for n in (1, 10))
-            if one and ten:
-                pairs = zip(one["values"], ten["values"], strict=False)
-                values = [(b / 5 - a if column == "pjsua2" else (b - a) / 9) for a, b in pairs]
-                cells[f"memory.{codec.lower()} {column}"] = {"values": values}
+            row = f"memory.{codec.lower()} {column}"
+            if not one or not ten:
+                continue
+            if failed := [found for found in (one, ten) if "reason" in found]:
+                cells[row] = failed[0]
+                continue
+            pairs = zip(one["values"], ten["values"], strict=False)
+            values = [(b / 5 - a if column == "pjsua2" else (b - a) / 9) for a, b in pairs]
+            cells[row] = {**ten, "values": values}

@@ -13,9 +13,8 @@ import time
 from queue import Empty
 from typing import Any
 
-from jupyter_client.manager import start_new_kernel
-
-from bench.widgets_lag import CALL, END, SETUP, run
+from bench.peers import environment
+from bench.widgets_lag import CALL, END, SETUP, run, started_kernel
 
 IMPORTS = {"ours": "from plivo_nb import Client", "aiortc": "import aiortc", "pjsua2": "import pjsua2"}
 #: The demo as the command runs it, with a second sink beside its recording.
@@ -39,6 +38,7 @@ Call.record = recording
 sys.argv = ["plivo-nb", "demo", "--seconds", "6", "--out", sys.argv[1]]
 main()
 """
+DEMO_S = 120.0  # it is killed after so long
 MEASURE = """
 async def measured(seconds):
     began, cpu = time.monotonic(), time.process_time()
@@ -57,14 +57,13 @@ before = dashboard.picture
 def import_s(column: str, python: str) -> float:
     """Seconds of the import in a new process, without the interpreter's own start."""
     code = f"import time; t = time.perf_counter(); {IMPORTS[column]}; print(time.perf_counter() - t)"
-    subprocess.run([python, "-c", code], check=True, capture_output=True)  # files are in the cache
-    done = subprocess.run([python, "-c", code], check=True, capture_output=True, text=True)
-    return float(done.stdout.splitlines()[-1])
+    environment.result([python, "-c", code])  # files are in the cache
+    return float(environment.result([python, "-c", code]))
 
 
 def widgets(seconds: float) -> dict[str, float]:
     """What phone and dashboard add to a call in a real kernel: kB/s, CPU in %, and the loop's lag."""
-    manager, client = start_new_kernel(kernel_name="python3")
+    manager, client = started_kernel()
     size = 0
     counting = threading.Event()
 
@@ -110,6 +109,9 @@ def demo_s() -> float:
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
         assert process.stderr is not None
+        hanging = threading.Timer(DEMO_S, os.killpg, (process.pid, signal.SIGKILL))
+        hanging.daemon = True
+        hanging.start()
         with process.stderr:
             lines = []
             for line in process.stderr:
@@ -119,7 +121,11 @@ def demo_s() -> float:
                     os.killpg(process.pid, signal.SIGINT)
                     break
             else:
-                raise RuntimeError(f"the demo was silent: {''.join(lines)[-1000:]}")
+                hanging.cancel()
+                silent = RuntimeError(f"the demo was silent: {''.join(lines[-1:])}")
+                silent.add_note("".join(lines[-20:]))
+                raise silent
             process.stderr.read()
         process.wait(20)
+        hanging.cancel()
         return took

@@ -24,8 +24,8 @@ from av import AudioFrame
 
 from bench.peers import speech
 from bench.peers.dropper import Dropper
+from bench.peers.rows import RATES
 
-RATES = {"OPUS": 48_000, "PCMU": 8_000}
 FRAME_S = 0.02
 
 
