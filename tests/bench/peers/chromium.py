@@ -16,6 +16,7 @@ from bench.peers import environment, speech
 from bench.peers.dropper import Dropper
 
 RATE = 48_000
+SETTLING_S = 8.0  # until the jitter buffers no longer wait for what was late while the calls were made
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
     "--autoplay-policy=no-user-gesture-required", "--allow-loopback-in-peer-connection",
@@ -65,7 +66,7 @@ def loss(codec: str, shares: list[float], seed: int, said: str, folder: str) -> 
         for n, line in enumerate(lines):
             connect(one, n, codec, line)
         one.evaluate("text => lines.forEach((line) => line.load(text))", _text(pcm))
-        time.sleep(3)
+        time.sleep(SETTLING_S)
         before = one.evaluate("() => Promise.all(lines.map((line) => line.counts()))")
         for share, line in zip(shares, lines, strict=True):
             line.loss = share

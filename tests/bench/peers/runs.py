@@ -21,7 +21,7 @@ sys.path += [str(Path(__file__).parents[2] / part) for part in ("integration/kam
 
 from bench import call_cost
 from bench.peers import environment, speech
-from bench.peers.rows import CALLS, CARRIED, CODECS, COLUMNS, LOSSES, known_reason
+from bench.peers.rows import CALLS, CARRIED, CODECS, COLUMNS, LOSSES, SHARES, known_reason
 
 Figures = dict[str, Any]
 Planned = tuple[int, Callable[[int], Figures], str]
@@ -100,7 +100,7 @@ def _pesq(codec: str, said: Path, heard: Path) -> float:
 
 
 def loss(column: str, run: int, seconds: float) -> Figures:
-    """Frames not played, and PESQ, at each share of loss; the codecs at the same time."""
+    """Frames not played, and PESQ, at each share of loss and PESQ without; the codecs at the same time."""
     from bench.peers import chromium
 
     figures: Figures = {}
@@ -111,7 +111,7 @@ def loss(column: str, run: int, seconds: float) -> Figures:
         def one(codec: str) -> dict[str, Any]:
             rate = 48_000 if column == "chromium" else RATES[codec]
             given = {"codec": codec, "seed": run, "said": str(said[rate]), "folder": name}
-            shares = list(LOSSES)
+            shares = list(SHARES["pesq"])
             if column == "chromium":
                 return chromium.loss(shares=shares, **given)
             if column == "ours":
@@ -129,7 +129,8 @@ def loss(column: str, run: int, seconds: float) -> Figures:
             for codec, found in zip(codecs, pool.map(one, codecs), strict=True):
                 for share, values in found.items():
                     row = f"{codec.lower()}.{round(100 * float(share))} {column}"
-                    figures[f"unplayed.{row}"] = 100 * values["unplayed"]
+                    if float(share) in LOSSES:
+                        figures[f"unplayed.{row}"] = 100 * values["unplayed"]
                     figures[f"pesq.{row}"] = _pesq(codec, said[RATES[codec]], Path(values["heard"]))
     return figures
 
