@@ -16,6 +16,7 @@ from bench.peers import environment, speech
 from bench.peers.dropper import Dropper
 
 RATE = 48_000
+SETTLING_S = 8.0  # until the jitter buffers no longer wait for what was late while the calls were made
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
     "--autoplay-policy=no-user-gesture-required", "--allow-loopback-in-peer-connection",
@@ -37,12 +38,12 @@ def page(jssip: Path | None = None) -> Iterator[Page]:
 
 
 def connect(page: Page, number: int, codec: str, line: Dropper | None = None, mirror: bool = False) -> None:
-    """Make the call `number` of the page."""
+    """Make the call `number` of the page; with a `line`, it says and records frame by frame."""
 
     def through(party: str, sdp: str) -> str:
         return line.reroute(party, sdp) if line else sdp
 
-    page.evaluate("codec => { lines.push(new Line(codec)); }", codec)
+    page.evaluate("args => { lines.push(new Line(...args)); }", [codec, line is not None])
     offer = page.evaluate("n => lines[n].offer()", number)
     arguments = [number, through("speaker", offer), mirror]
     answer = page.evaluate("([n, sdp, mirror]) => lines[n].answer(sdp, mirror)", arguments)
@@ -64,18 +65,19 @@ def loss(codec: str, shares: list[float], seed: int, said: str, folder: str) -> 
     with page() as one:
         for n, line in enumerate(lines):
             connect(one, n, codec, line)
-        time.sleep(3)
-        before = [one.evaluate("n => lines[n].counts()", n) for n in range(len(shares))]
-        for n, (share, line) in enumerate(zip(shares, lines, strict=True)):
+        one.evaluate("text => lines.forEach((line) => line.load(text))", _text(pcm))
+        time.sleep(SETTLING_S)
+        before = one.evaluate("() => Promise.all(lines.map((line) => line.counts()))")
+        for share, line in zip(shares, lines, strict=True):
             line.loss = share
-            one.evaluate("([n, text]) => lines[n].say(text)", [n, _text(pcm)])
+        one.evaluate("() => lines.forEach((line) => line.utter())")
         time.sleep(len(pcm) / RATE + 0.5)
+        after = one.evaluate("() => Promise.all(lines.map((line) => line.counts()))")
         for n, share in enumerate(shares):
-            after = one.evaluate("n => lines[n].counts()", n)
-            concealed, all_ = (now - then for now, then in zip(after, before[n], strict=True))
-            heard = np.frombuffer(base64.b64decode(one.evaluate("n => lines[n].heard()", n)), np.int16)
+            concealed, all_ = (now - then for now, then in zip(after[n], before[n], strict=True))
+            rate, text = one.evaluate("n => lines[n].heard()", n)
             file = Path(folder, f"chromium-{codec}-{share}.wav")
-            speech.write(file, heard, RATE)
+            speech.write(file, np.frombuffer(base64.b64decode(text), np.int16), rate)
             found[str(share)] = {"unplayed": concealed / all_, "heard": str(file)}
     for line in lines:
         line.close()

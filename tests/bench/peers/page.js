@@ -12,24 +12,76 @@ function samples(base64) {
   return new AudioBufferSourceNode(context, { buffer });
 }
 
-function played(stream) { // Chromium decodes a remote track only while an element plays it
+function play(stream) { // Chromium decodes a remote track only while an element plays it
   const element = new Audio();
   element.muted = true;
   element.srcObject = stream;
   element.play();
+}
+
+function played(stream) {
+  play(stream);
   return context.createMediaStreamSource(stream);
 }
 
+// A worker: what a call is given to say goes in by a clock of 10 ms, and what it gives to hear is kept as it
+// comes. An audio context has a clock of its own: between it and the call, blocks of 128 samples were lost.
+function exact() {
+  const SIZE = 480;
+  let [loaded, said, heard] = [new Int16Array(0), new Int16Array(0), []];
+
+  async function speak(writable) {
+    const writer = writable.getWriter();
+    const began = performance.now();
+    for (let n = 0; ; n++) {
+      await new Promise((done) => setTimeout(done, Math.max(0, began + 10 * n - performance.now())));
+      const data = new Int16Array(SIZE); // silence, unless there is something to say
+      data.set(said.subarray(0, SIZE));
+      said = said.subarray(SIZE);
+      writer.write(new AudioData({ format: "s16", sampleRate: 48000, numberOfFrames: SIZE, numberOfChannels: 1,
+        timestamp: 10000 * n, data }));
+    }
+  }
+
+  async function listen(readable) {
+    const reader = readable.getReader();
+    for (;;) {
+      const { value: frame } = await reader.read();
+      const part = new Float32Array(frame.numberOfFrames);
+      frame.copyTo(part, { planeIndex: 0, format: "f32-planar" });
+      heard.push([frame.sampleRate, Int16Array.from(part, (value) => 32767 * value)]);
+      frame.close();
+    }
+  }
+
+  onmessage = ({ data }) => {
+    if (data.writable) speak(data.writable);
+    if (data.readable) listen(data.readable);
+    if (data.loaded) loaded = data.loaded;
+    if (data.say) [said, heard] = [loaded, []];
+    if (data.give) postMessage(heard);
+  };
+}
+
 class Line {
-  constructor(codec) {
+  // With `frames` it says and records by a worker, without the audio context.
+  constructor(codec, frames = false) {
     const kinds = RTCRtpSender.getCapabilities("audio").codecs;
     this.kinds = kinds.filter((c) => c.mimeType.toUpperCase().endsWith(codec));
     this.out = context.createMediaStreamDestination();
     [this.speaker, this.listener] = [new RTCPeerConnection(), new RTCPeerConnection()];
+    this.parts = [];
+    if (frames) {
+      this.worker = new Worker(URL.createObjectURL(new Blob([`(${exact})()`])));
+      const track = new MediaStreamTrackGenerator({ kind: "audio" });
+      this.worker.postMessage({ writable: track.writable }, [track.writable]);
+      this.stream = new MediaStream([track]);
+      return;
+    }
+    this.stream = this.out.stream;
     const silence = new ConstantSourceNode(context, { offset: 0 }); // without one nothing is sent
     silence.connect(this.out);
     silence.start();
-    this.parts = [];
   }
 
   async description(peer, kind) { // with all candidates: the line between the two is put into it
@@ -39,7 +91,7 @@ class Line {
   }
 
   offer() {
-    this.speaker.addTrack(this.out.stream.getAudioTracks()[0], this.out.stream);
+    this.speaker.addTrack(this.stream.getAudioTracks()[0], this.stream);
     this.speaker.getTransceivers()[0].setCodecPreferences(this.kinds);
     return this.description(this.speaker, "offer");
   }
@@ -47,6 +99,10 @@ class Line {
   async answer(sdp, mirror) {
     const back = context.createMediaStreamDestination();
     this.listener.ontrack = ({ streams }) => {
+      if (this.worker) {
+        this.keep(streams[0]);
+        return;
+      }
       const heard = played(streams[0]);
       if (mirror) heard.connect(back);
       else this.record(heard);
@@ -59,6 +115,12 @@ class Line {
 
   accept(sdp) {
     return this.speaker.setRemoteDescription({ type: "answer", sdp });
+  }
+
+  keep(stream) {
+    play(stream);
+    const { readable } = new MediaStreamTrackProcessor({ track: stream.getAudioTracks()[0], maxBufferSize: 500 });
+    this.worker.postMessage({ readable }, [readable]);
   }
 
   record(node) {
@@ -82,12 +144,25 @@ class Line {
     return [concealedSamples, totalSamplesReceived];
   }
 
-  heard() {
-    const all = this.parts.flatMap(([, part]) => [...part]);
-    const bytes = new Uint8Array(Int16Array.from(all, (value) => Math.max(-1, Math.min(1, value)) * 32767).buffer);
+  load(base64) {
+    const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+    this.worker.postMessage({ loaded: new Int16Array(bytes.buffer) });
+  }
+
+  utter() {
+    this.worker.postMessage({ say: true });
+  }
+
+  // The rate in Hz, and the samples in base64, since the last `utter`.
+  async heard() {
+    const parts = await new Promise((done) => {
+      this.worker.onmessage = ({ data }) => done(data);
+      this.worker.postMessage({ give: true });
+    });
+    const bytes = new Uint8Array(Int16Array.from(parts.flatMap(([, part]) => [...part])).buffer);
     let text = "";
     for (let i = 0; i < bytes.length; i += 32768) text += String.fromCharCode(...bytes.subarray(i, i + 32768));
-    return btoa(text);
+    return [parts[0][0], btoa(text)];
   }
 
   // Both are recorded by one clock: what goes into the call, and what comes back.

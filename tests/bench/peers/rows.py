@@ -13,6 +13,8 @@ COLUMNS = {
     "pjsua2": "pjsua2",
 }
 LOSSES = (0.01, 0.05, 0.10)
+#: PESQ without loss too: what codec and rig take of it.
+SHARES = {"unplayed": LOSSES, "pesq": (0.0, *LOSSES)}
 CALLS = (1, 10, 40)
 RATES = {"OPUS": 48_000, "PCMU": 8_000}
 CODECS = tuple(RATES)
@@ -50,7 +52,7 @@ def _rows() -> tuple[Row, ...]:
             rows += [
                 Row(f"{what}.{codec.lower()}.{round(100 * loss)}", f"{text}, {named[codec]}, {loss:.0%} loss",
                     unit, decimals)
-                for loss in LOSSES
+                for loss in SHARES[what]
             ]  # fmt: skip
     rows += [Row(f"echo.{c.lower()}", f"Delay through an echo, {named[c]}", "ms", 0) for c in CODECS]
     return (
