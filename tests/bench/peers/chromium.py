@@ -37,16 +37,15 @@ def page(jssip: Path | None = None) -> Iterator[Page]:
         browser.close()
 
 
-def connect(page: Page, number: int, codec: str, line: Dropper | None = None, mirror: bool = False) -> None:
-    """Make the call `number` of the page; with a `line`, it says and records frame by frame."""
+def connect(page: Page, number: int, codec: str, line: Dropper | None = None) -> None:
+    """Make the call `number` of the page; without a line, the listener sends back what it hears."""
 
     def through(party: str, sdp: str) -> str:
         return line.reroute(party, sdp) if line else sdp
 
     page.evaluate("args => { lines.push(new Line(...args)); }", [codec, line is not None])
     offer = page.evaluate("n => lines[n].offer()", number)
-    arguments = [number, through("speaker", offer), mirror]
-    answer = page.evaluate("([n, sdp, mirror]) => lines[n].answer(sdp, mirror)", arguments)
+    answer = page.evaluate("([n, sdp]) => lines[n].answer(sdp)", [number, through("speaker", offer)])
     page.evaluate("([n, sdp]) => lines[n].accept(sdp)", [number, through("listener", answer)])
 
 
@@ -87,7 +86,7 @@ def loss(codec: str, shares: list[float], seed: int, said: str, folder: str) -> 
 def echo(codec: str, seconds: float) -> dict[str, float]:
     """Mouth to ear through a far end that sends what it hears by way of its audio context, ms."""
     with page() as one:
-        connect(one, 0, codec, mirror=True)
+        connect(one, 0, codec)
         time.sleep(3)
         text = _text(speech.bursts(RATE, seconds))
         onsets = one.evaluate("([text, seconds]) => lines[0].echo(text, seconds)", [text, seconds])

@@ -64,7 +64,7 @@ function exact() {
 }
 
 class Line {
-  // With `frames` it says and records by a worker, without the audio context.
+  // With `frames` the speaker says and the listener records by a worker; without, the listener is an echo.
   constructor(codec, frames = false) {
     const kinds = RTCRtpSender.getCapabilities("audio").codecs;
     this.kinds = kinds.filter((c) => c.mimeType.toUpperCase().endsWith(codec));
@@ -96,18 +96,13 @@ class Line {
     return this.description(this.speaker, "offer");
   }
 
-  async answer(sdp, mirror) {
+  async answer(sdp) {
     const back = context.createMediaStreamDestination();
     this.listener.ontrack = ({ streams }) => {
-      if (this.worker) {
-        this.keep(streams[0]);
-        return;
-      }
-      const heard = played(streams[0]);
-      if (mirror) heard.connect(back);
-      else this.record(heard);
+      if (this.worker) this.keep(streams[0]);
+      else played(streams[0]).connect(back);
     };
-    this.speaker.ontrack = ({ streams }) => { if (mirror) this.record(played(streams[0])); };
+    this.speaker.ontrack = ({ streams }) => { if (!this.worker) this.record(played(streams[0])); };
     await this.listener.setRemoteDescription({ type: "offer", sdp });
     this.listener.addTrack(back.stream.getAudioTracks()[0], back.stream);
     return this.description(this.listener, "answer");
