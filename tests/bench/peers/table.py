@@ -21,9 +21,7 @@ _MEASURED = re.compile(
     rf"Measured on {_DATE}(?: to {_DATE})?, \d+ cores of .+, Python \d+\.\d+\.\d+: "
     r"median \(least–most\) of 3 runs of 10 s\."
 )
-_OTHERS = re.compile(
-    r"Other programs took \d+\.\d cores meanwhile \(median\)(?:, \d+\.\d at most, in `.+`)?\."
-)
+_OTHERS = re.compile(r"Other programs took \d+\.\d cores meanwhile \(median\), \d+\.\d at most, in `.+`\.")
 
 
 def markdown(results: Results, rows: list[str], columns: list[str]) -> str:
