@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 OPUS_RATE = CODECS["OPUS"].clock_rate_hz
 DEFAULT_OPUS_BITRATE_BPS = 32_000
 DEFAULT_OPUS_COMPLEXITY = 5
+#: Expected loss, 0..1, until the far end reports any.
+DEFAULT_EXPECTED_LOSS = 0.1
 
 _OPUS_MAX_PACKET = 1500
 _OPUS_MAX_SAMPLES = 5760  # 120 ms at 48 kHz: the longest packet RFC 6716 allows
@@ -302,7 +304,7 @@ class OpusEncoder:
             (_SET_DTX, int(codec.dtx)),
         ):
             self._control(request, value)
-        self.set_expected_loss(0.1)
+        self.set_expected_loss(DEFAULT_EXPECTED_LOSS)
         self._pcm = np.zeros(_OPUS_MAX_SAMPLES, np.int16)
         self._out = np.zeros(_OPUS_MAX_PACKET, np.uint8)
         self._pcm_at, self._out_at = self._pcm.ctypes.data, self._out.ctypes.data
@@ -318,8 +320,8 @@ class OpusEncoder:
         return self._out[: _check(size, "encode")].tobytes()
 
     def set_expected_loss(self, fraction: float) -> None:
-        """Set how much redundancy is sent: between 10 and 30 % loss expected."""
-        percent = min(30, max(10, round(fraction * 100)))
+        """Set how much redundancy is sent: none without loss, else that for 10 to 30 %."""
+        percent = min(30, max(10, round(fraction * 100))) if fraction > 0.0 else 0
         if percent != self._loss_percent:
             self._loss_percent = percent
             self._control(_SET_PACKET_LOSS, percent)
@@ -383,7 +385,7 @@ class AvOpusEncoder:
             "compression_level": str(codec.complexity),
             "frame_duration": str(codec.ptime_ms),
             "fec": str(int(codec.fec)),
-            "packet_loss": "10",
+            "packet_loss": str(round(DEFAULT_EXPECTED_LOSS * 100)),
         }
         self._time = 0
 

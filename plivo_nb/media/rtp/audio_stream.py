@@ -266,8 +266,10 @@ class AudioStream:
             if isinstance(packet, rtcp.SenderReport):
                 self._remote.sender_report(packet, now)
         for block in rtcp.blocks_about(packets, self.ssrc):
+            known = self._remote.packets_expected
             self._remote.report_block(block, rtcp.round_trip_s(block, ntp_now), now, self._rtp)
-            self._sending.expect_loss(block.fraction_lost)
+            if self._remote.packets_expected > known:  # while nothing arrives, the fraction lost is 0
+                self._sending.take_reported_loss(block.fraction_lost)
 
     # ------------------------------------------------------------ RTCP
 

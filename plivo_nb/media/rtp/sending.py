@@ -9,7 +9,7 @@ import numpy as np
 
 from plivo_nb.audio_types import FRAME_S, FRAMES_PER_S
 from plivo_nb.media.audio.sources import Silence
-from plivo_nb.media.codecs import Codec, Encoder, make_encoder
+from plivo_nb.media.codecs import DEFAULT_EXPECTED_LOSS, Codec, Encoder, make_encoder
 from plivo_nb.media.levels import LevelMeter
 from plivo_nb.media.playout.play_out import DTX_BYTES
 from plivo_nb.media.rtp.telephone_event import DtmfSender
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from plivo_nb.audio_types import Pcm, Sink, Source
     from plivo_nb.media.rtp.rtp import RtpSender
+
+_LOSS_FREE_REPORTS = 5
 
 
 class Sending:
@@ -43,7 +45,8 @@ class Sending:
         self._pending: list[Pcm] = []  # frames waiting for a packet longer than a tick
         self._marker = True
         self._quiet = False  # in a DTX pause
-        self._loss = 0.0
+        self._loss = DEFAULT_EXPECTED_LOSS
+        self._reports_without_loss = 0
         self._complexity_limit = 10
         self._passed = False  # the last packet is one that was received: the encoder has not seen its sound
         self._silence: Pcm = np.zeros(0, np.int16)
@@ -129,11 +132,21 @@ class Sending:
             self._rtp.advance(ticks * (self.codec.clock_rate // FRAMES_PER_S))
             self._marker = True
 
-    def expect_loss(self, fraction: float) -> None:
-        """Set the amount of redundancy for this loss (0..1)."""
+    def take_reported_loss(self, fraction: float) -> None:
+        """Set the amount of redundancy by a report of the far end about our packets.
+
+        Redundancy takes bits from the sound, and a quarter of the encoder's time: after some reports in a row
+        without loss none is sent, until a report tells of loss.
+
+        Args:
+            fraction: of the packets lost since the report before, 0..1.
+        """
+        self._reports_without_loss = 0 if fraction > 0.0 else self._reports_without_loss + 1
+        if 0 < self._reports_without_loss < _LOSS_FREE_REPORTS:
+            return
+        self._loss = fraction
         if self._encoder is not None:
             self._encoder.set_expected_loss(fraction)
-            self._loss = fraction
 
     def limit_complexity(self, limit: int) -> None:
         """Let the encoder take less CPU time: of the codec's complexity, at most this (0 to 10)."""
@@ -142,7 +155,9 @@ class Sending:
             self._encoder.set_complexity(min(self.codec.complexity, limit))
 
     def _new_encoder(self, codec: Codec) -> Encoder:
-        return make_encoder(replace(codec, complexity=min(codec.complexity, self._complexity_limit)))
+        encoder = make_encoder(replace(codec, complexity=min(codec.complexity, self._complexity_limit)))
+        encoder.set_expected_loss(self._loss)
+        return encoder
 
     def _passes(self, codec: Codec, payload: tuple[str, bytes] | None, packets: list[bytes]) -> bool:
         """Send a packet on that was received, where that is possible."""
@@ -160,7 +175,6 @@ class Sending:
         assert self._encoder is not None
         if self._passed:  # what it remembers is not what was sent last
             self._encoder = self._new_encoder(codec)
-            self._encoder.set_expected_loss(self._loss)
             self._passed = False
         payload = self._encoder.encode(pcm)
         quiet = codec.dtx and len(payload) <= DTX_BYTES

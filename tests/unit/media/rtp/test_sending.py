@@ -13,6 +13,7 @@ from media_network import (
     Given,
     Pair,
     aligned_correlation,
+    is_rtcp,
     speech_like,
     stream,
     ticks,
@@ -20,7 +21,7 @@ from media_network import (
 
 from plivo_nb.media.audio.sinks import Null, Tee
 from plivo_nb.media.audio.sources import Silence, Tone
-from plivo_nb.media.codecs import Codec
+from plivo_nb.media.codecs import Codec, opus_has_fec
 from plivo_nb.media.playout.concealment import rms
 
 BOTH = pytest.mark.parametrize("codec", [OPUS, PCMU], ids=["opus", "pcmu"])
@@ -69,6 +70,45 @@ def test_a_limited_encoder_is_limited_in_another_codec_too() -> None:
     assert whole != limited
     assert limited == first_frames(1, 5, True)
     assert first_frames(10, 1, False) == first_frames(5, 1, True), "a limit raises nothing"
+
+
+def test_redundancy_is_left_out_after_reports_without_loss_and_comes_back_with_a_loss() -> None:
+    pair = Pair(OPUS)
+    pair.a.source = Given(speech_like(40.0, 48_000))
+    sent: list[tuple[float, bool]] = []
+    deliver = pair.ab.send
+
+    def watched(data: bytes, now: float) -> None:
+        if data[1] & 0x7F == OPUS.payload_type:
+            sent.append((pair.now, opus_has_fec(data[12:])))
+        deliver(data, now)
+
+    pair.ab.send = watched  # type: ignore[method-assign]
+
+    def redundant(seconds: float) -> float:
+        sent.clear()
+        pair.run(seconds)
+        return sum(has for _, has in sent) / len(sent)
+
+    assert redundant(3.0) > 0.2, "from the first packet on, as nobody knows yet"
+    pair.run(6.0)
+    assert redundant(4.0) == 0.0
+    pair.ab.loss = 0.1
+    pair.run(3.0)
+    assert redundant(4.0) > 0.2
+    pair.ab.loss = 0.0
+    pair.run(9.0)
+    assert redundant(4.0) == 0.0
+
+
+def test_reports_while_nothing_arrives_are_not_taken_for_reports_without_loss() -> None:
+    pair = Pair(OPUS)
+    pair.a.source = Given(speech_like(20.0, 48_000))
+    pair.run(2.0)
+    pair.ab.loss = 1.0
+    pair.run(10.0)
+    packets = [packet for _ in range(50) for packet in pair.a.tick(pair.now) if not is_rtcp(packet)]
+    assert any(opus_has_fec(packet[12:]) for packet in packets)
 
 
 def test_a_skip_moves_time_and_sends_nothing() -> None:
