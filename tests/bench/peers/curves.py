@@ -140,7 +140,7 @@ def draw(file: Path, panels: list[tuple[str, str, str, Points]]) -> None:
         for name, line in points.items():
             place.plot(*zip(*line, strict=True), marker="o", label=name)
         place.set(title=title, xlabel=across, ylabel=up)
-        place.set_ylim(bottom=0)
+        place.set_ylim(0, 1.1 * max(y for line in points.values() for _, y in line))
         place.grid(alpha=0.3)
         place.spines[["top", "right"]].set_visible(False)
         if len(points) > 1:

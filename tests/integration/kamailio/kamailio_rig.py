@@ -183,7 +183,7 @@ class Kamailio:
         self._directory.mkdir(parents=True, exist_ok=True)
         guard = shutil.which("setpriv")  # of util-linux: ends it with us, should we be killed
         arguments = [guard, "--pdeathsig", "TERM"] if guard else []
-        arguments += [str(_binary()), "-DD", "-E", "-m", "16", "-M", "4", "-f", str(CONFIGURATION)]
+        arguments += [str(_binary()), "-DD", "-E", "-m", "64", "-M", "4", "-f", str(CONFIGURATION)]
         arguments += ["-Y", str(self._directory), "-P", str(self._directory / "kamailio.pid")]
         for flavour, port in self.ports.items():
             arguments += ["-l", f"tcp:127.0.0.1:{port}", "-A", f"{flavour.upper()}_PORT={port}"]
