@@ -138,7 +138,7 @@ class Records:
         Raises:
             ValueError: `seconds` is not a number greater than 0.
         """
-        given: object = seconds
+        given: object = seconds  # whatever the caller's types say
         if not isinstance(given, numbers.Real) or not seconds > 0:
             raise ValueError(f"recent_samples: seconds is {seconds!r}; give a number greater than 0.")
         since_ns = self.utc_ns() - round(min(seconds, _LONGEST_S) * 1e9)

@@ -243,7 +243,7 @@ class _Words:
         return code
 
     def used(self, codes: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], list[str]]:
-        """The words that have these codes, and the code of each value among those alone."""
+        """The codes renumbered for the words that occur among them, and those words."""
         present, places = np.unique(codes, return_inverse=True)
         missing = int(np.searchsorted(present, 0))  # 1 if there is a code of -1
         return places - missing, [self.all[code] for code in present[missing:]]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from plivo_nb.audio_types import Pcm, Sink, Source
     from plivo_nb.media.rtp.rtp import RtpSender
 
+#: After so many reports in a row without loss no redundancy is sent.
 _LOSS_FREE_REPORTS = 5
 
 
@@ -135,8 +136,8 @@ class Sending:
     def take_reported_loss(self, fraction: float) -> None:
         """Set the amount of redundancy by a report of the far end about our packets.
 
-        Redundancy takes bits from the sound, and a quarter of the encoder's time: after some reports in a row
-        without loss none is sent, until a report tells of loss.
+        Redundancy takes bits from the sound and time from the encoder: after some reports in a row without
+        loss none is sent, until a report tells of loss.
 
         Args:
             fraction: of the packets lost since the report before, 0..1.

@@ -69,7 +69,7 @@ def loss(codec: str, shares: list[float], seed: int, said: str, folder: str) -> 
         before = one.evaluate("() => Promise.all(lines.map((line) => line.counts()))")
         for share, line in zip(shares, lines, strict=True):
             line.loss = share
-        one.evaluate("() => lines.forEach((line) => line.utter())")
+        one.evaluate("() => lines.forEach((line) => line.sayLoaded())")
         time.sleep(len(pcm) / RATE + 0.5)
         after = one.evaluate("() => Promise.all(lines.map((line) => line.counts()))")
         for n, share in enumerate(shares):

@@ -2,8 +2,8 @@
 
     python tests/bench curves --out FOLDER [--quick]
 
-It writes curves.png, and the figures to curves.json. All of it takes about five minutes; with --quick there
-are two points of each, of a second, measured beside one another.
+It writes curves.png, and the figures to curves.json. All of it takes three to five minutes; with --quick
+there are two points of each, of a second, measured beside one another.
 """
 
 from __future__ import annotations

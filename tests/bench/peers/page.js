@@ -26,7 +26,7 @@ function played(stream) {
 
 // A worker: what a call is given to say goes in by a clock of 10 ms, and what it gives to hear is kept as it
 // comes. An audio context has a clock of its own: between it and the call, blocks of 128 samples were lost.
-function exact() {
+function frameWorker() {
   const SIZE = 480;
   let [loaded, said, heard] = [new Int16Array(0), new Int16Array(0), []];
 
@@ -72,7 +72,7 @@ class Line {
     [this.speaker, this.listener] = [new RTCPeerConnection(), new RTCPeerConnection()];
     this.parts = [];
     if (frames) {
-      this.worker = new Worker(URL.createObjectURL(new Blob([`(${exact})()`])));
+      this.worker = new Worker(URL.createObjectURL(new Blob([`(${frameWorker})()`])));
       const track = new MediaStreamTrackGenerator({ kind: "audio" });
       this.worker.postMessage({ writable: track.writable }, [track.writable]);
       this.stream = new MediaStream([track]);
@@ -144,11 +144,11 @@ class Line {
     this.worker.postMessage({ loaded: new Int16Array(bytes.buffer) });
   }
 
-  utter() {
+  sayLoaded() {
     this.worker.postMessage({ say: true });
   }
 
-  // The rate in Hz, and the samples in base64, since the last `utter`.
+  // The rate in Hz, and the samples in base64, since the last `sayLoaded`.
   async heard() {
     const parts = await new Promise((done) => {
       this.worker.onmessage = ({ data }) => done(data);

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from plivo_nb.atomic_file import replaced
 
 
 class Refused(Exception):
@@ -30,9 +31,8 @@ class Results:
         """Write the file in one step: an interruption leaves the one before."""
         if self.file is None:
             return
-        part = self.file.with_name(f"{self.file.name}.part")
-        part.write_text(json.dumps({"machine": self.machine, "cells": self.cells}, indent=1), "utf-8")
-        os.replace(part, self.file)
+        with replaced(self.file) as new:
+            new.write_text(json.dumps({"machine": self.machine, "cells": self.cells}, indent=1), "utf-8")
 
 
 def opened(file: Path | None, machine: str) -> Results:
